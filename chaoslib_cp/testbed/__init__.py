@@ -1,1 +1,1 @@
-"""A real Kubernetes control plane on one Linux machine, without Docker."""
+"""A real Kubernetes control plane on one Linux machine, without containers (docs/architecture.md)."""
