@@ -1,0 +1,62 @@
+"""Taking back what a log says, item by item: one that fails never stops the others."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from chaoslib_cp.clock import Clock
+from chaoslib_cp.engine.undo.log import Item, UndoLog
+from chaoslib_cp.errors import ControlPlaneError
+
+# Between rounds over what is still open: first soon, then a rate that does not add to a storm.
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an executor found.
+
+    Attributes:
+        closed: True when nothing is left to do for this entry, and that was verified.
+        words: How it ended, for people and for the log.
+    """
+
+    closed: bool
+    words: str
+
+
+Executor = Callable[[Item], Undone]
+
+
+def replay(log: UndoLog, executors: Mapping[str, Executor], clock: Clock, timeout_s: float) -> dict[int, Undone]:
+    """Undo every open entry of a log, last change first, in rounds until all are closed or time is up.
+
+    Args:
+        log: The run's undo log.
+        executors: What carries out each kind of entry; one that raises leaves its entry open.
+        clock: Source of time.
+        timeout_s: Seconds for all rounds; the first round always runs to its end.
+
+    Returns:
+        The last word on each entry that was open, by number.
+    """
+    deadline_s = clock.monotonic_s() + timeout_s
+    pause_s = _FIRST_PAUSE_S
+    results: dict[int, Undone] = {}
+    while True:
+        for item in log.open_items():
+            results[item.number] = _attempt(item, executors)
+            if results[item.number].closed:
+                log.done(item.number, results[item.number].words)
+        left_s = deadline_s - clock.monotonic_s()
+        if left_s <= 0 or all(result.closed for result in results.values()):
+            return results
+        clock.sleep(min(pause_s, left_s))
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def _attempt(item: Item, executors: Mapping[str, Executor]) -> Undone:
+    try:
+        return executors[item.entry.kind](item)
+    except ControlPlaneError as error:
+        return Undone(closed=False, words=str(error))
