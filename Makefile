@@ -1,0 +1,64 @@
+# Each target is one thing a person does here; `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell scripts/find-python 3.13 3.12 3.11)
+# Python 3.11 is where pip resolves the old line of Chaos Toolkit; the contract tests run on both lines.
+PYTHON_OLD_LINE ?= $(shell scripts/find-python 3.11 2>/dev/null)
+SPEC ?= as-incident
+PYTEST_ARGS ?=
+BIN := .venv/bin
+# ip, nft and friends live in sbin, which an ordinary user's PATH may lack.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: help demo up down test check bench proto clean system venv venv-old-line programs
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+demo: system venv ## the whole incident on this machine, then everything down again
+	@scripts/demo
+
+up: system venv ## bring a testbed up and leave it up (SPEC=as-incident)
+	@$(BIN)/chaos cp up $(SPEC)
+
+down: venv ## take that testbed away
+	@$(BIN)/chaos cp down
+
+check: venv ## format, lint, types, layers
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo | tail -n 4
+
+test: system venv venv-old-line check programs ## check, then all tests in one go
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+bench: system venv programs ## measure the figures of docs/benchmarks.md again
+	@$(BIN)/python -m tests.bench
+
+proto: venv ## generate the CRI stubs again from chaoslib_cp/testbed/cri/cri.proto
+	@scripts/generate-stubs
+
+clean: ## remove what make made here (not the programs in your cache folder)
+	@if [ -x $(BIN)/chaos ]; then $(BIN)/chaos cp down >/dev/null || true; fi
+	@rm -rf .venv .venv-3.11 .venv.lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf build dist *.egg-info chaostoolkit.log
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system:
+	@scripts/system-packages
+
+venv:
+	@scripts/make-venv .venv "$(PYTHON)"
+
+venv-old-line:
+	@if [ -n "$(PYTHON_OLD_LINE)" ]; then scripts/make-venv .venv-3.11 "$(PYTHON_OLD_LINE)"; \
+	elif [ "$${CI:-}" = true ]; then echo "CI must test both lines of Chaos Toolkit, but Python 3.11 was not found" >&2; exit 1; \
+	else echo "Python 3.11 was not found: the contract tests of the old line are skipped"; fi
+
+programs: venv
+	@$(BIN)/chaos cp programs

@@ -1,0 +1,63 @@
+"""What a person starts: the group ``cp`` of the ``chaos`` command.
+
+``chaos`` loads this module at every start, for ``chaos run`` as well. So it imports click and nothing heavy; the file
+of a command is imported when the command is named, and that file imports what is heavy inside its function.
+"""
+
+import importlib
+
+import click
+
+from chaoslib_cp.errors import ControlPlaneError
+
+_COMMANDS = (
+    "up",
+    "status",
+    "env",
+    "exec",
+    "shell",
+    "down",
+    "doctor",
+    "programs",
+    "mark",
+    "recover",
+    "restart-containers",
+)
+
+_TESTBED_PACKAGES = frozenset({"cryptography", "grpc", "google"})
+"""Top-level packages that only the extra [testbed] brings."""
+
+
+class ControlPlaneGroup(click.Group):
+    """A group that loads a command's file when it is asked for, and turns our errors into one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command, in the order in which a newcomer needs them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the file of one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"chaoslib_cp.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; an error of ours becomes one line on standard error and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except ControlPlaneError as error:
+            raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in _TESTBED_PACKAGES:
+                raise
+            raise click.ClickException(
+                f"the embedded testbed needs the Python package {error.name}, which is not installed; nothing was "
+                "changed; run: pip install 'chaostoolkit-cp[testbed]'"
+            ) from error
+
+
+@click.group(cls=ControlPlaneGroup, name="cp")
+def cp() -> None:
+    """Rehearse control-plane failures: a testbed, its doctor, and recovery."""

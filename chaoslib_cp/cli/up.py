@@ -1,0 +1,21 @@
+"""``chaos cp up``: bring a testbed up."""
+
+import click
+
+from chaoslib_cp.cli import output
+
+
+@click.command("up")
+@click.argument("spec", default="as-incident")
+@output.name_option
+@output.json_option
+def command(spec: str, name: str, as_json: bool) -> None:
+    """Bring up a real control plane on this machine, as SPEC says.
+
+    SPEC is a shipped name (as-incident, small) or the path of a YAML file. If the testbed is up already, it is left
+    as it is and reported.
+    """
+    from chaoslib_cp.testbed import commands
+
+    state = commands.up(spec, name, output.say)
+    output.show(state, as_json, lambda: output.rows(state))
