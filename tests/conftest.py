@@ -1,0 +1,30 @@
+"""What holds for every test: cheap ones first, and in CI nothing that proves the point may be skipped."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+_MUST_RUN_IN_CI = ("contract", "testbed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what is cheap first: unmarked tests, then those with `chaos` processes, then those on the testbed."""
+    items.sort(key=lambda item: sum(2**rank for rank, name in enumerate(_MUST_RUN_IN_CI) if item.get_closest_marker(name)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped contract or testbed test into a failed one where CI=true."""
+    report = yield
+    return fail_if_skipped_in_ci(item, report, os.environ.get("CI") == "true")
+
+
+def fail_if_skipped_in_ci(item: pytest.Item, report: pytest.TestReport, in_ci: bool) -> pytest.TestReport:
+    """Return ``report``, as a failure when it is a skip that CI must not pass over."""
+    must_run = any(item.get_closest_marker(name) for name in _MUST_RUN_IN_CI)
+    if in_ci and must_run and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"must not be skipped in CI: {reason}"
+    return report
