@@ -1,0 +1,262 @@
+"""One HTTP call, its phases timed apart: TCP connect, TLS handshake, first byte, body.
+
+Slow handshakes with fast answers say "starved of CPU or of accepts"; fast handshakes with a slow first byte say
+"queued" (facts: Kubernetes API Priority and Fairness queues after authentication). So a call says which it was.
+The peer is an IP address: nothing here needs cluster DNS while cluster DNS is what is being broken.
+"""
+
+import asyncio
+import os
+import ssl
+from dataclasses import dataclass, field
+from typing import Final
+
+import httptools
+
+from chaoslib_cp.engine.sample import outcome as outcomes
+from chaoslib_cp.engine.sample.connection import Answer, Connection, PeerHungUpError
+from chaoslib_cp.engine.sample.outcome import Outcome
+from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.version import VERSION
+
+#: More idle connections than this are closed: they pile up only after a time of slow answers.
+_MAX_IDLE: Final = 2
+
+
+@dataclass(frozen=True)
+class HttpsTarget:
+    """Where to ask and who we are there.
+
+    Attributes:
+        address: IP address, never a name.
+        port: TCP port.
+        server_name: Name (or IP address) the certificate must carry, also sent as SNI and Host.
+        tls: From ``tls_context``; None asks in plain HTTP.
+        token: Bearer token, or None.
+    """
+
+    address: str
+    port: int
+    server_name: str
+    tls: ssl.SSLContext | None = None
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class HttpsRequest:
+    """What to ask.
+
+    Attributes:
+        method: HTTP method.
+        path: Path with its query.
+        body: Request body; empty for none.
+        headers: Further headers as (name, value).
+        keep_body_bytes: How much of the answer's body to keep; the rest is read, counted and thrown away.
+    """
+
+    method: str
+    path: str
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    keep_body_bytes: int = 4096
+
+    def wire(self, target: HttpsTarget, close: bool) -> bytes:
+        """Return the HTTP/1.1 request as bytes (RFC 9112)."""
+        lines = [
+            f"{self.method} {self.path} HTTP/1.1",
+            f"Host: {target.server_name}",
+            f"User-Agent: chaoslib-cp/{VERSION}",
+            "Accept: application/json",
+            *(f"{name}: {value}" for name, value in self.headers),
+        ]
+        if target.token is not None:
+            lines.append(f"Authorization: Bearer {target.token}")
+        if self.body:
+            lines.append(f"Content-Length: {len(self.body)}")
+        if close:
+            lines.append("Connection: close")
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ProfileInvalid(f"line break in the request {self.method} to {target.address}; nothing was sent")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode() + self.body
+
+
+@dataclass(frozen=True)
+class HttpsSample:
+    """What one call brought.
+
+    Attributes:
+        outcome: One word, see ``outcome.py``.
+        latency_s: Everything, connecting included if the call had to.
+        http_status: None when no status line came.
+        phases_s: Seconds of each phase that was finished: ``tcp`` and ``tls`` (fresh connections only),
+            ``first_byte`` (from the request sent to the first byte), ``body``.
+        failed_in: The phase that did not finish, or None.
+        body: The first bytes of the answer's body, as many as the request wanted kept; not in the timeline.
+    """
+
+    outcome: Outcome
+    latency_s: float
+    http_status: int | None = None
+    phases_s: dict[str, float] = field(default_factory=dict)
+    failed_in: str | None = None
+    body: bytes = field(default=b"", repr=False)
+
+    def extras(self) -> dict[str, object]:
+        """What a timeline line adds for an HTTP sample."""
+        shown: dict[str, object] = {"http_status": self.http_status, "phases_s": self.phases_s}
+        return shown if self.failed_in is None else {**shown, "failed_in": self.failed_in}
+
+
+class KeptConnections:
+    """Idle connections to one target, so that a call need not connect; a broken one is replaced by the next call.
+
+    A call takes a connection for itself (HTTP/1.1 carries one at a time), so a call that hangs holds up no other.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[Connection] = []
+
+    def take(self) -> Connection | None:
+        """Return the most recently used connection that is still open, or None."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open():
+                return connection
+        return None
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep ``connection`` for the next call, or close it if enough are idle."""
+        if len(self._idle) < _MAX_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.abort()
+
+    def close(self) -> None:
+        """Close all that are idle."""
+        while self._idle:
+            self._idle.pop().abort()
+
+
+async def ask(
+    target: HttpsTarget, request: HttpsRequest, deadline_s: float, kept: KeptConnections | None = None
+) -> HttpsSample:
+    """Make one call and say what came of it; never raises for a sick server or network.
+
+    Args:
+        target: Whom to ask.
+        request: What to ask.
+        deadline_s: Seconds for everything together.
+        kept: Connections to use and to leave open; None makes a fresh one and closes it, as each kubectl does.
+
+    Returns:
+        The sample; on a timeout its latency is the time really spent.
+
+    Raises:
+        ProfileInvalid: The request cannot be written as HTTP; nothing was sent.
+    """
+    wire = request.wire(target, close=kept is None)
+    call = _Call(target, asyncio.get_running_loop().time())
+    connection = kept.take() if kept is not None else None
+    try:
+        async with asyncio.timeout(deadline_s):
+            if connection is None:
+                connection = await call.connect()
+            await call.exchange(connection, wire, request.keep_body_bytes)
+    except OSError as error:  # asyncio's TimeoutError and ssl's errors are OSErrors too
+        return call.sample(outcomes.of_socket_error(error))
+    except PeerHungUpError:
+        return call.sample("reset")
+    except httptools.HttpParserError:
+        return call.sample("error")
+    else:
+        if kept is not None and connection.is_open():
+            kept.give_back(connection)
+            connection = None
+    finally:
+        if connection is not None:
+            connection.abort()
+    return call.sample()
+
+
+class _Call:
+    """The phases of one call as they pass."""
+
+    def __init__(self, target: HttpsTarget, started_s: float) -> None:
+        self._target = target
+        self._started_s = started_s
+        self._phase_began_s = started_s
+        self._phase: str | None = None
+        self._phases_s: dict[str, float] = {}
+        self._answer: Answer | None = None
+
+    async def connect(self) -> Connection:
+        self._enter("tcp")
+        connection = await Connection.open(self._target.address, self._target.port)
+        if self._target.tls is None:
+            return connection
+        self._enter("tls")
+        try:
+            await connection.start_tls(self._target.tls, self._target.server_name)
+        except BaseException:  # a cancellation by the deadline too: the socket is ours until we return it
+            connection.abort()
+            raise
+        return connection
+
+    async def exchange(self, connection: Connection, wire: bytes, keep_body_bytes: int) -> None:
+        self._enter("first_byte")
+        answer = self._answer = connection.send(wire, keep_body_bytes)
+        await answer.first_byte
+        self._enter("body", began_s=answer.first_byte_s)
+        await answer.complete
+        self._enter(None)
+
+    def sample(self, failed: Outcome | None = None) -> HttpsSample:
+        status = self._answer.status if self._answer is not None else 0
+        return HttpsSample(
+            outcome=failed or outcomes.of_http_status(status),
+            latency_s=asyncio.get_running_loop().time() - self._started_s,
+            http_status=status or None,
+            phases_s=self._phases_s,
+            failed_in=self._phase if failed else None,
+            body=bytes(self._answer.body) if self._answer is not None else b"",
+        )
+
+    def _enter(self, phase: str | None, began_s: float | None = None) -> None:
+        """End the current phase, if any, and begin ``phase``."""
+        now_s = asyncio.get_running_loop().time() if began_s is None else began_s
+        if self._phase is not None:
+            self._phases_s[self._phase] = now_s - self._phase_began_s
+        self._phase, self._phase_began_s = phase, now_s
+
+
+def tls_context(
+    ca_pem: bytes, client_cert_pem: bytes | None = None, client_key_pem: bytes | None = None
+) -> ssl.SSLContext:
+    """Build a context that trusts ``ca_pem`` only and shows the client certificate, if there is one.
+
+    The private key goes through an anonymous file in memory: OpenSSL's loader wants a path, secrets stay off disk.
+
+    Raises:
+        ProfileInvalid: A certificate or key cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cadata=ca_pem.decode())
+        # Python 3.13 began to insist on extensions that Kubernetes distributions leave out of their CAs and that no
+        # Go client asks for; chain, name and dates are verified all the same.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if client_cert_pem is not None and client_key_pem is not None:
+            _load_identity(context, client_cert_pem + b"\n" + client_key_pem)
+    except (ssl.SSLError, UnicodeDecodeError, ValueError) as error:
+        raise ProfileInvalid(
+            f"certificate authority or client certificate is unreadable ({error}); nothing was sent; mend the kubeconfig"
+        ) from error
+    return context
+
+
+def _load_identity(context: ssl.SSLContext, pem: bytes) -> None:
+    descriptor = os.memfd_create("chaoslib-cp-identity")
+    try:
+        os.write(descriptor, pem)
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
