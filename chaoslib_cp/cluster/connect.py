@@ -1,0 +1,222 @@
+"""Which cluster, as whom: the only reader of kubeconfig and environment, the only importer of the kubernetes client.
+
+Which cluster: ``configuration.kubeconfig``, else the environment's KUBECONFIG, else chaosk8s' own explicit keys
+(KUBERNETES_HOST, or CHAOSTOOLKIT_IN_POD=true), else refuse. Never silently ``~/.kube/config``.
+"""
+
+import hashlib
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from chaoslib_cp.cluster.call import Cluster
+from chaoslib_cp.errors import TargetRefused, TargetUnreachable
+
+IDENTITIES = ("runner", "admin", "break-glass", "observer")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FACTORY_LOCK = threading.Lock()  # the factory reads process-wide state, see _seen_by_factory
+_NOWHERE = "/nonexistent/kubeconfig"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which cluster and identity were meant.
+
+    Attributes:
+        identity: One of ``IDENTITIES``.
+        kubeconfig: Path, empty when chaosk8s' own keys describe the cluster.
+        context: Context of that kubeconfig, empty without one.
+    """
+
+    identity: str
+    kubeconfig: str
+    context: str
+
+
+def state_root() -> Path:
+    """Where state is kept between commands (source: XDG Base Directory Specification)."""
+    root = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(root) / "chaoslib-cp"
+
+
+def infrastructure_name(configuration: Mapping[str, Any] | None) -> str:
+    """Which infrastructure driver was chosen: configuration, else the environment ``chaos cp exec`` sets, else none."""
+    chosen = (configuration or {}).get("infrastructure") or os.environ.get("CHAOSLIB_CP_INFRASTRUCTURE")
+    return str(chosen or "none")
+
+
+def choose(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, identity: str) -> Choice:
+    """Decide which kubeconfig and context an identity means, without opening anything.
+
+    Raises:
+        TargetRefused: No cluster was named, or the kubeconfig has no such context. Nothing was changed.
+    """
+    settings = configuration or {}
+    path = str(settings.get("kubeconfig") or os.environ.get("KUBECONFIG") or "")
+    if not path:
+        return _choose_without_kubeconfig(secrets or {}, identity)
+    if os.pathsep in path:
+        raise TargetRefused(f"KUBECONFIG names several files ({path}); nothing was changed; name exactly one")
+    key = f"{identity.replace('-', '_')}_context"
+    context = settings.get(key)
+    if not context and identity == "runner":
+        context = (secrets or {}).get("KUBERNETES_CONTEXT") or os.environ.get("KUBERNETES_CONTEXT")
+    context = str(context or identity)
+    names = [str(entry.get("name")) for entry in _read_kubeconfig(path).get("contexts") or []]
+    if context not in names:
+        raise TargetRefused(
+            f"kubeconfig {path} has no context {context!r} for identity {identity} (it has: {', '.join(names)}); "
+            f"nothing was changed; set configuration.{key}"
+        )
+    return Choice(identity, str(Path(path).expanduser().absolute()), context)
+
+
+def open_cluster(
+    configuration: Mapping[str, Any] | None,
+    secrets: Mapping[str, Any] | None,
+    identity: str = "runner",
+    known_addresses: Sequence[str] = (),
+) -> Cluster:
+    """Open a cluster as one identity; nothing is sent yet.
+
+    Args:
+        configuration: The experiment's configuration (module docstring names the keys).
+        secrets: chaosk8s' own keys: KUBERNETES_CONTEXT, KUBERNETES_HOST, KUBERNETES_API_KEY and so on.
+        identity: One of ``IDENTITIES``.
+        known_addresses: ``ip:port`` noted earlier, used when the server's name no longer resolves.
+
+    Raises:
+        TargetRefused: No cluster was named, or its kubeconfig cannot be used.
+        TargetUnreachable: The server's name does not resolve and no address was noted.
+    """
+    choice = choose(configuration, secrets, identity)
+    client_configuration = _configuration_from_factory(choice, secrets or {})
+    client_configuration.retries = False
+    server = str(client_configuration.host)
+    addresses = _addresses(server, known_addresses)
+    _connect_by_address(client_configuration, addresses[0])
+    facts = {
+        "identity": identity,
+        "context": choice.context,
+        "kubeconfig": choice.kubeconfig,
+        "server": server,
+        "addresses": addresses,
+        "ca_sha256": _hash_of(client_configuration.ssl_ca_cert),
+    }
+    return Cluster(client_configuration, facts)
+
+
+def _choose_without_kubeconfig(secrets: Mapping[str, Any], identity: str) -> Choice:
+    has_host = secrets.get("KUBERNETES_HOST") or os.environ.get("KUBERNETES_HOST")
+    if not has_host and os.environ.get("CHAOSTOOLKIT_IN_POD") != "true":
+        raise TargetRefused(
+            "no cluster was named: ~/.kube/config is never used silently; nothing was changed; "
+            "set KUBECONFIG or configuration.kubeconfig, or start it with `chaos cp exec -- ...`"
+        )
+    if identity != "runner":
+        raise TargetRefused(
+            f"identity {identity} needs a kubeconfig with a context for it; nothing was changed; "
+            f"set KUBECONFIG and configuration.{identity.replace('-', '_')}_context"
+        )
+    return Choice(identity, "", "")
+
+
+def _read_kubeconfig(path: str) -> dict[str, Any]:
+    try:
+        content = yaml.load(Path(path).expanduser().read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - safe
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise TargetRefused(f"kubeconfig {path}: {reason}; nothing was changed; name a readable file") from error
+    except yaml.YAMLError as error:
+        raise TargetRefused(f"kubeconfig {path} is not YAML; nothing was changed; name another file") from error
+    if not isinstance(content, dict) or not isinstance(content.get("contexts") or [], list):
+        raise TargetRefused(f"kubeconfig {path} is not a kubeconfig; nothing was changed; name another file")
+    return content
+
+
+def _configuration_from_factory(choice: Choice, secrets: Mapping[str, Any]) -> Any:
+    """What chaosk8s' factory makes of the choice; its client is thrown away, retries were fixed when it was made."""
+    from chaosk8s import create_k8s_api_client
+    from kubernetes.config.config_exception import ConfigException
+
+    given = {**secrets, "KUBERNETES_CONTEXT": choice.context} if choice.context else dict(secrets)
+    try:
+        with _FACTORY_LOCK, _seen_by_factory(choice.kubeconfig or _NOWHERE):
+            client = create_k8s_api_client(given)
+    except (ConfigException, OSError, ValueError) as error:
+        raise TargetRefused(
+            f"kubeconfig {choice.kubeconfig or '(none)'} context {choice.context!r} cannot be used "
+            f"({type(error).__name__}); nothing was changed; try it with kubectl"
+        ) from error
+    configuration = client.configuration
+    client.rest_client.pool_manager.clear()
+    return configuration
+
+
+@contextmanager
+def _seen_by_factory(path: str) -> Iterator[None]:
+    """Make the chosen file the one the factory sees.
+
+    It takes no path: it looks whether the environment's KUBECONFIG exists, then loads the place that the client
+    remembered when it was imported (read in chaosk8s 0.39 and kubernetes 29 to 37).
+    """
+    from kubernetes.config import kube_config
+
+    before, remembered = os.environ.get("KUBECONFIG"), kube_config.KUBE_CONFIG_DEFAULT_LOCATION
+    os.environ["KUBECONFIG"] = kube_config.KUBE_CONFIG_DEFAULT_LOCATION = path
+    try:
+        yield
+    finally:
+        kube_config.KUBE_CONFIG_DEFAULT_LOCATION = remembered
+        if before is None:
+            del os.environ["KUBECONFIG"]
+        else:
+            os.environ["KUBECONFIG"] = before
+
+
+def _addresses(server: str, known: Sequence[str]) -> tuple[str, ...]:
+    """The server as ``ip:port``, from its name or else from what was noted before the storm."""
+    parts = urlsplit(server)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        if known:
+            return tuple(known)
+        raise TargetUnreachable(
+            f"{server}: the name does not resolve; nothing was changed; check it, or name the server by address"
+        ) from error
+    return tuple(dict.fromkeys(_joined(str(entry[4][0]), port) for entry in found))
+
+
+def _joined(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _connect_by_address(client_configuration: Any, address: str) -> None:
+    """From here on no name is looked up; the certificate is still checked against the name."""
+    parts = urlsplit(str(client_configuration.host))
+    if parts.hostname and parts.netloc != address and not getattr(client_configuration, "proxy", None):
+        if parts.scheme == "https":
+            client_configuration.tls_server_name = client_configuration.tls_server_name or parts.hostname
+        client_configuration.host = f"{parts.scheme}://{address}{parts.path}"
+
+
+def _hash_of(ca_file: str | None) -> str:
+    """Hash of the certificates themselves: the same authority in another file layout is the same authority."""
+    if not ca_file:
+        return ""
+    try:
+        certificates = ssl.create_default_context(cafile=ca_file).get_ca_certs(binary_form=True)
+    except (OSError, ssl.SSLError) as error:
+        raise TargetRefused(f"certificate authority {ca_file} cannot be read; nothing was changed") from error
+    return hashlib.sha256(b"".join(sorted(set(certificates)))).hexdigest()

@@ -1,0 +1,126 @@
+"""The gate: is this provably the test cluster that was meant, and is nothing left over from before?
+
+Passed while the API is healthy, it leaves a permit; every later action checks that, without the API.
+Stopping, rolling back and recovering never come here: they need only the undo log and the CA.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.cluster.call import Cluster
+from chaoslib_cp.cluster.connect import open_cluster
+from chaoslib_cp.cluster.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
+from chaoslib_cp.cluster.permit import Permit, read_permit, write_permit
+from chaoslib_cp.cluster.run import WITHOUT_CONTROL, run_id, undo_folder
+from chaoslib_cp.engine.undo.log import UndoLog, find_logs
+from chaoslib_cp.errors import TargetRefused, UndoFailed
+
+# A permit outlives any run we make (at most an hour of storm, then recovery), but not the working day.
+_RUN_PERMIT_S = 4 * 3600.0
+# Without a control nothing ends the run, so its permit is short: one action and the next.
+_ADHOC_PERMIT_S = 900.0
+_HEALTHY_S = 5.0  # the API service level objective for a single object is 1 s (sig-scalability); be generous once
+
+
+def check_gate(
+    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, clock: Clock | None = None
+) -> Permit:
+    """Pass the gate and leave a permit for this run. Reads two objects, changes nothing in the cluster.
+
+    Args:
+        configuration: The experiment's configuration; ``cluster_uid`` pins the cluster.
+        secrets: chaosk8s' own keys.
+        clock: Source of time.
+
+    Raises:
+        TargetRefused: Not the cluster that was meant, not marked, mark expired, or something is left over.
+        TargetUnreachable: The API does not answer well enough to know.
+    """
+    clock = clock or SystemClock()
+    with open_cluster(configuration, secrets) as cluster:
+        return _pass(cluster, configuration or {}, clock)
+
+
+def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, clock: Clock) -> Permit:
+    """What every action that starts something calls first: this run's permit, or the whole gate if there is none yet.
+
+    Raises:
+        TargetRefused: No permit covers this cluster and the gate was not passed. Nothing was changed.
+        TargetUnreachable: There is no permit and the API is too unwell to pass the gate.
+    """
+    settings = configuration or {}
+    permit = read_permit(run_id(settings))
+    pinned = str(settings.get("cluster_uid") or "")
+    if permit is None or (permit.run == WITHOUT_CONTROL and permit.refusal(cluster, pinned, clock.epoch_s())):
+        return _pass(cluster, settings, clock)
+    reason = permit.refusal(cluster, pinned, clock.epoch_s())
+    if reason:
+        raise TargetRefused(f"{reason}; nothing was changed; start a new run")
+    return permit
+
+
+def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit:
+    run = run_id(settings)
+    uid = _cluster_uid(cluster)
+    pinned = str(settings.get("cluster_uid") or "")
+    if pinned and pinned != uid:
+        raise TargetRefused(
+            f"{cluster.server} is cluster {uid}, configuration.cluster_uid says {pinned}; nothing was changed; "
+            "name the right cluster"
+        )
+    marker = _marker(cluster, uid, clock.epoch_s())
+    _refuse_leftovers(uid, cluster.ca_sha256, run, clock)
+    lasts_s = _ADHOC_PERMIT_S if run == WITHOUT_CONTROL else _RUN_PERMIT_S
+    expires = min(marker.expires_epoch_s, clock.epoch_s() + lasts_s)
+    permit = Permit(run, uid, cluster.ca_sha256, cluster.addresses, marker.owner, expires)
+    write_permit(permit)
+    return permit
+
+
+def _cluster_uid(cluster: Cluster) -> str:
+    namespace = cluster.get("/api/v1/namespaces/kube-system", timeout_s=_HEALTHY_S) or {}
+    uid = str((namespace.get("metadata") or {}).get("uid") or "")
+    if not uid:
+        raise TargetRefused(
+            f"{cluster.server} shows no UID of namespace kube-system, so it cannot be told from other clusters; "
+            "nothing was changed; let the runner read that namespace"
+        )
+    return uid
+
+
+def _marker(cluster: Cluster, uid: str, now_epoch_s: float) -> Marker:
+    found = cluster.get(MARKER_PATH, timeout_s=_HEALTHY_S)
+    if found is None:
+        raise TargetRefused(
+            f"{cluster.server} is not marked as a test cluster (no ConfigMap {MARKER_NAMESPACE}/{MARKER_NAME}); "
+            "nothing was changed; its owner can run `chaos cp mark`"
+        )
+    marker = parse_marker(found)
+    if marker.cluster_uid != uid:
+        raise TargetRefused(
+            f"the mark in {cluster.server} was made for cluster {marker.cluster_uid}, this is {uid}; "
+            "nothing was changed; mark this one with `chaos cp mark`"
+        )
+    if marker.expires_epoch_s <= now_epoch_s:
+        raise TargetRefused(
+            f"the mark of {marker.owner} in {cluster.server} has expired; nothing was changed; "
+            "mark it again with `chaos cp mark`"
+        )
+    return marker
+
+
+def _refuse_leftovers(uid: str, ca_sha256: str, run: str, clock: Clock) -> None:
+    """Undo logs of this cluster that are still open, other than this run's own, must be healed first."""
+    for path in find_logs(undo_folder()):
+        try:
+            log = UndoLog.read(path, clock)
+            items = log.open_items()
+        except UndoFailed as error:
+            raise TargetRefused(f"{error}; nothing was changed; run `chaos cp recover`") from error
+        is_here = log.header.get("cluster_uid") == uid or log.header.get("ca_sha256") == ca_sha256
+        if is_here and items and log.run != run:
+            raise TargetRefused(
+                f"run {log.run} left {len(items)} things in this cluster, first {items[0].entry}; nothing was changed; "
+                "run `chaos cp recover`"
+            )

@@ -1,0 +1,110 @@
+"""Deleting what we made, and only that: by UID where we learned it, by our run label where we did not."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.call import CallFailed, Cluster
+from chaoslib_cp.cluster.objects import object_path
+from chaoslib_cp.cluster.run import RUN_LABEL
+from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
+from chaoslib_cp.engine.undo.log import Item
+from chaoslib_cp.engine.undo.replay import Executor, Undone
+from chaoslib_cp.errors import TargetRefused, UndoFailed
+
+# How long a create that nobody saw answered can still land: the API server's default --request-timeout is 60 s, plus
+# the time it may wait unread in a socket of a starved server.
+_CREATE_MAY_LAND_S = 65.0
+ATTEMPT_S = 5.0
+
+
+def delete_ours(cluster: Cluster, item: Item, timeout_s: float, now_epoch_s: float) -> Undone:
+    """Make one attempt to delete the object of an undo entry.
+
+    Args:
+        cluster: As whom.
+        item: The entry, with the UID if it was learned.
+        timeout_s: Limit of each of the one or two calls.
+        now_epoch_s: Seconds since 1970, to tell whether an unanswered create may still land.
+
+    Returns:
+        Closed when the object is gone, was never made, or its name belongs to somebody else now.
+
+    Raises:
+        CallFailed: The API did not answer, or is unwell.
+        TargetRefused: This identity may not.
+    """
+    if not isinstance(item.entry, DeleteObject):
+        raise UndoFailed(f"{item.entry}: not an object that can be deleted; it was left alone")
+    path = object_path(item.entry)
+    uid = item.uid
+    if not uid:
+        found = cluster.get(path, timeout_s=timeout_s)
+        if found is None:
+            return _never_seen(item, now_epoch_s)
+        uid = _uid_if_ours(found, item.entry)
+        if not uid:
+            return Undone(closed=True, words="another object has its name, left alone")
+    return _delete(cluster, path, uid, item.entry, timeout_s)
+
+
+def executors(clusters: Sequence[Cluster], clock: Clock, attempt_s: float = ATTEMPT_S) -> Mapping[str, Executor]:
+    """How each kind of undo entry is carried out.
+
+    Args:
+        clusters: Identities to try in this order, the ordinary one first, break-glass last.
+        clock: Source of time.
+        attempt_s: Limit of one call.
+    """
+
+    def delete_object(item: Item) -> Undone:
+        reasons = []
+        for cluster in clusters:
+            try:
+                return delete_ours(cluster, item, attempt_s, clock.epoch_s())
+            except (CallFailed, TargetRefused) as error:
+                reasons.append(str(error))
+        raise UndoFailed(f"{item.entry} was not deleted: {' | '.join(reasons) or 'no identity could be opened'}")
+
+    def observe_only(item: Item) -> Undone:
+        return Undone(closed=True, words=f"nothing to undo: {item.entry}")
+
+    return {DeleteObject.kind: delete_object, ObserveOnly.kind: observe_only}
+
+
+def _delete(cluster: Cluster, path: str, uid: str, entry: DeleteObject, timeout_s: float) -> Undone:
+    options = {
+        "kind": "DeleteOptions",
+        "apiVersion": "v1",
+        "propagationPolicy": "Background",
+        "preconditions": {"uid": uid},
+    }
+    answer = cluster.call("DELETE", path, body=options, timeout_s=timeout_s)
+    if answer.status == 404:
+        return Undone(closed=True, words="already gone")
+    if answer.status == 409:  # the precondition: that name has another UID now
+        return Undone(closed=True, words="ours is gone, another object has its name, left alone")
+    cluster.expect_success(answer, f"delete {entry}")
+    if answer.json().get("kind") == "Status":
+        return Undone(closed=True, words="deleted")
+    # The object itself comes back when a finalizer or a grace period holds it: gone only when it is not found.
+    if cluster.get(path, timeout_s=timeout_s) is None:
+        return Undone(closed=True, words="deleted")
+    return Undone(closed=False, words=f"{entry} is being deleted but something still holds it (a finalizer)")
+
+
+def _never_seen(item: Item, now_epoch_s: float) -> Undone:
+    age_s = now_epoch_s - item.intended_at_s
+    if 0 <= age_s < _CREATE_MAY_LAND_S:
+        return Undone(
+            closed=False,
+            words=f"{item.entry} is not there, but its create was never answered and may land for another "
+            f"{_CREATE_MAY_LAND_S - age_s:.0f} s",
+        )
+    return Undone(closed=True, words="was never made")
+
+
+def _uid_if_ours(found: Mapping[str, Any], entry: DeleteObject) -> str:
+    metadata = found.get("metadata") or {}
+    is_ours = (metadata.get("labels") or {}).get(RUN_LABEL) == entry.run
+    return str(metadata.get("uid") or "") if is_ours else ""

@@ -1,0 +1,68 @@
+"""The owner's mark on a cluster: "this is a test cluster, break it until then"."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chaoslib_cp.errors import TargetRefused
+
+MARKER_NAME = "chaoslib-cp-test-cluster"
+MARKER_NAMESPACE = "kube-system"
+MARKER_PATH = f"/api/v1/namespaces/{MARKER_NAMESPACE}/configmaps/{MARKER_NAME}"
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What the owner declared.
+
+    Attributes:
+        cluster_uid: UID of kube-system of the cluster that was meant: a copied mark does not count elsewhere.
+        owner: Who declared it.
+        expires_epoch_s: When the declaration ends, seconds since 1970.
+    """
+
+    cluster_uid: str
+    owner: str
+    expires_epoch_s: float
+
+
+def marker_manifest(cluster_uid: str, owner: str, expires_epoch_s: float) -> dict[str, Any]:
+    """The ConfigMap an owner creates in kube-system to mark a test cluster.
+
+    Args:
+        cluster_uid: UID of the namespace kube-system.
+        owner: Who answers for it, a name or an address.
+        expires_epoch_s: When the mark stops counting, seconds since 1970.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": MARKER_NAME,
+            "namespace": MARKER_NAMESPACE,
+            "labels": {"app.kubernetes.io/managed-by": "chaoslib-cp"},
+        },
+        "data": {"cluster_uid": cluster_uid, "owner": owner, "expires_epoch_s": f"{expires_epoch_s:.0f}"},
+    }
+
+
+def parse_marker(config_map: Mapping[str, Any]) -> Marker:
+    """Read the mark.
+
+    Raises:
+        TargetRefused: It lacks something or is not what we write.
+    """
+    data = config_map.get("data") or {}
+    try:
+        marker = Marker(str(data["cluster_uid"]), str(data["owner"]).strip(), float(data["expires_epoch_s"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise TargetRefused(
+            f"the mark ConfigMap {MARKER_NAMESPACE}/{MARKER_NAME} is not readable ({error}); nothing was changed; "
+            "delete it and mark the cluster again"
+        ) from error
+    if not marker.owner or not 0 < marker.expires_epoch_s < 1e11:
+        raise TargetRefused(
+            f"the mark ConfigMap {MARKER_NAMESPACE}/{MARKER_NAME} has no owner or no sane expiry; nothing was changed; "
+            "delete it and mark the cluster again"
+        )
+    return marker

@@ -1,0 +1,101 @@
+"""The local permit: what the gate found while the API was healthy, checked later without the API."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from chaoslib_cp.cluster.call import Cluster
+from chaoslib_cp.cluster.connect import state_root
+from chaoslib_cp.errors import TargetRefused
+
+
+@dataclass(frozen=True)
+class Permit:
+    """Leave to change one cluster in one run.
+
+    Attributes:
+        run: Run it was given to.
+        cluster_uid: UID of kube-system.
+        ca_sha256: Hash of the cluster's certificate authority.
+        addresses: The API server's addresses as ``ip:port``.
+        owner: Who marked the cluster.
+        expires_epoch_s: When it ends, seconds since 1970.
+    """
+
+    run: str
+    cluster_uid: str
+    ca_sha256: str
+    addresses: tuple[str, ...]
+    owner: str
+    expires_epoch_s: float
+
+    def refusal(self, cluster: Cluster, pinned_uid: str, now_epoch_s: float) -> str:
+        """Why it does not cover a change of this cluster now; empty when it does."""
+        if now_epoch_s >= self.expires_epoch_s:
+            return "the permit of this run has expired"
+        if cluster.ca_sha256 != self.ca_sha256:
+            return "the permit is for another certificate authority"
+        if not set(cluster.addresses) & set(self.addresses):
+            return f"the permit is for {', '.join(self.addresses)}, not {', '.join(cluster.addresses)}"
+        if pinned_uid and pinned_uid != self.cluster_uid:
+            return f"the permit is for cluster {self.cluster_uid}, configuration.cluster_uid says {pinned_uid}"
+        return ""
+
+
+def permit_path(run: str) -> Path:
+    """Where the permit of a run lies."""
+    return state_root() / "permits" / f"{run}.json"
+
+
+def write_permit(permit: Permit) -> None:
+    """Put a permit on disk, for this user alone, whole or not at all.
+
+    Raises:
+        TargetRefused: It cannot be written; nothing was changed.
+    """
+    path = permit_path(permit.run)
+    half = path.with_suffix(".new")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        half.unlink(missing_ok=True)
+        handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as writer:
+            json.dump(asdict(permit), writer)
+        half.replace(path)
+    except OSError as error:
+        raise TargetRefused(
+            f"cannot write permit {path}: {error.strerror}; nothing was changed; check the disk"
+        ) from error
+
+
+def read_permit(run: str) -> Permit | None:
+    """The permit of a run; None when there is none, or when it is not one we would trust."""
+    path = permit_path(run)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(handle, encoding="utf-8") as reader:
+            facts = os.fstat(reader.fileno())
+            content = json.load(reader)
+    except (OSError, ValueError):
+        return None
+    if facts.st_uid != os.getuid() or facts.st_mode & 0o077 or not isinstance(content, dict):
+        return None
+    return _parse(content)
+
+
+def _parse(content: Mapping[str, Any]) -> Permit | None:
+    match content:
+        case {
+            "run": str() as run,
+            "cluster_uid": str() as uid,
+            "ca_sha256": str() as ca,
+            "addresses": [*addresses],
+            "owner": str() as owner,
+            "expires_epoch_s": int() | float() as expires,
+        } if math.isfinite(expires):
+            return Permit(run, uid, ca, tuple(str(address) for address in addresses), owner, float(expires))
+    return None
