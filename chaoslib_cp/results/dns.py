@@ -1,0 +1,94 @@
+"""Workload DNS: how long caches masked the failure, and how long lookups failed."""
+
+from chaoslib_cp.results.fault import Fault
+from chaoslib_cp.results.measured import Measured, absent, ratio, seconds
+from chaoslib_cp.results.recording import Recording
+from chaoslib_cp.results.streaks import Episode, bad_time_s, episodes
+
+CACHED = "dns_cached"
+UNCACHED = "dns_uncached"
+
+WRONG_IN_A_ROW = 2
+"""Wrong answers that begin a failure: a single lost packet is none."""
+
+RIGHT_IN_A_ROW = 3
+"""Right answers that end it: while one of two DNS servers is back, single right answers come through."""
+
+PREDICTION_WINDOW_S = 3.0
+"""A prediction belongs to a mask when it was written this close to the mask's begin (a few sampling periods)."""
+
+
+def failures(recording: Recording, measure: str, from_s: float) -> list[Episode]:
+    """Find the failures of a DNS path after ``from_s``, over all its targets, in the order of their begin."""
+    found = [
+        episode
+        for samples in recording.series(measure, from_s)
+        for episode in episodes(samples, WRONG_IN_A_ROW, RIGHT_IN_A_ROW)
+    ]
+    return sorted(found, key=lambda episode: episode.began_s)
+
+
+def mask_began_s(recording: Recording, fault: Fault) -> float | None:
+    """Begin of the uncached failure that the caches masked at last no longer (or still do), in epoch seconds.
+
+    An earlier failure of the servers that ended before any workload noticed was masked altogether; it is not the one
+    that the workload met.
+    """
+    cached = failures(recording, CACHED, fault.began_s)
+    uncached = failures(recording, UNCACHED, fault.began_s)
+    limit_s = cached[0].began_s if cached else float("inf")
+    return next((episode.began_s for episode in reversed(uncached) if episode.began_s <= limit_s), None)
+
+
+def mask_s(recording: Recording, fault: Fault) -> Measured:
+    """Time from the first wrong uncached answer to the first wrong answer a workload got, in seconds.
+
+    Wrong means: the answer and the next one to the same question were wrong, late or missing. The uncached failure
+    meant is the last one that began before the workload's.
+    """
+    missing = [measure for measure in (UNCACHED, CACHED) if not recording.of(measure)]
+    if missing:
+        return absent(f"no usable sample of {' and '.join(missing)}")
+    cached = failures(recording, CACHED, fault.began_s)
+    began_s = mask_began_s(recording, fault)
+    if began_s is None:
+        if cached:
+            return absent("workload lookups failed although the DNS servers answered: no mask")
+        return absent("the DNS servers never failed: nothing to mask")
+    if not cached:
+        return absent("workload lookups never failed: the caches outlasted the servers' failure")
+    return seconds(cached[0].began_s - began_s)
+
+
+def predicted_mask_s(recording: Recording, fault: Fault) -> Measured:
+    """Remaining TTL of the cached answer when the servers failed, as written down at that moment, in seconds."""
+    began_s = mask_began_s(recording, fault)
+    if began_s is None:
+        return absent("the DNS servers never failed: nothing to predict")
+    near = [
+        (abs(event.at_s - began_s), event.details.get("predicted_mask_s"))
+        for event in recording.named("mask_predicted")
+        if abs(event.at_s - began_s) <= PREDICTION_WINDOW_S
+    ]
+    numbers = [(distance_s, value) for distance_s, value in near if isinstance(value, int | float)]
+    if not numbers:
+        return absent(f"no prediction was written within {PREDICTION_WINDOW_S:g} s of the servers' failure")
+    return seconds(float(min(numbers)[1]))
+
+
+def dns_lost_s(recording: Recording, fault: Fault) -> Measured:
+    """Time in which a workload's newest lookup was wrong, from the fault to the end of the run, in seconds.
+
+    Of several probers the one that lost most counts.
+    """
+    series = recording.series(CACHED, fault.began_s)
+    if not series:
+        return absent(f"no usable sample of {CACHED} since the fault began")
+    return seconds(max(bad_time_s(samples) for samples in series))
+
+
+def success_ratio(recording: Recording, fault: Fault, measure: str) -> Measured:
+    """Share (0..1) of right answers among the lookups that started while the fault was on."""
+    asked = [sample for sample in recording.of(measure) if fault.began_s <= sample.at_s <= fault.ended_s]
+    right = sum(sample.ok for sample in asked)
+    return ratio(right, len(asked), f"no usable sample of {measure} while the fault was on")

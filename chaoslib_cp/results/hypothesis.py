@@ -1,0 +1,91 @@
+"""What the experiment itself claimed and what its probes said, read from Chaos Toolkit's journal.
+
+Chaos Toolkit stops a round of checks at the first probe that fails, so a round says nothing about the probes after
+it. Those gaps are filled from the timeline (``verdict.py``).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chaoslib_cp.results import api, dns, lockout
+
+_VANTAGE_POINTS = {
+    "api_health": api.HEALTH,
+    "admin_write": (lockout.ADMIN,),
+    "break_glass_write": (lockout.BREAK_GLASS,),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One probe of one round of the hypothesis.
+
+    Attributes:
+        at_s: Start, epoch seconds.
+        met: It was within its tolerance.
+        measured: It came to a result at all.
+    """
+
+    at_s: float
+    met: bool
+    measured: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """One claim of the hypothesis: a probe with its tolerance.
+
+    Attributes:
+        name: Name of the probe in the experiment.
+        measures: Vantage points in the timeline that answer the same question; empty for probes of others.
+        before: Checks of the baseline.
+        after_start: Checks while the method ran and after it.
+    """
+
+    name: str
+    measures: tuple[str, ...]
+    before: tuple[Check, ...]
+    after_start: tuple[Check, ...]
+
+
+def read_hypothesis(experiment: Mapping[str, Any], journal: Mapping[str, Any]) -> list[Part]:
+    """Collect for each probe of the hypothesis what was checked.
+
+    Args:
+        experiment: The experiment, for the probes in their order.
+        journal: Chaos Toolkit's journal; rounds are at ``steady_states`` ``before``, ``during`` (a list) and ``after``.
+    """
+    rounds = journal.get("steady_states") or {}
+    before = [rounds.get("before")]
+    later = [*(rounds.get("during") or []), rounds.get("after")]
+    probes = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
+    return [
+        Part(
+            name=str(probe.get("name")),
+            measures=_measures(probe),
+            before=tuple(_checks(before, probe.get("name"))),
+            after_start=tuple(_checks(later, probe.get("name"))),
+        )
+        for probe in probes
+    ]
+
+
+def _measures(probe: Mapping[str, Any]) -> tuple[str, ...]:
+    provider = probe.get("provider") or {}
+    if not str(provider.get("module", "")).startswith("chaoslib_cp."):
+        return ()
+    function = str(provider.get("func"))
+    if function == "workload_dns":
+        path = str((provider.get("arguments") or {}).get("path", "cached"))
+        return (dns.UNCACHED,) if path == "uncached" else (dns.CACHED,) if path == "cached" else (f"dns_{path}",)
+    return _VANTAGE_POINTS.get(function, ())
+
+
+def _checks(rounds: Iterable[Mapping[str, Any] | None], name: object) -> Iterable[Check]:
+    for one in rounds:
+        for run in (one or {}).get("probes") or []:
+            if run["activity"].get("name") == name:
+                at_s = datetime.fromisoformat(run["start"]).timestamp()
+                yield Check(at_s, bool(run.get("tolerance_met")), run.get("status") == "succeeded")

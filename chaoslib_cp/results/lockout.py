@@ -1,0 +1,121 @@
+"""The way in: how long an ordinary administrator was locked out, what ended it, and whether break-glass worked."""
+
+from statistics import median
+
+from chaoslib_cp.results.fault import AGENT_DEADLINE, DELETE_LANDED, ROLLBACK, Fault
+from chaoslib_cp.results.measured import Measured, absent, ratio, seconds
+from chaoslib_cp.results.recording import Recording, Sample
+from chaoslib_cp.results.streaks import Episode, episodes
+
+ADMIN = "admin_write"
+BREAK_GLASS = "break_glass_write"
+
+WRITE_LIMIT_S = 5.0
+"""A write that takes longer has failed, whatever it answered: no person and no tool waits for it in an outage."""
+
+IN_A_ROW = 3
+"""Failed writes that begin a lock-out, and good ones that end it."""
+
+LET_UP = "the storm let up"
+
+
+def usable_write(sample: Sample) -> bool:
+    """Tell whether a write was accepted within the limit."""
+    return sample.ok and sample.latency_s <= WRITE_LIMIT_S
+
+
+def lockouts(recording: Recording, fault: Fault) -> list[Episode]:
+    """Find the lock-outs of the ordinary administrator since the fault began."""
+    found = [
+        episode
+        for samples in recording.series(ADMIN, fault.began_s)
+        for episode in episodes(samples, IN_A_ROW, IN_A_ROW, usable_write)
+    ]
+    return sorted(found, key=lambda episode: episode.began_s)
+
+
+def lockout_s(recording: Recording, fault: Fault) -> Measured:
+    """First of three failed ordinary writes in a row to the first of three good ones, in seconds.
+
+    Failed: refused, in error, or not done within 5 s. Of several lock-outs this is the first. A lower bound when the
+    recording ends before it does, or when the agents' own deadline ended it.
+    """
+    if not recording.series(ADMIN, fault.began_s):
+        return absent(f"no usable sample of {ADMIN} since the fault began")
+    found = lockouts(recording, fault)
+    if not found:
+        return absent(f"no {IN_A_ROW} ordinary writes in a row failed: nobody was locked out")
+    bound = None
+    if found[0].ended_s is None:
+        bound = "lower bound: still locked out when the recording ended"
+    elif _ended_by(found[0].ended_s, fault) == AGENT_DEADLINE:
+        bound = "lower bound: the agents' own deadline ended it"
+    return seconds(found[0].length_s(recording.ends_at_s), bound)
+
+
+def lockout_total_s(recording: Recording, fault: Fault) -> Measured:
+    """All lock-outs of the run together, in seconds."""
+    found = lockouts(recording, fault)
+    if not found:
+        return absent("nobody was locked out")
+    return seconds(sum(episode.length_s(recording.ends_at_s) for episode in found))
+
+
+def lockout_ended_by(recording: Recording, fault: Fault) -> Measured:
+    """What ended the first lock-out: "agent deadline", "delete landed", "rollback" or "the storm let up".
+
+    When the deadline had passed, it is named whatever else happened before: the load may have gone on until then.
+    """
+    found = lockouts(recording, fault)
+    if not found:
+        return absent("nobody was locked out")
+    if found[0].ended_s is None:
+        return absent("it had not ended when the recording did")
+    return Measured(_ended_by(found[0].ended_s, fault))
+
+
+def _ended_by(ended_s: float, fault: Fault) -> str:
+    causes = (
+        (fault.deadline_s, AGENT_DEADLINE),
+        (fault.delete_landed_s, DELETE_LANDED),
+        (fault.rolled_back_s, ROLLBACK),
+    )
+    return next((word for at_s, word in causes if at_s is not None and at_s <= ended_s), LET_UP)
+
+
+def break_glass_s(recording: Recording, fault: Fault) -> Measured:
+    """Begin of the first lock-out to the end of the first break-glass write that worked since then, in seconds."""
+    writes = _break_glass_writes(recording, fault)
+    if isinstance(writes, str):
+        return absent(writes)
+    done = [sample.at_s + sample.latency_s for sample in writes if usable_write(sample)]
+    if not done:
+        return absent("no break-glass write worked while the ordinary administrator was locked out")
+    return seconds(min(done) - lockouts(recording, fault)[0].began_s)
+
+
+def break_glass_latency_p50_s(recording: Recording, fault: Fault) -> Measured:
+    """Median duration of the break-glass writes during the first lock-out that were accepted, in seconds."""
+    writes = _break_glass_writes(recording, fault)
+    if isinstance(writes, str):
+        return absent(writes)
+    latencies_s = [sample.latency_s for sample in writes if sample.ok]
+    return seconds(median(latencies_s)) if latencies_s else absent("no break-glass write was accepted")
+
+
+def break_glass_success_ratio(recording: Recording, fault: Fault) -> Measured:
+    """Share (0..1) of the break-glass writes during the first lock-out that worked within 5 s."""
+    writes = _break_glass_writes(recording, fault)
+    if isinstance(writes, str):
+        return absent(writes)
+    return ratio(sum(map(usable_write, writes)), len(writes), "no break-glass write was tried")
+
+
+def _break_glass_writes(recording: Recording, fault: Fault) -> list[Sample] | str:
+    """The break-glass writes that started during the first lock-out, or why there are none."""
+    found = lockouts(recording, fault)
+    if not found:
+        return "nobody was locked out"
+    until_s = recording.ends_at_s if found[0].ended_s is None else found[0].ended_s
+    writes = [sample for sample in recording.of(BREAK_GLASS) if found[0].began_s <= sample.at_s <= until_s]
+    return writes or f"no usable sample of {BREAK_GLASS} during the lock-out"

@@ -1,0 +1,129 @@
+"""What a run left behind, in memory: the samples and events of one timeline, in the order of time.
+
+A timeline may be torn (the run was killed) or hold lines of a later version: a line that cannot be used is counted
+and left out, never guessed at.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_LAG_S = 0.25
+"""A sample that started later than this against its schedule measured our own machine, not the cluster."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One attempt of one vantage point.
+
+    Attributes:
+        at_s: Start of the attempt, epoch seconds on a clock that is steady within a run.
+        measure: Which question was asked, for example ``dns_cached``.
+        target: Whom it was asked.
+        ok: The answer came in time and was right.
+        outcome: ``ok`` or the class of the failure.
+        latency_s: Duration of the attempt; of a time-out, the whole time-out.
+        lag_s: How late the attempt started against its schedule.
+        void: The attempt started too late to say anything about the cluster.
+    """
+
+    at_s: float
+    measure: str
+    target: str
+    ok: bool
+    outcome: str
+    latency_s: float
+    lag_s: float = 0.0
+    void: bool = False
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened during a run."""
+
+    at_s: float
+    name: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The samples and events of one run, each sorted by time."""
+
+    samples: tuple[Sample, ...]
+    events: tuple[Event, ...]
+    unusable_lines: int = 0
+
+    def of(self, measure: str) -> list[Sample]:
+        """The samples of ``measure`` that say something, in the order of time, void ones left out."""
+        return [sample for sample in self.samples if sample.measure == measure and not sample.void]
+
+    def named(self, name: str) -> list[Event]:
+        """The events called ``name``, in the order of time."""
+        return [event for event in self.events if event.name == name]
+
+    def series(self, measure: str, from_s: float = 0.0) -> list[list[Sample]]:
+        """The usable samples of ``measure`` that started at ``from_s`` or later, one list for each target."""
+        by_target: dict[str, list[Sample]] = {}
+        for sample in self.of(measure):
+            if sample.at_s >= from_s:
+                by_target.setdefault(sample.target, []).append(sample)
+        return list(by_target.values())
+
+    @property
+    def measures(self) -> list[str]:
+        """Every measure that was asked at least once, in alphabetical order."""
+        return sorted({sample.measure for sample in self.samples})
+
+    @property
+    def ends_at_s(self) -> float:
+        """Time of the last line, or 0 when there is none."""
+        last_sample = self.samples[-1].at_s if self.samples else 0.0
+        last_event = self.events[-1].at_s if self.events else 0.0
+        return max(last_sample, last_event)
+
+
+def record(lines: Iterable[Mapping[str, Any]]) -> Recording:
+    """Sort the lines of a timeline into samples and events.
+
+    Args:
+        lines: The decoded lines, as ``observe.timeline.read_timeline`` returns them.
+
+    Returns:
+        The recording; lines of a known kind with missing or wrong fields are counted in ``unusable_lines``.
+    """
+    samples: list[Sample] = []
+    events: list[Event] = []
+    unusable = 0
+    for line in lines:
+        try:
+            if line.get("kind") == "sample":
+                samples.append(_sample(line))
+            elif line.get("kind") == "event":
+                events.append(_event(line))
+        except (KeyError, TypeError, ValueError):
+            unusable += 1
+    samples.sort(key=lambda sample: sample.at_s)
+    events.sort(key=lambda event: event.at_s)
+    return Recording(tuple(samples), tuple(events), unusable)
+
+
+def _sample(line: Mapping[str, Any]) -> Sample:
+    if not isinstance(line["ok"], bool):
+        raise TypeError("ok is not a truth value")
+    lag_s = float(line.get("lag_s", 0.0))
+    return Sample(
+        at_s=float(line["at_s"]),
+        measure=str(line["measure"]),
+        target=str(line["target"]),
+        ok=line["ok"],
+        outcome=str(line["outcome"]),
+        latency_s=float(line["latency_s"]),
+        lag_s=lag_s,
+        void=bool(line.get("void", False)) or lag_s > MAX_LAG_S,
+    )
+
+
+def _event(line: Mapping[str, Any]) -> Event:
+    known = ("kind", "at_s", "event")
+    return Event(float(line["at_s"]), str(line["event"]), {key: line[key] for key in line if key not in known})

@@ -1,0 +1,117 @@
+"""The clock of an incident: when it could be seen, when the load ended, when things worked again."""
+
+from dataclasses import dataclass
+
+from chaoslib_cp.results import api, dns, lockout
+from chaoslib_cp.results.fault import RUN_ENDED, Fault
+from chaoslib_cp.results.measured import Measured, absent, seconds
+from chaoslib_cp.results.recording import Recording
+from chaoslib_cp.results.streaks import Episode, episodes
+
+FAILING_IN_A_ROW = 2
+"""Failed health checks that raise the signal: fewer would page for a lost packet."""
+
+GOOD_IN_A_ROW = 3
+
+
+@dataclass(frozen=True)
+class Signal:
+    """The first sign of trouble a monitor on the API would have given."""
+
+    at_s: float
+    measure: str
+
+
+def health_failures(recording: Recording, measure: str, from_s: float) -> list[Episode]:
+    """Find the failures of one API health check after ``from_s``."""
+    found = [
+        episode
+        for samples in recording.series(measure, from_s)
+        for episode in episodes(samples, FAILING_IN_A_ROW, GOOD_IN_A_ROW)
+    ]
+    return sorted(found, key=lambda episode: episode.began_s)
+
+
+def first_signal(recording: Recording, fault: Fault) -> Signal | None:
+    """Find the first of two failed API health checks in a row since the fault began."""
+    signals = [
+        Signal(episode.began_s, measure)
+        for measure in api.HEALTH
+        for episode in health_failures(recording, measure, fault.began_s)[:1]
+    ]
+    return min(signals, key=lambda signal: signal.at_s, default=None)
+
+
+def broken_episodes(recording: Recording, fault: Fault) -> dict[str, list[Episode]]:
+    """Find what failed since the fault began: measure to its failures, only measures that have any."""
+    found = {measure: health_failures(recording, measure, fault.began_s) for measure in api.HEALTH}
+    found[dns.UNCACHED] = dns.failures(recording, dns.UNCACHED, fault.began_s)
+    found[dns.CACHED] = dns.failures(recording, dns.CACHED, fault.began_s)
+    found[lockout.ADMIN] = lockout.lockouts(recording, fault)
+    return {measure: failed for measure, failed in found.items() if failed}
+
+
+def detect_s(recording: Recording, fault: Fault) -> Measured:
+    """Begin of the fault to the first signal of a client-side API health check, in seconds."""
+    if not any(recording.of(measure) for measure in api.HEALTH):
+        return absent("API health was not sampled")
+    signal = first_signal(recording, fault)
+    if signal is None:
+        return absent("no API health check failed twice in a row")
+    return seconds(signal.at_s - fault.began_s)
+
+
+def detected_by(recording: Recording, fault: Fault) -> Measured:
+    """Which API health check gave the first signal."""
+    signal = first_signal(recording, fault)
+    return Measured(signal.measure) if signal else absent("no API health check failed twice in a row")
+
+
+def rollout_share_at_first_signal(recording: Recording, fault: Fault) -> Measured:
+    """Share (0..1) of the rollout that was done when the first signal came."""
+    signal = first_signal(recording, fault)
+    if signal is None:
+        return absent("there was no signal")
+    shares = [event.details.get("share") for event in recording.named("rollout_progress") if event.at_s <= signal.at_s]
+    known = [share for share in shares if isinstance(share, int | float)]
+    return Measured(round(float(known[-1]), 4)) if known else absent("the progress of the rollout was not recorded")
+
+
+def mitigate_s(recording: Recording, fault: Fault) -> Measured:  # noqa: ARG001 - all measures have one signature
+    """Begin of the fault to the first thing that ended it (``mitigated_by``), in seconds."""
+    if fault.ended_by == RUN_ENDED:
+        return absent("nothing ended the fault before the recording did")
+    return seconds(fault.ended_s - fault.began_s)
+
+
+def mitigated_by(recording: Recording, fault: Fault) -> Measured:  # noqa: ARG001 - all measures have one signature
+    """What ended the fault first: "delete landed", "agent deadline" or "rollback"."""
+    if fault.ended_by == RUN_ENDED:
+        return absent("nothing ended the fault before the recording did")
+    return Measured(fault.ended_by)
+
+
+def recover_first_s(recording: Recording, fault: Fault) -> Measured:
+    """End of the fault to the first vantage point that worked again, in seconds.
+
+    Working again: the first of three good samples in a row that ended its last failure; 0 when that was earlier.
+    """
+    ends = [failed[-1].ended_s for failed in broken_episodes(recording, fault).values()]
+    known = [end_s for end_s in ends if end_s is not None]
+    if not ends:
+        return absent("nothing failed: nothing to recover from")
+    if not known:
+        return absent("nothing had recovered when the recording ended")
+    return seconds(max(0.0, min(known) - fault.ended_s))
+
+
+def recover_full_s(recording: Recording, fault: Fault) -> Measured:
+    """End of the fault to the last vantage point that worked again, in seconds; see ``recover_first_s``."""
+    broken = broken_episodes(recording, fault)
+    if not broken:
+        return absent("nothing failed: nothing to recover from")
+    open_ended = [measure for measure, failed in broken.items() if failed[-1].ended_s is None]
+    if open_ended:
+        return absent(f"{', '.join(sorted(open_ended))} had not recovered when the recording ended")
+    last_s = max(failed[-1].ended_s or 0.0 for failed in broken.values())
+    return seconds(max(0.0, last_s - fault.ended_s))

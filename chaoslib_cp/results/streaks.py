@@ -1,0 +1,88 @@
+"""Where a series of samples turns from good to bad and back.
+
+One lost packet is not an outage and one lucky answer is not a recovery, so both ends of an episode want several
+samples in a row. The begin and the end of an episode are the start of the first sample of such a row: what a user
+who asked at that moment would have met.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from chaoslib_cp.results.recording import Sample
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A stretch of bad samples.
+
+    Attributes:
+        began_s: Start of the first bad sample, epoch seconds.
+        ended_s: Start of the first of the good samples that ended it; None when the series ends before that.
+    """
+
+    began_s: float
+    ended_s: float | None
+
+    def length_s(self, until_s: float) -> float:
+        """Length in seconds; of an episode without an end, up to ``until_s``: a lower bound."""
+        return (until_s if self.ended_s is None else self.ended_s) - self.began_s
+
+
+def good(sample: Sample) -> bool:
+    """Tell whether a sample was answered right and in time."""
+    return sample.ok
+
+
+def episodes(
+    samples: Sequence[Sample], bad_in_a_row: int, good_in_a_row: int, is_good: Callable[[Sample], bool] = good
+) -> list[Episode]:
+    """Find the stretches in which a series was bad.
+
+    Args:
+        samples: One series, in the order of time.
+        bad_in_a_row: How many bad samples without a good one between them begin an episode.
+        good_in_a_row: How many good samples without a bad one between them end it.
+        is_good: What good means.
+
+    Returns:
+        The episodes in the order of time; only the last can be without an end.
+    """
+    found: list[Episode] = []
+    began_s: float | None = None
+    row_began_s = 0.0
+    row = 0
+    for sample in samples:
+        bad_now = not is_good(sample)
+        searching_for_bad = began_s is None
+        if bad_now != searching_for_bad:
+            row = 0
+            continue
+        row_began_s = sample.at_s if row == 0 else row_began_s
+        row += 1
+        if searching_for_bad and row == bad_in_a_row:
+            began_s, row = row_began_s, 0
+        elif began_s is not None and row == good_in_a_row:
+            found.append(Episode(began_s, row_began_s))
+            began_s, row = None, 0
+    if began_s is not None:
+        found.append(Episode(began_s, None))
+    return found
+
+
+def bad_time_s(samples: Sequence[Sample], is_good: Callable[[Sample], bool] = good) -> float:
+    """Add up the time in which the newest answer of a series was a bad one, in seconds.
+
+    Each bad sample counts from its start to the start of the next sample; the last one counts for its own duration.
+    """
+    total_s = 0.0
+    for index, sample in enumerate(samples):
+        if is_good(sample):
+            continue
+        following = samples[index + 1].at_s if index + 1 < len(samples) else sample.at_s + sample.latency_s
+        total_s += following - sample.at_s
+    return total_s
+
+
+def last_bad_s(samples: Sequence[Sample], is_good: Callable[[Sample], bool] = good) -> float | None:
+    """Start of the last bad sample of a series, or None when all were good."""
+    return next((sample.at_s for sample in reversed(samples) if not is_good(sample)), None)

@@ -1,0 +1,176 @@
+"""held, broke or inconclusive: what a run proved about its hypothesis, and what it did not.
+
+Missing data is never "held": that word needs a hypothesis that was checked all the time and was always true, every
+declared effect seen, an observer that was not starved, and a cluster that is whole again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from chaoslib_cp.results import dns, lockout, recovery
+from chaoslib_cp.results.effects import Effect
+from chaoslib_cp.results.fault import Fault
+from chaoslib_cp.results.hypothesis import Check, Part
+from chaoslib_cp.results.observer import void_ratio
+from chaoslib_cp.results.recording import Recording
+from chaoslib_cp.results.streaks import Episode, episodes
+
+Word = Literal["held", "broke", "inconclusive"]
+
+MAX_VOID_RATIO = 0.2
+"""With more void samples than this at a vantage point, its silence says nothing."""
+
+MIN_SAMPLES = 5
+"""Usable samples a vantage point must have while the fault was on."""
+
+HIDDEN_IN_A_ROW = 3
+"""Bad samples in a row that break a part whose probe was not reached in its round."""
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How the run went, apart from what was measured.
+
+    Attributes:
+        interrupted_by: What cut the run short (a signal's name, for example), empty when nothing did.
+        failed_activities: What the activities that failed said, one line each.
+        left_behind: What is still not healed at the end, one line each.
+        watched: Whether an observer wrote samples; without one, only the probes' own word counts.
+    """
+
+    interrupted_by: str = ""
+    failed_activities: tuple[str, ...] = ()
+    left_behind: tuple[str, ...] = ()
+    watched: bool = True
+
+
+@dataclass(frozen=True)
+class PartVerdict:
+    """What became of one claim of the hypothesis; ``at_s`` (epoch seconds) is when it broke."""
+
+    part: str
+    word: Word
+    at_s: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a run and of each claim, with the reasons in the reader's words."""
+
+    word: Word
+    why: tuple[str, ...]
+    parts: tuple[PartVerdict, ...] = field(default_factory=tuple)
+
+    def as_list(self, began_s: float | None) -> list[dict[str, Any]]:
+        """The claims as plain mappings; ``since_rollout_s`` counts from ``began_s``."""
+        return [
+            {
+                "part": part.part,
+                "verdict": part.word,
+                "since_rollout_s": None if part.at_s is None or began_s is None else round(part.at_s - began_s, 3),
+                "why": part.why,
+            }
+            for part in self.parts
+        ]
+
+
+def judge(
+    recording: Recording, fault: Fault | None, effects: Sequence[Effect], parts: Sequence[Part], conduct: Conduct
+) -> Verdict:
+    """Judge a run.
+
+    A run that was cut short, whose actions failed or whose declared effects never came is inconclusive whatever its
+    probes said: what was seen was not caused by what was meant. Then one broken claim breaks the whole; and every
+    claim must have held for the whole to hold.
+    """
+    judged = tuple(_judge_part(recording, fault, part, conduct.watched) for part in parts)
+    doubts = _doubts(effects, parts, conduct)
+    if doubts:
+        return Verdict("inconclusive", tuple(doubts), judged)
+    broke = tuple(part.why for part in judged if part.word == "broke")
+    if broke:
+        return Verdict("broke", broke, judged)
+    open_points = [part.why for part in judged if part.word == "inconclusive"]
+    open_points += [f"not healed: {left}" for left in conduct.left_behind]
+    if not parts:
+        open_points.append("the experiment claims nothing: it has no steady-state hypothesis")
+    if open_points:
+        return Verdict("inconclusive", tuple(open_points), judged)
+    return Verdict("held", ("every claim was checked all the time and was always true",), judged)
+
+
+def _doubts(effects: Sequence[Effect], parts: Sequence[Part], conduct: Conduct) -> list[str]:
+    doubts = [f"interrupted by {conduct.interrupted_by}"] if conduct.interrupted_by else []
+    doubts += [
+        f"baseline not met, nothing was injected: {part.name}"
+        for part in parts
+        if any(not check.met for check in part.before)
+    ]
+    doubts += [f"an activity failed: {line}" for line in conduct.failed_activities]
+    doubts += [str(effect) for effect in effects if not effect.came]
+    return doubts
+
+
+def _judge_part(recording: Recording, fault: Fault | None, part: Part, watched: bool) -> PartVerdict:
+    broke_s = [check.at_s for check in part.after_start if check.measured and not check.met]
+    hidden = _hidden_failure(recording, fault, part)
+    seen = _failures(recording, fault, part)
+    if broke_s or hidden:
+        first_s = min([*broke_s, *(episode.began_s for episode in hidden)])
+        # The timeline is finer than the rounds of checks: take the begin of the failure the check ran into.
+        at_s = max((episode.began_s for episode in seen if episode.began_s <= first_s), default=first_s)
+        return PartVerdict(part.name, "broke", at_s, f"{part.name} broke")
+    unmeasured = sum(not check.measured for check in part.after_start)
+    if unmeasured:
+        return PartVerdict(part.name, "inconclusive", None, f"{part.name} could not be measured {unmeasured} times")
+    if not part.after_start:
+        return PartVerdict(part.name, "inconclusive", None, f"{part.name} was never checked after the baseline")
+    gap = _gap(recording, fault, part) if watched and fault else ""
+    return PartVerdict(part.name, "inconclusive", None, gap) if gap else PartVerdict(part.name, "held")
+
+
+def _failures(recording: Recording, fault: Fault | None, part: Part) -> list[Episode]:
+    if fault is None:
+        return []
+    found: list[Episode] = []
+    for measure in part.measures:
+        if measure == lockout.ADMIN:
+            found += lockout.lockouts(recording, fault)
+        elif measure.startswith("dns_"):
+            found += dns.failures(recording, measure, fault.began_s)
+        else:
+            found += recovery.health_failures(recording, measure, fault.began_s)
+    return sorted(found, key=lambda episode: episode.began_s)
+
+
+def _hidden_failure(recording: Recording, fault: Fault | None, part: Part) -> list[Episode]:
+    """Clear failures in the timeline at a time when the part's own probe was not reached."""
+    if fault is None:
+        return []
+    is_good = lockout.usable_write if part.measures == (lockout.ADMIN,) else None
+    found = [
+        episode
+        for measure in part.measures
+        for samples in recording.series(measure, fault.began_s)
+        for episode in episodes(samples, HIDDEN_IN_A_ROW, HIDDEN_IN_A_ROW, *([is_good] if is_good else []))
+    ]
+    return [episode for episode in found if not _checked_during(part.after_start, episode, until_s=recording.ends_at_s)]
+
+
+def _checked_during(checks: Sequence[Check], episode: Episode, until_s: float) -> bool:
+    end_s = until_s if episode.ended_s is None else episode.ended_s
+    return any(episode.began_s <= check.at_s <= end_s for check in checks)
+
+
+def _gap(recording: Recording, fault: Fault, part: Part) -> str:
+    """Why the timeline is too thin to call a part held; empty when it is not."""
+    for measure in part.measures:
+        usable = [sample for sample in recording.of(measure) if fault.began_s <= sample.at_s <= fault.ended_s]
+        if len(usable) < MIN_SAMPLES:
+            return f"{part.name}: only {len(usable)} usable samples of {measure} while the fault was on"
+        void = void_ratio(recording, measure, fault.began_s)
+        if void > MAX_VOID_RATIO:
+            return f"{part.name}: the observer was starved, {void:.0%} of the samples of {measure} started too late"
+    return ""
