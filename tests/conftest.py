@@ -10,7 +10,9 @@ _MUST_RUN_IN_CI = ("contract", "testbed")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what is cheap first: unmarked tests, then those with `chaos` processes, then those on the testbed."""
-    items.sort(key=lambda item: sum(2**rank for rank, name in enumerate(_MUST_RUN_IN_CI) if item.get_closest_marker(name)))
+    items.sort(
+        key=lambda item: sum(2**rank for rank, name in enumerate(_MUST_RUN_IN_CI) if item.get_closest_marker(name))
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -31,11 +31,11 @@ _TESTBED_PACKAGES = frozenset({"cryptography", "grpc", "google"})
 class ControlPlaneGroup(click.Group):
     """A group that loads a command's file when it is asked for, and turns our errors into one line."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Name every command, in the order in which a newcomer needs them."""
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Import the file of one command."""
         if cmd_name not in _COMMANDS:
             return None

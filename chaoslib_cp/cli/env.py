@@ -11,12 +11,16 @@ from chaoslib_cp.cli import output
 @output.name_option
 @output.json_option
 def command(name: str, as_json: bool) -> None:
-    """Print the variables that `exec` and `shell` set, as export lines.
+    """Print the variables that `exec` and `shell` set, as export lines, and the contexts of the kubeconfig.
 
-    The kubeconfig they point to has the contexts runner, admin, break-glass and observer. Its addresses exist only
-    inside the testbed, so from outside nothing answers there: use `chaos cp exec -- COMMAND`.
+    Its addresses exist only inside the testbed, so from outside nothing answers there: use `chaos cp exec -- COMMAND`.
     """
     from chaoslib_cp.testbed import commands
 
-    variables = commands.environment(name)
-    output.show(variables, as_json, lambda: "\n".join(f"export {k}={shlex.quote(v)}" for k, v in variables.items()))
+    variables, contexts = commands.environment(name), commands.contexts()
+
+    def text() -> str:
+        exports = [f"export {key}={shlex.quote(value)}" for key, value in variables.items()]
+        return "\n".join([*exports, f"# contexts: {', '.join(contexts)}"])
+
+    output.show({"variables": variables, "contexts": contexts}, as_json, text)

@@ -39,13 +39,10 @@ def show(result: Any, as_json: bool, text: Callable[[], str]) -> None:
 
 
 def rows(mapping: Mapping[str, Any]) -> str:
-    """Format a flat mapping as aligned lines; a nested value is shown as compact JSON."""
+    """Format a mapping as aligned lines; what is no plain text or number is shown as JSON."""
     width = max((len(key) for key in mapping), default=0)
-    return "\n".join(f"{key:<{width}}  {_cell(value)}" for key, value in mapping.items())
-
-
-def _cell(value: object) -> str:
-    return json.dumps(value) if isinstance(value, Mapping | list | bool | None) else str(value)
+    cells = {key: value if isinstance(value, str) else json.dumps(value) for key, value in mapping.items()}
+    return "\n".join(f"{key:<{width}}  {cell}" for key, cell in cells.items())
 
 
 @contextlib.contextmanager

@@ -1,5 +1,8 @@
 """``chaos cp status``: what a testbed is doing."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from chaoslib_cp.cli import output
@@ -13,4 +16,30 @@ def command(name: str, as_json: bool) -> None:
     from chaoslib_cp.testbed import commands
 
     state = commands.status(name)
-    output.show(state, as_json, lambda: output.rows(state))
+    output.show(state, as_json, lambda: describe(state))
+
+
+def describe(state: Mapping[str, Any]) -> str:
+    """Format what a testbed says of itself; what it does not say yet is left out."""
+    spec = state.get("spec", {}).get("name")
+    lines = {
+        "testbed": f"{state['name']} ({spec})" if spec else state["name"],
+        "phase": state["phase"],
+        "error": state.get("error"),
+        "version": state.get("kubernetes_version"),
+        "cluster": state.get("cluster_uid"),
+        "components": _components(state.get("components", {})),
+        "kubeconfig": state.get("kubeconfig"),
+        "logs": state.get("logs"),
+    }
+    return output.rows({key: value for key, value in lines.items() if value})
+
+
+def _components(components: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say how many live, then name the ones a person would look at."""
+    if not components:
+        return ""
+    alive = sum(1 for one in components.values() if one["alive"])
+    remarks = [f"{name} is down" for name, one in components.items() if not one["alive"]]
+    remarks += [f"{name} was restarted {one['restarts']} times" for name, one in components.items() if one["restarts"]]
+    return "; ".join([f"{alive} of {len(components)} alive", *remarks])

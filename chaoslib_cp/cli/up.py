@@ -3,6 +3,7 @@
 import click
 
 from chaoslib_cp.cli import output
+from chaoslib_cp.cli.status import describe
 
 
 @click.command("up")
@@ -18,4 +19,4 @@ def command(spec: str, name: str, as_json: bool) -> None:
     from chaoslib_cp.testbed import commands
 
     state = commands.up(spec, name, output.say)
-    output.show(state, as_json, lambda: output.rows(state))
+    output.show(state, as_json, lambda: describe(state))

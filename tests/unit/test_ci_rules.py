@@ -1,0 +1,51 @@
+"""What tests/conftest.py promises: cheap tests first, and no silent skip in CI."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_pytest(folder: Path, ci: str) -> str:
+    """Run pytest over a folder with the rules of tests/conftest.py, and return what it printed."""
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n  testbed: x\n  contract: x\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-p", "tests.conftest", str(folder)],
+        env={**os.environ, "CI": ci, "PYTHONPATH": str(ROOT)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("marker", ["testbed", "contract"])
+@pytest.mark.parametrize(("ci", "ending"), [("true", "1 failed, 1 skipped"), ("", "2 skipped")])
+def test_skips_that_ci_must_not_pass_over_fail_there(tmp_path: Path, marker: str, ci: str, ending: str) -> None:
+    """In CI a skipped testbed or contract test is a failure that keeps its reason; a plain skip stays one."""
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        f"@pytest.mark.{marker}\ndef test_marked(): pytest.skip('no namespaces here')\n"
+        "def test_plain(): pytest.skip('not today')\n"
+    )
+    printed = run_pytest(tmp_path, ci)
+    assert ending in printed
+    assert ("must not be skipped in CI: Skipped: no namespaces here" in printed) == (ci == "true")
+
+
+def test_cheap_tests_run_first(tmp_path: Path) -> None:
+    """Unit tests report before processes are started, and those before the testbed comes up."""
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.testbed\ndef test_slow(): pass\n"
+        "@pytest.mark.contract\ndef test_middle(): pass\n"
+        "def test_quick(): pass\n"
+    )
+    printed = run_pytest(tmp_path, "")
+    assert printed.index("::test_quick") < printed.index("::test_middle") < printed.index("::test_slow")

@@ -1,0 +1,118 @@
+"""The group `chaos cp`: what it costs others, how it speaks, how it fails."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from chaoslib_cp.cli import cp
+
+COMMANDS = cp.list_commands(click.Context(cp))
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh interpreter, where nothing is imported yet."""
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=environment or None
+    )
+
+
+def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Run `chaos cp` in this process and return exit code, standard output and standard error."""
+    result = CliRunner().invoke(cp, list(arguments), env=environment)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_other_chaos_commands_are_not_slowed() -> None:
+    """`chaos run` loads the group too, and for it nothing but click may be imported."""
+    heavy = ["kubernetes", "chaosk8s", "chaoslib", "dns", "yaml", "asyncio", "cryptography", "grpc", "httptools"]
+    done = python(f"import sys, chaoslib_cp.cli; print([name for name in {heavy} if name in sys.modules])")
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_each_command_loads_nothing_heavy(name: str) -> None:
+    """Help is there for every command, at once, also without the extra [testbed]."""
+    code = (
+        "import sys\n"
+        "for name in ('cryptography', 'grpc', 'google.protobuf', 'kubernetes'): sys.modules[name] = None\n"
+        "from chaoslib_cp.cli import cp\n"
+        f"cp(['{name}', '--help'])"
+    )
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Usage:")
+    assert "--json" in done.stdout
+
+
+def test_chaos_knows_the_group() -> None:
+    """The entry point is in place: `chaos cp --help` names every visible command."""
+    chaos = Path(sys.executable).with_name("chaos")
+    done = subprocess.run([chaos, "cp", "--help"], capture_output=True, text=True, timeout=60, check=True)
+    shown = {line.split()[0] for line in done.stdout.partition("Commands:")[2].splitlines() if line.strip()}
+    assert set(COMMANDS) - {"restart-containers"} <= shown
+    assert "restart-containers" not in shown
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["exec"], ["up", "a", "b"], ["status", "--nonsense"]])
+def test_wrong_use_exits_with_2(arguments: list[str]) -> None:
+    """A usage error is told from a failure by its exit code."""
+    exit_code, stdout, stderr = run(*arguments)
+    assert (exit_code, stdout) == (2, "")
+    assert "Usage:" in stderr
+
+
+def test_missing_extra_is_one_line_with_the_command() -> None:
+    """Without the packages of [testbed], `up` says what to install and shows no traceback."""
+    done = python(
+        "import sys\n"
+        "for name in ('cryptography', 'grpc'): sys.modules[name] = None\n"
+        "from chaoslib_cp.cli import cp\n"
+        "cp(['up', 'small'])"
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert "pip install 'chaostoolkit-cp[testbed]'" in done.stderr
+
+
+def test_unknown_spec_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    """A spec that does not exist is refused before anything is written."""
+    exit_code, stdout, stderr = run("up", "no-such-spec", XDG_STATE_HOME=str(tmp_path))
+    assert (exit_code, stdout) == (1, "")
+    assert stderr.startswith("Error: ")
+    assert len(stderr.splitlines()) == 1
+    assert "as-incident" in stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["env", "exec"])
+def test_no_testbed_is_one_line_that_says_how_to_start_one(command: str, tmp_path: Path) -> None:
+    """What needs a running testbed says so, and names the command."""
+    arguments = [command, "--name", "absent", *(["--", "true"] if command == "exec" else [])]
+    exit_code, stdout, stderr = run(*arguments, XDG_STATE_HOME=str(tmp_path))
+    assert (exit_code, stdout) == (1, "")
+    assert len(stderr.splitlines()) == 1
+    assert "chaos cp up" in stderr
+
+
+def test_programs_are_reported_as_json(tmp_path: Path) -> None:
+    """With --json, standard output is one JSON value and nothing else."""
+    for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet",
+                 "kubectl", "coredns", "kwok"):  # fmt: skip
+        (tmp_path / name).touch(mode=0o755)
+    exit_code, stdout, _ = run("programs", "--json", CHAOSLIB_CP_BIN=str(tmp_path))
+    assert exit_code == 0
+    assert json.loads(stdout) == {"folder": str(tmp_path), "origin": "CHAOSLIB_CP_BIN"}
+
+
+def test_incomplete_programs_folder_fails_with_one_line(tmp_path: Path) -> None:
+    """A named folder without the programs is an error, not a reason to build silently."""
+    exit_code, stdout, stderr = run("programs", CHAOSLIB_CP_BIN=str(tmp_path))
+    assert (exit_code, stdout) == (1, "")
+    assert len(stderr.splitlines()) == 1
+    assert "CHAOSLIB_CP_BIN" in stderr
