@@ -19,7 +19,7 @@ from chaoslib_cp.testbed.programs.progress import Progress
 from chaoslib_cp.testbed.programs.releases import download
 from chaoslib_cp.testbed.programs.toolchain import planned_version
 
-__all__ = ["Programs", "cache_of", "find_or_get_programs", "find_programs"]
+__all__ = ["Programs", "cache_of", "find_or_get_programs", "find_programs", "incomplete_folder"]
 
 _OWN_VARIABLE = "CHAOSLIB_CP_BIN"
 _SHARED_VARIABLE = "KUBEBUILDER_ASSETS"
@@ -76,9 +76,13 @@ def find_or_get_programs(say: Callable[[str], None], sources: Sources = PINNED) 
     Raises:
         TestbedFailed: The named folder is incomplete, or no way led to all of them; the message says what to install.
     """
-    _refuse_incomplete_folder(sources, say)
+    if lacking := incomplete_folder(sources):
+        raise TestbedFailed(
+            f"{lacking}; nothing was changed; add them, or unset {_OWN_VARIABLE} to have all programs got for you"
+        )
     if found := find_programs(sources):
         return found
+    _say_what_is_not_used(sources, say)
     root, cache, progress = cache_root(), cache_of(sources), Progress(say)
     try:
         with building_lock(root, progress) as lock:
@@ -136,19 +140,17 @@ def _all_ways_failed(missing: Sequence[str], reasons: Sequence[str], sources: So
     )
 
 
-def _refuse_incomplete_folder(sources: Sources, say: Callable[[str], None]) -> None:
-    """Stop when our own variable names an incomplete folder; only mention it for the variable of other tools.
+def incomplete_folder(sources: Sources = PINNED) -> str:
+    """Say what the folder named by CHAOSLIB_CP_BIN lacks; empty when it is complete or none is named."""
+    own = os.environ.get(_OWN_VARIABLE)
+    lacking = _lacking(Path(own), sources.programs) if own else []
+    return f"{_OWN_VARIABLE}={own} lacks {', '.join(lacking)} (or they are not executable)" if lacking else ""
 
-    KUBEBUILDER_ASSETS usually holds envtest's three programs, which is no mistake of the user.
-    """
-    own, shared = os.environ.get(_OWN_VARIABLE), os.environ.get(_SHARED_VARIABLE)
-    if own:
-        if lacking := _lacking(Path(own), sources.programs):
-            raise TestbedFailed(
-                f"{_OWN_VARIABLE}={own} lacks {', '.join(lacking)} (or they are not executable); "
-                f"nothing was changed; add them, or unset {_OWN_VARIABLE} to have all programs got for you"
-            )
-    elif shared and (lacking := _lacking(Path(shared), sources.programs)):
+
+def _say_what_is_not_used(sources: Sources, say: Callable[[str], None]) -> None:
+    """Mention an incomplete folder of other tools: KUBEBUILDER_ASSETS usually holds envtest's three programs."""
+    shared = os.environ.get(_SHARED_VARIABLE)
+    if shared and (lacking := _lacking(Path(shared), sources.programs)):
         say(f"{_SHARED_VARIABLE}={shared} lacks {', '.join(lacking)}: not used")
 
 

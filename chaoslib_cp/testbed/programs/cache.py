@@ -69,12 +69,12 @@ def storage_failure(error: OSError, folder: Path) -> TestbedFailed:
     """
     place = error.filename or folder
     if error.errno in _STORAGE_FULL:
-        free_mb = _free_bytes(folder) // 1_000_000
+        free_mb = free_bytes(folder) // 1_000_000
         return TestbedFailed(f"no space left for {place} ({free_mb} MB free); free some or set XDG_CACHE_HOME")
     return TestbedFailed(f"cannot write {place}: {error.strerror or error}; set XDG_CACHE_HOME to a folder of yours")
 
 
-def _free_bytes(folder: Path) -> int:
+def free_bytes(folder: Path) -> int:
     """Free space where ``folder`` is, or will be."""
     while not folder.exists():
         folder = folder.parent

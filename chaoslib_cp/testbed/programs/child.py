@@ -1,6 +1,5 @@
 """Running a compiler or an installer: no shell, its output kept in memory, dead when we are."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -9,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.testbed.namespaces import die_with_parent
 
-_PR_SET_PDEATHSIG = 1  # source: linux/prctl.h
 _TICK_S = 1.0
 _SHORT = 300
 
@@ -80,13 +79,6 @@ class Child:
                     process.wait()
 
     def _start(self, output: int) -> subprocess.Popen[bytes]:
-        prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
-
-        def die_with_parent() -> None:
-            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # source: prctl(2)
-            if os.getppid() != parent:
-                os._exit(1)  # it died before we could ask
-
         try:
             return subprocess.Popen(
                 self.argv,
