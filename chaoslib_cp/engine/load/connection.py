@@ -1,0 +1,194 @@
+"""One HTTP/1.1 connection with one request in flight, whose answers are counted and thrown away unread.
+
+The parser copies a body only for a protocol that has an ``on_body`` method (httptools looks for it), so here it does
+not: the engine's cost stays near that of TLS itself. Who needs the body subclasses and adds ``on_body``.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, cast
+
+import httptools
+
+ABORTED = "aborted"
+PROTOCOL = "protocol"
+REFUSED = "refused"
+RESET = "reset"
+TIMEOUT = "timeout"
+TLS = "tls"
+UNREACHABLE = "unreachable"
+
+_FIRST_FINAL_STATUS = 200
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the requests go.
+
+    Attributes:
+        address: IP address, resolved beforehand: during an overload nothing may depend on DNS.
+        port: TCP port.
+        server_name: the name or address the server's certificate must carry; also the Host header.
+        tls: context that trusts the cluster's CA; None speaks plain HTTP.
+    """
+
+    address: str
+    port: int
+    server_name: str
+    tls: ssl.SSLContext | None
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who asks: a bearer token, or a context with a client certificate that replaces the target's.
+
+    Neither is shown by ``repr``.
+    """
+
+    token: str = field(default="", repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+
+
+class Listener(Protocol):
+    """Whoever owns a connection."""
+
+    def bytes_received(self, connection: "HttpConnection", count: int) -> None:
+        """Hear that ``count`` bytes of an answer arrived, headers and chunk framing included."""
+
+    def try_ended(self, connection: "HttpConnection", outcome: str) -> None:
+        """Hear that the request in flight ended; the connection may be reused if ``is_reusable``."""
+
+    def idle_connection_lost(self, connection: "HttpConnection") -> None:
+        """Hear that the server closed a connection without a request in flight."""
+
+
+Connect = Callable[["HttpConnection", Credentials], Awaitable[None]]
+
+
+class HttpConnection(asyncio.Protocol):
+    """The protocol. ``status`` and ``retry_after`` hold what the last answer said."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._is_busy = False
+        self._is_complete = False
+        self._is_framed = False
+        self.status = 0
+        self.retry_after: str | None = None
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another request may be sent: connected, idle, and not being closed by either side."""
+        return self._transport is not None and not self._is_busy and not self._transport.is_closing()
+
+    def send(self, head: bytes) -> None:
+        """Send a request without a body, or with one already joined to its head."""
+        self._is_busy, self._is_complete, self._is_framed = True, False, False
+        self.status, self.retry_after = 0, None
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            self._end(RESET)
+        else:
+            transport.write(head)
+
+    def abort(self) -> None:
+        """Close at once, without a word to the listener; a request in flight is forgotten."""
+        self._is_busy = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport (asyncio calls this once)."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Count and parse; the listener hears the end only once the parser has returned."""
+        self._listener.bytes_received(self, len(data))
+        if not self._is_busy:
+            # nobody asked, or the listener has just given up on us because of these bytes
+            self._drop()
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._drop()
+            self._end(PROTOCOL)
+            return
+        if self._is_complete:
+            if not self._parser.should_keep_alive():
+                self._drop()
+            self._end(f"http_{self.status}")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note the few headers that matter (httptools calls this for each)."""
+        name = name.lower()
+        if name == b"retry-after":
+            self.retry_after = value.decode("latin-1").strip()
+        elif name in (b"content-length", b"transfer-encoding"):
+            self._is_framed = True
+
+    def on_headers_complete(self) -> None:
+        """Note the status."""
+        self.status = self._parser.get_status_code()
+
+    def on_message_complete(self) -> None:
+        """Note the end of the answer; an informational one (1xx) is followed by the real one."""
+        self._is_complete = self.status >= _FIRST_FINAL_STATUS
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Turn the loss into the outcome of the request in flight."""
+        self._transport = None
+        if not self._is_busy:
+            self._listener.idle_connection_lost(self)
+        elif exc is None and self.status >= _FIRST_FINAL_STATUS and not self._is_framed:
+            # RFC 9112, section 6.3: an answer without a length ends with its connection
+            self._end(f"http_{self.status}")
+        else:
+            self._end(outcome_of(exc) if exc else RESET)
+
+    def _drop(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _end(self, outcome: str) -> None:
+        if self._is_busy:
+            self._is_busy = False
+            self._listener.try_ended(self, outcome)
+
+
+def outcome_of(error: Exception) -> str:
+    """Return the outcome class of an error met while connecting or waiting."""
+    if isinstance(error, ssl.SSLError):
+        return TLS
+    if isinstance(error, TimeoutError):
+        return TIMEOUT
+    if isinstance(error, ConnectionRefusedError):
+        return REFUSED
+    # a server that goes away during the handshake shows as reset, aborted or a broken pipe
+    return RESET if isinstance(error, ConnectionError) else UNREACHABLE
+
+
+def connector(target: Target, loop: asyncio.AbstractEventLoop, handshake_timeout_s: float) -> Connect:
+    """Return a function that connects an ``HttpConnection`` to ``target``.
+
+    asyncio gives a TLS handshake 60 s; a request may have longer, so the limit is the caller's. The 256 KB that
+    stdlib asyncio holds for each TLS connection cannot be changed in a public way: with more than about 1,000 agents
+    install uvloop (the ``fast`` extra), which holds about 58 KB.
+    """
+
+    async def connect(connection: HttpConnection, credentials: Credentials) -> None:
+        tls = credentials.tls or target.tls
+        await loop.create_connection(
+            lambda: connection,
+            target.address,
+            target.port,
+            ssl=tls,
+            server_hostname=target.server_name if tls else None,
+            ssl_handshake_timeout=handshake_timeout_s if tls else None,
+        )
+
+    return connect

@@ -1,0 +1,147 @@
+"""The runner: agents that come and go at run time, one end for all of them, one account of what happened."""
+
+import asyncio
+import resource
+from typing import Any
+
+from chaoslib_cp.clock import Clock
+from chaoslib_cp.engine.load.agent import DEADLINE, Agent, AgentSetup
+from chaoslib_cp.engine.load.connection import Connect, Credentials
+from chaoslib_cp.engine.load.profile import LoadProfile
+from chaoslib_cp.engine.load.totals import Totals
+
+REMOVED = "removed"
+STOPPED = "stopped"
+# the clock is asked this often whether somebody is over: event loop timers stand still while a machine sleeps
+_TICK_S = 0.25
+
+
+def fuse_s(profile: LoadProfile, clock: Clock) -> float:
+    """Return the monotonic second at which the whole load must be over.
+
+    The absolute deadline is turned into a monotonic one once, here: a clock that steps back later cannot lengthen it.
+    """
+    now_s = clock.monotonic_s()
+    if profile.deadline_epoch_s is None:
+        return float("inf")
+    return now_s + max(profile.deadline_epoch_s - clock.epoch_s(), 0.0)
+
+
+class LoadRunner:
+    """Plays agents until each is over.
+
+    Args:
+        profile: what each agent does.
+        host: the Host header, normally the target's server name.
+        connect: opens connections, normally ``connector(target, ...)``.
+        clock: its monotonic time decides when an agent is over.
+        loop: the event loop everything runs on.
+    """
+
+    def __init__(
+        self, profile: LoadProfile, host: str, connect: Connect, clock: Clock, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._totals = [Totals() for _ in profile.requests]
+        self._setup = AgentSetup(profile, host, connect, self._totals, loop, clock)
+        self._clock = clock
+        self._fuse_s = fuse_s(profile, clock)
+        self._started_s = clock.monotonic_s()
+        self._cpu_at_start_s = own_cpu_s()
+        self._agents: dict[str, Agent] = {}
+        self._ended: dict[str, int] = {}
+        self._all_over = asyncio.Event()
+        self._all_over.set()
+        self._tick_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def running(self) -> int:
+        """How many agents are not over."""
+        return len(self._agents)
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the last of the present agents must be over; 0 without agents."""
+        now_s = self._clock.monotonic_s()
+        return max((agent.ends_at_s - now_s for agent in self._agents.values()), default=0.0)
+
+    def add_agent(self, agent_id: str, credentials: Credentials) -> bool:
+        """Start an agent.
+
+        Returns:
+            False when it was not started because it is there already, or because the deadline has passed.
+        """
+        now_s = self._clock.monotonic_s()
+        if agent_id in self._agents or now_s >= self._fuse_s:
+            return False
+        ends_at_s = min(now_s + self._setup.profile.duration_s, self._fuse_s)
+        agent = Agent(agent_id, credentials, self._setup, ends_at_s, self._agent_ended)
+        self._agents[agent_id] = agent
+        self._all_over.clear()
+        agent.start()
+        if self._tick_timer is None:
+            self._tick()
+        return True
+
+    def remove_agent(self, agent_id: str) -> bool:
+        """End an agent at once, as if its pod were gone; False when there is none of that name."""
+        agent = self._agents.get(agent_id)
+        if agent is not None:
+            agent.end(REMOVED)
+        return agent is not None
+
+    def replace_token(self, agent_id: str, token: str) -> bool:
+        """Give an agent a new bearer token from its next request on; False when there is none of that name."""
+        agent = self._agents.get(agent_id)
+        if agent is not None:
+            agent.replace_credentials(Credentials(token=token))
+        return agent is not None
+
+    def stop(self) -> None:
+        """End all agents at once."""
+        for agent in list(self._agents.values()):
+            agent.end(STOPPED)
+
+    async def wait_until_over(self) -> None:
+        """Return when no agent is left."""
+        await self._all_over.wait()
+
+    def totals(self) -> Totals:
+        """Return the counts of all kinds of request together."""
+        merged = Totals()
+        for one in self._totals:
+            merged.merge(one)
+        return merged
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the account so far as JSON: agents, all requests together, each kind, own CPU seconds."""
+        elapsed_s = self._clock.monotonic_s() - self._started_s
+        kinds = zip(self._setup.profile.requests, self._totals, strict=True)
+        return {
+            "profile": self._setup.profile.name,
+            "seed": self._setup.profile.seed,
+            "elapsed_s": elapsed_s,
+            "remaining_s": self.remaining_s,
+            "agents": {"running": len(self._agents), "ended": dict(sorted(self._ended.items()))},
+            "total": self.totals().as_dict(elapsed_s),
+            "requests": [{"path": spec.path, "query": spec.query, **one.as_dict(elapsed_s)} for spec, one in kinds],
+            "cpu_s": own_cpu_s() - self._cpu_at_start_s,
+        }
+
+    def _tick(self) -> None:
+        now_s = self._clock.monotonic_s()
+        for agent in list(self._agents.values()):
+            if now_s >= agent.ends_at_s:
+                agent.end(DEADLINE)
+        self._tick_timer = self._setup.loop.call_later(_TICK_S, self._tick) if self._agents else None
+
+    def _agent_ended(self, agent: Agent, reason: str) -> None:
+        del self._agents[agent.agent_id]
+        self._ended[reason] = self._ended.get(reason, 0) + 1
+        if not self._agents:
+            self._all_over.set()
+
+
+def own_cpu_s() -> float:
+    """Return the CPU seconds, user and system, this process has used."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

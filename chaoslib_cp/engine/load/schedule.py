@@ -1,0 +1,35 @@
+"""When an agent's requests come due: pure arithmetic, no clock.
+
+An open model: the moments are fixed before anything is sent, so a slow server cannot slow the load down.
+"""
+
+import random
+from collections.abc import Iterator
+
+from chaoslib_cp.engine.load.profile import LoadProfile
+
+
+def due_offsets(profile: LoadProfile, agent_id: str, kind: int) -> Iterator[float]:
+    """Yield the moments at which an agent's request of one kind comes due.
+
+    The k-th moment is ``ramp + phase + k * period + jitter``. The agent's place in the ramp and the request's phase
+    are drawn once, so that agents that start together do not march in step; jitter does not add up, so the offered
+    rate is exactly 1 / period. Every agent has its own stream of random numbers: adding one changes no other.
+
+    Args:
+        profile: the load profile.
+        agent_id: the agent; part of the seed.
+        kind: index into ``profile.requests``.
+
+    Yields:
+        Seconds since the agent was added, rising, without end.
+    """
+    period_s = profile.requests[kind].period_s
+    # string seeds are hashed with SHA-512, alike in every process and Python version
+    place = random.Random(f"{profile.seed}/{agent_id}")  # noqa: S311 - a schedule, not a secret
+    draws = random.Random(f"{profile.seed}/{agent_id}/{kind}")  # noqa: S311
+    begin_s = place.random() * profile.ramp_s + draws.random() * period_s
+    count = 0
+    while True:
+        yield begin_s + count * period_s + draws.random() * profile.jitter_ratio * period_s
+        count += 1

@@ -1,0 +1,85 @@
+"""What happened, counted: every request that came due is in exactly one place.
+
+``offered = first tries + late_dropped``; ``tries = first tries + retries``; the outcomes of all tries that are over
+add up to ``tries - in_flight``.
+"""
+
+from typing import Any
+
+from chaoslib_cp.engine.load.connection import ABORTED
+from chaoslib_cp.engine.load.latency import Histogram
+
+
+class Totals:
+    """Counts of one kind of request, all agents together.
+
+    Attributes:
+        offered: requests that came due.
+        late_dropped: came due while the agent had all its connections busy; never sent.
+        tries: requests sent or attempted, retries included.
+        retries: tries beyond a request's first.
+        in_flight: tries under way.
+        outcomes: tries that are over, by outcome: ``http_<status>``, ``timeout``, ``refused``, ``reset``,
+            ``unreachable``, ``tls``, ``protocol`` (no valid HTTP), ``aborted`` (by us: removed, stopped or over).
+        received_bytes: of all answers, headers and chunk framing included, still compressed.
+        lag: how late first tries were begun against their due time: the engine's own starvation.
+        from_send: duration of a try by outcome; connecting included, ``aborted`` left out.
+        from_due: duration from the due time to the end of the last try by its outcome, so that waiting for retries
+            and our own lag are inside (no coordinated omission).
+    """
+
+    def __init__(self) -> None:
+        self.offered = self.late_dropped = self.tries = self.retries = self.in_flight = self.received_bytes = 0
+        self.outcomes: dict[str, int] = {}
+        self.lag = Histogram()
+        self.from_send: dict[str, Histogram] = {}
+        self.from_due: dict[str, Histogram] = {}
+
+    def try_ended(self, outcome: str, duration_s: float | None) -> None:
+        """Count the end of a try; without a duration it is not timed."""
+        self.in_flight -= 1
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        if duration_s is not None:
+            self.from_send.setdefault(outcome, Histogram()).record(duration_s)
+
+    def request_ended(self, outcome: str, duration_s: float) -> None:
+        """Time a request from its due time, after its last try."""
+        self.from_due.setdefault(outcome, Histogram()).record(duration_s)
+
+    def merge(self, other: "Totals") -> None:
+        """Add another kind's, runner's or process's counts to these."""
+        for name in ("offered", "late_dropped", "tries", "retries", "in_flight", "received_bytes"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for outcome, count in other.outcomes.items():
+            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
+        self.lag.merge(other.lag)
+        for mine, theirs in ((self.from_send, other.from_send), (self.from_due, other.from_due)):
+            for outcome, histogram in theirs.items():
+                mine.setdefault(outcome, Histogram()).merge(histogram)
+
+    def as_dict(self, elapsed_s: float) -> dict[str, Any]:
+        """Return counts, rates over ``elapsed_s`` seconds, and latency summaries as JSON.
+
+        ``error_ratio`` is the share of tries that ended in anything but a 2xx, those we aborted left out.
+        """
+        answered = self._count("http_")
+        judged = sum(self.outcomes.values()) - self._count(ABORTED)
+        return {
+            "offered": self.offered,
+            "late_dropped": self.late_dropped,
+            "tries": self.tries,
+            "retries": self.retries,
+            "in_flight": self.in_flight,
+            "outcomes": dict(sorted(self.outcomes.items())),
+            "received_bytes": self.received_bytes,
+            "offered_rate_per_s": self.offered / elapsed_s if elapsed_s > 0 else None,
+            "tried_rate_per_s": self.tries / elapsed_s if elapsed_s > 0 else None,
+            "answered_rate_per_s": answered / elapsed_s if elapsed_s > 0 else None,
+            "error_ratio": 1 - self._count("http_2") / judged if judged else None,
+            "lag": self.lag.summary(),
+            "latency_from_send": {outcome: one.summary() for outcome, one in sorted(self.from_send.items())},
+            "latency_from_due": {outcome: one.summary() for outcome, one in sorted(self.from_due.items())},
+        }
+
+    def _count(self, prefix: str) -> int:
+        return sum(count for outcome, count in self.outcomes.items() if outcome.startswith(prefix))

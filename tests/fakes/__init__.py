@@ -1,0 +1,1 @@
+"""Peers for tests: real sockets and processes that behave as a script says."""
