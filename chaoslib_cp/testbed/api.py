@@ -118,9 +118,10 @@ class ApiClient:
             return None
         return answer if status == http.HTTPStatus.OK and isinstance(answer, dict) else None
 
-    def is_ready(self) -> bool:
-        """Say whether /readyz answers 200."""
+    def missing_readiness(self) -> str:
+        """Return "" when /readyz answers 200, else what it answers."""
         try:
-            return self.request("GET", "/readyz")[0] == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
+            status, answer = self.request("GET", "/readyz")
+        except (OSError, http.client.HTTPException) as error:
+            return f"no answer ({error})"
+        return "" if status == http.HTTPStatus.OK else f"it answers {status}: {str(answer)[:200]}"

@@ -1,0 +1,103 @@
+"""The objects a cluster installer would create, and the conditions under which the cluster counts as up."""
+
+import json
+import time
+from typing import Any
+
+from chaoslib_cp.agent.manifests import prober_manifests
+from chaoslib_cp.cluster import marker, roles
+from chaoslib_cp.testbed import addons, addresses, kwok
+from chaoslib_cp.testbed.api import ApiClient, Manifest
+from chaoslib_cp.testbed.farm import access as farm_access
+from chaoslib_cp.testbed.pki import PEOPLE
+from chaoslib_cp.testbed.spec import ClusterSpec
+from chaoslib_cp.version import VERSION
+
+LIBRARY_NAMESPACE = "chaoslib-cp"
+LIBRARY_IMAGE = f"chaoslib-cp:{VERSION}"
+# A testbed is for a day's work; its certificates live a week.
+MARKER_VALID_S = 7 * 24 * 3600
+
+
+def cluster_uid(api: ApiClient) -> str | None:
+    """Return the UID of kube-system, which is what a cluster is known by, or None while it does not exist."""
+    namespace = api.get("/api/v1/namespaces/kube-system")
+    return None if namespace is None else str(namespace["metadata"]["uid"])
+
+
+def create_objects(api: ApiClient, spec: ClusterSpec, uid: str) -> None:
+    """Create roles, add-ons, the owner's marker, the scale factors and the prober.
+
+    Raises:
+        TestbedFailed: the API server refused one.
+    """
+    expires_epoch_s = time.clock_gettime(time.CLOCK_REALTIME) + MARKER_VALID_S
+    manifests: list[Manifest] = [
+        _admin_binding(),
+        *roles.role_manifests(),
+        *kwok.manifests(),
+        *farm_access.manifests(),
+        *addons.render(
+            dns_replicas=spec.dns_replicas,
+            cluster_dns_ttl_s=spec.cluster_dns_ttl_s,
+            node_cache_ttl_s=spec.node_cache_ttl_s,
+            cluster_domain=addresses.CLUSTER_DOMAIN,
+        ),
+        *prober_manifests(cluster_dns=addresses.CLUSTER_DNS, image=LIBRARY_IMAGE),
+        _scale(spec),
+        marker.marker_manifest(uid, "chaos cp up", expires_epoch_s),
+    ]
+    # namespaces first: a stable sort keeps everything else in order
+    for manifest in sorted(manifests, key=lambda manifest: manifest["kind"] != "Namespace"):
+        api.create(manifest)
+
+
+def _admin_binding() -> Manifest:
+    """Bind the administrators' group as kubeadm does (source: KEP-4214)."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "kubeadm:cluster-admins"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [
+            {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": PEOPLE["admin"].groups[0]},
+        ],
+    }
+
+
+def _scale(spec: ClusterSpec) -> Manifest:
+    """Put the spec's scale factors where a run's report finds them, on this and on any cluster."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "chaoslib-cp-scale", "namespace": LIBRARY_NAMESPACE},
+        "data": {"scale.json": json.dumps(spec.scale)},
+    }
+
+
+def missing_accounts(api: ApiClient) -> str:
+    """Return "" once the controllers made what every pod needs (an account, the authority), else what is missing."""
+    wanted = ("serviceaccounts/default", "configmaps/kube-root-ca.crt")
+    missing = [name for name in wanted if api.get(f"/api/v1/namespaces/default/{name}") is None]
+    return ", ".join(missing)
+
+
+def missing_nodes(api: ApiClient, wanted: int) -> str:
+    """Return "" when that many nodes are Ready, else how many are."""
+    nodes = api.get("/api/v1/nodes?resourceVersion=0") or {"items": []}
+    ready = sum(_is_ready(item) for item in nodes["items"])
+    return "" if ready == wanted else f"{ready} of {wanted} nodes are Ready"
+
+
+def missing_pods(api: ApiClient, namespace: str, deployment: str) -> str:
+    """Return "" when a Deployment has all its pods ready, else how many it has."""
+    found = api.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}")
+    if found is None:
+        return f"Deployment {deployment} is not there"
+    ready, wanted = found["status"].get("readyReplicas", 0), found["spec"]["replicas"]
+    return "" if ready == wanted else f"Deployment {deployment} has {ready} of {wanted} pods ready"
+
+
+def _is_ready(node: dict[str, Any]) -> bool:
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

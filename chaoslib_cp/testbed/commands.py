@@ -1,0 +1,272 @@
+"""What the commands ``chaos cp up``, ``down``, ``status``, ``env`` and ``exec`` do."""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.testbed import doctor
+from chaoslib_cp.testbed.cgroups import CgroupTree, backend
+from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance
+from chaoslib_cp.testbed.namespaces import die_with_parent, enter
+from chaoslib_cp.testbed.pki import PEOPLE
+from chaoslib_cp.testbed.programs import find_or_get_programs
+from chaoslib_cp.testbed.spec import ClusterSpec, load_spec
+
+POLL_PERIOD_S = 0.1
+GONE_WITHIN_S = 15.0
+# Longer than every wait inside the supervisor, which then tells better what was wrong.
+UP_WITHIN_S = 600.0
+
+Say = Callable[[str], None]
+
+
+def up(spec_name: str, name: str, say: Say, rootless: bool | None = None) -> dict[str, Any]:
+    """Bring a testbed up, or find the one that is up already.
+
+    Args:
+        spec_name: a shipped spec's name, or a file.
+        name: the instance's name.
+        say: told each step as it is done.
+        rootless: use a user namespace; by default exactly when this process is not root's.
+
+    Returns:
+        The state, see ``status``.
+
+    Raises:
+        ProfileInvalid: the spec or the name is wrong; nothing was started.
+        TestbedFailed: it did not come up; nothing was left behind.
+    """
+    spec = load_spec(spec_name)
+    instance = Instance(name)
+    with _locked(instance):
+        if instance.supervisor_pids():
+            say(f"testbed {name} is up already")
+            return status(name)
+        clear(instance)
+        doctor.require()
+        programs = find_or_get_programs(say)
+        _write_plan(instance, spec, programs.folder, os.geteuid() != 0 if rootless is None else rootless)
+        try:
+            _start(instance, say)
+        except BaseException:
+            # also Ctrl-C: half a testbed is of use to nobody
+            clear(instance)
+            raise
+    return status(name)
+
+
+def down(name: str) -> dict[str, Any]:
+    """Take a testbed down, whatever state it is in, and remove all it left; doing it twice is fine.
+
+    Returns:
+        ``{"name": ..., "was_up": bool}``
+
+    Raises:
+        TestbedFailed: something stayed; the message says what.
+    """
+    instance = Instance(name)
+    with _locked(instance):
+        was_up = bool(instance.supervisor_pids())
+        clear(instance)
+    return {"name": name, "was_up": was_up}
+
+
+def status(name: str) -> dict[str, Any]:
+    """Return what a testbed says of itself.
+
+    Returns:
+        ``{"name", "phase": "down" | "starting" | "ready" | "failed" | "crashed", "components": {name: {"alive",
+        "restarts"}}, "spec", "cluster_uid", "kubeconfig", "logs", ...}``; only the first two when it is down.
+
+    Raises:
+        TestbedFailed: its state file is damaged.
+    """
+    instance = Instance(name)
+    state = instance.read_state()
+    is_running = bool(instance.supervisor_pids())
+    if state is None:
+        return {"name": name, "phase": "starting" if is_running else "down"}
+    if not is_running and state["phase"] != "failed":
+        state["phase"] = "crashed"
+    return {"name": name, **state, "kubeconfig": str(instance.kubeconfig), "logs": str(instance.logs)}
+
+
+def environment(name: str) -> dict[str, str]:
+    """Return the environment in which ordinary tools find a testbed, once they run inside it.
+
+    Raises:
+        TestbedFailed: it is not up.
+    """
+    state = _ready(name)
+    return {
+        "KUBECONFIG": state["kubeconfig"],
+        "CHAOSLIB_CP_TESTBED": name,
+        "CHAOSLIB_CP_INFRASTRUCTURE": "testbed",
+        "PATH": os.pathsep.join([state["programs"], str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    }
+
+
+def contexts() -> list[str]:
+    """Return the names of the kubeconfig's contexts, the current one first."""
+    return list(PEOPLE)
+
+
+def execute(name: str, argv: list[str]) -> int:
+    """Run a command inside a testbed, in the current folder, and wait for it.
+
+    SIGTERM and SIGHUP are passed on, Ctrl-C reaches it by the terminal, and it is killed when this process dies.
+
+    Returns:
+        Its exit status; 128 + the signal's number when a signal ended it.
+
+    Raises:
+        TestbedFailed: the testbed is not up, cannot be entered, or the command does not exist.
+    """
+    variables = {**os.environ, **environment(name)}
+    folder = Path.cwd()
+    _enter(name)
+    try:
+        # entering a mount namespace moves a process to its root folder
+        child = subprocess.Popen(argv, env=variables, cwd=folder, preexec_fn=die_with_parent)
+    except OSError as error:
+        raise TestbedFailed(f"{argv[0]}: cannot be run inside testbed {name}: {error.strerror}") from error
+    with _passing_signals_to(child):
+        returncode = child.wait()
+    return returncode if returncode >= 0 else 128 - returncode
+
+
+def _enter(name: str) -> None:
+    pid = Instance(name).inside_pid()
+    if pid is None:
+        raise TestbedFailed(f"testbed {name} is not up; run: chaos cp up --name {name}")
+    try:
+        enter(pid)
+    except OSError as error:
+        raise TestbedFailed(f"testbed {name} cannot be entered ({error}); are you the user who started it?") from error
+
+
+@contextlib.contextmanager
+def _passing_signals_to(child: "subprocess.Popen[bytes]") -> Iterator[None]:
+    def forward(number: int, _frame: object) -> None:
+        child.send_signal(number)
+
+    previous = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _ready(name: str) -> dict[str, Any]:
+    state = status(name)
+    if state["phase"] == "down":
+        raise TestbedFailed(f"testbed {name} is not up; run: chaos cp up --name {name}")
+    if state["phase"] != "ready":
+        raise TestbedFailed(
+            f"testbed {name} is {state['phase']}, not ready; run: chaos cp down --name {name}, then chaos cp up"
+        )
+    return state
+
+
+def _write_plan(instance: Instance, spec: ClusterSpec, programs: Path, rootless: bool) -> None:
+    try:
+        instance.folder.mkdir(mode=0o700, parents=True)
+        instance.logs.mkdir()
+        plan = {"name": instance.name, "spec": dataclasses.asdict(spec), "programs": str(programs)}
+        (instance.folder / "supervisor.json").write_text(json.dumps({**plan, "rootless": rootless}, indent=1))
+    except OSError as error:
+        raise TestbedFailed(f"testbed {instance.name}: {instance.folder} cannot be written: {error}") from error
+
+
+def _start(instance: Instance, say: Say) -> None:
+    rootless = json.loads((instance.folder / "supervisor.json").read_text())["rootless"]
+    user = ["--user", "--map-root-user"] if rootless else []
+    namespaces = ["--net", "--uts", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    supervisor = [sys.executable, "-m", SUPERVISOR_MODULE, str(instance.folder)]
+    log = instance.logs / "supervisor.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            ["unshare", *user, *namespaces, *supervisor],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd="/",
+        )
+    _follow(instance, process, say)
+
+
+def _follow(instance: Instance, process: "subprocess.Popen[bytes]", say: Say) -> None:
+    clock = SystemClock()
+    ends_at_s = clock.monotonic_s() + UP_WITHIN_S
+    said = 0
+    while True:
+        ended = process.poll() is not None
+        state = instance.read_state() or {"phase": "starting", "steps": []}
+        for step in state["steps"][said:]:
+            say(f"{step['elapsed_s']:6.1f} s  {step['name']}")
+        said = len(state["steps"])
+        if state["phase"] == "ready":
+            return
+        if ended:
+            words = (instance.logs / "supervisor.log").read_text(errors="replace").strip().splitlines()
+            reason = state.get("error") or " | ".join(words[-3:]) or "it said nothing"
+            raise TestbedFailed(f"testbed {instance.name} did not come up: {reason}; nothing was left behind")
+        if clock.monotonic_s() > ends_at_s:
+            raise TestbedFailed(
+                f"testbed {instance.name} did not come up within {UP_WITHIN_S:.0f} s; it was taken down"
+            )
+        clock.sleep(POLL_PERIOD_S)
+
+
+def clear(instance: Instance) -> None:
+    """Kill what runs, then remove cgroups and files. The caller holds the lock.
+
+    Raises:
+        TestbedFailed: something stayed.
+    """
+    clock = SystemClock()
+    ends_at_s = clock.monotonic_s() + GONE_WITHIN_S
+    while pids := instance.supervisor_pids():
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)  # when this very process had started it
+        if clock.monotonic_s() > ends_at_s:
+            raise TestbedFailed(f"testbed {instance.name}: processes {pids} do not end; nothing else was removed")
+        clock.sleep(0.02)
+    left = CgroupTree(instance.cgroup_name, backend()).remove()
+    if left:
+        raise TestbedFailed(f"testbed {instance.name}: control groups stayed: {', '.join(left)}; run down again")
+    if instance.folder.exists():
+        shutil.rmtree(instance.folder)
+
+
+@contextlib.contextmanager
+def _locked(instance: Instance) -> Iterator[None]:
+    """Let one command at a time change testbeds; the lock is the folder itself and leaves no file."""
+    parent = instance.folder.parent
+    try:
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(parent, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise TestbedFailed(f"{parent} cannot be used: {error}; nothing was started") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

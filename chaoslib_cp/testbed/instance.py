@@ -1,0 +1,120 @@
+"""One named testbed on disk: where its files are, and how its processes are found again.
+
+A running testbed is found by its supervisor's command line, never by a process id in a file: ids are used again by the
+kernel, files survive crashes, command lines do neither.
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chaoslib_cp.errors import ProfileInvalid, TestbedFailed
+
+SUPERVISOR_MODULE = "chaoslib_cp.testbed.supervisor"
+
+
+def state_root() -> Path:
+    """Return the folder of everything that outlives a process: ``$XDG_STATE_HOME/chaoslib-cp``."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "chaoslib-cp"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A testbed's name and its paths.
+
+    Args:
+        name: 1 to 20 lower-case letters, digits and inner dashes; part of cgroup and node folder names.
+    """
+
+    name: str = "default"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", self.name):
+            raise ProfileInvalid(
+                f"testbed name {self.name!r}: use 1 to 20 lower-case letters, digits and inner dashes; nothing was done"
+            )
+
+    @property
+    def folder(self) -> Path:
+        """Everything of this instance that is on disk."""
+        return state_root() / "testbed" / self.name
+
+    @property
+    def state_file(self) -> Path:
+        """What the supervisor says of itself, replaced as a whole at each change."""
+        return self.folder / "state.json"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The four identities, as contexts."""
+        return self.folder / "kubeconfig"
+
+    @property
+    def logs(self) -> Path:
+        """One file per component."""
+        return self.folder / "logs"
+
+    @property
+    def cgroup_name(self) -> str:
+        """The control group that holds one group for each component."""
+        return f"chaoslib-cp-{self.name}"
+
+    def supervisor_pids(self) -> list[int]:
+        """Return the host ids of all processes started as this instance's supervisor, the oldest first.
+
+        The first is ``unshare``, which made the namespaces; then process 1 of the new process namespace and the
+        supervisor proper.
+        """
+        return sorted(pid for pid, argv in _command_lines() if SUPERVISOR_MODULE in argv and str(self.folder) in argv)
+
+    def inside_pid(self) -> int | None:
+        """Return the id of a process that is in the instance's namespaces, or None when it is not running."""
+        for pid, argv in _command_lines():
+            is_supervisor = SUPERVISOR_MODULE in argv and str(self.folder) in argv
+            if is_supervisor and os.path.basename(argv[0]) != "unshare":
+                return pid
+        return None
+
+    def read_state(self) -> dict[str, Any] | None:
+        """Return what the supervisor wrote last, or None when it wrote nothing.
+
+        Raises:
+            TestbedFailed: the file cannot be understood; ``chaos cp down`` clears it away.
+        """
+        try:
+            state = json.loads(self.state_file.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise TestbedFailed(
+                f"testbed {self.name}: {self.state_file} is damaged ({error}); nothing was changed; "
+                f"run: chaos cp down --name {self.name}"
+            ) from error
+        if not isinstance(state, dict) or "phase" not in state:
+            raise TestbedFailed(
+                f"testbed {self.name}: {self.state_file} is no state of ours; nothing was changed; "
+                f"run: chaos cp down --name {self.name}"
+            )
+        return state
+
+    def write_state(self, state: dict[str, Any]) -> None:
+        """Replace the state file as a whole, so that a reader never sees half of it."""
+        temporary = self.state_file.with_suffix(".new")
+        temporary.write_text(json.dumps(state, indent=1))
+        temporary.rename(self.state_file)
+
+
+def _command_lines() -> list[tuple[int, list[str]]]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            argv = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue  # it ended between the listing and the reading
+        found.append((int(entry.name), argv))
+    return sorted(found)

@@ -1,0 +1,92 @@
+"""The network inside a testbed's namespace: one bridge for pods, host addresses on ``lo``, no way out.
+
+There is no default route and no link to the machine's own network, so whatever runs here cannot reach it: an
+unintended destination answers "Network is unreachable".
+"""
+
+import subprocess
+from pathlib import Path
+
+from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.testbed import addresses
+
+SYSCTLS = {
+    "net/ipv4/ip_forward": "1",
+    # replies between two pods on the bridge must pass conntrack, which undoes kube-proxy's address translation
+    "net/bridge/bridge-nf-call-iptables": "1",
+    "net/ipv4/ip_local_port_range": "10240 65535",
+    # 200 agents and their re-connections leave many sockets in TIME-WAIT
+    "net/ipv4/tcp_tw_reuse": "1",
+}
+
+
+def set_up(api_servers: int, kubelet_nodes: int) -> None:
+    """Make the bridge, the host addresses, the routes and the balancer. Must run inside the namespace, once.
+
+    Raises:
+        TestbedFailed: a command of ``ip`` or ``nft`` failed; the namespace ends with the supervisor.
+    """
+    hosts = [addresses.API_STABLE, addresses.ETCD, addresses.OUTSIDE_RESOLVER]
+    hosts += [addresses.api_server(index) for index in range(api_servers)]
+    hosts += [addresses.node(index + 1) for index in range(kubelet_nodes)]
+    lines = ["link set lo up"]
+    lines += [f"addr add {address}/32 dev lo" for address in hosts]
+    lines += [
+        f"link add {addresses.BRIDGE} type bridge forward_delay 0",
+        f"addr add {addresses.BRIDGE_ADDRESS}/16 dev {addresses.BRIDGE}",
+        f"link set {addresses.BRIDGE} up",
+        # a locally made packet to a Service needs a route before kube-proxy's rules see it
+        f"route add {addresses.SERVICE_CIDR} dev {addresses.BRIDGE} src {addresses.BRIDGE_ADDRESS}",
+    ]
+    run_with_input(["ip", "-batch", "-"], "\n".join(lines))
+    for name, value in SYSCTLS.items():
+        sysctl = Path("/proc/sys") / name
+        if sysctl.exists():
+            sysctl.write_text(value)
+    balance(list(range(api_servers)))
+
+
+def balance(alive: list[int]) -> None:
+    """Send new connections for the stable API address to these API servers in turn, without a user-space copy.
+
+    With none alive the rule stays away, and clients are refused as they would be by a dead load balancer target.
+    """
+    rule = ""
+    if alive:
+        targets = ", ".join(f"{turn} : {addresses.api_server(index)}" for turn, index in enumerate(alive))
+        rule = (
+            f"ip daddr {addresses.API_STABLE} tcp dport {addresses.API_PORT} "
+            f"dnat ip to numgen inc mod {len(alive)} map {{ {targets} }}"
+        )
+    # before kube-proxy's chains at priority dstnat (-100), so that a Service with this address would not interfere
+    run_with_input(
+        ["nft", "-f", "-"],
+        f"""
+        table ip chaoslib_cp
+        delete table ip chaoslib_cp
+        table ip chaoslib_cp {{
+            chain prerouting {{
+                type nat hook prerouting priority -110
+                {rule}
+            }}
+            chain output {{
+                type nat hook output priority -110
+                {rule}
+            }}
+        }}
+        """,
+    )
+
+
+def run_with_input(command: list[str], text: str) -> None:
+    """Run a system program with ``text`` as its input.
+
+    Raises:
+        TestbedFailed: it is missing, or it failed; the message holds its words.
+    """
+    try:
+        subprocess.run(command, input=text, text=True, check=True, capture_output=True)
+    except FileNotFoundError as error:
+        raise TestbedFailed(f"{command[0]} is not installed; run: chaos cp doctor") from error
+    except subprocess.CalledProcessError as error:
+        raise TestbedFailed(f"{command[0]} failed: {error.stderr.strip()}") from error

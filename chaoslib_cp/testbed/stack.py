@@ -1,0 +1,167 @@
+"""The stack: which components start in which order, when each counts as ready, and how they are kept running."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.engine.sample import dns
+from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.testbed import addresses, bootstrap, components, identities, network
+from chaoslib_cp.testbed.api import ApiClient
+from chaoslib_cp.testbed.cgroups import UNLIMITED, CgroupTree, backend
+from chaoslib_cp.testbed.components import VOLATILE, Layout
+from chaoslib_cp.testbed.fill import fill
+from chaoslib_cp.testbed.instance import Instance
+from chaoslib_cp.testbed.process import Component, Process
+from chaoslib_cp.testbed.spec import ClusterSpec
+
+POLL_PERIOD_S = 0.05
+READY_WITHIN_S = 120.0
+DNS_QUESTION = f"kubernetes.default.svc.{addresses.CLUSTER_DOMAIN}."
+DNS_DEADLINE_S = 0.5
+
+
+class Stack:
+    """All components of one testbed, in its namespaces.
+
+    Args:
+        spec: what to bring up.
+        instance: where its files go.
+        programs: folder with the programs.
+        rootless: whether this is the root of a user namespace only.
+    """
+
+    def __init__(self, spec: ClusterSpec, instance: Instance, programs: Path, rootless: bool) -> None:
+        self._spec = spec
+        self._layout = Layout(instance, programs)
+        self._rootless = rootless
+        self._clock = SystemClock()
+        self._cgroups = CgroupTree(instance.cgroup_name, backend())
+        self._processes: dict[str, Process] = {}
+        self._balanced = list(range(spec.api_servers))
+
+    def start(self, say: Callable[[str], None]) -> dict[str, Any]:
+        """Start everything, wait until nodes are Ready and DNS answers, then apply the quotas.
+
+        The quotas come last because filling a cluster is the installer's work, not the rehearsal's.
+
+        Returns:
+            Facts for the state file: the cgroup backend, the cluster's UID and version.
+
+        Raises:
+            TestbedFailed: a component died or did not get ready; the message holds its last words.
+        """
+        self._prepare()
+        say("network and certificates")
+        self._start_all(self._api_components())
+        api = ApiClient(identities.access(self._layout, "break-glass"))
+        self._wait("the API server", api.missing_readiness)
+        say("etcd and API server")
+        uid = bootstrap.cluster_uid(api) or ""
+        bootstrap.create_objects(api, self._spec, uid)
+        self._start_all(self._cluster_components())
+        self._fill()
+        say(f"{self._spec.fake_nodes} fake nodes and their pods created")
+        self._wait_for_cluster(api, say)
+        self._limit()
+        version = (api.get("/version") or {}).get("gitVersion")
+        api.close()
+        return {"cgroups": self._cgroups.kind, "cluster_uid": uid, "kubernetes_version": version}
+
+    def keep_running(self) -> None:
+        """Restart what died, and send new API connections only to servers that run."""
+        for process in self._processes.values():
+            process.restart_if_due()
+        alive = [index for index in range(self._spec.api_servers) if self._api_server(index).is_alive()]
+        if alive != self._balanced:
+            network.balance(alive)
+            self._balanced = alive
+
+    def components(self) -> dict[str, dict[str, Any]]:
+        """Return for each component whether it is alive, and how often it was restarted."""
+        return {
+            name: {"alive": process.is_alive(), "restarts": process.restarts}
+            for name, process in self._processes.items()
+        }
+
+    def _prepare(self) -> None:
+        self._layout.instance.logs.mkdir(exist_ok=True)
+        identities.write(self._layout, self._spec)
+        # hides the machine's /run: network namespaces made here are nobody else's, and end with the mount namespace
+        network.run_with_input(["mount", "-t", "tmpfs", "tmpfs", "/run"], "")
+        Path("/run/netns").mkdir()
+        VOLATILE.mkdir()
+        network.set_up(self._spec.api_servers, self._spec.kubelet_nodes)
+
+    def _api_components(self) -> list[Component]:
+        servers = [components.api_server(self._layout, self._spec, index) for index in range(self._spec.api_servers)]
+        return [components.etcd(self._layout), *servers]
+
+    def _cluster_components(self) -> list[Component]:
+        nodes = [
+            components.node(self._layout, index + 1, sys.executable, self._rootless)
+            for index in range(self._spec.kubelet_nodes)
+        ]
+        return [
+            components.controller_manager(self._layout),
+            components.scheduler(self._layout),
+            components.kube_proxy(self._layout),
+            components.outside_resolver(self._layout),
+            *nodes,
+            #KW components.kwok(self._layout),
+            #KW components.farm(self._layout, sys.executable),
+        ]
+
+    def _start_all(self, wanted: list[Component]) -> None:
+        keep = ("HOME", "LANG", "PATH", "PYTHONPATH", "XDG_CACHE_HOME", "XDG_STATE_HOME")
+        environment = {name: os.environ[name] for name in keep if name in os.environ}
+        for component in wanted:
+            # quotas come at the end of the start, memory limits too
+            files = self._cgroups.make(component.name, UNLIMITED)
+            log = self._layout.instance.logs / f"{component.name}.log"
+            process = Process(component, log, environment, files, self._clock)
+            self._processes[component.name] = process
+            process.start()
+
+    def _fill(self) -> None:
+        spec = self._spec
+        fill(identities.access(self._layout, "break-glass"), spec.fake_nodes, spec.pods_per_fake_node, spec.pod_bytes)
+
+    def _wait_for_cluster(self, api: ApiClient, say: Callable[[str], None]) -> None:
+        wanted = self._spec.fake_nodes + self._spec.kubelet_nodes
+        self._wait("the controllers", lambda: bootstrap.missing_accounts(api))
+        self._wait("the nodes", lambda: bootstrap.missing_nodes(api, wanted))
+        say("all nodes Ready")
+        self._wait("cluster DNS", self._missing_dns)
+        say("cluster DNS answers")
+        self._wait("the workload prober", lambda: bootstrap.missing_pods(api, "chaoslib-cp", "workload-prober"))
+        say("workload prober running")
+
+    def _wait(self, what: str, missing: Callable[[], str]) -> None:
+        """Wait until ``missing`` returns "", watching every component meanwhile."""
+        ends_at_s = self._clock.monotonic_s() + READY_WITHIN_S
+        while reason := missing():
+            for process in self._processes.values():
+                if not process.is_alive():
+                    raise TestbedFailed(f"waiting for {what}: {process.last_words()}")
+            if self._clock.monotonic_s() > ends_at_s:
+                raise TestbedFailed(f"waited {READY_WITHIN_S:.0f} s for {what} in vain: {reason}")
+            self._clock.sleep(POLL_PERIOD_S)
+
+    def _missing_dns(self) -> str:
+        servers = [addresses.CLUSTER_DNS]
+        servers += [addresses.node_cache(index + 1) for index in range(self._spec.kubelet_nodes)]
+        answers = {server: asyncio.run(dns.ask(server, DNS_QUESTION, "A", DNS_DEADLINE_S)) for server in servers}
+        return ", ".join(f"{server} says {answer.outcome}" for server, answer in answers.items() if answer.outcome != "ok")
+
+    def _limit(self) -> None:
+        for process in self._processes.values():
+            if process.component.limits != UNLIMITED:
+                self._cgroups.limit(process.component.name, process.component.limits)
+
+    def _api_server(self, index: int) -> Process:
+        return self._processes[f"kube-apiserver-{index}"]

@@ -1,0 +1,99 @@
+"""Limits are written to the right files, for both kinds of groups, and everything made is removed."""
+
+from pathlib import Path
+
+import pytest
+
+from chaoslib_cp.testbed.cgroups import UNLIMITED, CgroupTree, Limits, backend
+
+
+def _v1(root: Path) -> Path:
+    for controller in ("cpu", "cpuacct", "memory"):
+        (root / controller).mkdir()
+    return root
+
+
+def _v2(root: Path) -> Path:
+    (root / "cgroup.subtree_control").write_text("cpu io memory pids")
+    (root / "cgroup.procs").write_text("")
+    return root
+
+
+def _group(parent: Path, *files: str) -> Path:
+    """Make a group with the files a kernel would show in it."""
+    parent.mkdir(parents=True)
+    for name in files:
+        (parent / name).write_text("")
+    return parent
+
+
+def test_backend_tells_the_kinds_apart(tmp_path: Path) -> None:
+    """Version 1, version 2 with CPU and memory delegated, or none."""
+    for name in ("none", "one", "two"):
+        (tmp_path / name).mkdir()
+    assert backend(tmp_path / "none") == "none"
+    assert backend(_v1(tmp_path / "one")) == "v1"
+    assert backend(_v2(tmp_path / "two")) == "v2"
+
+
+def test_v2_without_the_cpu_controller_counts_as_none(tmp_path: Path) -> None:
+    """A version 2 tree that only holds hugetlb cannot limit anything we need."""
+    (tmp_path / "cgroup.subtree_control").write_text("hugetlb")
+    assert backend(tmp_path) == "none"
+
+
+def test_v1_quota_is_cores_times_period(tmp_path: Path) -> None:
+    """0.2 core is 4 of every 20 ms."""
+    tree = CgroupTree("bed", "v1", _v1(tmp_path))
+    group = _group(tmp_path / "cpu" / "bed" / "api", "cpu.cfs_quota_us", "cpu.cfs_period_us")
+    tree.limit("api", Limits(cpu_cores=0.2))
+    assert (group / "cpu.cfs_period_us").read_text() == "20000"
+    assert (group / "cpu.cfs_quota_us").read_text() == "4000"
+    tree.limit("api", UNLIMITED)
+    assert (group / "cpu.cfs_quota_us").read_text() == "-1"
+
+
+def test_v2_limits(tmp_path: Path) -> None:
+    """Version 2 has one file for quota and period, and says max for no limit."""
+    tree = CgroupTree("bed", "v2", _v2(tmp_path))
+    group = _group(tmp_path / "bed" / "api", "cpu.max", "memory.max")
+    tree.limit("api", Limits(cpu_cores=0.5, memory_mib=64))
+    assert (group / "cpu.max").read_text() == "10000 20000"
+    assert (group / "memory.max").read_text() == str(64 * 1024 * 1024)
+    tree.limit("api", UNLIMITED)
+    assert (group / "cpu.max").read_text() == "max 20000"
+
+
+def test_none_makes_nothing(tmp_path: Path) -> None:
+    """Without groups a process simply has nothing to join."""
+    tree = CgroupTree("bed", "none", tmp_path)
+    assert tree.make("api", Limits(cpu_cores=1)) == []
+    assert list(tmp_path.iterdir()) == []
+    assert tree.cpu_s("api") is None
+
+
+def test_remove_takes_all_of_ours_and_nothing_else(tmp_path: Path) -> None:
+    """Only what stands under the testbed's own name goes; doing it twice is fine."""
+    tree = CgroupTree("bed", "v1", _v1(tmp_path))
+    tree.make("api", UNLIMITED)
+    tree.make("etcd", UNLIMITED)
+    (tmp_path / "cpu" / "foreign").mkdir()
+    assert tree.remove() == []
+    assert tree.remove() == []
+    assert not (tmp_path / "cpu" / "bed").exists()
+    assert (tmp_path / "cpu" / "foreign").exists()
+
+
+def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
+    """A group that still holds something is told, not forgotten."""
+    tree = CgroupTree("bed", "v1", _v1(tmp_path))
+    busy = _group(tmp_path / "memory" / "bed" / "api", "held")
+    assert str(busy) in tree.remove(patience_s=0.05)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("usage_usec 1500000\nuser_usec 1", 1.5), ("usage_usec 0", 0.0)])
+def test_cpu_seconds_of_a_v2_group(tmp_path: Path, text: str, seconds: float) -> None:
+    """CPU time is reported in seconds whatever the kernel counts in."""
+    tree = CgroupTree("bed", "v2", _v2(tmp_path))
+    (_group(tmp_path / "bed" / "api") / "cpu.stat").write_text(text)
+    assert tree.cpu_s("api") == seconds

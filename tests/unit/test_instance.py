@@ -1,0 +1,59 @@
+"""A testbed's files and processes are found by name."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chaoslib_cp.errors import ProfileInvalid, TestbedFailed
+from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance
+
+
+@pytest.fixture(autouse=True)
+def _own_state_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a-", "A", "a/b", "../x", "a" * 21, "a b", "a\n"])
+def test_names_that_are_no_folder_or_cgroup_are_refused(name: str) -> None:
+    """A name becomes part of paths, so anything but plain words is refused."""
+    with pytest.raises(ProfileInvalid, match="nothing was done"):
+        Instance(name)
+
+
+def test_state_is_read_back_as_written() -> None:
+    """What the supervisor writes is what a command reads."""
+    instance = Instance("mine")
+    instance.folder.mkdir(parents=True)
+    instance.write_state({"phase": "ready", "steps": []})
+    assert instance.read_state() == {"phase": "ready", "steps": []}
+
+
+def test_no_state_file_is_no_error() -> None:
+    """A testbed that was never up has no state."""
+    assert Instance("mine").read_state() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}', "\x00\x01"])
+def test_damaged_state_names_the_way_out(text: str) -> None:
+    """A corrupt state file is named together with the command that clears it."""
+    instance = Instance("mine")
+    instance.folder.mkdir(parents=True)
+    instance.state_file.write_text(text)
+    with pytest.raises(TestbedFailed, match="chaos cp down --name mine"):
+        instance.read_state()
+
+
+def test_supervisor_is_found_by_its_command_line_and_by_nothing_else() -> None:
+    """A foreign process never counts as a supervisor, not even one of another testbed."""
+    mine, other = Instance("mine"), Instance("other")
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()", SUPERVISOR_MODULE, str(mine.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert mine.supervisor_pids() == [process.pid]
+        assert mine.inside_pid() == process.pid
+        assert other.supervisor_pids() == []
+        process.terminate()
+    assert mine.supervisor_pids() == []
+    assert os.getpid() not in mine.supervisor_pids()
