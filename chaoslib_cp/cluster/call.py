@@ -7,6 +7,7 @@ it retries 429 silently for seconds, has no limit on time unless asked, and deco
 
 import json
 import math
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from urllib.parse import urlencode
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as HttpTimeout
+from urllib3.util.ssl_ import create_urllib3_context
 
 from chaoslib_cp.engine.sample.outcome import Outcome, of_http_status, of_socket_error
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
@@ -98,6 +100,7 @@ class Cluster:
         self.ca_sha256 = str(facts["ca_sha256"])
         self._client = ApiClient(client_configuration)
         self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
+        self._pool.connection_pool_kw["ssl_context"] = _lenient_context()
 
     def __enter__(self) -> "Cluster":
         return self
@@ -212,6 +215,16 @@ class Cluster:
             outcome,
             is_unknown,
         )
+
+
+def _lenient_context() -> ssl.SSLContext:
+    """Chain, name and dates are verified by what the client sets; only the strictness new in Python 3.13 is left out.
+
+    It asks for extensions that Kubernetes distributions leave out of their CAs (kubernetes-client/python#2394).
+    """
+    context = create_urllib3_context()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
 
 
 def _chunks(response: urllib3.BaseHTTPResponse, deadline_s: float) -> Iterator[bytes]:

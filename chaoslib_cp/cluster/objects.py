@@ -46,9 +46,7 @@ def kubectl_line(entry: DeleteObject, kubeconfig: str, context: str) -> str:
     )
 
 
-def create(
-    cluster: Cluster, log: UndoLog, manifest: Mapping[str, Any], timeout_s: float = DEFAULT_TIMEOUT_S
-) -> DeleteObject:
+def create(cluster: Cluster, log: UndoLog, manifest: Mapping[str, Any], timeout_s: float = DEFAULT_TIMEOUT_S) -> int:
     """Create one object of ours: undo entry on disk, then the call, then its UID on record.
 
     Args:
@@ -58,7 +56,7 @@ def create(
         timeout_s: Limit of the call.
 
     Returns:
-        What to delete later.
+        The number of its undo entry.
 
     Raises:
         TargetRefused: Not allowed, or an object of that name exists already; nothing was changed.
@@ -82,4 +80,4 @@ def create(
         log.done(number, f"never made: {type(error).__name__}")
         raise
     log.note(number, uid=str((answer.json().get("metadata") or {}).get("uid") or ""))
-    return entry
+    return number

@@ -1,0 +1,197 @@
+"""Healing whatever any crash left, from the undo logs alone: no arguments, any number of times, with a sick API too."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.cluster.call import Cluster
+from chaoslib_cp.cluster.connect import open_cluster
+from chaoslib_cp.cluster.heal import executors
+from chaoslib_cp.cluster.objects import kubectl_line, object_path
+from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, run_id, undo_folder, undo_log_of_run
+from chaoslib_cp.engine.undo.entry import DeleteObject
+from chaoslib_cp.engine.undo.log import UndoLog, find_logs
+from chaoslib_cp.engine.undo.replay import replay
+from chaoslib_cp.errors import TargetRefused, TargetUnreachable, UndoFailed
+
+RECOVER_S = 120.0
+_READ_S = 10.0
+
+
+def recover(
+    secrets: Mapping[str, Any] | None = None, timeout_s: float = RECOVER_S, clock: Clock | None = None
+) -> dict[str, Any]:
+    """Undo every open entry of every undo log of this user.
+
+    Each entry is tried as the runner, then as break-glass, in rounds until ``timeout_s`` per log is over; a failing
+    one never stops the others.
+
+    Args:
+        secrets: chaosk8s' own keys, for clusters that were named that way.
+        timeout_s: Seconds for each log.
+        clock: Source of time.
+
+    Returns:
+        ``healed`` (nothing is open any more), and ``logs``: for each that was open or unreadable its ``run``,
+        ``path``, ``items`` (``object``, ``outcome``, ``closed``), ``problems``, and ``kubectl``: the commands that do
+        what is still open by hand.
+    """
+    clock = clock or SystemClock()
+    reports = [_recover_one(path, secrets, timeout_s, clock) for path in find_logs(undo_folder())]
+    logs = [report for report in reports if report is not None]
+    return {"healed": all(not log["problems"] and all(i["closed"] for i in log["items"]) for log in logs), "logs": logs}
+
+
+def open_logs(clock: Clock | None = None) -> list[str]:
+    """Runs whose undo log is open, or cannot be read and must be taken as open."""
+    clock = clock or SystemClock()
+    found = []
+    for path in find_logs(undo_folder()):
+        try:
+            is_open = bool(UndoLog.read(path, clock).open_items())
+        except UndoFailed:
+            is_open = True
+        if is_open:
+            found.append(path.stem)
+    return found
+
+
+def close_logs_of_deleted_cluster(cluster_uid: str, clock: Clock | None = None) -> list[str]:
+    """Close what is open in a cluster that no longer exists, as when a testbed is taken down.
+
+    Returns:
+        The runs that were closed.
+    """
+    clock = clock or SystemClock()
+    closed = []
+    for path in find_logs(undo_folder()):
+        try:
+            log = UndoLog.read(path, clock)
+            items = log.open_items() if log.header.get("cluster_uid") == cluster_uid else []
+        except UndoFailed:
+            continue
+        for item in items:
+            log.done(item.number, "the cluster was deleted")
+        closed.extend([log.run] if items else [])
+    return closed
+
+
+def leftovers(
+    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, clock: Clock | None = None
+) -> list[str]:
+    """Objects and pods of this run that are still in the cluster, asked of the cluster itself.
+
+    Raises:
+        TargetRefused, TargetUnreachable: The cluster could not be asked, so nobody knows.
+    """
+    log = undo_log_of_run(configuration, clock or SystemClock())
+    if log is None:
+        return []
+    found = []
+    with open_cluster(configuration, secrets, known_addresses=_addresses(log)) as cluster:
+        namespaces = set()
+        for item in log.items():
+            if isinstance(item.entry, DeleteObject):
+                namespaces.add(item.entry.namespace)
+                there = cluster.get(object_path(item.entry), timeout_s=_READ_S)
+                if there and (there["metadata"].get("labels") or {}).get(RUN_LABEL) == item.entry.run:
+                    found.append(str(item.entry))
+        selector = f"{RUN_LABEL}={run_id(configuration)},{ROLE_LABEL}"
+        for namespace in sorted(namespaces - {""}):
+            pods = cluster.get(f"/api/v1/namespaces/{namespace}/pods", timeout_s=_READ_S, labelSelector=selector) or {}
+            found.extend(f"Pod {namespace}/{pod['metadata']['name']}" for pod in pods.get("items") or [])
+    return found
+
+
+def open_healers(
+    log: UndoLog, settings: Mapping[str, Any], secrets: Mapping[str, Any] | None
+) -> tuple[list[Cluster], list[str]]:
+    """The identities that may undo a log, ordinary first; one of another cluster never.
+
+    Args:
+        log: The undo log; its header says how the cluster was reached.
+        settings: Configuration to use where the log says nothing.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        Opened clusters, and why others could not be opened.
+    """
+    recorded: dict[str, Any] = {**settings, **_contexts(log)}
+    if Path(str(log.header.get("kubeconfig") or "/nonexistent")).exists():
+        recorded["kubeconfig"] = log.header["kubeconfig"]
+    clusters, reasons = [], []
+    for identity in ("runner", "break-glass"):
+        try:
+            cluster = open_cluster(recorded, secrets, identity, known_addresses=_addresses(log))
+        except (TargetRefused, TargetUnreachable) as error:
+            reasons.append(str(error))
+            continue
+        if cluster.ca_sha256 == log.header.get("ca_sha256"):
+            clusters.append(cluster)
+        else:
+            cluster.close()
+            reasons.append(
+                f"{cluster.server} as {identity} has another certificate authority than run {log.run} saw: "
+                "another cluster, or one rebuilt under the same name"
+            )
+    return clusters, reasons
+
+
+def heal_log(log: UndoLog, clusters: Sequence[Cluster], clock: Clock, timeout_s: float) -> list[dict[str, Any]]:
+    """Undo what is open in one log with the given identities.
+
+    Returns:
+        For each entry that was open: ``object``, ``outcome``, ``closed``.
+    """
+    entries = {item.number: str(item.entry) for item in log.open_items()}
+    try:
+        results = replay(log, executors(clusters, clock), clock, timeout_s)
+    finally:
+        for cluster in clusters:
+            cluster.close()
+    return [
+        {"object": entries[number], "outcome": result.words, "closed": result.closed}
+        for number, result in results.items()
+        if number in entries
+    ]
+
+
+def kubectl_lines(log: UndoLog) -> list[str]:
+    """Plain commands that undo by hand what is still open."""
+    context = _contexts(log).get("break_glass_context", "break-glass")
+    kubeconfig = str(log.header.get("kubeconfig") or "KUBECONFIG")
+    return [
+        kubectl_line(item.entry, kubeconfig, context)
+        for item in log.open_items()
+        if isinstance(item.entry, DeleteObject)
+    ]
+
+
+def _recover_one(
+    path: Path, secrets: Mapping[str, Any] | None, timeout_s: float, clock: Clock
+) -> dict[str, Any] | None:
+    report: dict[str, Any] = {"run": path.stem, "path": str(path), "items": [], "problems": [], "kubectl": []}
+    try:
+        log = UndoLog.read(path, clock)
+        if not log.open_items():
+            return None
+        clusters, reasons = open_healers(log, {}, secrets)
+        if clusters:
+            report["items"] = heal_log(log, clusters, clock, timeout_s)
+        else:
+            report["problems"] = reasons
+        report["kubectl"] = kubectl_lines(log)
+    except UndoFailed as error:
+        report["problems"] = [str(error)]
+    return report
+
+
+def _addresses(log: UndoLog) -> list[str]:
+    noted = log.header.get("addresses")
+    return [str(address) for address in noted] if isinstance(noted, list) else []
+
+
+def _contexts(log: UndoLog) -> dict[str, str]:
+    noted = log.header.get("contexts")
+    return {str(key): str(value) for key, value in noted.items()} if isinstance(noted, dict) else {}
