@@ -1,0 +1,27 @@
+"""Your own program as a driver: it is told what to do by arguments and answers in JSON."""
+
+from pathlib import Path
+
+from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.infrastructure.driver import killed_from_json, run_program
+
+
+class CommandDriver:
+    """Starts ``PROGRAM restart-containers --namespace N --label K=V``; it answers ``{"killed": ["...", ...]}``."""
+
+    def __init__(self, program: str) -> None:
+        """Check the path.
+
+        Raises:
+            ProfileInvalid: It is not an absolute path: a name found on PATH could be anybody's.
+        """
+        if not Path(program).is_absolute():
+            raise ProfileInvalid(
+                f"configuration.infrastructure names the command {program!r}; nothing was changed; give its full path"
+            )
+        self._program = program
+
+    def restart_containers(self, namespace: str, label: str, timeout_s: float) -> list[str]:
+        """Let the program kill the containers of matching pods; see :class:`Driver`."""
+        arguments = ["restart-containers", "--namespace", namespace, "--label", label]
+        return killed_from_json(self._program, run_program([self._program, *arguments], timeout_s))

@@ -1,0 +1,75 @@
+"""The contract of a driver, and how all of them start programs."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from chaoslib_cp.errors import TargetRefused, TargetUnreachable
+
+
+class Driver(Protocol):
+    """Reaches a cluster's machines without its API."""
+
+    def restart_containers(self, namespace: str, label: str, timeout_s: float) -> list[str]:
+        """Kill the containers of matching pods as a crash would; the kubelet starts them again.
+
+        Args:
+            namespace: Namespace of the pods.
+            label: ``key=value`` of the pods.
+            timeout_s: Limit of everything.
+
+        Returns:
+            What was killed, for people: container ids or names.
+
+        Raises:
+            TargetRefused: The driver cannot be used here; nothing was changed.
+            TargetUnreachable: It failed or took too long; some containers may have been killed.
+        """
+
+
+def run_program(argv: Sequence[str], timeout_s: float) -> str:
+    """Start a program without a shell and return what it wrote.
+
+    Raises:
+        TargetRefused: There is no such program; nothing was changed.
+        TargetUnreachable: It failed or took too long.
+    """
+    program = shutil.which(argv[0])
+    if program is None:
+        raise TargetRefused(f"{argv[0]} is not installed; nothing was changed; install it or use another driver")
+    try:
+        done = subprocess.run(
+            [program, *argv[1:]],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            text=True,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TargetUnreachable(
+            f"{argv[0]} took more than {timeout_s:g} s and was stopped; what it had done stays; look at the cluster"
+        ) from error
+    except OSError as error:
+        raise TargetRefused(f"{argv[0]} cannot be started: {error.strerror}; nothing was changed") from error
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip() or "nothing said").splitlines()[-1][:200]
+        raise TargetUnreachable(f"{argv[0]} ended with {done.returncode}: {said}; what it had done stays")
+    return done.stdout
+
+
+def killed_from_json(program: str, text: str) -> list[str]:
+    """Read ``{"killed": [...]}``, the answer of a driver program.
+
+    Raises:
+        TargetUnreachable: It answered something else.
+    """
+    try:
+        content: Any = json.loads(text)
+        return [str(one) for one in content["killed"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TargetUnreachable(
+            f'{program} did not answer {{"killed": [...]}}; what it had done stays; mend the program'
+        ) from error
