@@ -124,7 +124,7 @@ class Agent:
         self._due_timers[kind] = self._loop.call_at(due_at, self._come_due, kind, due_at, started_at)
 
     def _come_due(self, kind: int, due_at: float, started_at: float) -> None:
-        if not self._may_try():
+        if self._is_past_end() or self._tries_left == 0:
             return
         self._arm(kind, started_at)
         totals = self._setup.totals[kind]
@@ -137,17 +137,19 @@ class Agent:
         totals.lag.record(self._loop.time() - due_at)
         self._try(request)
 
-    def _may_try(self) -> bool:
-        """End the agent when its time or its tries are used up; say whether it goes on."""
+    def _is_past_end(self) -> bool:
+        """Asked before anything is sent: the runner's tick alone could be late."""
         if not self.is_over and self._setup.clock.monotonic_s() >= self.ends_at_s:
             self.end(DEADLINE)
-        elif not self.is_over and self._tries_left == 0:
-            self.end(BUDGET)
-        return not self.is_over
+        return self.is_over
 
     def _try_again(self, request: _Request) -> None:
-        if self._may_try():
+        if self._is_past_end():
+            return
+        if self._tries_left:
             self._try(request)
+        else:
+            self._finish(request)
 
     def _try(self, request: _Request) -> None:
         self._tries_left -= 1
@@ -222,10 +224,15 @@ class Agent:
         wait_s = retry_wait_s(self._profile.retry, request.tries, outcome, retry_after)
         if wait_s is None:
             totals.request_ended(outcome, now - request.due_at)
-            self._open.discard(request)
+            self._finish(request)
         else:
             request.is_waiting = True
             request.timer = self._loop.call_later(wait_s, self._try_again, request)
+
+    def _finish(self, request: _Request) -> None:
+        self._open.discard(request)
+        if not self._open and self._tries_left == 0:
+            self.end(BUDGET)
 
     def _forget(self, request: _Request) -> None:
         if request.timer is not None:

@@ -77,6 +77,7 @@ class HttpConnection(asyncio.Protocol):
         self._is_busy = False
         self._is_complete = False
         self._is_framed = False
+        self._is_kept = False
         self.status = 0
         self.retry_after: str | None = None
 
@@ -119,7 +120,7 @@ class HttpConnection(asyncio.Protocol):
             self._end(PROTOCOL)
             return
         if self._is_complete:
-            if not self._parser.should_keep_alive():
+            if not self._is_kept:
                 self._drop()
             self._end(f"http_{self.status}")
 
@@ -138,6 +139,8 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Note the end of the answer; an informational one (1xx) is followed by the real one."""
         self._is_complete = self.status >= _FIRST_FINAL_STATUS
+        # only here: the parser forgets what it knew of the answer when this returns
+        self._is_kept = self._parser.should_keep_alive()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Turn the loss into the outcome of the request in flight."""

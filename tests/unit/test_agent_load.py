@@ -1,0 +1,186 @@
+"""The telemetry agent as a process: what it sends, when it ends, and that it stays idle afterwards."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.api_server import HANG, Answer, FakeApiServer
+from tests.fakes.certificates import Authority
+
+
+class Pod:
+    """The files of a pod, and its containers: processes that run the agent."""
+
+    def __init__(self, folder: Path, port: int, ca_file: Path) -> None:
+        self.folder = folder
+        self._port = port
+        (folder / "state").mkdir()
+        (folder / "account").mkdir()
+        (folder / "account" / "ca.crt").write_bytes(ca_file.read_bytes())
+        self.token = folder / "account" / "token"
+        self.token.write_text("first\n")
+        self.containers: list[subprocess.Popen[str]] = []
+
+    def profile(self, **changes: Any) -> None:
+        """Write the profile: ten requests a second for at most a minute."""
+        profile = {"schema": 1, "requests": [{"path": "/metrics", "period_s": 0.1}], "duration_s": 60, **changes}
+        (self.folder / "profile.json").write_text(json.dumps(profile))
+
+    def start(self, *more: str) -> subprocess.Popen[str]:
+        """Start a container."""
+        environment = {
+            **os.environ,
+            "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+            "KUBERNETES_SERVICE_PORT": str(self._port),
+            "HOSTNAME": "telemetry-x",
+        }
+        words = ["load", "--profile", "profile.json", "--state", "state", "--service-account", "account", *more]
+        container = subprocess.Popen(
+            [sys.executable, "-m", "chaoslib_cp.agent", *words],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.containers.append(container)
+        return container
+
+    def clean_up(self) -> None:
+        """Stop what is left."""
+        for container in self.containers:
+            container.kill()
+            container.wait(10)
+            for stream in (container.stdin, container.stdout, container.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[FakeApiServer]:
+    """An API server that answers /metrics."""
+    with FakeApiServer(Authority(tmp_path).server_context()) as started:
+        started.on("GET", "/metrics", Answer(body=b"metric 1\n" * 1000))
+        yield started
+
+
+@pytest.fixture
+def pod(tmp_path: Path, server: FakeApiServer) -> Iterator[Pod]:
+    """A pod beside it."""
+    folder = tmp_path / "pod"
+    folder.mkdir()
+    made = Pod(folder, server.port, tmp_path / "test-ca.pem")
+    made.profile()
+    yield made
+    made.clean_up()
+
+
+def line(container: subprocess.Popen[str]) -> dict[str, Any]:
+    """Return the next status line."""
+    assert container.stdout is not None
+    text = container.stdout.readline()
+    assert text, container.communicate()[1]
+    decoded: dict[str, Any] = json.loads(text)
+    return decoded
+
+
+def wait_for(server: FakeApiServer, count: int) -> None:
+    """Wait until the server has seen that many requests."""
+    ends_at = time.monotonic() + 20
+    while len(server.requests) < count:
+        assert time.monotonic() < ends_at, f"{len(server.requests)} requests came"
+        time.sleep(0.01)
+
+
+def test_it_asks_with_its_token_ends_and_idles_until_sigterm(pod: Pod, server: FakeApiServer) -> None:
+    """After its duration no request leaves, the process stays (a DaemonSet would restart it) and obeys SIGTERM."""
+    pod.profile(duration_s=1)
+    container = pod.start()
+    account = line(container)
+    assert account["phase"] == "idle"
+    assert account["agents"]["ended"] == {"deadline": 1}
+    assert account["total"]["outcomes"]["http_200"] >= 8
+    assert account["total"]["received_bytes"] > 8 * 9000
+    assert account["cpu_s"] > 0
+    assert {one.headers["authorization"] for one in server.requests} == {"Bearer first"}
+    sent = len(server.requests)
+    assert container.poll() is None
+    container.send_signal(signal.SIGTERM)
+    assert container.wait(10) == 0
+    assert len(server.requests) == sent
+
+
+def test_a_restarted_container_only_idles(pod: Pod, server: FakeApiServer) -> None:
+    """Killed in mid-storm and restarted by the kubelet, it does not begin again."""
+    first = pod.start()
+    wait_for(server, 2)
+    first.kill()
+    first.wait(10)
+    sent = len(server.requests)
+    second = pod.start()
+    assert line(second) == {"phase": "idle", "reason": "this container was restarted; the load runs once"}
+    assert len(server.requests) == sent
+
+
+def test_sigterm_in_mid_load_stops_it_at_once(pod: Pod, server: FakeApiServer) -> None:
+    """Deleting the pod stops the traffic within the second, also while the server hangs."""
+    server.on("GET", "/metrics", HANG)
+    container = pod.start()
+    wait_for(server, 3)
+    container.send_signal(signal.SIGTERM)
+    begun = time.monotonic()
+    assert container.wait(10) == 0
+    assert time.monotonic() - begun < 1.5
+
+
+def test_it_ends_with_its_starter_when_told(pod: Pod, server: FakeApiServer) -> None:
+    """As a child process it cannot outlive its parent, however that one died."""
+    container = pod.start("--until-stdin-eof")
+    wait_for(server, 2)
+    assert container.stdin is not None
+    container.stdin.close()
+    assert container.wait(10) == 0
+
+
+def test_a_deadline_in_the_past_means_no_load_at_all(pod: Pod, server: FakeApiServer) -> None:
+    """A pod that the rollout creates after the deadline asks nothing."""
+    pod.profile(deadline_epoch_s=1.0e9)
+    assert line(pod.start())["total"]["offered"] == 0
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("profile.json", "load profile profile.json"),
+        ("account/token", "token account/token"),
+        ("account/ca.crt", "ca.crt"),
+        ("state", "state folder state"),
+    ],
+)
+def test_a_missing_file_is_one_clear_line_and_no_load(pod: Pod, server: FakeApiServer, damage: str, words: str) -> None:
+    """A wrong mount shows in the pod's log as one line that names the file."""
+    (pod.folder / damage).rename(pod.folder / "away")
+    out, errors = pod.start().communicate(timeout=20)
+    assert pod.containers[0].returncode == 1
+    assert out == ""
+    assert words in errors
+    assert errors.count("\n") == 1
+    assert server.requests == []
+
+
+def test_an_unknown_program_is_a_usage_error() -> None:
+    """The image's entry point says what it can run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "chaoslib_cp.agent", "nonsense"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "usage: python -m chaoslib_cp.agent load|prober [arguments]\n")

@@ -1,0 +1,268 @@
+"""The runner on virtual time: open model, caps, retries, budgets, deadlines, agents that come and go."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chaoslib_cp.engine.load.connection import Credentials
+from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
+from chaoslib_cp.engine.load.runner import LoadRunner
+from tests.fakes.memory_peer import HANG, HANG_UP, OK, MemoryAnswer, MemoryPeer, status_answer
+from tests.fakes.virtual_time import VirtualClock, VirtualLoop, run_virtual
+
+Steps = Callable[["Stage"], Awaitable[None]]
+
+
+class Stage:
+    """A runner, its peer and its time."""
+
+    def __init__(self, loop: VirtualLoop, profile: LoadProfile, script: Callable[[int, bytes], MemoryAnswer]) -> None:
+        self.peer = MemoryPeer(loop, script)
+        self.clock = VirtualClock(loop)
+        self.runner = LoadRunner(profile, "10.96.0.1", self.peer.connect, self.clock, loop)
+
+    def add(self, count: int = 1) -> None:
+        """Add agents."""
+        for number in range(count):
+            self.runner.add_agent(f"agent-{number}", Credentials(token=f"token-{number}"))
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """The outcomes so far."""
+        return self.runner.totals().outcomes
+
+
+def profile(*specs: RequestSpec, **changes: Any) -> LoadProfile:
+    """Return a profile with one request per second unless told otherwise."""
+    plain: dict[str, Any] = {"jitter_ratio": 0.0, "duration_s": 60.0, **changes}
+    return LoadProfile(requests=specs or (RequestSpec("/metrics", period_s=1.0),), **plain)
+
+
+def play(
+    made: LoadProfile, steps: Steps, script: Callable[[int, bytes], MemoryAnswer] = lambda _number, _head: OK
+) -> Stage:
+    """Run steps on a stage with virtual time and return it."""
+    loop = VirtualLoop()
+    stages: list[Stage] = []
+
+    async def run() -> None:
+        stages.append(Stage(loop, made, script))
+        await steps(stages[0])
+        stages[0].runner.stop()
+
+    run_virtual(loop, run())
+    return stages[0]
+
+
+async def to_the_end(stage: Stage) -> None:
+    """Play three agents until they are over."""
+    stage.add(3)
+    await stage.runner.wait_until_over()
+
+
+def test_the_offered_rate_does_not_depend_on_the_server() -> None:
+    """An open model: a server that never answers is asked exactly as often as a fast one."""
+    fast = play(profile(max_in_flight_per_agent=64), to_the_end)
+    slow = play(profile(max_in_flight_per_agent=64, request_timeout_s=30), to_the_end, lambda _n, _h: HANG)
+    assert fast.runner.totals().offered == slow.runner.totals().offered == 180
+    assert [at_s for at_s, _ in fast.peer.heads] == pytest.approx([at_s for at_s, _ in slow.peer.heads], abs=0.002)
+
+
+def test_a_request_over_the_cap_is_counted_as_dropped() -> None:
+    """With two connections and answers that take 10 s, one agent sends 12 of 60 requests and owns up to the rest."""
+    made = profile(max_in_flight_per_agent=2, request_timeout_s=30)
+    stage = play(made, to_the_end, lambda _n, _h: MemoryAnswer(delay_s=9.5))
+    totals = stage.runner.totals()
+    assert totals.offered == 180
+    assert totals.tries == 36
+    assert totals.late_dropped == 144
+    assert stage.peer.connected == 6, "connections are kept and never exceed the cap"
+
+
+def test_an_agent_keeps_one_connection_while_answers_are_quick() -> None:
+    """New TLS connections are what hurts both sides, so a kept one is used."""
+    stage = play(profile(), to_the_end)
+    assert stage.outcomes == {"http_200": 180}
+    assert stage.peer.connected == 3
+
+
+def test_a_time_out_closes_the_connection_and_is_an_outcome() -> None:
+    """A request given up leaves no connection behind that could deliver its answer to the next one."""
+    stage = play(profile(request_timeout_s=0.5), to_the_end, lambda number, _h: HANG if number % 2 else OK)
+    assert stage.outcomes["timeout"] == pytest.approx(90, abs=2)
+    assert stage.peer.open == 0
+    assert stage.runner.totals().from_send["timeout"].min_s == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (ConnectionRefusedError(), "refused"),
+        (ConnectionResetError(), "reset"),
+        (OSError(113, "No route to host"), "unreachable"),
+        (TimeoutError(), "timeout"),
+    ],
+)
+def test_what_stops_a_connection_is_told_apart(error: OSError, outcome: str) -> None:
+    """A dead server, a restarting one and a blocked network look different in the result."""
+
+    async def steps(stage: Stage) -> None:
+        stage.peer.connect_error = error
+        await to_the_end(stage)
+
+    assert play(profile(), steps).outcomes == {outcome: 180}
+
+
+def test_retries_honour_retry_after_and_count_in_the_totals() -> None:
+    """Two refusals with Retry-After make one request three tries, timed from when it was due."""
+
+    def script(number: int, _head: bytes) -> MemoryAnswer:
+        return status_answer(429, "Retry-After: 2\r\n") if number < 2 else OK
+
+    spec = RequestSpec("/metrics", period_s=20)
+    made = profile(spec, retry="client-go", duration_s=40, max_in_flight_per_agent=1)
+
+    async def steps(stage: Stage) -> None:
+        stage.add()
+        await stage.runner.wait_until_over()
+
+    stage = play(made, steps, script)
+    totals = stage.runner.totals()
+    assert totals.outcomes == {"http_429": 2, "http_200": 2}
+    assert (totals.offered, totals.tries, totals.retries) == (2, 4, 2)
+    times = [at_s for at_s, _ in stage.peer.heads]
+    assert times[1] - times[0] == pytest.approx(2, abs=0.1)
+    assert totals.from_due["http_200"].max_s > 4
+    assert totals.from_send["http_200"].max_s < 0.1
+
+
+def test_without_retries_a_refusal_is_final() -> None:
+    """Raw agents know no Retry-After."""
+    stage = play(profile(), to_the_end, lambda _n, _h: status_answer(429, "Retry-After: 1\r\n"))
+    assert stage.outcomes == {"http_429": 180}
+    assert stage.runner.totals().retries == 0
+
+
+def test_a_waiting_retry_holds_its_place_under_the_cap() -> None:
+    """A client that waits out Retry-After does not start its next request beside it."""
+    made = profile(retry="client-go", max_in_flight_per_agent=1)
+    stage = play(made, to_the_end, lambda _n, _h: status_answer(503, "Retry-After: 30\r\n"))
+    assert stage.runner.totals().tries <= 9
+    assert stage.runner.totals().late_dropped >= 170
+
+
+def test_the_absolute_deadline_holds_although_the_clock_steps_back() -> None:
+    """The deadline became a monotonic one at the start: setting the clock back an hour gains nothing."""
+
+    async def steps(stage: Stage) -> None:
+        stage.add(3)
+        await asyncio.sleep(5)
+        stage.clock.epoch_offset_s -= 3600
+        await stage.runner.wait_until_over()
+
+    stage = play(profile(duration_s=3600, deadline_epoch_s=1_700_000_000.0 + 20), steps)
+    assert 19 <= stage.peer.heads[-1][0] < 20
+    assert stage.runner.snapshot()["agents"] == {"running": 0, "ended": {"deadline": 3}}
+
+
+def test_an_agent_that_comes_after_the_deadline_is_not_started() -> None:
+    """A pod created late by a slow rollout must not reopen a storm that is over."""
+
+    async def steps(stage: Stage) -> None:
+        stage.add(1)
+        await stage.runner.wait_until_over()
+        assert not stage.runner.add_agent("late", Credentials())
+        await asyncio.sleep(30)
+
+    stage = play(profile(deadline_epoch_s=1_700_000_000.0 + 20), steps)
+    assert stage.runner.totals().offered == 20
+
+
+def test_nothing_is_sent_after_the_end_and_what_hangs_is_cut_off() -> None:
+    """Within a second of its end an agent has no connection left, whatever the server does."""
+
+    async def steps(stage: Stage) -> None:
+        stage.add(3)
+        await asyncio.sleep(60.5)
+        assert stage.runner.running == 0
+        assert stage.peer.open == 0
+        sent = len(stage.peer.heads)
+        await asyncio.sleep(60)
+        assert len(stage.peer.heads) == sent
+
+    stage = play(profile(request_timeout_s=50), steps, lambda _n, _h: HANG)
+    assert stage.outcomes["aborted"] > 0
+
+
+@pytest.mark.parametrize("limit", [{"max_requests": 10}, {"max_bytes": 900}])
+def test_a_budget_ends_an_agent_early(limit: dict[str, int]) -> None:
+    """Ten tries, or the bytes of little more than twenty answers, and the agent is over long before its time."""
+    stage = play(profile(**limit), to_the_end)
+    totals = stage.runner.totals()
+    assert totals.tries <= 3 * 24
+    assert stage.runner.snapshot()["agents"]["ended"] == {"budget": 3}
+
+
+def test_agents_come_and_go_and_get_new_tokens() -> None:
+    """A node that joins adds its load, a node that leaves takes it away, a renewed token is used at once."""
+
+    async def steps(stage: Stage) -> None:
+        stage.add(2)
+        await asyncio.sleep(10)
+        assert stage.runner.remove_agent("agent-0")
+        assert not stage.runner.remove_agent("agent-0")
+        assert stage.runner.replace_token("agent-1", "renewed")
+        await asyncio.sleep(10)
+        assert stage.runner.running == 1
+
+    stage = play(profile(), steps)
+    late = [head for at_s, head in stage.peer.heads if at_s > 10]
+    assert len(late) == 10
+    assert all(b"Authorization: Bearer renewed\r\n" in head for head in late)
+    assert stage.peer.open == 0
+
+
+def test_a_dropped_connection_is_replaced() -> None:
+    """A server that hangs up costs one request, not the agent."""
+    stage = play(profile(), to_the_end, lambda number, _h: HANG_UP if number < 6 else OK)
+    assert stage.outcomes == {"reset": 6, "http_200": 174}
+
+
+def test_a_garbled_answer_is_an_outcome() -> None:
+    """Something that is no HTTP on the port does not stop the load."""
+    stage = play(profile(), to_the_end, lambda _n, _h: MemoryAnswer(b"SSH-2.0-nonsense\r\n"))
+    assert stage.outcomes == {"protocol": 180}
+
+
+def test_request_and_headers_are_what_the_profile_says() -> None:
+    """Encoding, compression, query and identity reach the server as written."""
+    spec = RequestSpec("/api/v1/pods", query={"labelSelector": "a=b c"}, accept="application/yaml", gzip=False)
+    stage = play(profile(spec), to_the_end)
+    head = stage.peer.heads[0][1].decode()
+    assert head.startswith("GET /api/v1/pods?labelSelector=a%3Db%20c HTTP/1.1\r\nHost: 10.96.0.1\r\n")
+    assert "Accept: application/yaml\r\nAccept-Encoding: identity\r\n" in head
+    assert not head.lower().split("user-agent: ")[1].startswith(("curl", "wget", "mozilla/5.0"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from("okhrt"), min_size=1, max_size=12), st.sampled_from(["none", "client-go"]))
+def test_every_request_that_came_due_is_in_exactly_one_place(answers: list[str], retry: str) -> None:
+    """Whatever the server does, offered = first tries + dropped, and all tries have an outcome when all is over."""
+    kinds = {
+        "o": OK,
+        "k": status_answer(429, "Retry-After: 1\r\n"),
+        "h": HANG,
+        "r": HANG_UP,
+        "t": status_answer(500, "Connection: close\r\n", delay_s=3),
+    }
+    made = profile(retry=retry, request_timeout_s=2.5, max_in_flight_per_agent=2, duration_s=30)
+    stage = play(made, to_the_end, lambda number, _h: kinds[answers[number % len(answers)]])
+    totals = stage.runner.totals()
+    assert totals.in_flight == 0
+    assert totals.offered == totals.tries - totals.retries + totals.late_dropped
+    assert sum(totals.outcomes.values()) == totals.tries == len(stage.peer.heads)
+    assert stage.peer.open == 0
