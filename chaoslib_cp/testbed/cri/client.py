@@ -1,0 +1,63 @@
+"""What the testbed asks its own runtimes, past the kubelet: to crash containers."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import grpc
+
+from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.testbed.cri import api_pb2 as api
+from chaoslib_cp.testbed.cri.service import stub
+
+RUNTIME_SERVICE = api.DESCRIPTOR.services_by_name["RuntimeService"]
+POD_NAMESPACE_LABEL = "io.kubernetes.pod.namespace"
+CALL_TIMEOUT_S = 40.0
+
+
+def kill_containers(sockets: Sequence[Path], namespace: str, labels: Mapping[str, str]) -> list[str]:
+    """Kill the running containers of matching pods with SIGKILL, as a crash or the kernel would.
+
+    The kubelets are not told; they find the containers dead and restart them by the pods' restart policy.
+
+    Args:
+        sockets: the runtimes' sockets, one for each node.
+        namespace: of the pods.
+        labels: the pods must have all of these.
+
+    Returns:
+        ``namespace/pod/container`` of each container killed, in order of name.
+
+    Raises:
+        TestbedFailed: a runtime does not answer; containers named before it may have been killed.
+    """
+    selector = {**labels, POD_NAMESPACE_LABEL: namespace}
+    killed: list[str] = []
+    for socket in sockets:
+        try:
+            with grpc.insecure_channel(f"unix:{socket}") as channel:
+                killed += _kill_on(channel, selector)
+        except grpc.RpcError as error:
+            words = error.details() if isinstance(error, grpc.Call) else str(error)
+            raise TestbedFailed(
+                f"runtime at {socket}: {words}; killed before that: {', '.join(killed) or 'nothing'}; "
+                "look at the node's log"
+            ) from error
+    return sorted(killed)
+
+
+def _kill_on(channel: grpc.Channel, selector: Mapping[str, str]) -> list[str]:
+    list_sandboxes = stub(channel, RUNTIME_SERVICE, "ListPodSandbox")
+    list_containers = stub(channel, RUNTIME_SERVICE, "ListContainers")
+    stop_container = stub(channel, RUNTIME_SERVICE, "StopContainer")
+    pods = list_sandboxes(
+        api.ListPodSandboxRequest(filter=api.PodSandboxFilter(label_selector=selector)), timeout=CALL_TIMEOUT_S
+    ).items
+    running = api.ContainerStateValue(state=api.CONTAINER_RUNNING)
+    killed = []
+    for pod in pods:
+        wanted = api.ContainerFilter(pod_sandbox_id=pod.id, state=running)
+        found = list_containers(api.ListContainersRequest(filter=wanted), timeout=CALL_TIMEOUT_S).containers
+        for container in found:
+            stop_container(api.StopContainerRequest(container_id=container.id, timeout=0), timeout=CALL_TIMEOUT_S)
+            killed.append(f"{pod.metadata.namespace}/{pod.metadata.name}/{container.metadata.name}")
+    return killed

@@ -1,0 +1,131 @@
+"""Images without layers: each name stands for a local program.
+
+An image of kind "program" is one statically linked file, seen in the container as ``/NAME``, its entry point.
+An image of kind "python" is the interpreter this process runs on, with this package; its entry point is the agent.
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+import chaoslib_cp
+from chaoslib_cp.testbed.cri import api_pb2 as api
+from chaoslib_cp.testbed.cri.clock import now_ns
+from chaoslib_cp.testbed.cri.failure import CallFailed
+
+# "nonroot" of the distroless images, which CoreDNS' own image is built on.
+NONROOT_UID = 65532
+DEFAULT_REGISTRY = "docker.io/"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A local program under an image name.
+
+    Args:
+        name: as pods name it.
+        entrypoint: what runs when a container names no command.
+        binds: host path -> path in the container, all read-only.
+        environment: what the image sets.
+        size_bytes: what the kubelet is told.
+    """
+
+    name: str
+    entrypoint: tuple[str, ...]
+    binds: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    size_bytes: int = 0
+
+    @property
+    def identity(self) -> str:
+        """A stable id in the form of a content hash; there is no content but the name and the program's path."""
+        return "sha256:" + hashlib.sha256(f"{self.name} {sorted(self.binds)}".encode()).hexdigest()
+
+
+def program_image(name: str, path: str) -> Image:
+    """Describe an image that is one program file."""
+    inside = f"/{Path(path).name}"
+    size_bytes = Path(path).stat().st_size if Path(path).exists() else 0
+    return Image(name, (inside,), {path: inside}, size_bytes=size_bytes)
+
+
+def python_image(name: str) -> Image:
+    """Describe the image that is this interpreter, its packages and this package."""
+    package = Path(chaoslib_cp.__file__).parent
+    executable = Path(os.path.realpath(sys.executable))
+    # a virtual environment's interpreter is a link, sometimes through another link, into the base installation
+    prefixes = {sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix), str(executable.parent.parent)}
+    binds = {prefix: prefix for prefix in sorted(prefixes) if not Path(prefix).is_relative_to("/usr")}
+    binds[str(package)] = str(package)
+    environment = {"PYTHONPATH": str(package.parent), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return Image(name, (sys.executable, "-m", "chaoslib_cp.agent"), binds, environment)
+
+
+class Images:
+    """The image service: a fixed table of names.
+
+    Args:
+        images: every image there is.
+        folder: where "image layers" would be, for the kubelet's disk figures.
+    """
+
+    def __init__(self, images: list[Image], folder: Path) -> None:
+        self._images = {image.name: image for image in images}
+        self._folder = folder
+
+    def find(self, name: str) -> Image | None:
+        """Return the image a pod, or the kubelet by its id, names; None when there is none."""
+        by_name = self._images.get(name) or self._images.get(name.removeprefix(DEFAULT_REGISTRY))
+        return by_name or next((image for image in self._images.values() if image.identity == name), None)
+
+    def list_images(self, request: api.ListImagesRequest) -> api.ListImagesResponse:
+        """Answer with all images, or the one that is asked for."""
+        wanted = request.filter.image.image
+        found = [self.find(wanted)] if wanted else list(self._images.values())
+        return api.ListImagesResponse(images=[_describe(image) for image in found if image])
+
+    def image_status(self, request: api.ImageStatusRequest) -> api.ImageStatusResponse:
+        """Answer with the image, or with nothing, which makes the kubelet pull it."""
+        image = self.find(request.image.image)
+        return api.ImageStatusResponse(image=_describe(image) if image else None)
+
+    def pull_image(self, request: api.PullImageRequest) -> api.PullImageResponse:
+        """Find a known image; refuse any other, since there is no registry."""
+        image = self.find(request.image.image)
+        if image is None:
+            known = ", ".join(sorted(self._images))
+            raise CallFailed(
+                grpc.StatusCode.NOT_FOUND,
+                f"image {request.image.image!r} is none of the testbed's local programs; it has: {known}",
+            )
+        return api.PullImageResponse(image_ref=image.identity)
+
+    def remove_image(self, _request: api.RemoveImageRequest) -> api.RemoveImageResponse:
+        """Remove nothing: the programs are not ours to delete."""
+        return api.RemoveImageResponse()
+
+    def image_fs_info(self, _request: api.ImageFsInfoRequest) -> api.ImageFsInfoResponse:
+        """Answer with the folder's file system; images take no space of their own."""
+        usage = api.FilesystemUsage(
+            timestamp=now_ns(),
+            fs_id=api.FilesystemIdentifier(mountpoint=str(self._folder)),
+            used_bytes=api.UInt64Value(value=0),
+            inodes_used=api.UInt64Value(value=0),
+        )
+        return api.ImageFsInfoResponse(image_filesystems=[usage], container_filesystems=[usage])
+
+
+def _describe(image: Image) -> api.Image:
+    return api.Image(
+        id=image.identity,
+        repo_tags=[image.name],
+        size=image.size_bytes,
+        uid=api.Int64Value(value=NONROOT_UID),
+        spec=api.ImageSpec(image=image.name),
+        pinned=True,  # keeps the kubelet from collecting it
+    )
