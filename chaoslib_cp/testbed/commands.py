@@ -49,14 +49,15 @@ def up(spec_name: str, name: str, say: Say, rootless: bool | None = None) -> dic
     """
     spec = load_spec(spec_name)
     instance = Instance(name)
+    is_rootless = os.geteuid() != 0 if rootless is None else rootless
     with _locked(instance):
         if instance.supervisor_pids():
             say(f"testbed {name} is up already")
             return status(name)
         clear(instance)
-        doctor.require()
+        doctor.require(is_rootless)
         programs = find_or_get_programs(say)
-        _write_plan(instance, spec, programs.folder, os.geteuid() != 0 if rootless is None else rootless)
+        _write_plan(instance, spec, programs.folder, is_rootless)
         try:
             _start(instance, say)
         except BaseException:

@@ -9,6 +9,7 @@ Started by ``chaos cp up`` as ``python -m chaoslib_cp.testbed.supervisor FOLDER`
 import dataclasses
 import json
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -86,6 +87,9 @@ def reap_until(child: int) -> int:
 
 def main() -> int:
     """Become process 1 and run the supervisor below it."""
+    # the soft limit is often 1024; an API server with 200 agents and their watches needs more
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
     child = os.fork()
     if child == 0:
         # leave without process 1's clean-up

@@ -1,0 +1,74 @@
+"""One small testbed for the whole session, shared by all tests that leave it as they found it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.testbed import doctor
+
+CHAOS = [sys.executable, "-m", "chaostoolkit"]
+UP_WITHIN_S = 1800  # a machine with empty caches builds the programs first
+
+
+def chaos_cp(*arguments: str, timeout_s: float = 120, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run ``chaos cp ...`` as a user would and return how it ended."""
+    return subprocess.run(
+        [*CHAOS, "cp", *arguments], capture_output=True, text=True, timeout=timeout_s, check=False, **options
+    )
+
+
+@dataclass(frozen=True)
+class Testbed:
+    """A testbed that is up.
+
+    Attributes:
+        name: its name.
+        state: what ``chaos cp status --json`` said of it.
+    """
+
+    __test__ = False
+    name: str
+    state: dict[str, Any]
+
+    def run(self, *argv: str, timeout_s: float = 60, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run a command inside and return how it ended."""
+        return chaos_cp("exec", "--name", self.name, "--", *argv, timeout_s=timeout_s, cwd=cwd)
+
+    def kubectl(self, *arguments: str, context: str = "break-glass", timeout_s: float = 60) -> str:
+        """Return what kubectl prints; a failure fails the test with kubectl's words."""
+        ended = self.run("kubectl", "--context", context, *arguments, timeout_s=timeout_s)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def get(self, *arguments: str) -> Any:
+        """Return the decoded JSON of ``kubectl get``."""
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+
+@pytest.fixture(scope="session")
+def can_run_testbeds() -> None:
+    """Skip, with the reason, on a machine where no testbed can run."""
+    try:
+        doctor.require()
+    except TestbedFailed as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def testbed(can_run_testbeds: None) -> Iterator[Testbed]:  # noqa: ARG001 - it skips
+    """Bring a small testbed up for the session and take it down afterwards."""
+    name = f"test-{os.getpid()}"
+    ended = chaos_cp("up", "small", "--name", name, "--json", timeout_s=UP_WITHIN_S)
+    try:
+        assert ended.returncode == 0, ended.stderr
+        yield Testbed(name, json.loads(ended.stdout))
+    finally:
+        chaos_cp("down", "--name", name)

@@ -1,0 +1,212 @@
+"""Bringing testbeds up and down, also by force, leaves nothing behind; two stand side by side."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chaoslib_cp.testbed.instance import Instance, state_root
+from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
+
+pytestmark = pytest.mark.testbed
+TINY = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\n"
+ROUNDS = 10
+
+
+def _leftovers(name: str) -> list[str]:
+    """Return everything on this machine that belongs to a testbed of that name."""
+    instance = Instance(name)
+    found = [f"file {instance.folder}"] if instance.folder.exists() else []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and str(instance.folder).encode() in (entry / "cmdline").read_bytes():
+                found.append(f"process {entry.name}")
+        except OSError:
+            continue
+    for folder, _, _ in os.walk("/sys/fs/cgroup"):
+        if Path(folder).name == instance.cgroup_name:
+            found.append(f"cgroup {folder}")
+    found += [f"mount {line}" for line in Path("/proc/mounts").read_text().splitlines() if str(instance.folder) in line]
+    return found
+
+
+def _machine() -> dict[str, list[str]]:
+    """Return what a testbed could leave on a machine under any name."""
+    listed = subprocess.run(["lsns", "-n", "-o", "NS,TYPE"], capture_output=True, text=True, check=True).stdout
+    return {
+        "links": sorted(os.listdir("/sys/class/net")),
+        "network namespaces": sorted(os.listdir("/run/netns")) if Path("/run/netns").exists() else [],
+        "mounts": sorted(Path("/proc/mounts").read_text().splitlines()),
+        "namespaces": sorted(line for line in listed.splitlines() if " net" in line or " pid" in line),
+    }
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    """Write a spec of the smallest cluster and return its path."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return str(path)
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """Return an instance name of this test's own and take down what it left."""
+    own = f"t{os.getpid()}-{time.monotonic_ns() % 100000}"
+    yield own
+    chaos_cp("down", "--name", own)
+
+
+def _up(spec: str, name: str) -> None:
+    ended = chaos_cp("up", spec, "--name", name, timeout_s=UP_WITHIN_S)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["down", "kill -9"])
+@pytest.mark.usefixtures("can_run_testbeds")
+def test_ten_rounds_leave_nothing(tiny: str, name: str, killed: bool) -> None:
+    """After ten rounds, in order or with the supervisor killed, the machine is as it was before the first."""
+    before = _machine()
+    for _ in range(ROUNDS):
+        _up(tiny, name)
+        if killed:
+            os.kill(Instance(name).supervisor_pids()[-1], signal.SIGKILL)
+        ended = chaos_cp("down", "--name", name)
+        assert ended.returncode == 0, ended.stderr
+        assert _leftovers(name) == []
+    assert _machine() == before
+
+
+def test_second_up_finds_the_first(testbed: Testbed) -> None:
+    """`up` on a running testbed changes nothing and says so."""
+    pids = Instance(testbed.name).supervisor_pids()
+    ended = chaos_cp("up", "small", "--name", testbed.name)
+    assert ended.returncode == 0
+    assert "is up already" in ended.stderr + ended.stdout
+    assert Instance(testbed.name).supervisor_pids() == pids
+
+
+def test_down_twice_is_fine(name: str) -> None:
+    """Taking down what is not up is no error."""
+    for _ in range(2):
+        assert chaos_cp("down", "--name", name).returncode == 0
+
+
+@pytest.mark.usefixtures("can_run_testbeds")
+def test_interrupted_up_leaves_nothing(tiny: str, name: str) -> None:
+    """Ctrl-C in the middle of `up` takes down what was started so far."""
+    process = subprocess.Popen(
+        [*CHAOS, "cp", "up", tiny, "--name", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline_s = time.monotonic() + UP_WITHIN_S
+    while not Instance(name).supervisor_pids() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert _leftovers(name) == []
+
+
+@pytest.mark.usefixtures("can_run_testbeds")
+def test_start_that_cannot_work_tells_the_crash(tiny: str, name: str, tmp_path: Path) -> None:
+    """A component that dies at start is told with its status and last words, and nothing is left."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    real = Path(json.loads(chaos_cp("programs", "--json", timeout_s=UP_WITHIN_S).stdout)["folder"])
+    for program in real.iterdir():
+        (programs / program.name).symlink_to(program)
+    (programs / "etcd").unlink()
+    (programs / "etcd").write_text("#!/bin/sh\necho no space for my data >&2\nexit 3\n")
+    (programs / "etcd").chmod(0o755)
+    ended = chaos_cp("up", tiny, "--name", name, env={**os.environ, "CHAOSLIB_CP_BIN": str(programs)})
+    assert ended.returncode == 1
+    assert "etcd ended with status 3; its last words: no space for my data" in ended.stderr
+    assert _leftovers(name) == []
+
+
+def test_damaged_state_is_told_and_cleared(name: str) -> None:
+    """A corrupt state file: `status` names the way out, `down` goes it."""
+    instance = Instance(name)
+    instance.folder.mkdir(parents=True)
+    instance.state_file.write_text("{")
+    status = chaos_cp("status", "--name", name)
+    assert status.returncode == 1
+    assert f"chaos cp down --name {name}" in status.stderr
+    assert chaos_cp("down", "--name", name).returncode == 0
+    assert _leftovers(name) == []
+
+
+def test_two_side_by_side(testbed: Testbed, tiny: str, name: str) -> None:
+    """A second testbed has its own addresses, nodes and fate."""
+    _up(tiny, name)
+    second = Testbed(name, {})
+    assert len(second.get("nodes")["items"]) == 4
+    assert len(testbed.get("nodes")["items"]) == 42
+    assert chaos_cp("down", "--name", name).returncode == 0
+    assert testbed.kubectl("get", "--raw", "/readyz") == "ok"
+
+
+@pytest.mark.usefixtures("can_run_testbeds")
+def test_unprivileged(tiny: str, name: str) -> None:
+    """Without root's rights, in a user namespace, the same cluster comes up and is entered."""
+    up = "from chaoslib_cp.testbed import commands; import sys; commands.up(sys.argv[1], sys.argv[2], print, True)"
+    ended = subprocess.run(
+        [CHAOS[0], "-c", up, tiny, name], capture_output=True, text=True, timeout=UP_WITHIN_S, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert Testbed(name, {}).kubectl("get", "--raw", "/readyz") == "ok"
+
+
+def test_nothing_gets_out(testbed: Testbed) -> None:
+    """From inside there is no way to the machine's own network: the kernel knows no route."""
+    connect = "import socket; print(socket.socket().connect_ex(('192.0.2.1', 80)))"
+    assert int(testbed.run(sys.executable, "-c", connect).stdout) == errno.ENETUNREACH
+
+
+def test_command_inside_gets_signals_and_dies_with_its_caller(testbed: Testbed, tmp_path: Path) -> None:
+    """SIGTERM to `chaos cp exec` reaches the command; SIGKILL of it ends the command too."""
+    caught = tmp_path / "caught"
+    script = f"trap 'echo yes > {caught}; exit 7' TERM; echo ready; while :; do sleep 0.1; done"
+    command = [*CHAOS, "cp", "exec", "--name", testbed.name, "--", "sh", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.wait(10) == 7
+    assert caught.read_text() == "yes\n"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.kill()
+        # the pipe closes only when the command inside is gone as well
+        assert process.stdout.read() == ""
+
+
+def test_dead_api_server_comes_back(testbed: Testbed) -> None:
+    """An API server that is killed is restarted as a kubelet would restart a static pod, and counted."""
+    pattern = f"kube-apiserver.*{Instance(testbed.name).folder}"
+    pid = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=True).stdout.split()[0]
+    os.kill(int(pid), signal.SIGKILL)
+    deadline_s = time.monotonic() + 60
+    while time.monotonic() < deadline_s:
+        restarts = json.loads(chaos_cp("status", "--name", testbed.name, "--json").stdout)["components"]
+        ready = testbed.run("kubectl", "--context", "break-glass", "get", "--raw", "/readyz")
+        if restarts["kube-apiserver-0"]["restarts"] and ready.stdout == "ok":
+            return
+        time.sleep(0.2)
+    pytest.fail("the API server did not come back")
+
+
+@pytest.mark.usefixtures("can_run_testbeds")
+def test_state_root_holds_no_file_of_ours(name: str, tiny: str) -> None:
+    """After a full round not even a lock file stays."""
+    _up(tiny, name)
+    chaos_cp("down", "--name", name)
+    assert not [path for path in (state_root() / "testbed").iterdir() if name in path.name]
