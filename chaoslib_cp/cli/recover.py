@@ -1,0 +1,91 @@
+"""``chaos cp recover``: undo what interrupted runs left behind."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chaoslib_cp.cli import output
+from chaoslib_cp.errors import UndoFailed
+
+# recover() gives each undo log two minutes; a testbed that takes longer than this is not answering at all.
+_INSIDE_TIMEOUT_S = 900.0
+
+
+@click.command("recover")
+@output.json_option
+def command(as_json: bool) -> None:
+    """Undo whatever an interrupted run left in a cluster. Needs no arguments and may be run twice.
+
+    It reads the undo logs of this user, removes what is ours and still there, and goes on past what fails. The exit
+    code is 1 while something is open; the kubectl commands that would do it by hand are printed.
+    """
+    from chaoslib_cp.cluster.recover import open_logs, recover
+
+    reports = [] if os.environ.get("CHAOSLIB_CP_TESTBED") else _recover_inside(_testbeds_with_open_logs())
+    if open_logs():
+        reports += recover()["logs"]
+    latest = {report["path"]: report for report in reports}
+    still_open = open_logs()
+    result = {"healed": not still_open, "logs": list(latest.values())}
+    output.show(result, as_json, lambda: describe(latest.values()))
+    if still_open:
+        raise UndoFailed(
+            f"still open after this attempt: {', '.join(still_open)}; their own deadlines end every load; run "
+            "`chaos cp recover` again once the cause above is gone"
+        )
+
+
+def describe(reports: Iterable[Mapping[str, Any]]) -> str:
+    """Say for each undo log what became of each thing in it."""
+    lines = []
+    for report in reports:
+        lines += [f"{report['run']}: {item['object']}: {item['outcome']}" for item in report["items"]]
+        lines += [f"{report['run']}: {problem}" for problem in report["problems"]]
+        lines += [f"  by hand: {line}" for line in report["kubectl"]]
+    return "\n".join(lines) or "nothing to undo"
+
+
+def _testbeds_with_open_logs() -> list[str]:
+    """Name the testbeds of this machine that are up and hold something of ours: only from inside can it be undone."""
+    from chaoslib_cp.clock import SystemClock
+    from chaoslib_cp.cluster.run import undo_folder
+    from chaoslib_cp.engine.undo.log import UndoLog, find_logs
+    from chaoslib_cp.testbed.instance import Instance
+
+    names = set()
+    for path in find_logs(undo_folder()):
+        try:
+            log = UndoLog.read(path, SystemClock())
+            kubeconfig = Path(str(log.header.get("kubeconfig") or "")) if log.open_items() else Path()
+        except UndoFailed:
+            continue  # recover() reports a log that cannot be read
+        name = kubeconfig.parent.name
+        if kubeconfig.name and kubeconfig == Instance(name).kubeconfig and Instance(name).supervisor_pids():
+            names.add(name)
+    return sorted(names)
+
+
+def _recover_inside(testbeds: Iterable[str]) -> list[dict[str, Any]]:
+    """Run this command in each testbed, in a process of its own: entering namespaces cannot be taken back."""
+    reports: list[dict[str, Any]] = []
+    chaos = [sys.executable, "-m", "chaostoolkit", "cp"]
+    for name in testbeds:
+        output.say(f"recovering inside testbed {name}")
+        done = subprocess.run(
+            [*chaos, "exec", "--name", name, "--", *chaos, "recover", "--json"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=_INSIDE_TIMEOUT_S,
+            check=False,
+        )
+        try:
+            reports += json.loads(done.stdout)["logs"]
+        except (ValueError, KeyError):
+            output.say(f"testbed {name}: recovery inside ended with {done.returncode} and no report")
+    return reports

@@ -1,0 +1,102 @@
+"""What the documentation names exists: files, links, commands, options, make targets, names of the code."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from chaostoolkit.cli import cli as chaos
+
+from tests.docs import markdown
+from tests.docs.markdown import ROOT, Found
+
+# Programs of others that a page may name; their own options are not ours to check.
+FOREIGN = {".", "crictl", "dig", "docker", "export", "git", "kind", "kubectl", "pip"}
+# A command shown as a form, not to be typed: `chaos cp exec -- COMMAND`.
+PLACEHOLDER = re.compile(r"[A-Z]{3,}|\.\.\.")
+# Files that a run or a build makes, and files of somebody else's tools.
+MADE_ELSEWHERE = {"journal.json", "report.html", "summary.json", "timeline.jsonl"}
+
+
+def named(found: Iterator[Found]) -> list[object]:
+    """Make one test case of each, called by its place."""
+    return [pytest.param(one, id=str(one)) for one in found]
+
+
+@pytest.mark.parametrize("link", named(markdown.links()))
+def test_links_lead_to_files(link: Found) -> None:
+    """A link between our pages is not dead."""
+    assert (link.page.parent / link.text).exists()
+
+
+@pytest.mark.parametrize("span", named(one for one in markdown.spans() if markdown.looks_like_a_file(one.text)))
+def test_named_files_exist(span: Found) -> None:
+    """A path in the text, from the root of the repository or beside the page, is there."""
+    name = span.text.rstrip("/")
+    assert name in MADE_ELSEWHERE or (ROOT / name).exists() or (span.page.parent / name).exists() or beside(span, name)
+
+
+@pytest.mark.parametrize("command", named(markdown.commands()))
+def test_named_commands_exist(command: Found) -> None:
+    """Every command, option, target and file in a command line is one we have."""
+    for argv in markdown.words(command.text):
+        check_command(argv)
+
+
+@pytest.mark.parametrize(
+    "span", named(one for one in markdown.spans() if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", one.text))
+)
+def test_named_words_of_the_code_exist(span: Found) -> None:
+    """An action, a key or a measure in the text has not been renamed in the code."""
+    assert re.search(rf"\b{span.text}\b", code())
+
+
+def check_command(argv: list[str]) -> None:
+    """Fail when a command line names something that is not there."""
+    program, *arguments = argv
+    if program == "chaos":
+        check_chaos(arguments)
+    elif program == "make":
+        targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+        assert {word for word in arguments if "=" not in word} <= targets
+    else:
+        assert program in FOREIGN, f"{program} is neither ours nor known"
+
+
+def check_chaos(arguments: list[str]) -> None:
+    """Fail when `chaos` has no such command or option, or a file it is given is missing."""
+    group: click.Command = chaos
+    rest = list(arguments)
+    while isinstance(group, click.Group) and rest:
+        command = group.get_command(click.Context(group), rest[0])
+        assert command is not None, f"chaos has no command {rest[0]}"
+        group = command
+        rest.pop(0)
+    options = {name for parameter in group.params for name in parameter.opts}
+    own, _, inner = " ".join(rest).partition("-- ")
+    for word in own.split():
+        if word.startswith("--"):
+            assert word.partition("=")[0] in options, f"{group.name} has no option {word}"
+        elif word.endswith(".json") and not PLACEHOLDER.search(word):
+            assert (ROOT / word).exists(), f"there is no {word}"
+    if inner and not PLACEHOLDER.search(inner.split()[0]):
+        check_command(inner.split())
+
+
+def beside(span: Found, name: str) -> bool:
+    """Accept a bare file name in a table row or sentence that also names its folder."""
+    line = span.page.read_text().splitlines()[span.line - 1]
+    folders = [Path(text.rstrip("/")) for text in re.findall(r"`([\w./-]+/[\w./-]*)`", line)]
+    return any((ROOT / folder / name).exists() or (ROOT / folder.parent / name).exists() for folder in folders)
+
+
+def code() -> str:
+    """All of our code and data, to look words up in."""
+    if not _CODE:
+        files = [file for folder in ("chaoslib_cp", "experiments") for file in (ROOT / folder).rglob("*")]
+        _CODE.append("\n".join(f.read_text() for f in files if f.suffix in (".py", ".json", ".yaml")))
+    return _CODE[0]
+
+
+_CODE: list[str] = []
