@@ -1,5 +1,6 @@
 """What the documentation names exists: files, links, commands, options, make targets, names of the code."""
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +50,8 @@ def test_named_commands_exist(command: Found) -> None:
 )
 def test_named_words_of_the_code_exist(span: Found) -> None:
     """An action, a key or a measure in the text has not been renamed in the code."""
-    assert re.search(rf"\b{span.text}\b", code())
+    is_known = span.text in words_of_the_code()
+    assert is_known
 
 
 def check_command(argv: list[str]) -> None:
@@ -74,14 +76,15 @@ def check_chaos(arguments: list[str]) -> None:
         group = command
         rest.pop(0)
     options = {name for parameter in group.params for name in parameter.opts}
-    own, _, inner = " ".join(rest).partition("-- ")
-    for word in own.split():
+    cut = rest.index("--") if "--" in rest else len(rest)
+    for word in rest[:cut]:
         if word.startswith("--"):
             assert word.partition("=")[0] in options, f"{group.name} has no option {word}"
         elif word.endswith(".json") and not PLACEHOLDER.search(word):
             assert (ROOT / word).exists(), f"there is no {word}"
-    if inner and not PLACEHOLDER.search(inner.split()[0]):
-        check_command(inner.split())
+    inner = rest[cut + 1 :]
+    if inner and not PLACEHOLDER.search(inner[0]):
+        check_command(inner)
 
 
 def beside(span: Found, name: str) -> bool:
@@ -91,12 +94,9 @@ def beside(span: Found, name: str) -> bool:
     return any((ROOT / folder / name).exists() or (ROOT / folder.parent / name).exists() for folder in folders)
 
 
-def code() -> str:
-    """All of our code and data, to look words up in."""
-    if not _CODE:
-        files = [file for folder in ("chaoslib_cp", "experiments") for file in (ROOT / folder).rglob("*")]
-        _CODE.append("\n".join(f.read_text() for f in files if f.suffix in (".py", ".json", ".yaml")))
-    return _CODE[0]
-
-
-_CODE: list[str] = []
+@functools.cache
+def words_of_the_code() -> frozenset[str]:
+    """Every word of our code and data."""
+    files = [file for folder in ("chaoslib_cp", "experiments") for file in (ROOT / folder).rglob("*")]
+    texts = (file.read_text() for file in files if file.suffix in (".py", ".json", ".yaml"))
+    return frozenset(word for text in texts for word in re.findall(r"\w+", text))
