@@ -87,7 +87,7 @@ def require(rootless: bool | None = None) -> None:
     failed = [check for check in _machine_checks(_is_rootless(rootless)) if check["required"] and not check["ok"]]
     if failed:
         found = "; ".join(f"{check['name']}: {check['detail']}" for check in failed)
-        fixes = " && ".join(dict.fromkeys(check["fix"] for check in failed if check["fix"]))
+        fixes = "; ".join(dict.fromkeys(check["fix"] for check in failed if check["fix"]))
         raise TestbedFailed(f"this machine cannot run a testbed: {found}; nothing was started; do: {fixes}")
 
 
@@ -98,7 +98,7 @@ def _is_rootless(rootless: bool | None) -> bool:
 def _machine_checks(rootless: bool) -> list[Check]:
     if sys.platform != "linux":
         return [_system(), _python()]
-    tools = _tools()
+    tools = tool_checks()
     absent = {check["name"] for check in tools if not check["ok"]}
     tried = [_tried(trial, rootless) for trial in trials.wanted(rootless) if not absent & {"unshare", trial.argv[0]}]
     first_failure = next((index for index, check in enumerate(tried) if not check["ok"]), len(tried))
@@ -147,22 +147,26 @@ def _is_importable(module: str) -> bool:
         return False
 
 
-def _tools() -> list[Check]:
-    """Look for the system's programs; one command brings all that are missing."""
-    missing = sorted({package for tool, package in _TOOLS.items() if not shutil.which(tool, path=_wide_path())})
+def tool_checks(system_folders: str = _SYSTEM_FOLDERS) -> list[Check]:
+    """Look for the system's programs on PATH; one command brings all that are missing.
+
+    Args:
+        system_folders: Where a program may lie that an ordinary user's PATH does not reach.
+
+    Returns:
+        One check for each program.
+    """
+    wide = f"{os.environ.get('PATH', '')}:{system_folders}"
+    missing = sorted({package for tool, package in _TOOLS.items() if not shutil.which(tool, path=wide)})
     checks = []
     for tool in _TOOLS:
-        place, anywhere = shutil.which(tool), shutil.which(tool, path=_wide_path())
+        place, anywhere = shutil.which(tool), shutil.which(tool, path=wide)
         if anywhere and not place:
             fix = f"export PATH=$PATH:{Path(anywhere).parent}"
             checks.append(_check(tool, False, f"{anywhere}, which is not on PATH", fix))
         else:
             checks.append(_check(tool, place is not None, place or "not installed", install_command(missing)))
     return checks
-
-
-def _wide_path() -> str:
-    return f"{os.environ.get('PATH', '')}:{_SYSTEM_FOLDERS}"
 
 
 def install_command(packages: list[str]) -> str:
@@ -210,7 +214,7 @@ def _disk_to_build() -> Check:
 def _open_files() -> Check:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     ok = hard == resource.RLIM_INFINITY or hard >= _OPEN_FILES
-    fix = f"raise the hard limit to {_OPEN_FILES} in /etc/security/limits.conf; in a container: --ulimit nofile={_OPEN_FILES}"
+    fix = f"raise the hard limit to {_OPEN_FILES}: /etc/security/limits.conf; docker run --ulimit nofile={_OPEN_FILES}"
     return _check("open files", ok, "no limit" if hard == resource.RLIM_INFINITY else f"limit {hard}", fix)
 
 

