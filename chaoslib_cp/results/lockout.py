@@ -88,7 +88,7 @@ def break_glass_s(recording: Recording, fault: Fault) -> Measured:
     writes = _break_glass_writes(recording, fault)
     if isinstance(writes, str):
         return absent(writes)
-    done = [sample.at_s + sample.latency_s for sample in writes if usable_write(sample)]
+    done = [sample.at_s + sample.latency_s for sample in writes if sample.ok]
     if not done:
         return absent("no break-glass write worked while the ordinary administrator was locked out")
     return seconds(min(done) - lockouts(recording, fault)[0].began_s)
@@ -104,11 +104,11 @@ def break_glass_latency_p50_s(recording: Recording, fault: Fault) -> Measured:
 
 
 def break_glass_success_ratio(recording: Recording, fault: Fault) -> Measured:
-    """Share (0..1) of the break-glass writes during the first lock-out that worked within 5 s."""
+    """Share (0..1) of the break-glass writes during the first lock-out that worked, however slowly."""
     writes = _break_glass_writes(recording, fault)
     if isinstance(writes, str):
         return absent(writes)
-    return ratio(sum(map(usable_write, writes)), len(writes), "no break-glass write was tried")
+    return ratio(sum(sample.ok for sample in writes), len(writes), "no break-glass write was tried")
 
 
 def _break_glass_writes(recording: Recording, fault: Fault) -> list[Sample] | str:

@@ -1,0 +1,133 @@
+"""The control of every experiment here: gate, observer, signals, verdict, evidence.
+
+In an experiment file, at the top level::
+
+    "controls": [{"name": "chaoslib_cp", "provider": {"type": "python", "module": "chaoslib_cp.control"}}]
+
+Chaos Toolkit calls the functions below by name. Without this control every action still passes the gate by itself, but
+there is no verdict and no stopping.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from chaoslib.exceptions import InvalidControl
+
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.control.refusal import control_refusals
+
+__all__ = [
+    "after_activity_control",
+    "after_experiment_control",
+    "after_hypothesis_control",
+    "after_method_control",
+    "before_activity_control",
+    "before_experiment_control",
+    "before_hypothesis_control",
+    "before_method_control",
+    "before_rollback_control",
+    "cleanup_control",
+    "configure_control",
+    "validate_control",
+]
+
+logger = logging.getLogger("chaostoolkit")
+
+# Chaos Toolkit offers a control no place of its own between two calls; it plays one run at a time in a process.
+_runs: list[Any] = []
+
+
+def validate_control(control: Mapping[str, Any]) -> None:
+    """Refuse a declaration that would let the control see only half of a run.
+
+    The rest of the file is checked when the run starts: here Chaos Toolkit shows only the control's own block.
+    """
+    refused = list(control_refusals(control))
+    if refused:
+        raise InvalidControl("; ".join(refused))
+
+
+def configure_control(experiment: Mapping[str, Any], event_registry: Any = None) -> None:
+    """Take over the signals and wait for the run to begin."""
+    # Imported here: `chaos validate` and `chaos discover` need none of what a run needs.
+    from chaoslib_cp.control.run import Run
+
+    cleanup_control()
+    _runs.append(Run(experiment, SystemClock(), event_registry))
+
+
+def before_experiment_control(
+    context: Mapping[str, Any], configuration: dict[str, Any], secrets: Mapping[str, Any] | None = None
+) -> None:
+    """Pass the gate, take the lock, start the observer; or interrupt the run before it began."""
+    for run in _runs:
+        run.open(configuration, secrets)
+
+
+def before_hypothesis_control(context: Mapping[str, Any]) -> None:
+    """Note in this thread that a round of the hypothesis begins."""
+    for run in _runs:
+        run.enter_hypothesis(True)
+
+
+def after_hypothesis_control(context: Mapping[str, Any], state: Any = None) -> None:
+    """Note in this thread that a round of the hypothesis is over."""
+    for run in _runs:
+        run.enter_hypothesis(False)
+
+
+def before_method_control(context: Mapping[str, Any]) -> None:
+    """Note that injections begin."""
+    for run in _runs:
+        run.enter("method")
+
+
+def after_method_control(context: Mapping[str, Any], state: Any = None) -> None:
+    """Note that injections are over."""
+    for run in _runs:
+        run.enter("watching")
+
+
+def before_rollback_control(context: Mapping[str, Any]) -> None:
+    """Shield the rollbacks from further signals."""
+    for run in _runs:
+        run.enter("rollback")
+
+
+def before_activity_control(context: Mapping[str, Any]) -> None:
+    """Stop the activity if the run must stop; else put its start on record."""
+    for run in _runs:
+        run.before_activity(context)
+
+
+def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> None:
+    """Put the activity's end and its declared effects on record."""
+    for run in _runs:
+        run.after_activity(context, state)
+
+
+def after_experiment_control(
+    context: Mapping[str, Any],
+    state: dict[str, Any],
+    configuration: dict[str, Any],
+    secrets: Mapping[str, Any] | None = None,
+) -> None:
+    """Judge the run and repair the journal, so that ``chaos`` exits 0 only for held."""
+    from chaoslib_cp.control.ending import end_run
+
+    judged = False
+    try:
+        for run in _runs:
+            run.enter("ending")
+            end_run(run, state, configuration, secrets)
+        judged = True
+    finally:
+        if not judged:
+            logger.error("the run could not be judged; its timeline is kept, the cause is in the log file")
+
+
+def cleanup_control() -> None:
+    """Let go of observer, lock and signals, however the run ended."""
+    while _runs:
+        _runs.pop().close()

@@ -1,0 +1,123 @@
+"""The end of a run: is everything healed, what did the run prove, and does ``chaos`` say so with its exit code.
+
+Chaos Toolkit exits 0 after a baseline that was not met, an action or rollback that failed, or a hypothesis that broke
+and recovered. Here 0 means "held" and nothing else.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from chaoslib_cp.cluster.recover import leftovers, open_logs
+from chaoslib_cp.cluster.run import run_id
+from chaoslib_cp.control import evidence
+from chaoslib_cp.control.run import Run
+from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.observe.timeline import TIMELINE_FILE, read_timeline
+from chaoslib_cp.report.html import render_html
+from chaoslib_cp.report.text import render_text
+from chaoslib_cp.results.hypothesis import read_hypothesis
+from chaoslib_cp.results.recording import record
+from chaoslib_cp.results.summary import summarise
+from chaoslib_cp.results.verdict import Conduct
+
+logger = logging.getLogger("chaostoolkit")
+
+EVIDENCE_KEY = "chaoslib_cp"
+
+HEAL_S = 60.0
+"""How long pods of a deleted workload may take to go: a grace period of 30 s and a controller that was starved."""
+
+_LOOK_EVERY_S = 1.0
+
+
+def end_run(
+    run: Run, journal: dict[str, Any], configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
+) -> None:
+    """Judge a run and leave its files.
+
+    Args:
+        run: The run; its observer is stopped here.
+        journal: Chaos Toolkit's journal; ``status`` and ``deviated`` are repaired, evidence goes under one key.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+    """
+    if run.latch.signal_name:
+        name = run.latch.signal_name
+        journal.setdefault("interruption", {"kind": "signal", "name": name, "reason": f"received {name}"})
+    if run.is_dry or run.run_dir is None or not run.armed:
+        return
+    given_status = journal["status"]
+    journal["status"] = "failed"  # until the verdict is known: Chaos Toolkit swallows what a control raises
+    run.stop_watching()
+    recording = record(read_timeline(run.run_dir / TIMELINE_FILE))
+    facts = {**run.facts, "parameters": evidence.parameters(configuration, run.outputs)}
+    facts["run"] = {**facts["run"], "started": journal.get("start"), "duration_s": journal.get("duration")}
+    conduct = Conduct(
+        interrupted_by="" if run.failed_activities else _interruption(run, given_status),
+        failed_activities=tuple(run.failed_activities),
+        left_behind=(*run.failed_rollbacks, *_left_behind(run, configuration, secrets)),
+    )
+    summary = summarise(recording, read_hypothesis(run.experiment, journal), conduct, facts)
+    repair_journal(journal, given_status, summary["verdict"])
+    journal[EVIDENCE_KEY] = {"run_dir": str(run.run_dir), "summary": summary}
+    _write(run.run_dir, journal, summary, render_html(summary, recording))
+    logger.info("\n%s", render_text(summary, run.run_dir))
+
+
+def repair_journal(journal: dict[str, Any], given_status: str, verdict: str) -> None:
+    """Make Chaos Toolkit's own fields agree with the verdict, so that ``chaos`` exits 0 only for held.
+
+    Args:
+        journal: Changed in place: ``status`` and ``deviated``.
+        given_status: The status Chaos Toolkit had given.
+        verdict: held, broke or inconclusive.
+    """
+    if verdict == "held":
+        journal["status"], journal["deviated"] = "completed", False
+    elif verdict == "broke":
+        journal["status"], journal["deviated"] = "completed", True
+    else:
+        journal["status"] = given_status if given_status in ("interrupted", "aborted") else "failed"
+
+
+def _interruption(run: Run, given_status: str) -> str:
+    if run.latch.reason:
+        return run.latch.reason
+    return f"Chaos Toolkit (status {given_status})" if given_status in ("interrupted", "aborted") else ""
+
+
+def _left_behind(run: Run, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> list[str]:
+    """What is still there of this run, after giving controllers and kubelets the time to end its pods."""
+    deadline_s = run.clock.monotonic_s() + HEAL_S
+    while True:
+        left = _look_for_leftovers(configuration, secrets)
+        if not left or run.clock.monotonic_s() >= deadline_s:
+            return left
+        run.clock.sleep(_LOOK_EVERY_S)
+
+
+def _look_for_leftovers(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> list[str]:
+    """Ask cluster and undo log; when nobody can tell, that is said instead."""
+    try:
+        left = list(leftovers(configuration, secrets))
+    except ControlPlaneError as error:
+        left = [f"could not look: {error}"]
+    if run_id(configuration) in open_logs():
+        left.append("the undo log has open entries")
+    return left
+
+
+def _write(run_dir: Path, journal: Mapping[str, Any], summary: Mapping[str, Any], page: str) -> None:
+    _put(run_dir / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    _put(run_dir / "report.html", page)
+    _put(run_dir / "journal.json", json.dumps(journal, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def _put(path: Path, content: str) -> None:
+    """Replace a file as a whole: a reader never sees half of it."""
+    half = path.with_name(path.name + ".part")
+    half.write_text(content, encoding="utf-8")
+    half.replace(path)

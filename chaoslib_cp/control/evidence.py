@@ -1,0 +1,75 @@
+"""What a reader needs to believe a result: versions, effective parameters, and what the cluster stands for."""
+
+import json
+import platform
+import re
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from chaoslib_cp.cluster.connect import open_cluster
+from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.version import VERSION
+
+_DISTRIBUTIONS = ("chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes", "kubernetes")
+_SCALE_PATH = "/api/v1/namespaces/chaoslib-cp/configmaps/chaoslib-cp-scale"
+_SCALE_KEY = "scale.json"
+_READ_TIMEOUT_S = 5.0
+_SECRET = re.compile(r"token|passw|secret|credential|cert|api_?key", re.IGNORECASE)
+
+
+def versions(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> dict[str, str]:
+    """Name the versions that shape a result; asked while the API is healthy."""
+    found = {"chaostoolkit-cp": VERSION, "python": platform.python_version(), "system": platform.platform()}
+    for name in _DISTRIBUTIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    server = _read("/version", configuration, secrets)
+    found["kube-apiserver"] = str(server.get("gitVersion") or server.get("unknown"))
+    return found
+
+
+def scale(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Read what the cluster stands for, which whoever built it wrote into ConfigMap chaoslib-cp/chaoslib-cp-scale.
+
+    Returns:
+        Its ``scale.json``; ``{"unknown": why}`` when there is none: nobody said what this cluster stands for.
+    """
+    found = _read(_SCALE_PATH, configuration, secrets)
+    if "unknown" in found:
+        return found
+    try:
+        content = json.loads((found.get("data") or {}).get(_SCALE_KEY, ""))
+    except ValueError:
+        return {"unknown": f"ConfigMap chaoslib-cp/chaoslib-cp-scale has no readable {_SCALE_KEY}"}
+    return content if isinstance(content, dict) else {"unknown": f"{_SCALE_KEY} is not a mapping"}
+
+
+def parameters(configuration: Mapping[str, Any], outputs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Collect what was really played: the configuration's plain values, and what activities say they used.
+
+    Chaos Toolkit's journal keeps the unresolved file, so this is the only place where values given on the command line
+    or by the environment are kept. Keys that look like secrets are left out.
+    """
+    plain = {
+        key: value
+        for key, value in configuration.items()
+        if isinstance(value, str | int | float | bool) and not _SECRET.search(key)
+    }
+    used = {
+        name: output["parameters"]
+        for name, output in outputs
+        if isinstance(output, Mapping) and isinstance(output.get("parameters"), Mapping)
+    }
+    return {"configuration": plain, "activities": used}
+
+
+def _read(path: str, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> dict[str, Any]:
+    try:
+        with open_cluster(configuration, secrets) as cluster:
+            found = cluster.get(path, timeout_s=_READ_TIMEOUT_S)
+    except ControlPlaneError as error:
+        return {"unknown": str(error)}
+    return found if found is not None else {"unknown": f"there is no {path.rpartition('/')[2]} in the cluster"}

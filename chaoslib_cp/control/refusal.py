@@ -1,0 +1,91 @@
+"""What an experiment file or a command line must not say, found before anything is touched.
+
+Each rule stands for a trap that was seen: Chaos Toolkit accepts all of these and then skips rollbacks, never looks at a
+tolerance, or ends with exit code 0 after a broken run.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+COUPLINGS = ("none", "delete-pods", "restart-containers")
+"""How DNS is made to depend on the API in a run; what ``dns.actions.restart_dns_pods`` accepts."""
+
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+
+
+def control_refusals(control: Mapping[str, Any]) -> Iterator[str]:
+    """Find what would keep the control from seeing the whole run."""
+    if control.get("scope"):
+        yield f"control {control.get('name')!r} has a scope: it would see only half of the run; remove `scope`"
+    if control.get("automatic") is False:
+        yield f"control {control.get('name')!r} is not automatic: it would not see activities; remove `automatic`"
+
+
+def experiment_refusals(
+    experiment: Mapping[str, Any], runtime: Mapping[str, Any], configuration: Mapping[str, Any]
+) -> Iterator[str]:
+    """Find what would make a run unsafe or its verdict wrong.
+
+    Args:
+        experiment: The experiment.
+        runtime: The strategies in force (file and command line together).
+        configuration: The resolved configuration.
+    """
+    yield from _strategy_refusals(experiment, runtime)
+    if getattr(experiment.get("dry"), "value", None) == "probes":
+        yield "--dry probes would inject with nobody watching; use --dry actions"
+    method, rollbacks = experiment.get("method") or [], experiment.get("rollbacks") or []
+    hypothesis = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
+    for activity in [*hypothesis, *method, *rollbacks]:
+        yield from _activity_refusals(activity, configuration)
+    for activity in method:
+        if "tolerance" in activity:
+            yield f"{activity.get('name')!r}: a tolerance in the method is never looked at; move it to the hypothesis"
+    stops = {_function(activity).removeprefix("stop_") for activity in rollbacks}
+    for activity in method:
+        started = _function(activity)
+        if started.startswith("start_") and started.removeprefix("start_") not in stops:
+            yield f"{activity.get('name')!r} is never stopped: add {started.replace('start_', 'stop_', 1)} to rollbacks"
+
+
+def _strategy_refusals(experiment: Mapping[str, Any], runtime: Mapping[str, Any]) -> Iterator[str]:
+    rollbacks = (runtime.get("rollbacks") or {}).get("strategy", "default")
+    if rollbacks != "always":
+        yield f"rollbacks strategy is {rollbacks!r}: rollbacks are skipped when most needed; use `always`"
+    hypothesis = (runtime.get("hypothesis") or {}).get("strategy", "default")
+    if experiment.get("steady-state-hypothesis") and hypothesis != "continuously":
+        yield f"hypothesis strategy is {hypothesis!r}: a failure that heals itself is missed; use `continuously`"
+
+
+def _activity_refusals(activity: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[str]:
+    name = activity.get("name", activity.get("ref"))
+    if activity.get("background"):
+        yield f"{name!r} runs in the background, where nothing can stop it early; use a start_/stop_ pair"
+    if not _is_ours(activity):
+        return
+    for key, given in ((activity.get("provider") or {}).get("arguments") or {}).items():
+        unknown = [ref for ref in _PLACEHOLDER.findall(given) if ref not in configuration] if _text(given) else []
+        if unknown:
+            yield f"{name!r}: argument {key} asks for ${{{unknown[0]}}}, which the configuration does not have"
+        elif key == "coupling":
+            yield from _coupling_refusals(name, given, configuration)
+
+
+def _coupling_refusals(name: object, given: object, configuration: Mapping[str, Any]) -> Iterator[str]:
+    found = _PLACEHOLDER.fullmatch(given) if isinstance(given, str) else None
+    coupling = configuration[found.group(1)] if found else given
+    if coupling not in COUPLINGS:
+        yield f"{name!r}: coupling {coupling!r} is unknown; choose one of {', '.join(COUPLINGS)}"
+
+
+def _text(given: object) -> bool:
+    return isinstance(given, str)
+
+
+def _is_ours(activity: Mapping[str, Any]) -> bool:
+    return str((activity.get("provider") or {}).get("module", "")).startswith("chaoslib_cp.")
+
+
+def _function(activity: Mapping[str, Any]) -> str:
+    return str((activity.get("provider") or {}).get("func", "")) if _is_ours(activity) else ""

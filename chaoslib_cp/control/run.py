@@ -1,0 +1,199 @@
+"""One run under control: the gate first, then a folder, a lock, an observer; every step on record.
+
+Chaos Toolkit swallows errors of controls, so this fails closed: nothing may be injected until ``open`` has come to its
+end, and the journal says "failed" until the run has been judged.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from chaoslib.exceptions import InterruptExecution
+from chaoslib.run import RunEventHandler
+
+from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.connect import state_root
+from chaoslib_cp.cluster.guard import check_gate
+from chaoslib_cp.control import evidence
+from chaoslib_cp.control.folder import RunLock, make_run_dir, run_name
+from chaoslib_cp.control.refusal import experiment_refusals
+from chaoslib_cp.control.stop import StopLatch
+from chaoslib_cp.control.telling import Teller
+from chaoslib_cp.control.watching import observe_plan
+from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.observe.session import ObserveSession, start
+from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
+
+logger = logging.getLogger("chaostoolkit")
+
+Phase = Literal["watching", "method", "rollback", "ending"]
+
+RUN_DIR_KEY = "chaoslib_cp_run_dir"
+
+
+class _Listener(RunEventHandler):  # type: ignore[misc]  # Chaos Toolkit has no types
+    """Hears which strategies are in force: the command line overrides the file, and controls are not told."""
+
+    def __init__(self) -> None:
+        self.runtime: Mapping[str, Any] = {}
+
+    def running(self, *given: Any) -> None:
+        """Keep the last of what Chaos Toolkit passes: the settings with the strategies in force."""
+        self.runtime = (given[-1] or {}).get("runtime") or {}
+
+
+class Run:
+    """What the control knows of the run that is under way.
+
+    Attributes:
+        armed: The gate was passed and everything that watches is in place; only then may anything be injected.
+        phase: Which part of the experiment is being played.
+        failed_activities: What failed in the method, one line each.
+        failed_rollbacks: What failed in the rollbacks, one line each.
+        outputs: Name and output of each activity of the method.
+    """
+
+    def __init__(self, experiment: Mapping[str, Any], clock: Clock, event_registry: Any) -> None:
+        self.experiment = experiment
+        self.clock = clock
+        self.latch = StopLatch()
+        self.armed = False
+        self.phase: Phase = "watching"
+        self.run_dir: Path | None = None
+        self.teller: Teller | None = None
+        self.failed_activities: list[str] = []
+        self.failed_rollbacks: list[str] = []
+        self.outputs: list[tuple[str, Any]] = []
+        self.facts: dict[str, dict[str, Any]] = {}
+        self._observer: ObserveSession | None = None
+        self._lock: RunLock | None = None
+        self._in_hypothesis = threading.local()
+        self._listener = _Listener()
+        if event_registry is not None:
+            event_registry.register(self._listener)
+        self.latch.install()
+
+    @property
+    def is_dry(self) -> bool:
+        """Actions are not played (``--dry actions`` or ``--dry activities``), so there is nothing to judge."""
+        return getattr(self.experiment.get("dry"), "value", None) in ("actions", "activities")
+
+    def open(self, configuration: dict[str, Any], secrets: Mapping[str, Any] | None) -> None:
+        """Pass the gate and get everything ready.
+
+        Raises:
+            InterruptExecution: Refused; nothing was changed in the cluster. Chaos Toolkit then plays no method.
+        """
+        try:
+            self._open(configuration, secrets)
+        except (ControlPlaneError, OSError) as error:
+            raise InterruptExecution(f"{type(error).__name__}: {error}") from error
+        self.armed = True
+
+    def _open(self, configuration: dict[str, Any], secrets: Mapping[str, Any] | None) -> None:
+        refused = list(experiment_refusals(self.experiment, self._listener.runtime, configuration))
+        if refused:
+            raise InterruptExecution(f"refused, nothing was changed: {'; '.join(refused)}")
+        name = run_name(self.experiment)
+        started_at = datetime.fromtimestamp(self.clock.epoch_s(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        folder = Path("runs").absolute()
+        # The permit carries the run's name, so the name must stand before the gate; the folder is made after it.
+        configuration[RUN_DIR_KEY] = str(folder / f"{started_at}-{name}")
+        permit = check_gate(configuration, secrets, self.clock)
+        self._lock = RunLock(state_root() / "locks", permit.cluster_uid)
+        self._lock.take()
+        self.run_dir = make_run_dir(folder, name, started_at)
+        if str(self.run_dir) != configuration[RUN_DIR_KEY]:
+            configuration[RUN_DIR_KEY] = str(self.run_dir)
+            check_gate(configuration, secrets, self.clock)
+        self.facts = {
+            "run": {
+                "id": self.run_dir.name,
+                "title": str(self.experiment.get("title")),
+                "cluster_uid": permit.cluster_uid,
+            },
+            "versions": evidence.versions(configuration, secrets),
+            "scale": evidence.scale(configuration, secrets),
+        }
+        self.teller = Teller(Timeline(self.run_dir / TIMELINE_FILE), self.clock)
+        self.teller.tell("run_started", **self.facts["run"])
+        self._observer = start(observe_plan(self.run_dir, configuration, secrets))
+        logger.info("Run folder: %s", self.run_dir)
+
+    def enter(self, phase: Phase) -> None:
+        """Go on to another part of the experiment; rollbacks and judging are shielded from further signals."""
+        self.phase = phase
+        self.latch.shielded = phase in ("rollback", "ending")
+        if phase == "rollback" and not self.armed:
+            raise InterruptExecution("nothing was injected, so there is nothing to roll back")
+
+    def enter_hypothesis(self, inside: bool) -> None:
+        """Know in this thread whether a round of the hypothesis is being played."""
+        self._in_hypothesis.now = inside
+
+    @property
+    def in_hypothesis(self) -> bool:
+        """Whether this thread plays a round of the hypothesis."""
+        return bool(getattr(self._in_hypothesis, "now", False))
+
+    def before_activity(self, activity: Mapping[str, Any]) -> None:
+        """Let an activity start, or not.
+
+        Raises:
+            InterruptExecution: The run must stop, or the gate was never passed.
+        """
+        if self.phase != "rollback":
+            if not self.armed:
+                raise InterruptExecution("the gate was not passed: nothing was changed, nothing is played")
+            if self.latch.reason:
+                raise InterruptExecution(f"{self.latch.reason}: nothing new is started")
+        if self.teller and not self.in_hypothesis:
+            self.teller.activity_started(activity, self.phase)
+
+    def after_activity(self, activity: Mapping[str, Any], run: Mapping[str, Any] | None) -> None:
+        """Put an activity's end on record; a failed action of the method ends the injections.
+
+        Raises:
+            InterruptExecution: An action failed: what comes after it would not test what it says.
+        """
+        if run is None or self.in_hypothesis or self.teller is None:
+            return
+        self.teller.activity_ended(activity, self.phase, run)
+        name = str(activity.get("name"))
+        if run.get("status") != "failed":
+            self.outputs.append((name, run.get("output")))
+            return
+        line = f"{name}: {_last_words(run)}"
+        if self.phase == "rollback":
+            self.failed_rollbacks.append(line)
+            return
+        self.failed_activities.append(line)
+        if activity.get("type") == "action":
+            self.latch.set(f"action {name!r} failed")
+            raise InterruptExecution(f"action {name!r} failed, so nothing more is injected")
+
+    def stop_watching(self) -> None:
+        """End the observer and close the timeline; may be called twice."""
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer = None
+        if self.teller is not None:
+            self.teller.tell("run_ended")
+            self.teller.close()
+            self.teller = None
+
+    def close(self) -> None:
+        """Let go of everything, however the run ended."""
+        self.stop_watching()
+        if self._lock is not None:
+            self._lock.release()
+        self.latch.restore()
+
+
+def _last_words(run: Mapping[str, Any]) -> str:
+    """The message of the exception Chaos Toolkit kept, without its class path."""
+    lines = run.get("exception") or ["no reason given"]
+    return str(lines[-1]).strip().removeprefix("chaoslib.exceptions.ActivityFailed: ")

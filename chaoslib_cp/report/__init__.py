@@ -1,0 +1,1 @@
+"""Results as something to read. Pure: text in, text out."""
