@@ -19,6 +19,7 @@ _COMMANDS = (
     "down",
     "doctor",
     "programs",
+    "manifests",
     "mark",
     "recover",
     "restart-containers",
