@@ -8,7 +8,7 @@ Source: bwrap(1), setpriv(1).
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from chaoslib_cp.testbed.cri import api_pb2 as api
 from chaoslib_cp.testbed.cri.images import NONROOT_UID, Image
@@ -88,9 +88,8 @@ def command(
     argv += ["--info-fd", str(descriptors.info), "--block-fd", str(descriptors.block)]
     argv += _identity(user, surroundings.rootless)
     argv += _system(surroundings.etc)
-    for host_path, inside in sorted(image.binds.items(), key=lambda bind: bind[1]):
-        argv += ["--ro-bind", host_path, inside]
-    argv += _mounts(config, surroundings.resolv_conf)
+    argv += _binds({inside: ("--ro-bind", host_path) for host_path, inside in image.binds.items()})
+    argv += _binds(_mounts(config, surroundings.resolv_conf))
     if config.working_dir:
         argv += ["--dir", config.working_dir]
     if config.linux.security_context.readonly_rootfs:
@@ -155,6 +154,7 @@ def _system(etc: Path) -> list[str]:
             argv += ["--symlink", os.readlink(folder), folder]
         elif os.path.isdir(folder):
             argv += ["--ro-bind", folder, folder]
+    argv += ["--dir", "/etc"]
     for path in SYSTEM_FILES:
         argv += ["--ro-bind-try", path, path]
     for name in ETC_FILES:
@@ -162,16 +162,22 @@ def _system(etc: Path) -> list[str]:
     return [*argv, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--dir", "/tmp"]  # noqa: S108 - its own
 
 
-def _mounts(config: api.ContainerConfig, resolv_conf_file: Path) -> list[str]:
-    binds: Mapping[str, tuple[str, str]] = {
-        "/etc/resolv.conf": ("--ro-bind", str(resolv_conf_file)),
-        **{
-            mount.container_path: ("--ro-bind" if mount.readonly else "--bind", mount.host_path)
-            for mount in config.mounts
-        },
+def _mounts(config: api.ContainerConfig, resolv_conf_file: Path) -> dict[str, tuple[str, str]]:
+    mounts = {
+        mount.container_path: ("--ro-bind" if mount.readonly else "--bind", mount.host_path) for mount in config.mounts
     }
+    return {"/etc/resolv.conf": ("--ro-bind", str(resolv_conf_file)), **mounts}
+
+
+def _binds(binds: Mapping[str, tuple[str, str]]) -> list[str]:
+    argv = []
     # outer paths first, or they would hide the inner ones
-    return [word for inside, (kind, path) in sorted(binds.items()) for word in (kind, path, inside)]
+    for inside, (kind, path) in sorted(binds.items()):
+        # bubblewrap would make missing folders on the way for its own user only
+        for folder in reversed(PurePosixPath(inside).parents):
+            argv += ["--dir", str(folder)]
+        argv += [kind, path, inside]
+    return argv
 
 
 def _payload(config: api.ContainerConfig, image: Image) -> list[str]:

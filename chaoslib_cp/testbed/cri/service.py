@@ -6,7 +6,7 @@ Generated gRPC modules demand the grpcio they were generated with, or a newer on
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -17,8 +17,13 @@ from chaoslib_cp.testbed.cri.failure import CallFailed
 
 log = logging.getLogger(__name__)
 
+if TYPE_CHECKING:
+    Handler = grpc.GenericRpcHandler[Any, Any]
+else:
+    Handler = grpc.GenericRpcHandler  # generic in the type stubs only
 
-class ServiceHandler(grpc.GenericRpcHandler[Any, Any]):
+
+class ServiceHandler(Handler):
     """Serve the methods of ``service`` by the methods of ``servant`` with the same names in snake case.
 
     A servant's method takes the request and returns the answer, or raises CallFailed. A method that the descriptor

@@ -36,7 +36,9 @@ def _make_room_in(parent: Path, name: str) -> None:
         mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(parent))
         for entry in entries:
             (parent / entry).mkdir()
-            mount("--rbind", f"/proc/{os.getpid()}/fd/{original}/{entry}", str(parent / entry))
+            # by its open file, which mount must not resolve to the name that now means the tmpfs
+            source = f"/proc/{os.getpid()}/fd/{original}/{entry}"
+            mount("--no-canonicalize", "--rbind", source, str(parent / entry))
         (parent / name).mkdir()
     finally:
         os.close(original)
