@@ -19,7 +19,7 @@ from chaoslib_cp.errors import TargetRefused
 
 _PAUSE_S = 1.0  # a person needs a moment to press the up arrow and Enter
 _SLICE_S = 0.2  # so that a signal is handled soon while we wait
-_SHOWN_FIRST, _SHOWN_LAST = 8, 4  # attempts listed in the result, which must stay under 4 KB
+_SHOWN = 10  # attempts listed from either end; the result must stay under 4 KB
 NOTHING = "nothing to remove"
 LANDED = "delete landed"
 AGENT_DEADLINE = "agent deadline"
@@ -31,13 +31,13 @@ class Attempt:
     """One delete.
 
     Attributes:
-        at_s: Start, seconds since 1970.
+        at_epoch_s: Start, seconds since 1970.
         outcome: ``ok``; ``unknown`` when no answer came, so it may have landed; else why it did not.
         how: The transport's or server's word behind the outcome.
         latency_s: Seconds until that was known.
     """
 
-    at_s: float
+    at_epoch_s: float
     outcome: str
     how: str
     latency_s: float
@@ -53,9 +53,7 @@ def remove_as_admin(
     """Delete this run's agent DaemonSet as ``admin``, again and again until it lands or time is up.
 
     Returns:
-        ``landed``, ``ended_by`` ("delete landed", "agent deadline" when it landed only after the agents had ended by
-        themselves, "timeout"), ``waited_s``, ``attempts`` (number), ``outcomes`` (number by outcome), ``first`` and
-        ``last`` (lists of attempts with ``at_s``, ``outcome``, ``how``, ``latency_s``).
+        What ``remove_agent`` tells of its result.
 
     Raises:
         TargetRefused: This run rolled nothing out, or there is no admin context for that cluster.
@@ -119,13 +117,15 @@ def _pause(duration_s: float, clock: Clock) -> None:
 
 
 def _result(attempts: list[Attempt], waited_s: float, ended_by: str) -> dict[str, Any]:
-    shown = [asdict(attempt) for attempt in attempts]
+    shown = attempts if len(attempts) <= 2 * _SHOWN else attempts[:_SHOWN] + attempts[-_SHOWN:]
+    has_landed = ended_by in (LANDED, AGENT_DEADLINE)
     return {
-        "landed": ended_by != TIMEOUT,
+        "landed": has_landed,
+        "landed_epoch_s": attempts[-1].at_epoch_s + attempts[-1].latency_s if has_landed else None,
         "ended_by": ended_by,
         "waited_s": waited_s,
-        "attempts": len(attempts),
+        "identity": "admin",
+        "attempt_count": len(attempts),
         "outcomes": dict(Counter(attempt.outcome for attempt in attempts)),
-        "first": shown[:_SHOWN_FIRST],
-        "last": shown[_SHOWN_FIRST:][-_SHOWN_LAST:],
+        "attempts": [asdict(attempt) for attempt in shown],
     }

@@ -1,4 +1,7 @@
-"""The rights the library asks an owner for: one role for the runner, one for the observer. Exactly what a run uses."""
+"""The rights the library asks an owner for. Exactly what a run uses.
+
+The observer's single right (to read one ConfigMap) comes with the prober's manifest, where that ConfigMap is.
+"""
 
 from typing import Any
 
@@ -6,7 +9,6 @@ from chaoslib_cp.cluster.marker import MARKER_NAME
 from chaoslib_cp.cluster.run import LIBRARY_NAMESPACE, OWNER_LABELS
 
 RUNNER = "chaoslib-cp-runner"
-OBSERVER = "chaoslib-cp-observer"
 _RBAC = "rbac.authorization.k8s.io"
 # What an agent may be told to read. RBAC lets nobody grant what he does not hold, so the runner holds it as well.
 _AGENT_READS = (
@@ -19,7 +21,7 @@ _AGENT_URLS = ("/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "
 
 
 def role_manifests() -> list[dict[str, Any]]:
-    """Namespace, roles and bindings for the users ``chaoslib-cp-runner`` and ``chaoslib-cp-observer``.
+    """Namespace, roles and bindings for the user ``chaoslib-cp-runner``.
 
     Returns:
         Manifests in an order that can be applied one after the other.
@@ -29,7 +31,6 @@ def role_manifests() -> list[dict[str, Any]]:
         *_cluster_role(RUNNER, _runner_rules()),
         *_namespaced_role(RUNNER, "kube-system", [*_agent_objects(), *_dns_pods(), _marker()]),
         *_namespaced_role(RUNNER, LIBRARY_NAMESPACE, _agent_objects()),
-        *_cluster_role(OBSERVER, _observer_rules()),
     ]
 
 
@@ -60,14 +61,6 @@ def _dns_pods() -> list[dict[str, Any]]:
 
 def _marker() -> dict[str, Any]:
     return {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [MARKER_NAME], "verbs": ["get"]}
-
-
-def _observer_rules() -> list[dict[str, Any]]:
-    """Reads that tell where the prober, the DNS pods and the nodes are; /livez and /version are everybody's."""
-    return [
-        {"apiGroups": [""], "resources": ["namespaces", "nodes", "pods", "services"], "verbs": ["get", "list"]},
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list"]},
-    ]
 
 
 def _object(version: str, kind: str, name: str, namespace: str = "") -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Whether people still get in: the ordinary administrator, and break-glass."""

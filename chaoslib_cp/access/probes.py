@@ -1,0 +1,57 @@
+"""Probes of people's access. A write is made as a dry run: it goes all the way through, nothing is kept."""
+
+from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.limits import checked
+from chaoslib_cp.observe.evidence import gather, summary
+
+__all__ = ["admin_write", "break_glass_write"]
+
+
+@activity
+def admin_write(
+    window_s: float = 10.0,
+    min_ok_ratio: float = 0.9,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Say whether an ordinary administrator, not exempt from fair queueing, can write within 5 s.
+
+    Reads the observer's samples; tries one dry-run write where there are none. Keeps nothing in the cluster.
+
+    Args:
+        window_s: Seconds to look back, 1 to 300. 10 s hold five attempts.
+        min_ok_ratio: Share of attempts that must succeed, 0 to 1.
+        configuration: The experiment's configuration; ``admin_context`` names the identity.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s``, ``by`` (observer or probe).
+    """
+    checked("window_s", window_s, 1, 300)
+    checked("min_ok_ratio", min_ok_ratio, 0, 1)
+    return summary(gather(configuration, secrets, ["admin_write"], window_s)["admin_write"], min_ok_ratio)
+
+
+@activity
+def break_glass_write(
+    window_s: float = 20.0,
+    min_ok_ratio: float = 0.5,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Say whether the break-glass identity, exempt from fair queueing, can write within 10 s.
+
+    Reads the observer's samples; tries one dry-run write where there are none. Keeps nothing in the cluster.
+
+    Args:
+        window_s: Seconds to look back, 1 to 300. 20 s hold four attempts.
+        min_ok_ratio: Share of attempts that must succeed, 0 to 1; it is the last way in, slow is good enough.
+        configuration: The experiment's configuration; ``break_glass_context`` names the identity.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s``, ``by`` (observer or probe).
+    """
+    checked("window_s", window_s, 1, 300)
+    checked("min_ok_ratio", min_ok_ratio, 0, 1)
+    return summary(gather(configuration, secrets, ["break_glass_write"], window_s)["break_glass_write"], min_ok_ratio)

@@ -1,0 +1,1 @@
+"""The API server as its clients see it."""

@@ -1,0 +1,105 @@
+"""What samples of the API server add up to, and waiting for it to change."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chaoslib_cp.clock import Clock
+from chaoslib_cp.observe.evidence import Samples, gather, number, summary
+
+_HEALTH: Final = ("api_livez", "api_version", "api_read")
+_SERVES: Final = ("api_version", "api_read")
+_RECOVERED: Final = ("api_read", "admin_write", "dns_cached", "dns_uncached")
+_POLL_S: Final = 0.5
+_RECOVERY_WINDOW_S: Final = 30.0  # holds several admin writes, one every 2 s, even when each takes its limit of 5 s
+
+Settings = Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """When a server counts as saturated.
+
+    Attributes:
+        window_s: Seconds of samples judged at a time.
+        max_ok_ratio: At or below this share of good answers it is.
+        slow_s: A slower answer is not a good one, seconds.
+    """
+
+    window_s: float
+    max_ok_ratio: float
+    slow_s: float
+
+
+def api_health(configuration: Settings, secrets: Settings, window_s: float, min_ok_ratio: float) -> dict[str, Any]:
+    """Judge the three measures of the API server's health; keys are told by the probe of the same name."""
+    samples = gather(configuration, secrets, _HEALTH, window_s)
+    each = {measure: summary(samples[measure], min_ok_ratio) for measure in _HEALTH}
+    return {
+        "ok": all(one["ok"] for one in each.values()),
+        "livez_ok_ratio": each["api_livez"]["ok_ratio"],
+        "version_ok_ratio": each["api_version"]["ok_ratio"],
+        "read_ok_ratio": each["api_read"]["ok_ratio"],
+        "worst_latency_s": max(one["worst_latency_s"] for one in each.values()),
+        "samples": sum(one["samples"] for one in each.values()),
+        "diagnosis": _diagnosis(each),
+    }
+
+
+def wait_until_saturated(
+    configuration: Settings, secrets: Settings, limits: Saturation, timeout_s: float, clock: Clock
+) -> dict[str, Any]:
+    """Poll until the server is saturated or time is up; keys are told by ``api_is_saturated``."""
+
+    def look() -> dict[str, Any]:
+        samples = gather(configuration, secrets, _SERVES, limits.window_s, clock)
+        every = [sample for measure in _SERVES for sample in samples[measure]]
+        served = sum(bool(one["ok"]) and number(one, "latency_s") <= limits.slow_s for one in every)
+        ratio = served / len(every) if every else 1.0
+        return {
+            "ok": bool(every) and ratio <= limits.max_ok_ratio,
+            "served_ratio": ratio,
+            "samples": len(every),
+            "worst_latency_s": max((number(one, "latency_s") for one in every), default=0.0),
+        }
+
+    return _poll(look, timeout_s, clock)
+
+
+def wait_until_recovered(
+    configuration: Settings, secrets: Settings, good_in_a_row: int, timeout_s: float, clock: Clock
+) -> dict[str, Any]:
+    """Poll until everything users need is good again or time is up; keys are told by the probe of the same name."""
+    collected: dict[str, dict[float, Any]] = {measure: {} for measure in _RECOVERED}
+
+    def look() -> dict[str, Any]:
+        # Kept from poll to poll: without an observer each poll brings one sample, and several in a row are asked for.
+        for measure, samples in gather(configuration, secrets, _RECOVERED, _RECOVERY_WINDOW_S, clock).items():
+            collected[measure].update({number(sample, "at_s"): sample for sample in samples})
+        runs: Samples = {
+            measure: [found[at_s] for at_s in sorted(found)][-good_in_a_row:] for measure, found in collected.items()
+        }
+        late = [m for m, run in runs.items() if len(run) < good_in_a_row or not all(sample["ok"] for sample in run)]
+        outcomes = {measure: summary(run, 1.0)["last_outcome"] for measure, run in runs.items()}
+        return {"ok": not late, "not_recovered": late, **outcomes}
+
+    return _poll(look, timeout_s, clock)
+
+
+def _poll(look: Callable[[], dict[str, Any]], timeout_s: float, clock: Clock) -> dict[str, Any]:
+    """Look again and again in short waits, so that a signal is handled soon."""
+    started_s = clock.monotonic_s()
+    while True:
+        seen = look()
+        waited_s = clock.monotonic_s() - started_s
+        if seen["ok"] or waited_s >= timeout_s:
+            return {**seen, "waited_s": waited_s}
+        clock.sleep(min(_POLL_S, timeout_s - waited_s))
+
+
+def _diagnosis(each: Mapping[str, Mapping[str, Any]]) -> str:
+    if any(one["samples"] == 0 for one in each.values()):
+        return "not measured"
+    if all(one["ok"] for one in each.values()):
+        return "healthy"
+    return "queued" if each["api_livez"]["ok"] else "starved"

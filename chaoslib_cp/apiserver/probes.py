@@ -1,0 +1,95 @@
+"""Probes of the API server. None raises for a sick server, none changes anything."""
+
+from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.apiserver import health
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.limits import checked
+
+__all__ = ["api_health", "api_is_saturated", "wait_until_recovered"]
+
+
+@activity
+def api_health(
+    window_s: float = 10.0,
+    min_ok_ratio: float = 0.9,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Say whether the API server answers: ``/livez``, ``/version`` and a small read, each with a limit of 5 s.
+
+    Reads the observer's samples; measures each once where there are none. Changes nothing.
+
+    Args:
+        window_s: Seconds to look back, 1 to 300. 10 s hold ten samples of the pair and five of the read.
+        min_ok_ratio: Share of good answers that each of the three needs, 0 to 1.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok``; ``livez_ok_ratio``, ``version_ok_ratio``, ``read_ok_ratio`` (0..1); ``worst_latency_s``; ``samples``;
+        ``diagnosis``: "healthy", "queued" (``/livez`` is exempt from fair queueing and answers, the others do not),
+        "starved" (not even that one) or "not measured".
+
+    Source: the pair of probes is facts/api-overload.md 4.1; exempt paths: KEP-1040.
+    """
+    checked("window_s", window_s, 1, 300)
+    checked("min_ok_ratio", min_ok_ratio, 0, 1)
+    return health.api_health(configuration, secrets, window_s, min_ok_ratio)
+
+
+@activity
+def api_is_saturated(
+    timeout_s: float = 60.0,
+    window_s: float = 5.0,
+    max_ok_ratio: float = 0.5,
+    slow_s: float = 1.0,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Wait until the API server no longer serves: half of ``/version`` and small reads fail, or take over a second.
+
+    Args:
+        timeout_s: Seconds to wait at most, 0 to 600.
+        window_s: Seconds of samples judged at a time, 1 to 60.
+        max_ok_ratio: At or below this share of good answers the server counts as saturated, 0 to 1.
+        slow_s: An answer slower than this is not a good one, seconds. 1 s is Kubernetes' own objective for a single
+            object (source: sig-scalability, API call latency SLO).
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok`` (it is saturated), ``waited_s``, ``served_ratio`` (0..1 of the last window), ``samples``,
+        ``worst_latency_s``.
+    """
+    checked("timeout_s", timeout_s, 0, 600)
+    checked("window_s", window_s, 1, 60)
+    checked("max_ok_ratio", max_ok_ratio, 0, 1)
+    checked("slow_s", slow_s, 0.01, 60)
+    limits = health.Saturation(window_s, max_ok_ratio, slow_s)
+    return health.wait_until_saturated(configuration, secrets, limits, timeout_s, SystemClock())
+
+
+@activity
+def wait_until_recovered(
+    timeout_s: float = 300.0,
+    good_in_a_row: int = 3,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Wait until small reads, ordinary admin writes and workload DNS, cached and not, are good several times running.
+
+    A measure nobody can take never counts as recovered. Changes nothing.
+
+    Args:
+        timeout_s: Seconds to wait at most, 0 to 3600.
+        good_in_a_row: How many good answers running each of the four needs, 1 to 20.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok``, ``waited_s``, and for each of ``api_read``, ``admin_write``, ``dns_cached``, ``dns_uncached`` its last
+        outcome; ``not_recovered``: the names of those that are not.
+    """
+    checked("timeout_s", timeout_s, 0, 3600)
+    checked("good_in_a_row", good_in_a_row, 1, 20)
+    return health.wait_until_recovered(configuration, secrets, good_in_a_row, timeout_s, SystemClock())

@@ -1,0 +1,1 @@
+"""DNS as workloads see it, and the DNS servers."""

@@ -1,0 +1,41 @@
+"""Actions on the DNS servers."""
+
+from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.dns import restart
+
+__all__ = ["restart_dns_pods"]
+
+
+@activity
+def restart_dns_pods(
+    coupling: str = "delete-pods",
+    wait_for_fresh_cache: bool = True,
+    timeout_s: float = 20.0,
+    effect_within_s: float = 30.0,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Restart all cluster DNS servers, the step that couples a sick API to DNS: a starting CoreDNS must list first.
+
+    Args:
+        coupling: ``none`` does nothing and says so (synced CoreDNS outlives the API); ``delete-pods`` deletes the pods
+            through the API as the runner; ``restart-containers`` kills the containers through the infrastructure
+            driver, as a crash would.
+        wait_for_fresh_cache: First wait until the node cache has just renewed its record, so that the mask that
+            follows lasts a whole TTL. At most one TTL and 3 s more; without samples of the cache it is skipped.
+        timeout_s: Seconds for the restart and for watching it, 1 to 300; the wait for the cache is extra.
+        effect_within_s: Within how many seconds uncached questions must begin to fail, 1 to 300.
+        configuration: The experiment's configuration; ``infrastructure`` chooses the driver.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``effects`` (what the control judges from the timeline), ``parameters``, ``cache`` (how the wait for a fresh
+        entry went) and ``restart``: with delete-pods ``pods``, ``unknown``, ``accepted_s``, ``rescheduled_s``,
+        ``synced_s`` (null if not seen in time); with restart-containers ``killed``, ``took_s``.
+
+    Raises:
+        TargetRefused: No permit for this cluster, no DNS pods, or no driver. Nothing was changed.
+        TargetUnreachable: No server was restarted.
+    """
+    plan = restart.RestartPlan(coupling, wait_for_fresh_cache, timeout_s, effect_within_s)
+    return restart.restart_dns(plan, configuration, secrets)

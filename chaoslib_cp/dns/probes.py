@@ -1,0 +1,41 @@
+"""Probes of DNS as workloads use it. None raises for sick DNS, none changes anything."""
+
+from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.limits import checked
+from chaoslib_cp.observe.evidence import gather, summary
+
+__all__ = ["workload_dns"]
+
+_MEASURES = {"cached": "dns_cached", "uncached": "dns_uncached", "pods": "dns_pod", "external": "dns_external"}
+
+
+@activity
+def workload_dns(
+    path: str = "cached",
+    window_s: float = 10.0,
+    min_ok_ratio: float = 0.9,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Say whether a pod's DNS questions get the right answer, as the workload prober sees it.
+
+    Reads the observer's samples; reads the prober's own page where there are none. Changes nothing.
+
+    Args:
+        path: Which way the question goes: ``cached`` (the pod's own resolv.conf, so through the node cache),
+            ``uncached`` (the cluster DNS Service), ``pods`` (each DNS server), ``external`` (a name outside).
+        window_s: Seconds to look back, 1 to 280: the prober keeps about 280 s.
+        min_ok_ratio: Share of questions with the right answer, 0 to 1.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s``, ``by`` (observer or probe).
+    """
+    checked("window_s", window_s, 1, 280)
+    checked("min_ok_ratio", min_ok_ratio, 0, 1)
+    if path not in _MEASURES:
+        raise ProfileInvalid(f"path is {path!r}; nothing was asked; use one of {', '.join(_MEASURES)}")
+    measure = _MEASURES[path]
+    return summary(gather(configuration, secrets, [measure], window_s)[measure], min_ok_ratio)

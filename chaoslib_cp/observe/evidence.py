@@ -1,0 +1,132 @@
+"""What probes know: the observer's recent samples, or, where there are none, one measurement of their own."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.cluster.connect import choose
+from chaoslib_cp.engine.sample.https import KeptConnections
+from chaoslib_cp.engine.sample.pace import Question, Record, SteadyTime, sample_record
+from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.observe.plan import ObservePlan
+from chaoslib_cp.observe.pull_once import pull_samples
+from chaoslib_cp.observe.recent import recent_samples
+from chaoslib_cp.observe.vantage import questions_of, targets_of
+
+#: Which identity measures what at the API; every other measure is the prober's.
+_IDENTITY_OF: Final = {
+    "api_livez": "observer",
+    "api_version": "observer",
+    "api_read": "observer",
+    "admin_write": "admin",
+    "break_glass_write": "break-glass",
+}
+_ENOUGH_S: Final = 60.0  # an ObservePlan must end; a single measurement ends by the deadline of its own
+
+Samples = dict[str, list[Record]]
+
+
+def gather(
+    configuration: Mapping[str, Any] | None,
+    secrets: Mapping[str, Any] | None,
+    measures: Sequence[str],
+    window_s: float,
+    clock: Clock | None = None,
+) -> Samples:
+    """Return the samples of each measure, the observer's where it has some, else measured now.
+
+    A measure that nobody could take has an empty list: missing data is never good news.
+
+    Args:
+        configuration: The experiment's configuration; ``chaoslib_cp_run_dir`` leads to the observer's timeline.
+        secrets: chaosk8s' own keys.
+        measures: Names of measures, such as "api_read".
+        window_s: How far to look back.
+        clock: Source of "now".
+    """
+    clock = clock or SystemClock()
+    run_dir = (configuration or {}).get("chaoslib_cp_run_dir")
+    found: Samples = {
+        measure: recent_samples(str(run_dir), measure, window_s, clock) if run_dir else [] for measure in measures
+    }
+    missing = [measure for measure in measures if not found[measure]]
+    if missing:
+        # A loop on the main thread would swallow a signal that lands in it (ecosystem facts, row S2).
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            taken = thread.submit(_measure_all, configuration, secrets, missing, window_s, clock).result()
+        for record in taken:
+            found[str(record["measure"])].append({**record, "by": "probe"})
+    return found
+
+
+def summary(samples: Sequence[Record], min_ok_ratio: float) -> dict[str, Any]:
+    """Judge the samples of one measure; no sample at all is not ok.
+
+    Returns:
+        ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s`` and ``by`` ("observer" or
+        "probe").
+    """
+    good = sum(bool(sample["ok"]) for sample in samples)
+    ratio = good / len(samples) if samples else 0.0
+    return {
+        "ok": bool(samples) and ratio >= min_ok_ratio,
+        "ok_ratio": ratio,
+        "samples": len(samples),
+        "last_outcome": str(samples[-1]["outcome"]) if samples else "not measured",
+        "worst_latency_s": max((number(sample, "latency_s") for sample in samples), default=0.0),
+        "by": str(samples[-1].get("by", "observer")) if samples else "nobody",
+    }
+
+
+def number(sample: Record, key: str) -> float:
+    """A numeric key of a sample, 0 where it has none."""
+    value = sample.get(key)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _measure_all(
+    configuration: Mapping[str, Any] | None,
+    secrets: Mapping[str, Any] | None,
+    measures: Sequence[str],
+    window_s: float,
+    clock: Clock,
+) -> list[Record]:
+    taken: list[Record] = []
+    time = SteadyTime(clock)
+    api = [measure for measure in measures if measure in _IDENTITY_OF]
+    if api:
+        taken += asyncio.run(_ask_api(configuration, secrets, api, time))
+    if len(api) < len(measures):
+        since_s = time.now_s() - window_s
+        pulled = pull_samples(configuration, secrets, time)
+        taken += [one for one in pulled if one["measure"] in measures and number(one, "at_s") >= since_s]
+    return taken
+
+
+async def _ask_api(
+    configuration: Mapping[str, Any] | None,
+    secrets: Mapping[str, Any] | None,
+    measures: Sequence[str],
+    time: SteadyTime,
+) -> list[Record]:
+    questions: list[Question] = []
+    kept = KeptConnections()
+    for identity in {_IDENTITY_OF[measure] for measure in measures}:
+        try:
+            choice = choose(configuration, secrets, identity)
+            plan = ObservePlan("", choice.kubeconfig, _ENOUGH_S, {identity: choice.context})
+            questions += questions_of(plan, targets_of(plan), kept)
+        except ControlPlaneError:
+            continue  # this identity cannot measure here: its measures stay without a sample
+    try:
+        wanted = [question for question in questions if question.measure in measures]
+        return list(await asyncio.gather(*(_ask_one(question, time) for question in wanted)))
+    finally:
+        kept.close()
+
+
+async def _ask_one(question: Question, time: SteadyTime) -> Record:
+    at_s = time.now_s()
+    return sample_record(question.measure, question.target, at_s, 0.0, await question.ask())

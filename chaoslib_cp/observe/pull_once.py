@@ -1,0 +1,30 @@
+"""One read of the prober's page, for probes used without an observer."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from chaoslib_cp.cluster.connect import open_cluster
+from chaoslib_cp.cluster.prober import prober_pages
+from chaoslib_cp.engine.sample.pace import Record, SteadyTime
+from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.observe.prober_pull import ProberPull
+
+_LOOKUP_S: Final = 5.0
+
+
+def pull_samples(
+    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, time: SteadyTime
+) -> list[Record]:
+    """Return what the prober's page holds, on our clock; nothing when it cannot be found or does not answer."""
+    records: list[Record] = []
+    try:
+        with open_cluster(configuration, secrets) as cluster:
+            pages = prober_pages(cluster, timeout_s=_LOOKUP_S)
+    except ControlPlaneError:
+        return []
+    pull = ProberPull(pages, time, records.append)
+    for _ in pages:
+        if asyncio.run(pull.pull_once()):
+            break
+    return [record for record in records if record.get("kind") == "sample" and not record.get("void")]

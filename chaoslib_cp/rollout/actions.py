@@ -1,0 +1,112 @@
+"""Actions of the rollout: start it, remove it as an administrator would, take it back."""
+
+from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.agent_rollout import take_back
+from chaoslib_cp.cluster.daemonset import AGENT_IMAGE
+from chaoslib_cp.cluster.removal import remove_as_admin
+from chaoslib_cp.limits import checked
+from chaoslib_cp.rollout.start import StartPlan, start
+
+__all__ = ["remove_agent", "start_agent_rollout", "stop_agent_rollout"]
+
+
+@activity
+def start_agent_rollout(
+    profile: JsonObject,
+    service_account: str = "telemetry-agent",
+    namespace: str = "kube-system",
+    duration_s: float = 120.0,
+    image: str = AGENT_IMAGE,
+    effect_measure: str = "api_read",
+    effect_within_s: float = 60.0,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Roll the telemetry agent out to every node, as a DaemonSet, and return without waiting for it.
+
+    Creates a ServiceAccount, a ClusterRole with just the reads of the profile, its binding, a ConfigMap with the
+    profile and the DaemonSet; each is in the undo log, on disk, before it is created.
+
+    Args:
+        profile: Load profile of each agent (``chaoslib_cp/engine/load/profile.py`` lists the keys and limits).
+        service_account: Name of the agents' ServiceAccount, which is made.
+        namespace: Where the agents live. All ServiceAccounts of kube-system share one priority level and flow, so
+            there they queue in front of CoreDNS and the controllers; any other namespace must exist already.
+        duration_s: Every agent ends by itself this many seconds from now, with no API needed; 1 to 3600.
+        image: Image that holds this version of chaoslib_cp.
+        effect_measure: Measure of the timeline that is expected to fail.
+        effect_within_s: Within how many seconds, 1 to 600.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``effects`` (what the control judges from the timeline), ``parameters`` (the effective ones), ``objects``,
+        ``deadline_epoch_s`` (when every agent ends) and ``nodes`` (how many the cluster has, null if nobody said).
+
+    Raises:
+        ProfileInvalid: The profile is wrong or asks for what agents are never given. Nothing was changed.
+        TargetRefused: No permit for this cluster, not allowed, or such objects exist already.
+        TargetUnreachable: The API stopped answering on the way; what was made is taken back as far as it lets us, and
+            stays in the undo log otherwise.
+    """
+    plan = StartPlan(profile, service_account, namespace, duration_s, image, effect_measure, effect_within_s)
+    return start(plan, configuration, secrets, SystemClock())
+
+
+@activity
+def remove_agent(
+    timeout_s: float = 180.0,
+    attempt_deadline_s: float = 10.0,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Delete the agent's DaemonSet as the ordinary administrator, again and again until it lands.
+
+    Each attempt is a fresh connection, as each kubectl is. This is the fix that the overload locks out; how long it
+    takes is a finding, so running out of time is a result and not a failure.
+
+    Args:
+        timeout_s: Seconds to go on trying, 1 to 3600.
+        attempt_deadline_s: Seconds one attempt may take, 0.5 to 60.
+        configuration: The experiment's configuration; ``admin_context`` names the identity.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``landed``, ``landed_epoch_s`` (null if not), ``ended_by`` ("delete landed"; "agent deadline" when it landed
+        only after the agents had ended by themselves; "timeout"; "nothing to remove"), ``waited_s``, ``identity``,
+        ``attempt_count``, ``outcomes`` (number by outcome) and ``attempts``: the first ten and last ten, each with
+        ``at_epoch_s``, ``outcome`` ("unknown" when no answer came), ``how`` and ``latency_s``.
+
+    Raises:
+        TargetRefused: Nothing was rolled out in this run, or the admin's context leads to another cluster.
+    """
+    checked("timeout_s", timeout_s, 1, 3600)
+    checked("attempt_deadline_s", attempt_deadline_s, 0.5, 60)
+    return remove_as_admin(configuration, secrets, timeout_s, attempt_deadline_s, SystemClock())
+
+
+@activity
+def stop_agent_rollout(
+    timeout_s: float = 120.0,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Take back everything the rollout of this run made. For the rollbacks: may be played any number of times.
+
+    Works from the undo log and the CA alone; while the API is sick it retries, as the runner and then as break-glass.
+
+    Args:
+        timeout_s: Seconds to go on trying, 0 to 3600.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``undone`` (number of objects), ``left`` (0) and ``outcomes`` by object; all empty when nothing was open.
+
+    Raises:
+        UndoFailed: Something is still there and stays in the undo log for ``chaos cp recover``.
+        TargetUnreachable: No identity could reach that cluster.
+    """
+    checked("timeout_s", timeout_s, 0, 3600)
+    return take_back(configuration, secrets, timeout_s, SystemClock())

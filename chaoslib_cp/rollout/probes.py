@@ -1,0 +1,29 @@
+"""Probes of the rollout."""
+
+from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.limits import checked
+from chaoslib_cp.rollout import progress
+
+__all__ = ["rollout_progress"]
+
+
+@activity
+def rollout_progress(
+    timeout_s: float = 5.0,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Say on how many nodes the agent of this run is ready, as the API tells it. Changes nothing.
+
+    Args:
+        timeout_s: Seconds the question may take, 0.5 to 60; in the storm the API may not answer in time.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok`` (every node that should have a ready agent has one), ``outcome``, ``desired``, ``scheduled``, ``ready``
+        and ``ready_share`` (0..1); all 0 while nobody knows.
+    """
+    checked("timeout_s", timeout_s, 0.5, 60)
+    return progress.rollout_progress(configuration, secrets, timeout_s, SystemClock())
