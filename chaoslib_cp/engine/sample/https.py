@@ -248,7 +248,7 @@ def tls_context(
             _load_identity(context, client_cert_pem + b"\n" + client_key_pem)
     except (ssl.SSLError, UnicodeDecodeError, ValueError) as error:
         raise ProfileInvalid(
-            f"certificate authority or client certificate is unreadable ({error}); nothing was sent; mend the kubeconfig"
+            f"a certificate or key is unreadable ({error}); nothing was sent; mend the kubeconfig"
         ) from error
     return context
 

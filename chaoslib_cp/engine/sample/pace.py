@@ -38,11 +38,18 @@ class Measured(Protocol):
 
 
 class SteadyTime:
-    """Seconds since 1970 that never step: the wall clock is read once, then monotonic time is added."""
+    """Seconds since 1970 that never step: the wall clock is read once, then monotonic time is added.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        clock: Source of both.
+        epoch_offset_s: Epoch minus monotonic time as another process of the same machine read it, so that both write
+            one steady time; None reads it now.
+    """
+
+    def __init__(self, clock: Clock, epoch_offset_s: float | None = None) -> None:
         self._clock = clock
-        self._epoch_minus_monotonic_s = clock.epoch_s() - clock.monotonic_s()
+        now_s = clock.epoch_s() - clock.monotonic_s()
+        self._epoch_minus_monotonic_s = now_s if epoch_offset_s is None else epoch_offset_s
 
     def now_s(self) -> float:
         """Epoch seconds, steady from the creation of this object on."""
@@ -116,17 +123,22 @@ class Sampler:
         self._stalls = stalls
         self._sink = sink
         self._in_flight: dict[asyncio.Task[None], float] = {}
+        self._broken: BaseException | None = None
 
     async def keep_asking(self, question: Question) -> None:
-        """Start an attempt at every fixed time until cancelled; attempts in flight go on to their own deadline."""
+        """Start an attempt at every fixed time until cancelled; attempts in flight go on to their own deadline.
+
+        Raises whatever the sink or an attempt raised: nothing should, so going on would hide missing samples.
+        """
         due_s = self._time.now_s() + question.first_s
         missed = 0
         while True:
             await asyncio.sleep(max(0.0, due_s - self._time.now_s()))
+            if self._broken is not None:
+                raise self._broken
             self._start(question, due_s, missed)
             # Times that passed while we were starved are counted, not asked in a burst: a burst would be load.
-            behind = int((self._time.now_s() - due_s) / question.period_s)
-            missed = max(0, behind)
+            missed = max(0, int((self._time.now_s() - due_s) / question.period_s))
             due_s += (1 + missed) * question.period_s
 
     def settled_s(self) -> float:
@@ -142,7 +154,12 @@ class Sampler:
         at_s = self._time.now_s()
         task = asyncio.get_running_loop().create_task(self._attempt(question, at_s, at_s - due_s, missed))
         self._in_flight[task] = at_s
-        task.add_done_callback(self._in_flight.pop)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._in_flight[task]
+        if not task.cancelled() and task.exception() is not None:
+            self._broken = task.exception()
 
     async def _attempt(self, question: Question, at_s: float, late_s: float, missed: int) -> None:
         measured = await question.ask()

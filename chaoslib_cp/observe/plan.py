@@ -1,0 +1,123 @@
+"""What the observer is told to do: a frozen value, checked once, written as JSON without a secret in it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from chaoslib_cp.errors import ProfileInvalid
+
+SCHEMA: Final = 1
+MAX_DURATION_S: Final = 21_600.0
+_SHORTEST_S: Final = 0.2
+_LONGEST_S: Final = 60.0
+
+#: Seconds between two attempts. The API server may spend 2 % of a quota of 0.2 to 0.4 core on all of this: 4 to 8 ms of
+#: CPU per second. Measured per attempt (kube-apiserver 1.36.4, docs/benchmarks.md): a kept connection costs 0.2 to
+#: 0.5 ms, a fresh one with a write 2 to 3 ms. So the cheap ones go every 1 to 2 s, the admin's fresh write every 2 s
+#: (it decides lockout_s, which is therefore known to 2 s), break-glass every 5 s (it only has to be seen to work).
+DEFAULT_PERIODS_S: Final[Mapping[str, float]] = {
+    "api_livez": 1.0,
+    "api_version": 1.0,
+    "api_read": 2.0,
+    "admin_write": 2.0,
+    "break_glass_write": 5.0,
+}
+#: Seconds after which an attempt has failed. 5 s for the ordinary calls: longer than that is lost for a person who
+#: works on an outage. Break-glass gets 10 s: it is slow in a storm, the question is whether it works at all.
+DEFAULT_DEADLINES_S: Final[Mapping[str, float]] = {
+    "api_livez": 5.0,
+    "api_version": 5.0,
+    "api_read": 5.0,
+    "admin_write": 5.0,
+    "break_glass_write": 10.0,
+}
+
+
+@dataclass(frozen=True)
+class ObservePlan:
+    """One observer's orders.
+
+    Attributes:
+        run_dir: Folder of the run; ``timeline.jsonl`` is appended there.
+        kubeconfig: Path of the kubeconfig that holds the identities.
+        duration_s: The observer ends after this many seconds, whatever happens; at most 6 hours.
+        contexts: Context of each identity (observer, admin, break-glass). An identity that is left out takes its
+            measures with it; other identities are ignored.
+        prober_pages: Addresses ``ip:port`` of the prober's page; empty to look them up as the observer at the start.
+        namespace: Namespace of the library's own objects.
+        periods_s: Seconds between attempts by measure; 0 switches a measure off.
+        deadlines_s: Seconds an attempt may take, by measure.
+        epoch_offset_s: Epoch minus CLOCK_BOOTTIME as the control read it, so that both write one steady time; None
+            reads it anew.
+    """
+
+    run_dir: str
+    kubeconfig: str
+    duration_s: float
+    contexts: Mapping[str, str] = field(
+        default_factory=lambda: {name: name for name in ("observer", "admin", "break-glass")}
+    )
+    prober_pages: tuple[str, ...] = ()
+    namespace: str = "chaoslib-cp"
+    periods_s: Mapping[str, float] = field(default_factory=dict)
+    deadlines_s: Mapping[str, float] = field(default_factory=dict)
+    epoch_offset_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.duration_s <= MAX_DURATION_S:
+            raise _wrong("duration_s", self.duration_s, f"more than 0 and at most {MAX_DURATION_S:.0f}")
+        _check_seconds("periods_s", self.periods_s, zero_is_off=True)
+        _check_seconds("deadlines_s", self.deadlines_s, zero_is_off=False)
+
+    def period_s(self, measure: str) -> float:
+        """Seconds between two attempts of ``measure``; 0 when it is switched off."""
+        return self.periods_s.get(measure, DEFAULT_PERIODS_S[measure])
+
+    def deadline_s(self, measure: str) -> float:
+        """Seconds one attempt of ``measure`` may take."""
+        return self.deadlines_s.get(measure, DEFAULT_DEADLINES_S[measure])
+
+    def configuration(self) -> dict[str, str]:
+        """The plan's cluster as the experiment configuration that ``chaoslib_cp.cluster`` reads."""
+        contexts = {f"{identity.replace('-', '_')}_context": context for identity, context in self.contexts.items()}
+        return {"kubeconfig": self.kubeconfig, **contexts}
+
+    def write(self, path: Path) -> None:
+        """Write the plan as JSON."""
+        path.write_text(json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, indent=2) + "\n", encoding="utf-8")
+
+
+def read_plan(path: Path) -> ObservePlan:
+    """Read a plan.
+
+    Raises:
+        ProfileInvalid: The file is not there or not a plan.
+    """
+    try:
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProfileInvalid(f"plan {path} cannot be read ({error}); nothing was asked; name a plan file") from error
+    if not isinstance(document, dict) or document.pop("schema", None) != SCHEMA:
+        raise ProfileInvalid(f"plan {path} is not of schema {SCHEMA}; nothing was asked; write it with this version")
+    unknown = sorted(document.keys() - {known.name for known in dataclasses.fields(ObservePlan)})
+    if unknown:
+        raise ProfileInvalid(f"plan {path} has the unknown key {unknown[0]}; nothing was asked; remove it")
+    try:
+        return ObservePlan(**{**document, "prober_pages": tuple(document.get("prober_pages", ()))})
+    except (TypeError, AttributeError) as error:
+        raise ProfileInvalid(f"plan {path}: {error}; nothing was asked; mend that key") from error
+
+
+def _check_seconds(key: str, given: Mapping[str, float], zero_is_off: bool) -> None:
+    for measure, value in given.items():
+        if measure not in DEFAULT_PERIODS_S:
+            raise _wrong(f"{key}.{measure}", value, f"one of {', '.join(DEFAULT_PERIODS_S)} as the name")
+        if not (zero_is_off and value == 0) and not _SHORTEST_S <= value <= _LONGEST_S:
+            raise _wrong(f"{key}.{measure}", value, f"between {_SHORTEST_S} and {_LONGEST_S:.0f} (s)")
+
+
+def _wrong(key: str, value: object, wanted: str) -> ProfileInvalid:
+    return ProfileInvalid(f"observe plan: {key} is {value}, wanted {wanted}; nothing was asked; mend the plan")

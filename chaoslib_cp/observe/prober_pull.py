@@ -1,0 +1,145 @@
+"""Fetches the prober's page, puts its samples on our clock and notices when the prober is lost.
+
+Nothing is lost by an outage of the way to the prober: it keeps its last samples, and we ask for those after the last
+one we have.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chaoslib_cp.engine.sample import https
+from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsTarget
+from chaoslib_cp.engine.sample.pace import Record, SteadyTime
+from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.observe.mask import MaskPredictor
+
+PULL_PERIOD_S: Final = 1.0
+PULL_DEADLINE_S: Final = 2.0
+#: Silent for this long (s) and the timeline says so.
+LOST_AFTER_S: Final = 5.0
+_MAX_PAGE_BYTES: Final = 4_000_000
+
+
+@dataclass
+class _Known:
+    """What we know of the prober that answered last."""
+
+    name: str = ""
+    last_seq: int = 0
+    offset_s: float = 0.0  # our clock minus its clock
+    round_trip_s: float = float("inf")
+    heard_at_s: float = 0.0
+    lost: bool = False
+
+
+class ProberPull:
+    """Pulls the page at ``pages`` (``ip:port``, tried in turn) and appends its samples to ``sink``.
+
+    Samples from before this object was made belong to another run and are left out.
+    """
+
+    def __init__(self, pages: tuple[str, ...], time: SteadyTime, sink: Callable[[Record], None]) -> None:
+        self._pages = [_target(page) for page in pages]
+        self._time = time
+        self._sink = sink
+        self._predictor = MaskPredictor(sink)
+        self._began_s = time.now_s()
+        self._known = _Known(heard_at_s=self._began_s)
+
+    async def keep_pulling(self) -> None:
+        """Pull once a second. Not an open model: a page is no measurement, and a late one brings the same samples."""
+        while True:
+            await self.pull_once()
+            await asyncio.sleep(PULL_PERIOD_S)
+
+    async def pull_once(self) -> None:
+        """Pull once; after a failure the next page is tried the next time."""
+        request = HttpsRequest("GET", f"/?after={self._known.last_seq}", keep_body_bytes=_MAX_PAGE_BYTES)
+        sent_s = self._time.now_s()
+        answer = await https.ask(self._pages[0], request, PULL_DEADLINE_S)
+        page = _parse(answer.body) if answer.outcome == "ok" else None
+        if page is None:
+            self._pages.append(self._pages.pop(0))
+            self._note_silence(answer.outcome if answer.outcome != "ok" else "not a prober's page")
+        elif page["prober"] == self._known.name:
+            self._take(page, sent_s)
+        else:
+            self._meet(page["prober"], _address(self._pages[0]))
+
+    def _meet(self, name: str, address: str) -> None:
+        """Another prober process answers: it counts from 1, so the next pull asks it for everything."""
+        if self._known.name:
+            self._event("prober_lost", reason="restarted: its unread samples are gone", prober=self._known.name)
+        self._known = _Known(name, heard_at_s=self._time.now_s())
+        self._event("prober_found", prober=name, page=address)
+
+    def _take(self, page: dict[str, Any], sent_s: float) -> None:
+        known = self._known
+        heard_s = self._time.now_s()
+        if known.lost:
+            self._event("prober_found", prober=known.name, silent_s=heard_s - known.heard_at_s)
+        known.heard_at_s, known.lost = heard_s, False
+        self._set_clock(page["now_s"], sent_s, heard_s)
+        samples = [sample for sample in map(self._on_our_clock, page["samples"]) if sample["at_s"] >= self._began_s]
+        if page["samples"]:
+            missing = page["samples"][0]["seq"] - known.last_seq - 1
+            if missing and known.last_seq:
+                self._event("prober_lost", reason="silent for longer than it remembers", missing_samples=missing)
+            known.last_seq = page["samples"][-1]["seq"]
+        for sample in samples:
+            self._sink(sample)
+        self._predictor.feed(samples, page["settled_s"] + known.offset_s)
+
+    def _set_clock(self, now_s: float, sent_s: float, heard_s: float) -> None:
+        """Learn the difference of the clocks from the quickest pull so far: its error is half the round trip at most.
+
+        Source: D. Mills, RFC 5905 section 8 (clock filter: the sample with the least delay is the best).
+        """
+        round_trip_s = heard_s - sent_s
+        if round_trip_s < self._known.round_trip_s:
+            self._known.round_trip_s = round_trip_s
+            self._known.offset_s = (sent_s + heard_s) / 2 - now_s
+
+    def _on_our_clock(self, sample: dict[str, Any]) -> dict[str, Any]:
+        return {**sample, "at_s": sample["at_s"] + self._known.offset_s}
+
+    def _note_silence(self, outcome: str) -> None:
+        silent_s = self._time.now_s() - self._known.heard_at_s
+        if silent_s >= LOST_AFTER_S and not self._known.lost:
+            self._known.lost = True
+            self._event("prober_lost", reason=f"its page does not answer: {outcome}", silent_s=silent_s)
+
+    def _event(self, name: str, **details: object) -> None:
+        self._sink({"kind": "event", "at_s": self._time.now_s(), "event": name, **details})
+
+
+def _target(page: str) -> HttpsTarget:
+    address, _, port = page.rpartition(":")
+    if not address or not port.isdigit():
+        raise ProfileInvalid(f"prober page {page!r} is not ip:port; nothing was asked; mend the plan")
+    return HttpsTarget(address.strip("[]"), int(port), page)
+
+
+def _address(target: HttpsTarget) -> str:
+    return target.server_name
+
+
+def _parse(body: bytes) -> dict[str, Any] | None:
+    """Return the page if it is one: whoever answers on that port might be somebody else."""
+    try:
+        page = json.loads(body)
+        numbers = (page["now_s"], page["settled_s"], *(sample["at_s"] for sample in page["samples"]))
+        texts = (page["prober"], *(sample["measure"] for sample in page["samples"]))
+        whole = (sample["seq"] for sample in page["samples"])
+        fits = (
+            all(isinstance(number, float) for number in numbers)
+            and all(isinstance(text, str) for text in texts)
+            and all(isinstance(number, int) for number in whole)
+            and all(isinstance(sample.get("ok"), bool) and "target" in sample for sample in page["samples"])
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return page if fits else None

@@ -1,0 +1,57 @@
+"""The latest samples of a running observer, for probes that need not measure themselves."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.observe.timeline import TIMELINE_FILE, parse_lines
+
+_BLOCK_BYTES: Final = 65_536
+#: Lines stand in the order of their ends; the longest attempt may last this long (s), so look that much further back.
+_LONGEST_ATTEMPT_S: Final = 30.0
+
+
+def recent_samples(
+    run_dir: str | Path, measure: str, window_s: float, clock: Clock | None = None
+) -> list[dict[str, Any]]:
+    """Return the samples of ``measure`` that began within the last ``window_s`` seconds, oldest first.
+
+    Void samples (the observer itself was late) are left out: they measured nothing. An empty list means that nothing
+    was measured, which is never good news.
+
+    Args:
+        run_dir: Folder of the run; without a timeline in it the answer is empty.
+        measure: Name of the measure, such as "dns_cached".
+        window_s: How far to look back from now.
+        clock: Source of "now".
+    """
+    since_s = (clock or SystemClock()).epoch_s() - window_s
+    try:
+        lines = parse_lines(_tail(Path(run_dir) / TIMELINE_FILE, since_s - _LONGEST_ATTEMPT_S))
+    except FileNotFoundError:
+        return []
+    found = [
+        line
+        for line in lines
+        if line.get("kind") == "sample"
+        and line.get("measure") == measure
+        and line["at_s"] >= since_s
+        and not line.get("void")
+    ]
+    return sorted(found, key=lambda line: float(line["at_s"]))
+
+
+def _tail(path: Path, since_s: float) -> bytes:
+    """Return the end of the file from a line that was written before ``since_s`` on, without reading all of it."""
+    with path.open("rb") as file:
+        start = file.seek(0, 2)
+        while start > 0:
+            start = max(0, start - _BLOCK_BYTES)
+            file.seek(start)
+            # Not from the start of the file: the first line may be half a line.
+            skipped = b"" if start == 0 else file.readline()
+            first = parse_lines(file.readline())
+            if start == 0 or (first and first[0].get("at_s", since_s) < since_s):
+                file.seek(start + len(skipped))
+                break
+        return file.read()
