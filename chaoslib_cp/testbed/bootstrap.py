@@ -43,7 +43,7 @@ def create_objects(api: ApiClient, spec: ClusterSpec, uid: str) -> None:
             node_cache_ttl_s=spec.node_cache_ttl_s,
             cluster_domain=addresses.CLUSTER_DOMAIN,
         ),
-        *prober_manifests(cluster_dns=addresses.CLUSTER_DNS, image=LIBRARY_IMAGE),
+        *prober_manifests(addresses.CLUSTER_DNS, LIBRARY_IMAGE, f"www.{addresses.OUTSIDE_ZONE}"),
         _scale(spec),
         marker.marker_manifest(uid, "chaos cp up", expires_epoch_s),
     ]

@@ -53,13 +53,16 @@ def up(spec_name: str, name: str, say: Say, rootless: bool | None = None) -> dic
     with _locked(instance):
         if instance.supervisor_pids():
             say(f"testbed {name} is up already")
+            _follow(instance, _silence)
             return status(name)
         clear(instance)
         doctor.require(is_rootless)
         programs = find_or_get_programs(say)
-        _write_plan(instance, spec, programs.folder, is_rootless)
         try:
-            _start(instance, say)
+            with _stop_signals_raise():
+                _write_plan(instance, spec, programs.folder, is_rootless)
+                _start(instance)
+                _follow(instance, say)
         except BaseException:
             # also Ctrl-C: half a testbed is of use to nobody
             clear(instance)
@@ -192,14 +195,33 @@ def _write_plan(instance: Instance, spec: ClusterSpec, programs: Path, rootless:
         raise TestbedFailed(f"testbed {instance.name}: {instance.folder} cannot be written: {error}") from error
 
 
-def _start(instance: Instance, say: Say) -> None:
+def _silence(_words: str) -> None:
+    """Tell nobody."""
+
+
+@contextlib.contextmanager
+def _stop_signals_raise() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block like Ctrl-C does, by an exception, so that it can clean up."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _start(instance: Instance) -> None:
     rootless = json.loads((instance.folder / "supervisor.json").read_text())["rootless"]
     user = ["--user", "--map-root-user"] if rootless else []
     namespaces = ["--net", "--uts", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
     supervisor = [sys.executable, "-m", SUPERVISOR_MODULE, str(instance.folder)]
     log = instance.logs / "supervisor.log"
     with log.open("ab") as output:
-        process = subprocess.Popen(
+        subprocess.Popen(
             ["unshare", *user, *namespaces, *supervisor],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -207,15 +229,15 @@ def _start(instance: Instance, say: Say) -> None:
             start_new_session=True,
             cwd="/",
         )
-    _follow(instance, process, say)
 
 
-def _follow(instance: Instance, process: "subprocess.Popen[bytes]", say: Say) -> None:
+def _follow(instance: Instance, say: Say) -> None:
+    """Tell each step of the start as it comes, until the testbed is ready."""
     clock = SystemClock()
     ends_at_s = clock.monotonic_s() + UP_WITHIN_S
     said = 0
     while True:
-        ended = process.poll() is not None
+        ended = not instance.supervisor_pids()
         state = instance.read_state() or {"phase": "starting", "steps": []}
         for step in state["steps"][said:]:
             say(f"{step['elapsed_s']:6.1f} s  {step['name']}")

@@ -42,7 +42,7 @@ COMPONENTS = {
     "kube-apiserver-kubelet-client": Identity("kube-apiserver-kubelet-client", ("kubeadm:cluster-admins",)),
     # not system:masters, which would be exempt; NodeRestriction does not take it for a node (shared facts, KWOK)
     "kwok": Identity("kwok", ("system:nodes",)),
-    "farm": Identity("chaoslib-cp-farm"),
+    "farm": Identity("chaoslib-cp-farm", ("system:nodes",)),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.engine.sample import dns
 from chaoslib_cp.errors import TestbedFailed
-from chaoslib_cp.testbed import addresses, bootstrap, components, identities, network
+from chaoslib_cp.testbed import addresses, bootstrap, components, identities, kwok, network
 from chaoslib_cp.testbed.api import ApiClient
 from chaoslib_cp.testbed.cgroups import UNLIMITED, CgroupTree, backend
 from chaoslib_cp.testbed.components import VOLATILE, Layout
@@ -102,6 +102,7 @@ class Stack:
         return [components.etcd(self._layout), *servers]
 
     def _cluster_components(self) -> list[Component]:
+        config = self._layout.config
         nodes = [
             components.node(self._layout, index + 1, sys.executable, self._rootless)
             for index in range(self._spec.kubelet_nodes)
@@ -112,8 +113,8 @@ class Stack:
             components.kube_proxy(self._layout),
             components.outside_resolver(self._layout),
             *nodes,
-            #KW components.kwok(self._layout),
-            #KW components.farm(self._layout, sys.executable),
+            kwok.component(self._layout.program("kwok"), self._layout.kubeconfig("kwok"), config / "kwok.yaml"),
+            # KW components.farm(self._layout, sys.executable),
         ]
 
     def _start_all(self, wanted: list[Component]) -> None:
@@ -155,8 +156,10 @@ class Stack:
     def _missing_dns(self) -> str:
         servers = [addresses.CLUSTER_DNS]
         servers += [addresses.node_cache(index + 1) for index in range(self._spec.kubelet_nodes)]
-        answers = {server: asyncio.run(dns.ask(server, DNS_QUESTION, "A", DNS_DEADLINE_S)) for server in servers}
-        return ", ".join(f"{server} says {answer.outcome}" for server, answer in answers.items() if answer.outcome != "ok")
+        outcomes = {
+            server: asyncio.run(dns.ask(server, DNS_QUESTION, "A", DNS_DEADLINE_S)).outcome for server in servers
+        }
+        return ", ".join(f"{server} says {outcome}" for server, outcome in outcomes.items() if outcome != "ok")
 
     def _limit(self) -> None:
         for process in self._processes.values():
