@@ -95,7 +95,8 @@ class Builder:
             if fresh or now_s - reported_s >= _REPORT_EACH_S:
                 linked.update(fresh)
                 reported_s = now_s
-                done = f"{', '.join(sorted(fresh))} linked" if fresh else f"{lines} steps of the compiler"
+                work = f"{lines} packages compiled" if lines else "linking"
+                done = f"{', '.join(sorted(fresh))} linked" if fresh else work
                 self.progress.line(f"module {module.folder}: {done} after {clock_time(now_s - began_s)}")
 
         return child.run(tick)
