@@ -44,9 +44,9 @@ class ObservePlan:
         run_dir: Folder of the run; ``timeline.jsonl`` is appended there.
         kubeconfig: Path of the kubeconfig that holds the identities.
         duration_s: The observer ends after this many seconds, whatever happens; at most 6 hours.
-        contexts: Context of each identity (observer, admin, break-glass). An identity that is left out takes its
-            measures with it; other identities are ignored.
-        prober_pages: Addresses ``ip:port`` of the prober's page; empty to look them up as the observer at the start.
+        contexts: Context of each identity (observer, admin, break-glass, runner). An identity that is left out takes
+            its measures with it; without ``runner`` the prober is found only through ``prober_pages``.
+        prober_pages: Addresses ``ip:port`` of the prober's page; empty to look them up as the runner at the start.
         namespace: Namespace of the library's own objects.
         periods_s: Seconds between attempts by measure; 0 switches a measure off.
         deadlines_s: Seconds an attempt may take, by measure.
@@ -58,7 +58,7 @@ class ObservePlan:
     kubeconfig: str
     duration_s: float
     contexts: Mapping[str, str] = field(
-        default_factory=lambda: {name: name for name in ("observer", "admin", "break-glass")}
+        default_factory=lambda: {name: name for name in ("observer", "admin", "break-glass", "runner")}
     )
     prober_pages: tuple[str, ...] = ()
     namespace: str = "chaoslib-cp"

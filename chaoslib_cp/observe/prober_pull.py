@@ -36,18 +36,28 @@ class _Known:
 
 
 class ProberPull:
-    """Pulls the page at ``pages`` (``ip:port``, tried in turn) and appends its samples to ``sink``.
+    """Pulls the prober's page and hands its samples, on our clock, to ``sink``.
 
-    Samples from before this object was made belong to another run and are left out.
+    Args:
+        pages: Addresses of the page as ``ip:port``, tried in turn; at least one.
+        time: Our clock.
+        sink: Takes samples and events.
+        since_s: Leave out what began earlier; None means now, since older samples belong to another run.
     """
 
-    def __init__(self, pages: tuple[str, ...], time: SteadyTime, sink: Callable[[Record], None]) -> None:
+    def __init__(
+        self,
+        pages: tuple[str, ...],
+        time: SteadyTime,
+        sink: Callable[[Record], None],
+        since_s: float | None = None,
+    ) -> None:
         self._pages = [_target(page) for page in pages]
         self._time = time
         self._sink = sink
         self._predictor = MaskPredictor(sink)
-        self._began_s = time.now_s()
-        self._known = _Known(heard_at_s=self._began_s)
+        self._since_s = time.now_s() if since_s is None else since_s
+        self._known = _Known(heard_at_s=time.now_s())
 
     async def keep_pulling(self) -> None:
         """Pull once a second. Not an open model: a page is no measurement, and a late one brings the same samples."""
@@ -55,8 +65,8 @@ class ProberPull:
             await self.pull_once()
             await asyncio.sleep(PULL_PERIOD_S)
 
-    async def pull_once(self) -> None:
-        """Pull once; after a failure the next page is tried the next time."""
+    async def pull_once(self) -> bool:
+        """Pull once; returns whether the prober answered. After a failure the next page is tried the next time."""
         request = HttpsRequest("GET", f"/?after={self._known.last_seq}", keep_body_bytes=_MAX_PAGE_BYTES)
         sent_s = self._time.now_s()
         answer = await https.ask(self._pages[0], request, PULL_DEADLINE_S)
@@ -64,17 +74,20 @@ class ProberPull:
         if page is None:
             self._pages.append(self._pages.pop(0))
             self._note_silence(answer.outcome if answer.outcome != "ok" else "not a prober's page")
-        elif page["prober"] == self._known.name:
+            return False
+        asked_for_all = self._known.last_seq == 0
+        if page["prober"] != self._known.name:
+            self._meet(page["prober"])
+        if asked_for_all or self._known.last_seq:
             self._take(page, sent_s)
-        else:
-            self._meet(page["prober"], _address(self._pages[0]))
+        return True
 
-    def _meet(self, name: str, address: str) -> None:
-        """Another prober process answers: it counts from 1, so the next pull asks it for everything."""
+    def _meet(self, name: str) -> None:
+        """Another prober process answers: it counts from 1, so it must be asked for everything."""
         if self._known.name:
             self._event("prober_lost", reason="restarted: its unread samples are gone", prober=self._known.name)
         self._known = _Known(name, heard_at_s=self._time.now_s())
-        self._event("prober_found", prober=name, page=address)
+        self._event("prober_found", prober=name, page=self._pages[0].server_name)
 
     def _take(self, page: dict[str, Any], sent_s: float) -> None:
         known = self._known
@@ -83,7 +96,7 @@ class ProberPull:
             self._event("prober_found", prober=known.name, silent_s=heard_s - known.heard_at_s)
         known.heard_at_s, known.lost = heard_s, False
         self._set_clock(page["now_s"], sent_s, heard_s)
-        samples = [sample for sample in map(self._on_our_clock, page["samples"]) if sample["at_s"] >= self._began_s]
+        samples = [sample for sample in map(self._on_our_clock, page["samples"]) if sample["at_s"] >= self._since_s]
         if page["samples"]:
             missing = page["samples"][0]["seq"] - known.last_seq - 1
             if missing and known.last_seq:
@@ -121,10 +134,6 @@ def _target(page: str) -> HttpsTarget:
     if not address or not port.isdigit():
         raise ProfileInvalid(f"prober page {page!r} is not ip:port; nothing was asked; mend the plan")
     return HttpsTarget(address.strip("[]"), int(port), page)
-
-
-def _address(target: HttpsTarget) -> str:
-    return target.server_name
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ def pull_samples(
             pages = prober_pages(cluster, timeout_s=_LOOKUP_S)
     except ControlPlaneError:
         return []
-    pull = ProberPull(pages, time, records.append)
+    pull = ProberPull(pages, time, records.append, since_s=0.0)
     for _ in pages:
         if asyncio.run(pull.pull_once()):
             break

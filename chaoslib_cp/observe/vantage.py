@@ -26,8 +26,9 @@ class _Call:
 
 
 def _calls(namespace: str) -> tuple[_Call, ...]:
-    # Our own Namespace is the smallest object the observer may read on any cluster (400 bytes).
-    # Without resourceVersion the answer comes from etcd, not from the watch cache: the ordinary `kubectl get NAME`.
+    # The smallest right there is: one object, by name. A Role can grant the reading of its own Namespace (400 bytes),
+    # so nothing has to be created for it; the prober's manifest brings that Role and its binding. Without a
+    # resourceVersion the answer comes from etcd, not from the watch cache: the ordinary `kubectl get NAME`.
     read = HttpsRequest("GET", f"/api/v1/namespaces/{namespace}")
     return (
         _Call("api_livez", "observer", HttpsRequest("GET", "/livez"), kept=True, first_s=0.1),
