@@ -32,7 +32,7 @@ check: venv ## format, lint, types, layers
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-logo | tail -n 4
+	@layers=$$($(BIN)/lint-imports --no-logo) || { echo "$$layers"; exit 1; }
 
 test: system venv venv-old-line check programs ## check, then all tests in one go
 	@$(BIN)/pytest $(PYTEST_ARGS)

@@ -1,40 +1,27 @@
 """``chaos cp manifests``: what a cluster's owner applies before the first run."""
 
-from typing import Any
-
 import click
 
 from chaoslib_cp.cli import output
 from chaoslib_cp.version import VERSION
 
-DEFAULT_IMAGE = f"chaoslib-cp:{VERSION}"
-
 
 @click.command("manifests")
-@click.option("--image", default=DEFAULT_IMAGE, show_default=True, help="Where your cluster finds the agent's image.")
+@click.option("--image", default=f"chaoslib-cp:{VERSION}", show_default=True, help="Where the cluster finds our image.")
+@click.option("--cluster-dns", default="10.96.0.10", show_default=True, help="ClusterIP of cluster DNS.")
+@click.option("--cluster-domain", default="cluster.local", show_default=True, help="The cluster's DNS domain.")
+@click.option("--external-name", default="", help="A name outside that the prober asks for; none by default.")
 @output.json_option
-def command(image: str, as_json: bool) -> None:
+def command(image: str, cluster_dns: str, cluster_domain: str, external_name: str, as_json: bool) -> None:
     """Print namespace, roles and workload prober, for `kubectl apply --filename -`.
 
     Nothing is sent to a cluster. A testbed has all of it already.
     """
     import yaml
 
+    from chaoslib_cp.agent.manifests import prober_manifests
     from chaoslib_cp.cluster.roles import role_manifests
 
-    items = [*role_manifests(), *_prober(image)]
+    items = [*role_manifests(), *prober_manifests(cluster_dns, image, external_name, cluster_domain)]
     listed = {"apiVersion": "v1", "kind": "List", "items": items}
     output.show(listed, as_json, lambda: str(yaml.safe_dump_all(items, sort_keys=False)).rstrip())
-
-
-def _prober(image: str) -> list[dict[str, Any]]:
-    from importlib import resources
-
-    import yaml
-
-    text = (resources.files("chaoslib_cp.agent") / "manifests" / "prober.yaml").read_text()
-    manifests = [manifest for manifest in yaml.safe_load_all(text) if manifest]
-    for manifest in manifests:
-        for container in manifest.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
-            container["image"] = image
-    return manifests

@@ -69,7 +69,7 @@ def words(command: str) -> list[list[str]]:
     for word in shlex.split(command, comments=True):
         if word in ("&&", ";", "|"):
             found.append([])
-        else:
+        elif found[-1] or not re.match(r"[A-Z_]+=", word):  # a variable set for one command
             found[-1].append(word)
     return [one for one in found if one]
 

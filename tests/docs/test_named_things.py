@@ -13,7 +13,7 @@ from tests.docs import markdown
 from tests.docs.markdown import ROOT, Found
 
 # Programs of others that a page may name; their own options are not ours to check.
-FOREIGN = {".", "crictl", "dig", "docker", "export", "git", "kind", "kubectl", "pip"}
+FOREIGN = {".", "dig", "docker", "export", "kind", "kubectl", "pip", "python"}
 # A command shown as a form, not to be typed: `chaos cp exec -- COMMAND`.
 PLACEHOLDER = re.compile(r"[A-Z]{3,}|\.\.\.")
 # Files that a run or a build makes, and files of somebody else's tools.
@@ -100,3 +100,10 @@ def words_of_the_code() -> frozenset[str]:
     files = [file for folder in ("chaoslib_cp", "experiments") for file in (ROOT / folder).rglob("*")]
     texts = (file.read_text() for file in files if file.suffix in (".py", ".json", ".yaml"))
     return frozenset(word for text in texts for word in re.findall(r"\w+", text))
+
+
+def test_example_shown_is_the_example_that_runs() -> None:
+    """The Python block in the how-to is the file that the testbed test runs."""
+    shown = [block.text for block in markdown.blocks() if block.info == "python"]
+    code = (ROOT / "docs" / "examples" / "look.py").read_text().partition('"""\n\n')[2]
+    assert code in shown
