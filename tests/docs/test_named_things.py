@@ -9,6 +9,7 @@ import click
 import pytest
 from chaostoolkit.cli import cli as chaos
 
+from chaoslib_cp.cluster.connect import IDENTITIES
 from tests.docs import markdown
 from tests.docs.markdown import ROOT, Found
 
@@ -99,7 +100,8 @@ def words_of_the_code() -> frozenset[str]:
     """Every word of our code and data."""
     files = [file for folder in ("chaoslib_cp", "experiments") for file in (ROOT / folder).rglob("*")]
     texts = (file.read_text() for file in files if file.suffix in (".py", ".json", ".yaml"))
-    return frozenset(word for text in texts for word in re.findall(r"\w+", text))
+    contexts = {f"{identity}_context".replace("-", "_") for identity in IDENTITIES}  # put together in the code, too
+    return frozenset(word for text in texts for word in re.findall(r"\w+", text)) | contexts
 
 
 def test_example_shown_is_the_example_that_runs() -> None:
