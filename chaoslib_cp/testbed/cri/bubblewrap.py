@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from chaoslib_cp.testbed.cri import api_pb2 as api
-from chaoslib_cp.testbed.cri.images import NONROOT_UID, Image
+from chaoslib_cp.testbed.cri.images import NONROOT_UID, SEARCH_PATH, Image
 
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 SYSTEM_FILES = ("/etc/alternatives", "/etc/ca-certificates", "/etc/ld.so.cache", "/etc/pki", "/etc/ssl")
-SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Written for every container; a machine's own files may name services that do not exist in a pod.
 ETC_FILES = {
     "group": f"root:x:0:\nnonroot:x:{NONROOT_UID}:\n",

@@ -21,6 +21,7 @@ from chaoslib_cp.testbed.cri.failure import CallFailed
 # "nonroot" of the distroless images, which CoreDNS' own image is built on.
 NONROOT_UID = 65532
 DEFAULT_REGISTRY = "docker.io/"
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,14 @@ class Image:
         entrypoint: what runs when a container names no command.
         binds: host path -> path in the container, all read-only.
         environment: what the image sets.
-        size_bytes: what the kubelet is told.
+        size_bytes: what the kubelet is told; it takes an image without a size for a broken one.
     """
 
     name: str
     entrypoint: tuple[str, ...]
     binds: Mapping[str, str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    size_bytes: int = 0
+    size_bytes: int = 1
 
     @property
     def identity(self) -> str:
@@ -50,8 +51,7 @@ class Image:
 def program_image(name: str, path: str) -> Image:
     """Describe an image that is one program file."""
     inside = f"/{Path(path).name}"
-    size_bytes = Path(path).stat().st_size if Path(path).exists() else 0
-    return Image(name, (inside,), {path: inside}, size_bytes=size_bytes)
+    return Image(name, (inside,), {path: inside}, size_bytes=Path(path).stat().st_size)
 
 
 def python_image(name: str) -> Image:
@@ -62,8 +62,15 @@ def python_image(name: str) -> Image:
     prefixes = {sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix), str(executable.parent.parent)}
     binds = {prefix: prefix for prefix in sorted(prefixes) if not Path(prefix).is_relative_to("/usr")}
     binds[str(package)] = str(package)
-    environment = {"PYTHONPATH": str(package.parent), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    return Image(name, (sys.executable, "-m", "chaoslib_cp.agent"), binds, environment)
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{SEARCH_PATH}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(package.parent),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return Image(
+        name, (sys.executable, "-m", "chaoslib_cp.agent"), binds, environment, size_bytes=executable.stat().st_size
+    )
 
 
 class Images:
@@ -83,6 +90,21 @@ class Images:
         by_name = self._images.get(name) or self._images.get(name.removeprefix(DEFAULT_REGISTRY))
         return by_name or next((image for image in self._images.values() if image.identity == name), None)
 
+    def require(self, spec: api.ImageSpec) -> Image:
+        """Return the image of a container that is to be created.
+
+        Raises:
+            CallFailed: it stands for none of the local programs.
+        """
+        image = self.find(spec.image)
+        if image is None:
+            wanted, known = spec.user_specified_image or spec.image, ", ".join(sorted(self._images))
+            raise CallFailed(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"image {wanted!r} is none of the testbed's local programs; it has: {known}",
+            )
+        return image
+
     def list_images(self, request: api.ListImagesRequest) -> api.ListImagesResponse:
         """Answer with all images, or the one that is asked for."""
         wanted = request.filter.image.image
@@ -90,20 +112,19 @@ class Images:
         return api.ListImagesResponse(images=[_describe(image) for image in found if image])
 
     def image_status(self, request: api.ImageStatusRequest) -> api.ImageStatusResponse:
-        """Answer with the image, or with nothing, which makes the kubelet pull it."""
-        image = self.find(request.image.image)
-        return api.ImageStatusResponse(image=_describe(image) if image else None)
+        """Say that the image is there, whatever its name; an unknown one is refused when a container wants it.
+
+        Refusing it here, or when it is pulled, would kill the kubelet: with ``cgroupsPerQOS: false`` kubelet 1.36 ends
+        with a nil pointer when it tries again to make a container with resources whose first attempt did not get as
+        far as ``CreateContainer`` (kubernetes/kubernetes#137993, open in November 2026).
+        """
+        name = request.image.image
+        return api.ImageStatusResponse(image=_describe(self.find(name) or Image(name, (), {})))
 
     def pull_image(self, request: api.PullImageRequest) -> api.PullImageResponse:
-        """Find a known image; refuse any other, since there is no registry."""
-        image = self.find(request.image.image)
-        if image is None:
-            known = ", ".join(sorted(self._images))
-            raise CallFailed(
-                grpc.StatusCode.NOT_FOUND,
-                f"image {request.image.image!r} is none of the testbed's local programs; it has: {known}",
-            )
-        return api.PullImageResponse(image_ref=image.identity)
+        """Do nothing: there is no registry. See ``image_status``."""
+        name = request.image.image
+        return api.PullImageResponse(image_ref=(self.find(name) or Image(name, (), {})).identity)
 
     def remove_image(self, _request: api.RemoveImageRequest) -> api.RemoveImageResponse:
         """Remove nothing: the programs are not ours to delete."""

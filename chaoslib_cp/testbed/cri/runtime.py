@@ -147,9 +147,7 @@ class Runtime:
         """Take a container's configuration, unless something in it cannot be done."""
         sandbox = self._sandbox(request.pod_sandbox_id)
         refusals.check_container(request.config)
-        image = self._images.find(request.config.image.image)
-        if image is None:
-            raise not_found("image", request.config.image.image)
+        image = self._images.require(request.config.image)
         identity = uuid.uuid4().hex
         log_path = Path(request.sandbox_config.log_directory or sandbox.folder) / request.config.log_path
         self._containers[identity] = Container(identity, sandbox.identity, request.config, image, log_path)
