@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from chaoslib_cp.testbed.programs.pins import GoPackage, Module, Release, Sources
 
 _PATIENCE_S = 20.0
@@ -73,6 +75,17 @@ class FakeGo:
         """The process that has stopped for ever, once it has."""
         file = self.folder / "hanging"
         return int(file.read_text()) if file.exists() and file.read_text() else None
+
+
+def machine_with_go(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
+    """Make this process see a machine with a fake Go, an empty cache and no named folder of programs."""
+    fake = FakeGo(folder / "go")
+    monkeypatch.setenv("PATH", f"{fake.folder}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("CHAOSLIB_CP_BIN", raising=False)
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    return fake
 
 
 def script() -> str:

@@ -13,18 +13,13 @@ from chaoslib_cp.testbed.programs.cache import cache_root
 from chaoslib_cp.testbed.programs.child import Child
 from chaoslib_cp.testbed.programs.pins import GoPackage
 from chaoslib_cp.testbed.programs.toolchain import Toolchain, machine_toolchain, planned_version
-from tests.fakes.go_toolchain import MANY_PACKAGES, FakeGo, await_that, go_wheel, is_running, sources
+from tests.fakes.go_toolchain import MANY_PACKAGES, FakeGo, await_that, go_wheel, is_running, machine_with_go, sources
 
 
 @pytest.fixture
 def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
     """A machine with a fake Go and an empty cache."""
-    fake = FakeGo(tmp_path / "go")
-    monkeypatch.setenv("PATH", f"{fake.folder}:/usr/bin:/bin")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("CHAOSLIB_CP_BIN", raising=False)
-    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
-    return fake
+    return machine_with_go(tmp_path, monkeypatch)
 
 
 def carried_go(tmp_path: Path, checksum: str = "") -> GoPackage:
