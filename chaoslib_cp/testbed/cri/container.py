@@ -8,6 +8,7 @@ import selectors
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
@@ -29,6 +30,9 @@ KILLED_WITHIN_S = 30.0
 # What docker and containerd report when a container could not be started at all.
 START_ERROR_EXIT_CODE = 128
 READ_BYTES = 65536
+# Setting up takes a few milliseconds; on a starved machine the container counts as started all the same.
+SET_UP_WITHIN_S = 5.0
+SET_UP_POLL_S = 0.002
 
 
 class Container:
@@ -112,8 +116,9 @@ class Container:
             self.pid = json.loads(report)["child-pid"]
             self._pidfd = os.pidfd_open(self.pid)
             self._group.join(process.pid, self.pid)
-            self.started_at_ns = now_ns()
             release.write(b"\n")
+        _wait_until_set_up(self.pid)
+        self.started_at_ns = now_ns()
         return process
 
     def _follow(self, process: "subprocess.Popen[bytes]", log_file: LogFile) -> None:
@@ -214,3 +219,14 @@ class Container:
             log_path=str(self.log_path),
             resources=api.ContainerResources(linux=self.config.linux.resources),
         )
+
+
+def _wait_until_set_up(pid: int) -> None:
+    """Wait until bubblewrap has become the container's own program, or has ended.
+
+    Before that the file system is not the container's yet, and a probe run in it would fail.
+    """
+    ends_at_s = time.monotonic() + SET_UP_WITHIN_S
+    with contextlib.suppress(OSError):  # it ended
+        while os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "bwrap" and time.monotonic() < ends_at_s:
+            time.sleep(SET_UP_POLL_S)
