@@ -1,0 +1,215 @@
+"""One HTTPS call and its phases, against a real server on loopback."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from chaoslib_cp.engine.sample import https
+from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsSample, HttpsTarget, KeptConnections
+from chaoslib_cp.errors import ProfileInvalid
+from tests.fakes.api_server import HANG, RESET, Answer, FakeApiServer
+from tests.fakes.certificates import Authority
+
+VERSION = HttpsRequest("GET", "/version")
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """A certificate authority of the test's own."""
+    return Authority(tmp_path)
+
+
+def target_of(server: FakeApiServer, authority: Authority, name: str = "127.0.0.1") -> HttpsTarget:
+    """The fake server as somebody with a client certificate sees it."""
+    identity = authority.issue("observer")
+    context = https.tls_context(authority.ca_file.read_bytes(), identity.cert.read_bytes(), identity.key.read_bytes())
+    return HttpsTarget("127.0.0.1", server.port, name, context)
+
+
+def ask_once(target: HttpsTarget, request: HttpsRequest = VERSION, deadline_s: float = 5.0) -> HttpsSample:
+    """Make one call over a fresh connection."""
+    return asyncio.run(https.ask(target, request, deadline_s))
+
+
+def test_fresh_call_times_four_phases(authority: Authority) -> None:
+    """TCP, TLS, first byte and body are timed apart and add up to the latency."""
+    with FakeApiServer(authority.server_context(ask_for_certificate=True)) as server:
+        server.on("GET", "/version", Answer(body=b'{"major":"1"}', delay_s=0.2))
+        sample = ask_once(target_of(server, authority))
+        assert server.requests[0].peer_name == "observer"
+    assert (sample.outcome, sample.http_status, sample.failed_in) == ("ok", 200, None)
+    assert list(sample.phases_s) == ["tcp", "tls", "first_byte", "body"]
+    assert sample.phases_s["first_byte"] >= 0.2
+    assert sum(sample.phases_s.values()) == pytest.approx(sample.latency_s, abs=0.02)
+    assert sample.body == b'{"major":"1"}'
+
+
+def test_token_instead_of_certificate(authority: Authority) -> None:
+    """A bearer token is sent, and shown to nobody."""
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", "/version", Answer())
+        context = https.tls_context(authority.ca_file.read_bytes())
+        target = HttpsTarget("127.0.0.1", server.port, "127.0.0.1", context, token="geheim")
+        assert ask_once(target).outcome == "ok"
+        assert server.requests[0].headers["authorization"] == "Bearer geheim"
+    assert "geheim" not in repr(target)
+
+
+def test_kept_connection_shakes_hands_once(authority: Authority) -> None:
+    """Calls over a kept connection connect once and time only what they do."""
+
+    async def three(target: HttpsTarget) -> list[HttpsSample]:
+        kept = KeptConnections()
+        samples = [await https.ask(target, VERSION, 5.0, kept) for _ in range(3)]
+        kept.close()
+        return samples
+
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", "/version", Answer(is_chunked=True))
+        samples = asyncio.run(three(target_of(server, authority)))
+        assert server.connections == 1
+    assert [list(sample.phases_s) for sample in samples[1:]] == [["first_byte", "body"]] * 2
+
+
+def test_fresh_calls_connect_each_time(authority: Authority) -> None:
+    """Without a kept connection each call makes its own and says that it will close it."""
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", "/version", Answer())
+        target = target_of(server, authority)
+        ask_once(target)
+        ask_once(target)
+        assert server.connections == 2
+        assert server.requests[0].headers["connection"] == "close"
+
+
+def test_call_that_hangs_holds_up_no_other(authority: Authority) -> None:
+    """While one call waits on a kept connection, the next takes another and is answered."""
+
+    async def two(target: HttpsTarget) -> tuple[HttpsSample, HttpsSample]:
+        kept = KeptConnections()
+        slow = asyncio.ensure_future(https.ask(target, HttpsRequest("GET", "/hangs"), 0.6, kept))
+        await asyncio.sleep(0.1)
+        quick = await https.ask(target, VERSION, 5.0, kept)
+        assert not slow.done()
+        kept.close()
+        return await slow, quick
+
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", "/hangs", HANG)
+        server.on("GET", "/version", Answer())
+        slow, quick = asyncio.run(two(target_of(server, authority)))
+    assert (slow.outcome, slow.failed_in) == ("timeout", "first_byte")
+    assert 0.6 <= slow.latency_s < 0.9
+    assert quick.outcome == "ok"
+
+
+def test_kept_connection_comes_back_after_the_server_did(authority: Authority) -> None:
+    """A kept connection that died in between is replaced: the call succeeds over a new one."""
+
+    async def before_and_after(server: FakeApiServer, target: HttpsTarget) -> HttpsSample:
+        kept = KeptConnections()
+        await https.ask(target, VERSION, 5.0, kept)
+        server.drop_connections()
+        await asyncio.sleep(0.1)
+        after = await https.ask(target, VERSION, 5.0, kept)
+        kept.close()
+        return after
+
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", "/version", Answer())
+        after = asyncio.run(before_and_after(server, target_of(server, authority)))
+    assert after.outcome == "ok"
+    assert "tls" in after.phases_s
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "status"),
+    [
+        (Answer(201), "ok", 201),
+        (Answer(429, {"Retry-After": "1"}), "http_429", 429),
+        (Answer(403), "http_4xx", 403),
+        (Answer(503), "http_5xx", 503),
+        (Answer(302), "error", 302),
+        (Answer(raw=b"SSH-2.0-OpenSSH\r\n\r\n"), "error", None),
+        (RESET, "reset", None),
+    ],
+)
+def test_answers_have_names(authority: Authority, answer: Answer, outcome: str, status: int | None) -> None:
+    """Each kind of answer gives the word of the timeline, never an exception."""
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", "/version", answer)
+        sample = ask_once(target_of(server, authority))
+    assert (sample.outcome, sample.http_status) == (outcome, status)
+
+
+def test_answer_cut_off_in_its_body(authority: Authority) -> None:
+    """A server that dies within the body is a reset, with the status it had sent."""
+    cut = Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", closes=True)
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", "/version", cut)
+        sample = ask_once(target_of(server, authority))
+    assert (sample.outcome, sample.http_status, sample.failed_in) == ("reset", 200, "body")
+
+
+def test_certificate_of_somebody_else(authority: Authority, tmp_path: Path) -> None:
+    """A server whose certificate is of another authority, or for another name, is told as a TLS failure."""
+    (tmp_path / "other").mkdir()
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", "/version", Answer())
+        stranger = target_of(server, Authority(tmp_path / "other"))
+        assert ask_once(stranger).outcome == "tls"
+        assert ask_once(target_of(server, authority, name="elsewhere.test")).outcome == "tls"
+        assert server.requests == []
+
+
+def test_server_that_accepts_and_says_nothing(authority: Authority) -> None:
+    """A listener that never shakes hands costs the deadline and is named as stuck in TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        context = https.tls_context(authority.ca_file.read_bytes())
+        target = HttpsTarget("127.0.0.1", listener.getsockname()[1], "127.0.0.1", context)
+        sample = ask_once(target, deadline_s=0.3)
+    assert (sample.outcome, sample.failed_in) == ("timeout", "tls")
+    assert 0.3 <= sample.latency_s < 0.6
+
+
+def test_closed_port_is_refused(authority: Authority) -> None:
+    """A dead server is told at once, as stuck in TCP."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    sample = ask_once(HttpsTarget("127.0.0.1", port, "127.0.0.1", https.tls_context(authority.ca_file.read_bytes())))
+    assert (sample.outcome, sample.failed_in) == ("refused", "tcp")
+
+
+def test_body_is_kept_up_to_the_limit(authority: Authority) -> None:
+    """A huge answer is read to its end and mostly thrown away."""
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", "/version", Answer(body=b"x" * 3_000_000))
+        sample = ask_once(target_of(server, authority))
+    assert sample.outcome == "ok"
+    assert len(sample.body) == VERSION.keep_body_bytes
+
+
+def test_body_and_headers_are_sent(authority: Authority) -> None:
+    """A write carries its body, its length and its headers."""
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("POST", "/things", lambda request: Answer(201, body=request.body))
+        request = HttpsRequest("POST", "/things?dryRun=All", b'{"a":1}', (("Content-Type", "application/json"),))
+        sample = ask_once(target_of(server, authority), request)
+        assert server.requests[0].headers["content-type"] == "application/json"
+        assert server.requests[0].query == {"dryRun": "All"}
+    assert sample.body == b'{"a":1}'
+
+
+def test_line_break_in_a_request_is_refused() -> None:
+    """A header that would smuggle a second one is refused before anything is sent."""
+    target = HttpsTarget("127.0.0.1", 1, "127.0.0.1")
+    with pytest.raises(ProfileInvalid, match="line break"):
+        ask_once(target, HttpsRequest("GET", "/", headers=(("A", "b\r\nC: d"),)))
+
+
+def test_unreadable_certificate_is_our_error() -> None:
+    """A broken certificate authority is the user's to mend, and told so."""
+    with pytest.raises(ProfileInvalid, match="mend the kubeconfig"):
+        https.tls_context(b"not a certificate")
