@@ -26,6 +26,7 @@ _DEADLINE_S = 120.0
 _RETRY_S = 0.2
 # a starting API server answers 403 until its authorizer has synced (seen for some 10 s)
 _FORBIDDEN_FOR_S = 15.0
+_REGISTERED_WITHIN_S = 10.0
 # what a mid-sized cloud machine has; DaemonSet pods must fit, filler pods ask for nothing
 _CAPACITY = {"cpu": "8", "memory": "32Gi", "pods": "110", "ephemeral-storage": "100Gi"}
 # 254 nodes to a /24 of addresses that nobody uses
@@ -121,18 +122,21 @@ def fill(
     Raises:
         TestbedFailed: an object was refused, or the API server did not answer for two minutes.
     """
-    report = asyncio.run(_fill(api, _creations(nodes, pods_per_node, pod_bytes)))
+    report = asyncio.run(_fill(api, nodes, pods_per_node, pod_bytes))
     if say is not None:
         say(f"{report.created} objects created, {report.present} were there, {report.duration_s:.1f} s")
     return report
 
 
-def _creations(nodes: int, pods_per_node: int, pod_bytes: int) -> Iterator[_Creation]:
+def _nodes(nodes: int) -> Iterator[_Creation]:
     for node in range(nodes):
-        manifest = node_manifest(node)
-        yield _Creation("/api/v1/nodes", f"Node {node_name(node)}", _encode(manifest))
-    for node in range(nodes):
-        for index in range(pods_per_node):
+        yield _Creation("/api/v1/nodes", f"Node {node_name(node)}", _encode(node_manifest(node)))
+
+
+def _pods(nodes: int, pods_per_node: int, pod_bytes: int) -> Iterator[_Creation]:
+    # round robin, so that the API server's and KWOK's work is spread over the nodes
+    for index in range(pods_per_node):
+        for node in range(nodes):
             manifest = pod_manifest(node, index, pod_bytes)
             path = f"/api/v1/namespaces/{FILLER_NAMESPACE}/pods"
             yield _Creation(path, f"Pod {manifest['metadata']['name']}", _encode(manifest))
@@ -152,25 +156,51 @@ def _foundation() -> list[_Creation]:
     ]
 
 
-async def _fill(api: ApiAccess, creations: Iterator[_Creation]) -> FillReport:
+async def _fill(api: ApiAccess, nodes: int, pods_per_node: int, pod_bytes: int) -> FillReport:
     begun_s = time.monotonic()
+    ends_at_s = begun_s + _DEADLINE_S
     connect = api_connect(api, asyncio.get_running_loop())
     sessions = [ApiSession(connect, api.server_name) for _ in range(CONNECTIONS)]
-    ends_at_s = begun_s + _DEADLINE_S
     try:
         statuses = [await _create(sessions[0], one, ends_at_s) for one in _foundation()]
+        statuses += await _create_all(sessions, _nodes(nodes), ends_at_s)
+        await _wait_until_registered(sessions[0], nodes)
+        statuses += await _create_all(sessions, _pods(nodes, pods_per_node, pod_bytes), ends_at_s)
+    finally:
+        for session in sessions:
+            session.close()
+    created = statuses.count(http.HTTPStatus.CREATED)
+    return FillReport(created, len(statuses) - created, time.monotonic() - begun_s)
+
+
+async def _create_all(sessions: list[ApiSession], creations: Iterator[_Creation], ends_at_s: float) -> list[int]:
+    try:
         async with asyncio.TaskGroup() as group:
             # one iterator for all: whoever is free takes the next object
             workers = [group.create_task(_work(session, creations, ends_at_s)) for session in sessions]
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from failures
-    finally:
-        for session in sessions:
-            session.close()
-    for worker in workers:
-        statuses += worker.result()
-    created = statuses.count(http.HTTPStatus.CREATED)
-    return FillReport(created, len(statuses) - created, time.monotonic() - begun_s)
+    return [status for worker in workers for status in worker.result()]
+
+
+async def _wait_until_registered(session: ApiSession, nodes: int) -> None:
+    """Wait until KWOK has taken all nodes over; without KWOK go on after a while.
+
+    When it takes over a node, KWOK lists its pods, and then plays those that its watch shows, too, a second time:
+    nearly half of the pods were updated twice (measured), which costs the API server more than this wait.
+    """
+    ends_at_s = time.monotonic() + _REGISTERED_WITHIN_S
+    while time.monotonic() < ends_at_s:
+        answer = await session.request("GET", "/api/v1/nodes?resourceVersion=0")
+        items = answer.json()["items"] if answer.status == http.HTTPStatus.OK else []
+        if sum(_is_registered(item) for item in items) >= nodes:
+            return
+        await asyncio.sleep(_RETRY_S)
+
+
+def _is_registered(node: Manifest) -> bool:
+    labels = node["metadata"].get("labels", {})
+    return FAKE_NODE_LABELS.items() <= labels.items() and bool(node.get("status", {}).get("conditions"))
 
 
 async def _work(session: ApiSession, creations: Iterator[_Creation], ends_at_s: float) -> list[int]:
