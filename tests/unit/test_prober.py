@@ -1,0 +1,199 @@
+"""The workload prober: what it asks, and the page that shows it."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any
+
+import pytest
+import yaml
+
+from chaoslib_cp.agent.manifests import prober_manifests
+from chaoslib_cp.agent.prober import Prober, ProberSettings, first_nameserver, settings_from
+from chaoslib_cp.agent.prober_page import RING_SAMPLES, Page, serve
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.engine.sample.pace import SteadyTime
+from chaoslib_cp.errors import ProfileInvalid
+from tests.fakes.dns_server import FakeDnsServer, Record
+
+SENTINEL = "sentinel.chaoslib-cp.svc.cluster.local."
+PODS = "kube-dns-pods.kube-system.svc.cluster.local."
+EXTERNAL = "www.outside.test."
+
+
+def settings(port: int) -> ProberSettings:
+    """Ask one fake server for everything."""
+    return ProberSettings("127.0.0.1", "127.0.0.1", SENTINEL, "192.0.2.1", PODS, EXTERNAL, port)
+
+
+def probe(during: Callable[[FakeDnsServer], Awaitable[None]]) -> list[dict[str, Any]]:
+    """Run a prober against a healthy fake server while ``during`` lasts; returns what its page then holds."""
+
+    async def run() -> list[dict[str, Any]]:
+        async with FakeDnsServer() as server:
+            server.says(SENTINEL, Record(("192.0.2.1",)))
+            server.says(PODS, Record(("127.0.0.1",)))
+            server.says(EXTERNAL, Record(("192.0.2.80",)))
+            prober = Prober(settings(server.port))
+            asking = asyncio.ensure_future(prober.run())
+            await during(server)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            return list(json.loads(prober.page.document(0))["samples"])
+
+    return asyncio.run(run())
+
+
+def of(samples: list[dict[str, Any]], measure: str) -> list[dict[str, Any]]:
+    """The samples of one measure."""
+    return [sample for sample in samples if sample["measure"] == measure]
+
+
+def test_all_measures_are_asked_at_their_periods() -> None:
+    """In 1.4 s: three cached, three uncached, and each DNS pod and the outside name at least once, all good."""
+    samples = probe(lambda _: asyncio.sleep(1.4))
+    assert [len(of(samples, measure)) for measure in ("dns_cached", "dns_uncached")] == [3, 3]
+    assert of(samples, "dns_pod")
+    assert of(samples, "dns_external")[0]["answers"] == ["192.0.2.80"]
+    assert all(sample["ok"] for sample in samples)
+    assert of(samples, "dns_cached")[0]["ttl_s"] == 30
+
+
+def test_another_address_is_a_wrong_answer() -> None:
+    """An answer that is not the sentinel's true address is wrong, however quickly it comes; outside names have none."""
+
+    async def lie(server: FakeDnsServer) -> None:
+        server.says(SENTINEL, Record(("192.0.2.66",)))
+        await asyncio.sleep(0.6)
+
+    samples = probe(lie)
+    assert {sample["outcome"] for sample in of(samples, "dns_cached")} == {"wrong_answer"}
+    assert {sample["outcome"] for sample in of(samples, "dns_external")} == {"ok"}
+
+
+def test_silent_server_does_not_thin_out_the_samples() -> None:
+    """While no question is answered, questions go on at their times; each is a timeout in the end."""
+
+    async def drop(server: FakeDnsServer) -> None:
+        server.mode = "drop"
+        await asyncio.sleep(3.4)
+
+    samples = of(probe(drop), "dns_uncached")
+    assert len(samples) == 3  # those of 0.25, 0.75 and 1.25 s have reached their 1.9 s
+    assert {sample["outcome"] for sample in samples} == {"timeout"}
+
+
+def test_dns_pods_are_asked_on_while_they_cannot_be_looked_up() -> None:
+    """The last known DNS pods are kept while the lookup of them fails."""
+
+    async def fail(server: FakeDnsServer) -> None:
+        await asyncio.sleep(0.3)
+        server.mode = "servfail"
+        await asyncio.sleep(1.0)
+
+    outcomes = [sample["outcome"] for sample in of(probe(fail), "dns_pod")]
+    assert outcomes == ["ok", "servfail"]
+
+
+def test_first_nameserver_counts() -> None:
+    """The pod's resolver is the first nameserver of resolv.conf; a file without one is refused."""
+    assert first_nameserver("search a b\n# nameserver 192.0.2.7\nnameserver 192.0.2.8\nnameserver 192.0.2.9\n") == (
+        "192.0.2.8"
+    )
+    with pytest.raises(ProfileInvalid, match="no nameserver"):
+        first_nameserver("search a\n")
+
+
+def test_prober_without_a_sentinel_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the sentinel's address nothing can be called right or wrong, so the prober refuses to start."""
+    monkeypatch.delenv("SENTINEL_SERVICE_HOST", raising=False)
+    with pytest.raises(ProfileInvalid, match="create Service 'sentinel'"):
+        settings_from(["--cluster-dns", "192.0.2.10", "--sentinel", SENTINEL])
+
+
+def a_page(samples: int) -> Page:
+    """A page with that many samples."""
+    steady = SteadyTime(SystemClock())
+    page = Page("abcd", steady, steady.now_s)
+    for number in range(samples):
+        page.add({"kind": "sample", "measure": "m", "n": number})
+    return page
+
+
+def request(wire: bytes, samples: int = 3) -> tuple[int, bytes]:
+    """Send ``wire`` to a served page; returns status and body."""
+
+    async def run() -> bytes:
+        server = await serve(a_page(samples), "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(wire)
+        answer = await reader.read()
+        writer.close()
+        server.close()
+        await server.wait_closed()
+        return answer
+
+    head, _, body = asyncio.run(run()).partition(b"\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+def test_page_shows_what_came_after() -> None:
+    """A reader gets everything, or what came after the number it knows, or nothing when it knows all."""
+    for after, expected in (("", [1, 2, 3]), ("?after=1", [2, 3]), ("?after=3", []), ("?after=99", [])):
+        status, body = request(f"GET /{after} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert status == 200
+        assert [sample["seq"] for sample in json.loads(body)["samples"]] == expected
+
+
+def test_page_keeps_the_last_2000() -> None:
+    """The ring drops the oldest, and numbers go on, so that a reader sees the gap."""
+    numbers = [sample["seq"] for sample in json.loads(a_page(RING_SAMPLES + 5).document(0))["samples"]]
+    assert (len(numbers), numbers[0], numbers[-1]) == (RING_SAMPLES, 6, RING_SAMPLES + 5)
+
+
+@pytest.mark.parametrize(
+    ("wire", "status"),
+    [
+        (b"GET /metrics HTTP/1.1\r\n\r\n", 404),
+        (b"GET /../etc/passwd HTTP/1.1\r\n\r\n", 404),
+        (b"GET /?after=-1 HTTP/1.1\r\n\r\n", 404),
+        (b"GET /?after=1&x=2 HTTP/1.1\r\n\r\n", 404),
+        (b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", 405),
+        (b"DELETE / HTTP/1.1\r\n\r\n", 405),
+        (b"\x16\x03\x01 hello\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431),
+    ],
+)
+def test_page_is_the_only_page_and_read_only(wire: bytes, status: int) -> None:
+    """Other paths, methods, protocols and endless headers are refused, not answered."""
+    assert request(wire) == (status, b"{}")
+
+
+def test_manifest_is_restricted_and_needs_no_rights() -> None:
+    """The pod meets the restricted Pod Security Standard and has no token; nothing but its own names is created."""
+    manifests = prober_manifests("10.96.0.10", "chaoslib-cp:9", external_name="www.outside.test")
+    deployment = manifests[-1]
+    pod = deployment["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["image"] == "chaoslib-cp:9"
+    assert "--external=www.outside.test" in container["args"]
+    assert settings_arguments_parse(container["args"])
+    assert {manifest["metadata"]["labels"]["app.kubernetes.io/managed-by"] for manifest in manifests} == {"chaoslib-cp"}
+
+
+def test_manifest_file_can_be_applied_as_it_is() -> None:
+    """The file, without the function, is what the function makes of its defaults: kubectl users get the same."""
+    text = files("chaoslib_cp.agent.manifests").joinpath("prober.yaml").read_text(encoding="utf-8")
+    assert list(yaml.safe_load_all(text)) == prober_manifests("10.96.0.10", "chaoslib-cp:latest")
+
+
+def settings_arguments_parse(arguments: list[str]) -> bool:
+    """Whether the prober itself understands the manifest's arguments."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SENTINEL_SERVICE_HOST", "192.0.2.1")
+        made, port = settings_from(arguments[1:])
+    return arguments[0] == "prober" and made.external == "www.outside.test" and port == 8080
