@@ -1,6 +1,7 @@
 """The addresses inside a testbed's network namespace. None of them is reachable from outside, so all are constants."""
 
 API_PORT = 6443
+NODES = "172.18.0.0/16"
 API_STABLE = "172.18.0.10"
 ETCD = "172.18.0.5"
 OUTSIDE_RESOLVER = "172.18.0.53"

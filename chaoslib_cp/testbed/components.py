@@ -150,6 +150,8 @@ def kube_proxy(layout: Layout) -> Component:
         "conntrack-tcp-timeout-established": "0s",
         "conntrack-tcp-timeout-close-wait": "0s",
         "bind-address": addresses.node(1),
+        # by default it serves NodePorts on the primary address of its own node alone
+        "nodeport-addresses": addresses.NODES,
     }
     return _component("kube-proxy", layout, flags)
 
