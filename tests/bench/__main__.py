@@ -1,0 +1,30 @@
+"""Measure, and write docs/benchmarks.md: ``python -m tests.bench [SECTION ...]``; all sections when none is named."""
+
+import sys
+
+from tests.bench import demos, idle, sampling, startup, storms
+
+SECTIONS = {
+    "storms": storms.measure,
+    "startup": startup.measure,
+    "idle": idle.measure,
+    "sampling": sampling.measure,
+    "demos": demos.measure,
+}
+
+
+def main(names: list[str]) -> int:
+    """Measure the sections named, in the order above."""
+    unknown = sorted(set(names) - set(SECTIONS))
+    if unknown:
+        sys.stderr.write(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}\n")
+        return 2
+    for name, measure in SECTIONS.items():
+        if not names or name in names:
+            sys.stderr.write(f"measuring {name}\n")
+            measure()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

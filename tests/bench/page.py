@@ -1,0 +1,41 @@
+"""docs/benchmarks.md: one section for each measurement, replaced by the run that measured it."""
+
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+HEAD = """# Benchmarks
+
+Every section below was written by the command it names, in one run on one machine. Figures vary from run to run;
+compare within a section, not between sections.
+"""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def write_section(name: str, title: str, body: str) -> None:
+    """Replace the section ``name``, or add it at the end."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    section = f"{begin}\n## {title}\n\n`.venv/bin/python -m tests.bench {name}`; {_circumstances()}\n\n{body}\n{end}"
+    text = PAGE.read_text() if PAGE.exists() else HEAD
+    if begin in text:
+        before, _, rest = text.partition(begin)
+        text = before + section + rest.partition(end)[2]
+    else:
+        text = text.rstrip() + "\n\n" + section + "\n"
+    PAGE.write_text(text)
+
+
+def _circumstances() -> str:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    cores = len([line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("processor")])
+    when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{when}, commit {commit.stdout.strip() or 'unknown'}, {cores} cores, Linux {platform.release()}"
