@@ -22,7 +22,7 @@ from chaoslib_cp.control.folder import RunLock, make_run_dir, run_name
 from chaoslib_cp.control.refusal import experiment_refusals
 from chaoslib_cp.control.stop import StopLatch
 from chaoslib_cp.control.telling import Teller
-from chaoslib_cp.control.watching import observe_plan
+from chaoslib_cp.control.watching import observe_plan, wait_for_sight
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.observe.session import ObserveSession, start
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
@@ -120,8 +120,11 @@ class Run:
         }
         self.teller = Teller(Timeline(self.run_dir / TIMELINE_FILE), self.clock)
         self.teller.tell("run_started", **self.facts["run"])
-        self._observer = start(observe_plan(self.run_dir, configuration, secrets))
+        self._observer = start(observe_plan(self.run_dir, self.teller.epoch_offset_s, configuration, secrets))
         logger.info("Run folder: %s", self.run_dir)
+        blind = wait_for_sight(self.run_dir, self.experiment, self.clock)
+        if blind:
+            logger.warning("No samples yet of %s: is the prober there (`chaos cp manifests`)?", ", ".join(blind))
 
     def enter(self, phase: Phase) -> None:
         """Go on to another part of the experiment; rollbacks and judging are shielded from further signals."""

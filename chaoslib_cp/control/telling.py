@@ -12,16 +12,20 @@ _MAX_OUTPUT_BYTES = 3000
 
 
 class Teller:
-    """Writes events with times that cannot step: the wall clock is read once, then boot time counts."""
+    """Writes events with times that cannot step: the wall clock is read once, then boot time counts.
+
+    Attributes:
+        epoch_offset_s: What to add to boot time; the observer uses the same, so that all lines share one clock.
+    """
 
     def __init__(self, timeline: Timeline, clock: Clock) -> None:
         self._timeline = timeline
         self._clock = clock
-        self._offset_s = clock.epoch_s() - clock.monotonic_s()
+        self.epoch_offset_s = clock.epoch_s() - clock.monotonic_s()
 
     def now_s(self) -> float:
         """Epoch seconds on the run's steady clock."""
-        return self._offset_s + self._clock.monotonic_s()
+        return self.epoch_offset_s + self._clock.monotonic_s()
 
     def tell(self, event: str, **details: Any) -> None:
         """Write one event now."""

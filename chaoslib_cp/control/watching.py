@@ -1,18 +1,27 @@
-"""Starting the observer with the orders that follow from the experiment's configuration."""
+"""The observer's orders, which follow from the experiment's configuration, and waiting until it sees something."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.connect import IDENTITIES, choose
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.observe.plan import ObservePlan
+from chaoslib_cp.observe.recent import recent_samples
+from chaoslib_cp.results.hypothesis import read_hypothesis
 
 DEFAULT_OBSERVE_S = 1800.0
 """Longer than any shipped run; the observer ends by itself after it, whatever becomes of the control."""
 
+_SIGHT_WITHIN_S = 15.0
+_A_FEW = 3
+_LOOK_EVERY_S = 0.2
 
-def observe_plan(run_dir: Path, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> ObservePlan:
+
+def observe_plan(
+    run_dir: Path, epoch_offset_s: float, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
+) -> ObservePlan:
     """Make the observer's orders: who asks, where, for how long at most.
 
     Configuration keys: ``observe_s`` (at most 6 h), ``observe_periods_s`` and ``observe_deadlines_s`` (by measure),
@@ -44,4 +53,20 @@ def observe_plan(run_dir: Path, configuration: Mapping[str, Any], secrets: Mappi
         prober_pages=tuple(configuration.get("prober_pages") or ()),
         periods_s=dict(configuration.get("observe_periods_s") or {}),
         deadlines_s=dict(configuration.get("observe_deadlines_s") or {}),
+        epoch_offset_s=epoch_offset_s,
     )
+
+
+def wait_for_sight(run_dir: Path, experiment: Mapping[str, Any], clock: Clock) -> list[str]:
+    """Wait until every vantage point of the hypothesis has a few samples: a baseline needs something to stand on.
+
+    Returns:
+        The measures that still have too few after 15 s; the baseline will say what it thinks of that.
+    """
+    wanted = {measure for part in read_hypothesis(experiment, {}) for measure in part.measures}
+    end_s = clock.monotonic_s() + _SIGHT_WITHIN_S
+    while True:
+        blind = [one for one in sorted(wanted) if len(recent_samples(run_dir, one, _SIGHT_WITHIN_S, clock)) < _A_FEW]
+        if not blind or clock.monotonic_s() >= end_s:
+            return blind
+        clock.sleep(_LOOK_EVERY_S)

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from chaoslib_cp.report.strips import draw_strips
-from chaoslib_cp.report.words import LABELS, VERDICTS, unit_of, value_of
+from chaoslib_cp.report.words import LABELS, VERDICTS, unit_of, unrealistic_knobs, value_of
 from chaoslib_cp.results.recording import Recording
 
 _STYLE = """
@@ -127,13 +127,9 @@ def _scale(summary: Mapping[str, Any]) -> Iterator[str]:
     if "unknown" in scale:
         yield f"<p>Not known: {escape(str(scale['unknown']))}</p>"
         return
-    unrealistic = scale.get("unrealistic", [])
-    if unrealistic:
-        yield "<p>Not realistic here:</p>\n<ul>"
-        yield from (f"<li>{escape(str(knob))}</li>" for knob in unrealistic)
-        yield "</ul>"
-    rest = {key: value for key, value in scale.items() if key != "unrealistic"}
-    yield f"<pre>{escape(json.dumps(rest, indent=2, ensure_ascii=False))}</pre>"
+    yield "<p>Not as in production:</p>\n<ul>"
+    yield from (f"<li>{escape(line)}</li>" for line in unrealistic_knobs(scale))
+    yield f"</ul>\n<pre>{escape(json.dumps(scale, indent=2, ensure_ascii=False))}</pre>"
 
 
 def _facts(summary: Mapping[str, Any]) -> Iterator[str]:

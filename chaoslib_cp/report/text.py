@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.report.words import LABELS, VERDICTS, unit_of, value_of
+from chaoslib_cp.report.words import LABELS, VERDICTS, unit_of, unrealistic_knobs, value_of
 
 _MARKS = {"act": " ", "bad": "!", "good": "+"}
 _WIDTH = 56
@@ -69,6 +69,5 @@ def _footer(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
         yield f"  NOT HEALED: {left}; run `chaos cp recover`"
     if summary["healed"]:
         yield "  healed: nothing of this run is left in the cluster"
-    for knob in summary.get("scale", {}).get("unrealistic", []):
-        yield f"  not realistic here: {knob}"
+    yield from (f"  not realistic here: {line}" for line in unrealistic_knobs(summary.get("scale", {})))
     yield f"  more: {run_dir / 'report.html'}"

@@ -61,6 +61,17 @@ def value_of(name: str, value: Any) -> str:
     return f"{value:g}"
 
 
+def unrealistic_knobs(scale: Mapping[str, Any]) -> list[str]:
+    """What of this cluster is not as in production, one line each.
+
+    Args:
+        scale: What the cluster said of itself: a sentence by knob; a list under ``unrealistic`` adds more.
+    """
+    lines = [f"{knob}: {words}" for knob, words in scale.items() if isinstance(words, str) and knob != "unknown"]
+    more = scale.get("unrealistic")
+    return [*lines, *(str(line) for line in more)] if isinstance(more, list) else lines
+
+
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return "; ".join(f"{key}: {_classes(inner)}" for key, inner in value.items()) or "none"

@@ -64,4 +64,4 @@ def _first_number(ended: list[Event], key: str) -> float | None:
 def _stopped_something(event: Event) -> bool:
     """A ``stop_*`` that found the fault still there; one that came after the fact says so and does not count."""
     stopped = str(event.details.get("func", "")).startswith("stop_") and event.details.get("status") == "succeeded"
-    return stopped and bool(_output(event).get("removed"))
+    return stopped and bool(_output(event).get("undone"))

@@ -1,0 +1,57 @@
+"""Activities for experiments of the contract tests: small, and with effects a test can see from outside."""
+
+import os
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+__all__ = ["fail", "mark", "needs_file", "remove", "sleep", "start_storm", "stop_storm"]
+
+
+def mark(path: str) -> dict[str, Any]:
+    """Leave a line in a file: a test can see that this was played, and how often."""
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write("played\n")
+    return {"path": path}
+
+
+def remove(path: str) -> dict[str, Any]:
+    """Take the file away again."""
+    Path(path).unlink()
+    return {"path": path}
+
+
+def needs_file(path: str, there: bool = True) -> dict[str, Any]:
+    """Probe: is the file there (or, with ``there`` false, gone)?"""
+    return {"ok": Path(path).exists() == there}
+
+
+def sleep(duration_s: float, started: str) -> dict[str, Any]:
+    """Say that it started, then take its time."""
+    mark(started)
+    time.sleep(duration_s)
+    return {"slept_s": duration_s}
+
+
+def fail(message: str = "it did not work") -> None:
+    """Fail as an activity does."""
+    raise RuntimeError(message)
+
+
+def start_storm(duration_s: float, effect_measure: str = "api_read") -> dict[str, Any]:
+    """Tell the fake API server to fail small reads for a while, and declare that effect."""
+    _tell(f"/storm?duration_s={duration_s}")
+    effect = {"measure": effect_measure, "outcome": "failing", "share": 0.5, "window_s": 2.0, "within_s": 5.0}
+    return {"effects": [effect], "parameters": {"duration_s": duration_s}, "deadline_epoch_s": time.time() + duration_s}  # noqa: TID251 - a test's own activity
+
+
+def stop_storm() -> dict[str, Any]:
+    """End it at once."""
+    _tell("/storm?duration_s=0")
+    return {"undone": 1}
+
+
+def _tell(path: str) -> None:
+    with urllib.request.urlopen(f"http://{os.environ['CONTRACT_PROBER_PAGE']}{path}", timeout=5) as answer:
+        answer.read()

@@ -1,0 +1,242 @@
+"""Measured quantities from timelines made by hand: every figure is known beforehand."""
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.results.measures import measure
+from chaoslib_cp.results.recording import Recording, record
+from chaoslib_cp.results.streaks import bad_time_s, episodes
+from tests.unit.made_timeline import EPOCH_S, Line, event, incident, recorded, rollout, sample, series
+
+
+def measured(*lines: Line) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values and reasons of a timeline."""
+    recording = recorded(*lines)
+    return measure(recording, find_fault(recording))
+
+
+def test_the_incident_has_the_figures_it_was_made_with() -> None:
+    """The chain of the outage comes out as mask, loss, lock-out and recovery, each with its exact length."""
+    values, reasons = measured(*incident())
+    assert values["mask_s"] == 19.0
+    assert values["predicted_mask_s"] == 19.5
+    assert values["dns_lost_s"] == 61.0
+    assert values["lockout_s"] == 89.0
+    assert values["lockout_ended_by"] == "agent deadline"
+    assert reasons["lockout_s"] == "lower bound: the agents' own deadline ended it"
+    assert values["break_glass_s"] == 6.0
+    assert values["detect_s"] == 3.0
+    assert values["detected_by"] == "api_read"
+    assert (values["mitigate_s"], values["mitigated_by"]) == (90.0, "agent deadline")
+    assert (values["recover_first_s"], values["recover_full_s"]) == (0.0, 10.0)
+
+
+def test_ratios_cover_only_the_time_of_the_fault() -> None:
+    """Samples before the rollout and after the fault's end do not dilute the ratios."""
+    values, _ = measured(*incident())
+    assert values["dns_success_ratio_cached"] == pytest.approx(39 / 91, abs=1e-4)
+    assert values["api_error_ratio"] == pytest.approx(88 / 91, abs=1e-4)
+    assert values["api_error_ratio_by_class"]["api_version"] == {}
+    assert set(values["api_error_ratio_by_class"]["api_read"]) == {"timeout"}
+
+
+def test_checks_that_stayed_green_are_named() -> None:
+    """While lookups failed /version and break-glass were good, and only they are called misleading."""
+    values, _ = measured(*incident())
+    assert [item["check"] for item in values["misleading_green"]] == ["api_version", "break_glass_write"]
+
+
+def test_a_single_lost_answer_is_no_failure() -> None:
+    """One wrong answer between right ones begins neither a mask nor a signal."""
+    values, reasons = measured(
+        *rollout(),
+        *series("dns_uncached", 60, {(10, 11): "timeout"}),
+        *series("dns_cached", 60, {(15, 16): "timeout"}),
+        *series("api_read", 60, {(12, 13): "timeout"}),
+    )
+    assert values["mask_s"] is None
+    assert reasons["mask_s"] == "the DNS servers never failed: nothing to mask"
+    assert values["detect_s"] is None
+    assert values["dns_lost_s"] == 1.0
+
+
+def test_an_outage_that_the_caches_outlasted_has_no_mask_and_says_so() -> None:
+    """Servers that failed for less than the TTL leave workload DNS whole; the mask has no end to measure."""
+    values, reasons = measured(
+        *rollout(), *series("dns_uncached", 60, {(10, 20): "servfail"}), *series("dns_cached", 60)
+    )
+    assert values["mask_s"] is None
+    assert reasons["mask_s"] == "workload lookups never failed: the caches outlasted the servers' failure"
+    assert values["dns_success_ratio_cached"] == 1.0
+    assert reasons["misleading_green"] == "workload lookups never failed: users did not suffer"
+
+
+def test_the_mask_belongs_to_the_failure_that_reached_the_workload() -> None:
+    """A first failure that was masked altogether does not lengthen the mask of the second."""
+    values, _ = measured(
+        *rollout(),
+        *series("dns_uncached", 90, {(10, 16): "servfail", (40, 90): "servfail"}),
+        *series("dns_cached", 90, {(58, 90): "servfail"}),
+        event("mask_predicted", 10.0, predicted_mask_s=15.0),
+        event("mask_predicted", 40.0, predicted_mask_s=17.8),
+    )
+    assert (values["mask_s"], values["predicted_mask_s"]) == (18.0, 17.8)
+
+
+def test_a_prediction_made_at_another_time_is_not_used() -> None:
+    """A prediction counts only if it was written when the servers failed."""
+    values, reasons = measured(
+        *rollout(),
+        *series("dns_uncached", 60, {(20, 60): "servfail"}),
+        *series("dns_cached", 60, {(38, 60): "servfail"}),
+        event("mask_predicted", 5.0, predicted_mask_s=12.0),
+    )
+    assert values["predicted_mask_s"] is None
+    assert "no prediction was written within 3 s" in reasons["predicted_mask_s"]
+
+
+def test_a_slow_write_locks_out_like_a_failed_one() -> None:
+    """A write that is accepted after more than 5 s counts as failed."""
+    slow = [sample("admin_write", at_s, latency_s=6.0 if 10 <= at_s < 30 else 0.1) for at_s in range(0, 60, 2)]
+    values, _ = measured(*rollout(), *slow)
+    assert values["lockout_s"] == 20.0
+    assert values["lockout_ended_by"] == "the storm let up"
+
+
+def test_a_lock_out_that_never_ended_is_a_lower_bound() -> None:
+    """The recording's end is not the end of the lock-out."""
+    values, reasons = measured(*rollout(), *series("admin_write", 60, {(10, 60): "http_429"}))
+    assert values["lockout_s"] == 49.0
+    assert reasons["lockout_s"] == "lower bound: still locked out when the recording ended"
+    assert values["lockout_ended_by"] is None
+    assert reasons["recover_full_s"].startswith("admin_write had not recovered")
+
+
+def test_a_delete_that_landed_before_the_deadline_ended_the_lock_out() -> None:
+    """The cause named is the admin's delete as long as the agents' own deadline had not passed."""
+    values, _ = measured(
+        *rollout({"deadline_epoch_s": EPOCH_S + 200}),
+        *series("admin_write", 60, {(10, 40): "timeout"}),
+        event(
+            "activity_ended", 36.0, name="remove", type="action", func="remove_agent", status="succeeded",
+            output={"landed_epoch_s": EPOCH_S + 35.0},
+        ),
+    )  # fmt: skip
+    assert values["lockout_ended_by"] == "delete landed"
+    assert (values["mitigate_s"], values["mitigated_by"]) == (35.0, "delete landed")
+
+
+def test_two_failed_writes_are_no_lock_out() -> None:
+    """A lock-out takes three failed writes in a row."""
+    values, reasons = measured(*rollout(), *series("admin_write", 40, {(10, 12): "timeout"}))
+    assert values["lockout_s"] is None
+    assert "nobody was locked out" in reasons["lockout_s"]
+
+
+def test_void_samples_prove_nothing() -> None:
+    """Samples that our own machine made late are counted and left out of every figure."""
+    late = [sample("dns_cached", at_s, "timeout", lag_s=0.4) for at_s in range(10, 20)]
+    values, _ = measured(*rollout(), *series("dns_uncached", 30), *series("dns_cached", 10), *late)
+    assert values["observer_void_samples"] == 10
+    assert values["dns_lost_s"] == 0.0
+
+
+def test_missing_vantage_points_give_null_and_a_reason_each() -> None:
+    """Nothing is zero because it was not asked."""
+    values, reasons = measured(*rollout())
+    unmeasured = {name for name, value in values.items() if value is None}
+    assert {"mask_s", "dns_lost_s", "lockout_s", "api_error_ratio", "detect_s", "break_glass_s"} <= unmeasured
+    assert unmeasured <= reasons.keys()
+
+
+def test_without_an_injection_nothing_is_measured() -> None:
+    """A run that never injected has no times to count from."""
+    values, reasons = measured(*series("dns_cached", 30, {(5, 20): "servfail"}))
+    assert values["dns_lost_s"] is None
+    assert reasons["dns_lost_s"] == "nothing was injected"
+
+
+def test_amplification_and_rollout_share_come_from_their_events() -> None:
+    """CPU totals and the progress of the rollout are read at the right moments."""
+    values, _ = measured(
+        *rollout({"deadline_epoch_s": EPOCH_S + 20}),
+        event("api_cpu", 1.0, server_cpu_s=10.0, client_cpu_s=1.0),
+        event("api_cpu", 19.0, server_cpu_s=14.0, client_cpu_s=1.05),
+        event("api_cpu", 25.0, server_cpu_s=90.0, client_cpu_s=1.06),
+        event("rollout_progress", 2.0, share=0.5),
+        event("rollout_progress", 9.0, share=1.0),
+        *series("api_read", 30, {(5, 25): "timeout"}),
+    )
+    assert values["amplification"] == 80.0
+    assert values["rollout_share_at_first_signal"] == 0.5
+
+
+def test_a_stop_that_found_nothing_did_not_end_the_fault() -> None:
+    """The rollback that comes after everything is over is not called the mitigation."""
+
+    def stop(undone: int) -> Line:
+        return event(
+            "activity_ended", 40.0, name="stop", type="action", func="stop_agent_rollout", status="succeeded",
+            output={"undone": undone},
+        )  # fmt: skip
+
+    values, _ = measured(*rollout(), *series("api_read", 60), stop(0))
+    assert values["mitigated_by"] is None
+    values, _ = measured(*rollout(), *series("api_read", 60), stop(5))
+    assert (values["mitigate_s"], values["mitigated_by"]) == (40.0, "rollback")
+
+
+def test_lines_that_cannot_be_used_are_counted_not_guessed() -> None:
+    """A line of a known kind with missing or wrong fields is left out and counted."""
+    lines: list[dict[str, Any]] = [
+        sample("api_read", 1),
+        {"kind": "sample", "at_s": 2.0, "measure": "api_read"},
+        {**sample("api_read", 3), "ok": "yes"},
+        {"kind": "event", "event": "run_started"},
+        {"kind": "something of a later version"},
+    ]
+    recording = record(lines)
+    assert len(recording.samples) == 1
+    assert recording.unusable_lines == 3
+
+
+@st.composite
+def outcomes(draw: st.DrawFn) -> Recording:
+    """One vantage point with any outcomes at any distances."""
+    words = draw(st.lists(st.sampled_from(["ok", "timeout", "servfail"]), min_size=1, max_size=60))
+    steps = draw(st.lists(st.floats(0.1, 5.0), min_size=len(words), max_size=len(words)))
+    at_s, lines = 0.0, []
+    for word, step in zip(words, steps, strict=True):
+        at_s += step
+        lines.append(sample("dns_cached", at_s, word))
+    return record(lines)
+
+
+@given(outcomes(), st.integers(1, 4), st.integers(1, 4))
+def test_episodes_are_ordered_apart_and_begin_and_end_on_samples(recording: Recording, bad: int, good: int) -> None:
+    """Whatever is recorded, episodes do not overlap, and begin on a bad and end on a good sample."""
+    samples = recording.of("dns_cached")
+    bad_starts = {one.at_s for one in samples if not one.ok}
+    good_starts = {one.at_s for one in samples if one.ok}
+    found = episodes(samples, bad, good)
+    ends = [0.0]
+    for number, episode in enumerate(found):
+        assert episode.began_s in bad_starts
+        assert episode.began_s >= ends[-1]
+        assert episode.ended_s in good_starts or (episode.ended_s is None and number == len(found) - 1)
+        ends.append(math.inf if episode.ended_s is None else episode.ended_s)
+
+
+@given(outcomes())
+def test_bad_time_is_between_nothing_and_the_whole_recording(recording: Recording) -> None:
+    """The time lost is never negative and never longer than the recording."""
+    samples = recording.of("dns_cached")
+    whole_s = samples[-1].at_s + samples[-1].latency_s - samples[0].at_s
+    lost_s = bad_time_s(samples)
+    assert -1e-6 <= lost_s <= whole_s + 1e-6
+    assert (lost_s == 0) == all(one.ok for one in samples)
