@@ -24,7 +24,9 @@ from chaoslib_cp.engine.load.connection import (
 from chaoslib_cp.engine.load.head import USER_AGENT, head_of
 from chaoslib_cp.testbed.api import ApiAccess, Manifest
 
-_HANDSHAKE_TIMEOUT_S = 60.0
+# the API server's own limit for a request (kube-apiserver --request-timeout)
+REQUEST_TIMEOUT_S = 60.0
+_HANDSHAKE_TIMEOUT_S = REQUEST_TIMEOUT_S
 # A peer that vanished without a word is noticed after 30 + 3 * 5 s, as client-go's HTTP/2 pings do (30 s + 15 s).
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 
@@ -101,17 +103,21 @@ class ApiSession:
     Args:
         connect: from ``api_connect``.
         host: the Host header.
-        headers: sent with every request, for example those of impersonation.
     """
 
-    def __init__(self, connect: Connect, host: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, connect: Connect, host: str) -> None:
         self._connect = connect
-        self._headers = {"Host": host, "User-Agent": USER_AGENT, "Accept": "application/json", **(headers or {})}
+        self._headers = {"Host": host, "User-Agent": USER_AGENT, "Accept": "application/json"}
         self._connection: _KeptConnection | None = None
         self._ended: asyncio.Future[str] | None = None
 
     async def request(
-        self, method: str, path: str, body: bytes | None = None, timeout_s: float = 60.0, accept: str = ""
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> ApiAnswer:
         """Send a request and return the whole answer.
 
@@ -119,23 +125,30 @@ class ApiSession:
             method: HTTP method.
             path: path with query.
             body: JSON, or None.
-            timeout_s: limit for all of it; 60 s is the API server's own.
-            accept: another Accept header than JSON's.
+            headers: beside or instead of the usual ones, for example those of impersonation.
+            timeout_s: limit for all of it.
 
         Raises:
             NoAnswerError: none came.
         """
         pieces: list[bytes] = []
-        connection = await self._send(method, path, body, lambda _, data: pieces.append(data), timeout_s, accept)
+        connection = await self._send(method, path, body, lambda _, data: pieces.append(data), timeout_s, headers)
         return ApiAnswer(connection.status, connection.retry_after, b"".join(pieces))
 
-    async def watch(self, path: str, on_event: Callable[[dict[str, Any]], None], timeout_s: float) -> ApiAnswer:
+    async def watch(
+        self,
+        path: str,
+        on_event: Callable[[dict[str, Any]], None],
+        timeout_s: float,
+        headers: dict[str, str] | None = None,
+    ) -> ApiAnswer:
         """Hand every event of a watch to ``on_event`` until the server ends the watch or refuses it.
 
         Args:
             path: path with query.
             on_event: called with each decoded event.
             timeout_s: give up after this long; the query's timeoutSeconds should be less.
+            headers: as for ``request``.
 
         Returns:
             Status 200 when the server ended the watch, else the refusal with its body.
@@ -146,7 +159,7 @@ class ApiSession:
         """
         pieces: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
         sending = asyncio.ensure_future(
-            self._send("GET", path, None, lambda status, data: pieces.put_nowait((status, data)), timeout_s, "")
+            self._send("GET", path, None, lambda status, data: pieces.put_nowait((status, data)), timeout_s, headers)
         )
         sending.add_done_callback(lambda _: pieces.put_nowait(None))
         rest = b""
@@ -170,12 +183,10 @@ class ApiSession:
             self._connection = None
 
     async def _send(
-        self, method: str, path: str, body: bytes | None, sink: _Sink, timeout_s: float, accept: str
+        self, method: str, path: str, body: bytes | None, sink: _Sink, timeout_s: float, headers: dict[str, str] | None
     ) -> HttpConnection:
-        headers = {**self._headers, "Accept": accept} if accept else self._headers
-        if body is not None:
-            headers = {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}
-        data = head_of(method, path, headers) + (body or b"")
+        framing = {} if body is None else {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        data = head_of(method, path, {**self._headers, **framing, **(headers or {})}) + (body or b"")
         try:
             async with asyncio.timeout(timeout_s):
                 connection = await self._connected()
