@@ -1,0 +1,244 @@
+"""Reading the prober's page: nothing is lost that the prober remembers, and its clock is not ours."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from chaoslib_cp.agent.prober_page import Page, serve
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.engine.sample.pace import Record, SteadyTime
+from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.observe import prober_pull
+from chaoslib_cp.observe.prober_pull import ProberPull
+from tests.fakes.api_server import Answer, FakeApiServer
+
+
+class FakeProber:
+    """A prober's page whose samples and clock are the test's."""
+
+    def __init__(self, name: str = "p1", ahead_s: float = 0.0) -> None:
+        clock = SystemClock()
+        self.time = SteadyTime(clock, clock.epoch_s() - clock.monotonic_s() + ahead_s)
+        self.page = Page(name, self.time, self.time.now_s)
+        self.port = 0
+
+    def sample(self, **more: object) -> None:
+        """Put a good sample that began just now on the page."""
+        self.page.add({
+            "kind": "sample", "at_s": self.time.now_s(), "measure": "dns_uncached", "target": "vip", "ok": True,
+            "outcome": "ok", "latency_s": 0.001, "lag_s": 0.0, **more,
+        })  # fmt: skip
+
+    async def listen(self) -> None:
+        """Serve, on the port of last time if there was one."""
+        self._server = await serve(self.page, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def leave(self) -> None:
+        """Stop serving."""
+        self._server.close()
+        await self._server.wait_closed()
+
+
+def run(story: Callable[[list[Record]], Awaitable[None]]) -> list[Record]:
+    """Run a story that pulls into the list it is given; returns the list."""
+    got: list[Record] = []
+    asyncio.run(_as_coroutine(story(got)))
+    return got
+
+
+async def _as_coroutine(awaitable: Awaitable[None]) -> None:
+    await awaitable
+
+
+def puller(prober: FakeProber, got: list[Record], *more_pages: str) -> ProberPull:
+    """A puller of this prober's page."""
+    pages = (*more_pages, f"127.0.0.1:{prober.port}")
+    time = SteadyTime(SystemClock())
+    # The clocks are known to half a round trip only, and these samples begin in the very moment of the pull.
+    return ProberPull(pages, time, got.append, since_s=time.now_s() - 1.0)
+
+
+def samples(got: list[Record]) -> list[int]:
+    """The numbers of the samples."""
+    return [int(str(record["seq"])) for record in got if record["kind"] == "sample"]
+
+
+def events(got: list[Record], name: str) -> list[Record]:
+    """The events of one name."""
+    return [record for record in got if record.get("event") == name]
+
+
+def test_outage_of_the_page_loses_no_sample() -> None:
+    """Samples taken while the page could not be read are there as soon as it answers again, each once."""
+
+    async def story(got: list[Record]) -> None:
+        prober = FakeProber()
+        await prober.listen()
+        pull = puller(prober, got)
+        prober.sample()
+        assert await pull.pull_once()
+        await prober.leave()
+        for _ in range(50):
+            prober.sample()
+        assert not await pull.pull_once()
+        assert not await pull.pull_once()
+        await prober.listen()
+        assert await pull.pull_once()
+        assert await pull.pull_once()
+        await prober.leave()
+
+    assert samples(run(story)) == list(range(1, 52))
+
+
+def test_clock_of_the_prober_is_put_right() -> None:
+    """A prober whose clock is 100 s ahead gives samples on our clock, as exact as the round trip."""
+
+    async def story(got: list[Record]) -> None:
+        prober = FakeProber(ahead_s=100.0)
+        await prober.listen()
+        pull = puller(prober, got)
+        began_s = SystemClock().epoch_s()
+        prober.sample()
+        await pull.pull_once()
+        assert float(str(got[-1]["at_s"])) == pytest.approx(began_s, abs=0.05)
+        await prober.leave()
+
+    assert len(samples(run(story))) == 1
+
+
+def test_samples_from_before_the_run_are_left_out() -> None:
+    """A prober that has been at it for days gives this run only what began in it."""
+
+    async def story(got: list[Record]) -> None:
+        prober = FakeProber()
+        await prober.listen()
+        for _ in range(10):
+            prober.sample()
+        await asyncio.sleep(0.05)  # more than the clocks' difference can be off on loopback
+        pull = ProberPull((f"127.0.0.1:{prober.port}",), SteadyTime(SystemClock()), got.append)
+        await asyncio.sleep(0.05)
+        await pull.pull_once()
+        assert samples(got) == []
+        prober.sample()
+        await pull.pull_once()
+        await prober.leave()
+
+    assert samples(run(story)) == [11]
+
+
+def test_new_prober_is_told_apart() -> None:
+    """A restarted prober counts from one again: the timeline says so and its samples are taken from the first."""
+
+    async def story(got: list[Record]) -> None:
+        first = FakeProber("first")
+        await first.listen()
+        pull = puller(first, got)
+        for _ in range(3):
+            first.sample()
+        await pull.pull_once()
+        await first.leave()
+        second = FakeProber("second")
+        second.port = first.port
+        await second.listen()
+        second.sample()
+        await pull.pull_once()
+        await pull.pull_once()
+        await second.leave()
+
+    got = run(story)
+    assert samples(got) == [1, 2, 3, 1]
+    assert [event["reason"] for event in events(got, "prober_lost")] == ["restarted: its unread samples are gone"]
+    assert [event["prober"] for event in events(got, "prober_found")] == ["first", "second"]
+
+
+def test_silence_beyond_its_memory_is_said() -> None:
+    """When the prober has forgotten what we did not read in time, the timeline says how much is missing."""
+
+    async def story(got: list[Record]) -> None:
+        prober = FakeProber()
+        await prober.listen()
+        pull = puller(prober, got)
+        prober.sample()
+        await pull.pull_once()
+        for _ in range(2010):
+            prober.sample()
+        await pull.pull_once()
+        await prober.leave()
+
+    (event,) = events(run(story), "prober_lost")
+    assert event["missing_samples"] == 10
+
+
+def test_lost_and_found_are_each_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that stays silent is one event; so is its return."""
+    monkeypatch.setattr(prober_pull, "LOST_AFTER_S", 0.0)
+
+    async def story(got: list[Record]) -> None:
+        prober = FakeProber()
+        await prober.listen()
+        pull = puller(prober, got)
+        await pull.pull_once()
+        await prober.leave()
+        for _ in range(3):
+            await pull.pull_once()
+        await prober.listen()
+        await pull.pull_once()
+        await pull.pull_once()
+        await prober.leave()
+
+    got = run(story)
+    assert [event["reason"] for event in events(got, "prober_lost")] == ["its page does not answer: refused"]
+    assert len(events(got, "prober_found")) == 2  # at the start, and when it came back
+
+
+def test_next_address_is_tried() -> None:
+    """With several addresses, one that is dead costs one pull."""
+
+    async def story(got: list[Record]) -> None:
+        prober = FakeProber()
+        await prober.listen()
+        pull = puller(prober, got, "127.0.0.1:1")
+        prober.sample()
+        assert [await pull.pull_once() for _ in range(2)] == [False, True]
+        await prober.leave()
+
+    assert samples(run(story)) == [1]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"prober":1}', b'{"prober":"x","now_s":1.0,"samples":[{"seq":"1"}]}'])
+def test_somebody_else_on_that_port(body: bytes) -> None:
+    """An answer that is not a prober's page is a silent prober, not a crash."""
+
+    async def story(got: list[Record]) -> None:
+        with FakeApiServer() as server:
+            server.on("GET", "/", Answer(body=body))
+            pull = ProberPull((f"127.0.0.1:{server.port}",), SteadyTime(SystemClock()), got.append)
+            assert not await pull.pull_once()
+
+    assert run(story) == []
+
+
+def test_first_wrong_answer_predicts_the_mask() -> None:
+    """The prediction follows from the page alone, and stands in the timeline after the sample it is about."""
+
+    async def story(got: list[Record]) -> None:
+        prober = FakeProber()
+        await prober.listen()
+        pull = puller(prober, got)
+        prober.sample(measure="dns_cached", target="cache", ttl_s=17)
+        prober.sample(ok=False, outcome="servfail", ttl_s=None)
+        await asyncio.sleep(0.01)
+        await pull.pull_once()
+        await pull.pull_once()
+        await prober.leave()
+
+    (event,) = events(run(story), "mask_predicted")
+    assert event["predicted_mask_s"] == pytest.approx(17, abs=0.1)
+
+
+def test_page_address_must_be_one() -> None:
+    """A page without a port is refused before anything is asked."""
+    with pytest.raises(ProfileInvalid, match="not ip:port"):
+        ProberPull(("worker-1",), SteadyTime(SystemClock()), lambda _: None)
