@@ -243,7 +243,7 @@ def _chunks(response: urllib3.BaseHTTPResponse, deadline_s: float) -> Iterator[b
 
 def _outcome_of(error: BaseException) -> Outcome:
     """Find the socket's own word under urllib3's wrapping."""
-    if isinstance(error, HttpTimeout):
+    if isinstance(error, HttpTimeout) and not isinstance(error, NewConnectionError):  # urllib3 derives one from both
         return "timeout"
     if isinstance(error, NameResolutionError):
         return "unreachable"

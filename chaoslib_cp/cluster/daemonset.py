@@ -18,7 +18,6 @@ AGENT_ROLE = "telemetry-agent"
 AGENT_IMAGE = f"chaoslib-cp:{VERSION}"
 _PROFILE_FOLDER = "/etc/chaoslib-cp"
 _STATE_FOLDER = "/var/lib/chaoslib-cp"
-_USER = 65532  # "nonroot" of the distroless images, so that it means nothing on the node
 _CORE = re.compile(r"/api/v1/(?:namespaces/[^/]+/)?(?P<resource>[a-z]+)(?:/[^/]+)?")
 _GROUP = re.compile(r"/apis/(?P<group>[a-z0-9.-]+)/v[a-z0-9]+/(?:namespaces/[^/]+/)?(?P<resource>[a-z]+)(?:/[^/]+)?")
 _NON_RESOURCE = ("/metrics", "/livez", "/readyz", "/healthz", "/version", "/openapi/v2", "/openapi/v3")
@@ -91,12 +90,8 @@ class AgentRollout:
             "tolerations": [{"operator": "Exists"}],
             "dnsPolicy": "Default",  # the agent finds the API by its Service address: it is no victim of DNS itself
             "terminationGracePeriodSeconds": 5,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": _USER,
-                "runAsGroup": _USER,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            # The image names its user (65532); naming it here would make a rootless kubelet change owners, and fail.
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [self._container()],
             "volumes": [
                 {"name": "profile", "configMap": {"name": self.name}},

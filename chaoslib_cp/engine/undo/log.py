@@ -225,7 +225,7 @@ def _record(path: Path, number: int, line: bytes) -> dict[str, object]:
     try:
         record = json.loads(line)
         given = record.pop("sum")
-    except (ValueError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise UndoFailed(f"undo log {path} line {number} is damaged; nothing was undone; restore the file") from error
     if not isinstance(record, dict) or given != _checksum(record):
         raise UndoFailed(f"undo log {path} line {number} was changed by somebody; nothing was undone")

@@ -1,0 +1,190 @@
+"""Objects as an API server keeps them (UIDs, 404, 409, preconditions), served by the scripted server on loopback.
+
+    with KubeObjects(tmp_path) as kube:
+        kube.mark()
+        kube.configuration()            # kubeconfig with the contexts runner, admin, break-glass, observer
+        kube.fail_next("POST", "/apis/apps", HANG)
+        kube.objects["/api/v1/namespaces/kube-system/configmaps/x"]
+
+A failure may be told to happen after the write was carried out: the lost reply.
+"""
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chaoslib_cp.cluster.marker import MARKER_PATH, marker_manifest
+from tests.fakes.api_server import Answer, FakeApiServer, Request, json_answer
+from tests.fakes.certificates import Authority
+
+CLUSTER_UID = "11111111-2222-3333-4444-555555555555"
+CONTEXTS = ("runner", "admin", "break-glass", "observer")
+FAR_FUTURE_S = 4_000_000_000.0
+_SYSTEM = "/api/v1/namespaces/kube-system"
+_PODS = f"{_SYSTEM}/pods"
+
+
+@dataclass
+class _Failure:
+    method: str
+    prefix: str
+    answer: Answer
+    times: int
+    after_the_write: bool
+    who: str
+
+
+@dataclass
+class KubeObjects:
+    """A small cluster.
+
+    Attributes:
+        folder: Where certificates and kubeconfig are put.
+        objects: Everything that exists, by its path.
+        on_create: Called with an object's path just before it is made.
+    """
+
+    folder: Path
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    on_create: Callable[[str], None] = lambda _path: None
+
+    def __post_init__(self) -> None:
+        """Make certificates and the server."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._authority = Authority(self.folder)
+        self.server = FakeApiServer(self._authority.server_context(ask_for_certificate=True))
+        self._uids = itertools.count(1)
+        self._failures: list[_Failure] = []
+        self.objects[_SYSTEM] = {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": CLUSTER_UID}}
+
+    def __enter__(self) -> "KubeObjects":
+        self.server.__enter__()
+        for method in ("GET", "POST", "DELETE"):
+            self.server.on(method, "/", self._answer)
+        self._write_kubeconfig()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.__exit__()
+
+    def mark(self, uid: str = CLUSTER_UID, owner: str = "tests", expires_epoch_s: float = FAR_FUTURE_S) -> None:
+        """Put the owner's mark."""
+        self.objects[MARKER_PATH] = marker_manifest(uid, owner, expires_epoch_s)
+
+    def configuration(self, **more: Any) -> dict[str, Any]:
+        """An experiment's configuration that leads here."""
+        return {"kubeconfig": str(self.kubeconfig), **more}
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Path of the kubeconfig."""
+        return self.folder / "kubeconfig"
+
+    def fail_next(
+        self, method: str, prefix: str, answer: Answer, times: int = 1, after_the_write: bool = False, who: str = ""
+    ) -> None:
+        """Answer the next ``times`` matching requests (of one user only, if named) with ``answer``."""
+        self._failures.append(_Failure(method, prefix, answer, times, after_the_write, who))
+
+    def heal(self) -> None:
+        """No failure any more."""
+        self._failures.clear()
+
+    def writes(self) -> list[Request]:
+        """Requests that would have changed something."""
+        return [one for one in self.server.requests if one.method != "GET" and "dryRun" not in one.query]
+
+    def add_dns_pod(self, name: str, node: str = "worker-1", is_ready: bool = True) -> None:
+        """Put a DNS pod there."""
+        state = [{"type": "Ready", "status": "True" if is_ready else "False"}]
+        self.objects[f"{_PODS}/{name}"] = {
+            "metadata": {"name": name, "uid": f"uid-{next(self._uids)}", "labels": {"k8s-app": "kube-dns"}},
+            "spec": {"nodeName": node},
+            "status": {"conditions": state},
+        }
+
+    def _write_kubeconfig(self) -> None:
+        users = {name: self._authority.issue(f"user-{name}") for name in CONTEXTS}
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": "fake",
+                    "cluster": {
+                        "server": f"https://127.0.0.1:{self.server.port}",
+                        "certificate-authority": str(self._authority.ca_file),
+                    },
+                }
+            ],
+            "contexts": [{"name": name, "context": {"cluster": "fake", "user": name}} for name in CONTEXTS],
+            "current-context": "admin",
+            "users": [
+                {"name": name, "user": {"client-certificate": str(files.cert), "client-key": str(files.key)}}
+                for name, files in users.items()
+            ],
+        }
+        self.kubeconfig.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    def _answer(self, request: Request) -> Answer:
+        for failure in self._failures:
+            is_meant = failure.method == request.method and request.path.startswith(failure.prefix)
+            if is_meant and failure.times > 0 and failure.who in ("", (request.peer_name or "").removeprefix("user-")):
+                failure.times -= 1
+                if failure.after_the_write:
+                    self.carry_out(request)
+                return failure.answer
+        return self.carry_out(request)
+
+    def carry_out(self, request: Request) -> Answer:
+        """Do what the request asks, without any failure."""
+        match request.method:
+            case "POST":
+                return self._create(request)
+            case "DELETE":
+                return self._delete(request)
+        return self._read(request)
+
+    def _create(self, request: Request) -> Answer:
+        manifest = request.json()
+        path = f"{request.path}/{manifest['metadata']['name']}"
+        if path in self.objects:
+            return _status(409, "already exists")
+        if "dryRun" not in request.query:
+            self.on_create(path)
+            manifest["metadata"]["uid"] = f"uid-{next(self._uids)}"
+            self.objects[path] = manifest
+        return json_answer(manifest, 201)
+
+    def _delete(self, request: Request) -> Answer:
+        found = self.objects.get(request.path)
+        if found is None:
+            return _status(404, "not found")
+        wanted = ((request.json() if request.body else {}).get("preconditions") or {}).get("uid")
+        if wanted and wanted != found["metadata"]["uid"]:
+            return _status(409, "the UID in the precondition does not match")
+        del self.objects[request.path]
+        return json_answer({"kind": "Status", "status": "Success"})
+
+    def _read(self, request: Request) -> Answer:
+        if request.path in self.objects:
+            return json_answer(self.objects[request.path])
+        items = [found for path, found in self.objects.items() if path.rpartition("/")[0] == request.path]
+        if items or request.path.endswith(("pods", "nodes")):
+            wanted = [pair.split("=") for pair in request.query.get("labelSelector", "").split(",") if "=" in pair]
+            return json_answer({"kind": "List", "metadata": {}, "items": [i for i in items if _has(i, wanted)]})
+        return _status(404, "not found")
+
+
+def _has(item: dict[str, Any], wanted: list[list[str]]) -> bool:
+    labels = item["metadata"].get("labels") or {}
+    return all(labels.get(key) == value for key, value in wanted)
+
+
+def _status(code: int, message: str) -> Answer:
+    return Answer(code, {}, json.dumps({"kind": "Status", "message": message}).encode())

@@ -1,0 +1,202 @@
+"""Restarting cluster DNS: each kind of coupling, and the wait for a freshly cached record."""
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaoslib.exceptions import ActivityFailed
+
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.recover import open_logs
+from chaoslib_cp.dns.actions import restart_dns_pods
+from chaoslib_cp.dns.freshness import wait_for_fresh_entry
+from tests.fakes.api_server import HANG, Answer, Request
+from tests.fakes.kube_objects import KubeObjects
+from tests.fakes.manual_clock import ManualClock
+from tests.fakes.timeline import write_samples
+
+PODS = "/api/v1/namespaces/kube-system/pods"
+
+
+@pytest.fixture
+def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
+    """A marked cluster with two DNS pods."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with KubeObjects(tmp_path / "kube") as fake:
+        fake.mark()
+        fake.add_dns_pod("coredns-a")
+        fake.add_dns_pod("coredns-b")
+        yield fake
+
+
+def settings(kube: KubeObjects, **more: Any) -> dict[str, Any]:
+    """Configuration of a run without an observer."""
+    return kube.configuration(chaoslib_cp_run_dir="/runs/dns-1", **more)
+
+
+def restart_by_deployment(kube: KubeObjects, is_ready: bool = True) -> None:
+    """Let a Deployment replace each pod that is deleted."""
+
+    def replaced(request: Request) -> Answer:
+        answer = kube.carry_out(request)
+        if answer.status == 200:
+            kube.add_dns_pod(f"{request.path.rpartition('/')[2]}-new", is_ready=is_ready)
+        return answer
+
+    kube.server.on("DELETE", PODS, replaced)
+
+
+def test_coupling_none_restarts_nothing_and_says_so(kube: KubeObjects) -> None:
+    """Synced CoreDNS outlives the API: the honest control experiment."""
+    result = restart_dns_pods(coupling="none", configuration=settings(kube))
+    assert result["effects"] == []
+    assert "nothing was restarted" in result["restart"]["note"]
+    assert kube.server.requests == []
+
+
+def test_deleting_the_pods_times_acceptance_rescheduling_and_sync_apart(kube: KubeObjects) -> None:
+    """Each of the three waits is stretched by something else."""
+    restart_by_deployment(kube)
+    result = restart_dns_pods(configuration=settings(kube))
+    restart = result["restart"]
+    assert (restart["pods"], restart["unknown"]) == (2, 0)
+    assert 0 < restart["accepted_s"] <= restart["rescheduled_s"] <= restart["synced_s"]
+    assert result["effects"][0]["measure"] == "dns_uncached"
+    assert {request.peer_name for request in kube.writes()} == {"user-runner"}
+    assert len(json.dumps(result)) < 4096
+    assert open_logs() == []
+
+
+def test_what_is_not_seen_in_time_is_null_with_a_reason(kube: KubeObjects) -> None:
+    """A CoreDNS that cannot sync never becomes ready; the action does not wait for it beyond its limit."""
+    restart_by_deployment(kube, is_ready=False)
+    restart = restart_dns_pods(timeout_s=1, configuration=settings(kube))["restart"]
+    assert restart["rescheduled_s"] is not None
+    assert restart["synced_s"] is None
+    assert restart["reason"] == "not seen within 1 s"
+
+
+def test_each_pod_is_deleted_once_and_only_the_one_that_was_seen(kube: KubeObjects) -> None:
+    """A repeated delete would kill the successor; the UID goes along."""
+    kube.fail_next("DELETE", f"{PODS}/coredns-a", HANG, after_the_write=True)
+    restart = restart_dns_pods(timeout_s=2, configuration=settings(kube))["restart"]
+    assert restart["unknown"] == 1
+    deletes = [request for request in kube.writes() if request.method == "DELETE"]
+    assert sorted(request.path.rpartition("/")[2] for request in deletes) == ["coredns-a", "coredns-b"]
+    assert all(request.json()["preconditions"]["uid"].startswith("uid-") for request in deletes)
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [(429, "TargetUnreachable.*no DNS pod was deleted"), (403, "TargetRefused.*403")],
+)
+def test_a_restart_that_did_not_happen_is_a_failed_action(kube: KubeObjects, status: int, says: str) -> None:
+    """No false green at injection."""
+    kube.fail_next("DELETE", PODS, Answer(status), times=9)
+    with pytest.raises(ActivityFailed, match=says):
+        restart_dns_pods(timeout_s=1, configuration=settings(kube))
+
+
+def test_a_cluster_without_dns_pods_is_refused(kube: KubeObjects) -> None:
+    """Nothing to restart is no success."""
+    for path in [path for path in kube.objects if path.startswith(PODS)]:
+        del kube.objects[path]
+    with pytest.raises(ActivityFailed, match="no pod with k8s-app=kube-dns"):
+        restart_dns_pods(configuration=settings(kube))
+
+
+def test_containers_are_restarted_through_the_infrastructure(kube: KubeObjects, tmp_path: Path) -> None:
+    """As a crash would, without the API."""
+    script = tmp_path / "driver"
+    script.write_text('#!/bin/sh\necho "$@" > "$0.args"\necho \'{"killed": ["worker-1/abc", "worker-2/def"]}\'\n')
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    configuration = settings(kube, infrastructure=f"command:{script}")
+    result = restart_dns_pods(coupling="restart-containers", configuration=configuration)
+    assert result["restart"]["killed"] == 2
+    wanted = "restart-containers --namespace kube-system --label k8s-app=kube-dns"
+    assert (tmp_path / "driver.args").read_text().strip() == wanted
+    assert kube.writes() == []
+    assert open_logs() == []
+
+
+def test_a_missing_driver_is_refused_before_anything_happens(
+    kube: KubeObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the setting."""
+    monkeypatch.delenv("CHAOSLIB_CP_INFRASTRUCTURE", raising=False)
+    with pytest.raises(ActivityFailed, match=r"TargetRefused.*infrastructure"):
+        restart_dns_pods(coupling="restart-containers", configuration=settings(kube))
+    assert kube.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"coupling": "memory-hog"}, "use one of none"),
+        ({"timeout_s": 0}, "timeout_s"),
+        ({"effect_within_s": 1e9}, "effect_within_s"),
+    ],
+)
+def test_wrong_arguments_are_refused(kube: KubeObjects, arguments: dict[str, Any], says: str) -> None:
+    """Before anything is asked."""
+    with pytest.raises(ActivityFailed, match=says):
+        restart_dns_pods(configuration=settings(kube), **arguments)
+    assert kube.server.requests == []
+
+
+def test_an_unmarked_cluster_is_refused(kube: KubeObjects) -> None:
+    """Every action that changes something repeats the gate."""
+    kube.objects.pop("/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-test-cluster")
+    with pytest.raises(ActivityFailed, match="not marked"):
+        restart_dns_pods(configuration=settings(kube))
+    assert kube.writes() == []
+
+
+class WritingClock(SystemClock):
+    """A real clock whose every sleep brings another sample of the cache."""
+
+    def __init__(self, run_dir: Path, ttls: list[int]) -> None:
+        self.run_dir = run_dir
+        self.ttls = ttls
+
+    def sleep(self, duration_s: float) -> None:
+        """Write the next sample instead of waiting."""
+        assert duration_s < 1
+        if self.ttls:
+            write_samples(self.run_dir, "dns_cached", ["ok"], first_ago_s=0, ttl_s=self.ttls.pop(0))
+
+
+def test_the_wait_ends_when_the_cached_records_ttl_goes_up(tmp_path: Path) -> None:
+    """Then the mask lasts a whole TTL."""
+    write_samples(tmp_path, "dns_cached", ["ok", "ok"], ttl_s=[4, 3], first_ago_s=1.5)
+    clock = WritingClock(tmp_path, [2, 1, 20, 19])
+    waited = wait_for_fresh_entry({"chaoslib_cp_run_dir": str(tmp_path)}, True, clock)
+    assert (waited["reason"], waited["ttl_s"]) == ("just renewed", 20)
+    assert clock.ttls == [19]
+
+
+def test_a_renewal_before_the_action_began_does_not_count(tmp_path: Path) -> None:
+    """It may be most of a TTL ago; the wait gives up after one TTL and a margin."""
+    write_samples(tmp_path, "dns_cached", ["ok"] * 3, ttl_s=[1, 20, 19], first_ago_s=2)
+
+    class Passing(ManualClock):
+        """Virtual waiting on the real date."""
+
+        def epoch_s(self) -> float:
+            """Now."""
+            return SystemClock().epoch_s()
+
+    clock = Passing()
+    waited = wait_for_fresh_entry({"chaoslib_cp_run_dir": str(tmp_path)}, True, clock)
+    assert waited["reason"] == "no renewal seen within one TTL"
+    assert waited["waited_s"] == pytest.approx(22, abs=0.5)
+
+
+def test_without_samples_of_the_cache_it_is_not_waited_for(tmp_path: Path) -> None:
+    """And the result says why."""
+    assert wait_for_fresh_entry({}, True, ManualClock())["reason"].startswith("no sample")
+    assert wait_for_fresh_entry({"chaoslib_cp_run_dir": str(tmp_path)}, True, ManualClock())["ttl_s"] is None
+    assert wait_for_fresh_entry({}, False, ManualClock())["reason"] == "not asked for"

@@ -1,0 +1,190 @@
+"""The gate refuses whatever is not provably the marked test cluster, and changes nothing while it looks."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoslib_cp.cluster.connect import open_cluster, state_root
+from chaoslib_cp.cluster.guard import check_gate, require_permit
+from chaoslib_cp.cluster.marker import MARKER_PATH
+from chaoslib_cp.cluster.permit import permit_path, read_permit
+from chaoslib_cp.cluster.run import run_id, undo_log_for_change
+from chaoslib_cp.engine.undo.entry import DeleteObject
+from chaoslib_cp.errors import TargetRefused, TargetUnreachable
+from tests.fakes.api_server import HANG, Answer
+from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
+from tests.fakes.manual_clock import ManualClock
+
+RUN_DIR = "/runs/20261122T120000Z-openai"
+
+
+@pytest.fixture
+def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
+    """A marked cluster and a state folder of its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with KubeObjects(tmp_path / "kube") as fake:
+        fake.mark()
+        yield fake
+
+
+def settings(kube: KubeObjects, **more: Any) -> dict[str, Any]:
+    """Configuration of a run."""
+    return kube.configuration(chaoslib_cp_run_dir=RUN_DIR, **more)
+
+
+def leave_something(kube: KubeObjects, run_dir: str) -> None:
+    """An undo log of another run with an open entry."""
+    configuration = kube.configuration(chaoslib_cp_run_dir=run_dir)
+    with open_cluster(configuration, None) as cluster:
+        log = undo_log_for_change(configuration, cluster, CLUSTER_UID, ManualClock())
+    log.intend(DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", run_id(configuration)))
+
+
+def test_a_marked_cluster_passes_and_leaves_a_permit_that_only_this_user_reads(kube: KubeObjects) -> None:
+    """UID, CA, addresses, owner and expiry, 0600."""
+    permit = check_gate(settings(kube, cluster_uid=CLUSTER_UID), None, ManualClock())
+    assert read_permit(run_id(settings(kube))) == permit
+    assert permit.cluster_uid == CLUSTER_UID
+    assert permit.addresses == (f"127.0.0.1:{kube.server.port}",)
+    assert permit.owner == "tests"
+    assert permit_path(permit.run).stat().st_mode & 0o777 == 0o600
+
+
+def no_mark(kube: KubeObjects) -> None:
+    """Nobody declared it a test cluster."""
+    del kube.objects[MARKER_PATH]
+
+
+def mark_without(key: str) -> Callable[[KubeObjects], None]:
+    """A mark that lacks something."""
+    return lambda kube: kube.objects[MARKER_PATH]["data"].pop(key)
+
+
+REFUSALS: dict[str, tuple[Callable[[KubeObjects], Any], dict[str, Any], str]] = {
+    "another cluster is pinned": (lambda _kube: None, {"cluster_uid": "other"}, "cluster_uid says other"),
+    "no mark": (no_mark, {}, "not marked as a test cluster"),
+    "a mark copied from another cluster": (lambda kube: kube.mark(uid="other"), {}, "made for cluster other"),
+    "an expired mark": (lambda kube: kube.mark(expires_epoch_s=1_600_000_000), {}, "has expired"),
+    "a mark without owner": (lambda kube: kube.mark(owner=" "), {}, "no owner"),
+    "a mark without expiry": (mark_without("expires_epoch_s"), {}, "not readable"),
+    "a mark without UID": (mark_without("cluster_uid"), {}, "not readable"),
+    "a mark without data": (lambda kube: kube.objects[MARKER_PATH].pop("data"), {}, "not readable"),
+    "an endless mark": (lambda kube: kube.mark(expires_epoch_s=float("inf")), {}, "no sane expiry"),
+    "a mark with nonsense": (
+        lambda kube: kube.objects[MARKER_PATH]["data"].update(expires_epoch_s="soon"), {}, "not readable"),
+    "no UID": (lambda kube: kube.objects["/api/v1/namespaces/kube-system"]["metadata"].pop("uid"), {}, "shows no UID"),
+    "not allowed to read the mark": (lambda kube: kube.fail_next("GET", MARKER_PATH, Answer(403)), {}, "403"),
+    "not allowed to read the UID": (
+        lambda kube: kube.fail_next("GET", "/api/v1/namespaces/kube-system", Answer(401)), {}, "401"),
+    "something left over": (lambda kube: leave_something(kube, "/runs/earlier"), {}, "run earlier left 1 things"),
+    "no such context": (lambda _kube: None, {"runner_context": "prod"}, "no context 'prod'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_each_doubt_is_a_refusal_with_its_own_reason_and_no_change(kube: KubeObjects, case: str) -> None:
+    """When in doubt, refuse; a refusal changes nothing and leaves no permit."""
+    arrange, more, says = REFUSALS[case]
+    arrange(kube)
+    with pytest.raises(TargetRefused, match=says) as caught:
+        check_gate(settings(kube, **more), None, ManualClock())
+    assert "nothing was changed" in str(caught.value)
+    assert kube.writes() == []
+    assert read_permit(run_id(settings(kube))) is None
+
+
+@pytest.mark.parametrize("answer", [Answer(429), Answer(500), HANG])
+def test_a_sick_api_does_not_pass_the_gate(kube: KubeObjects, answer: Answer) -> None:
+    """What cannot be read is not assumed."""
+    kube.fail_next("GET", MARKER_PATH, answer)
+    with pytest.raises(TargetUnreachable):
+        check_gate(settings(kube), None, ManualClock())
+    assert read_permit(run_id(settings(kube))) is None
+
+
+def test_an_unreadable_undo_log_counts_as_something_left_over(kube: KubeObjects) -> None:
+    """A damaged record may hide an open entry."""
+    leave_something(kube, "/runs/earlier")
+    (state_root() / "undo" / "earlier.jsonl").write_text("damaged\n")
+    with pytest.raises(TargetRefused, match="recover"):
+        check_gate(settings(kube), None, ManualClock())
+
+
+def test_what_is_left_in_another_cluster_does_not_block_this_one(kube: KubeObjects, tmp_path: Path) -> None:
+    """Two clusters side by side are possible."""
+    with KubeObjects(tmp_path / "other") as other:
+        other.objects["/api/v1/namespaces/kube-system"]["metadata"]["uid"] = "another"
+        configuration = other.configuration(chaoslib_cp_run_dir="/runs/there")
+        with open_cluster(configuration, None) as cluster:
+            log = undo_log_for_change(configuration, cluster, "another", ManualClock())
+        log.intend(DeleteObject("ConfigMap", "kube-system", "x", "there"))
+    assert check_gate(settings(kube), None, ManualClock()).cluster_uid == CLUSTER_UID
+
+
+def test_later_actions_check_the_permit_without_the_api(kube: KubeObjects) -> None:
+    """In the storm the gate cannot be asked again."""
+    clock = ManualClock()
+    check_gate(settings(kube), None, clock)
+    asked = len(kube.server.requests)
+    with open_cluster(settings(kube), None) as cluster:
+        assert require_permit(cluster, settings(kube), clock).cluster_uid == CLUSTER_UID
+    assert len(kube.server.requests) == asked
+
+
+def test_without_a_permit_an_action_passes_the_whole_gate_itself(kube: KubeObjects) -> None:
+    """Somebody may have forgotten the control."""
+    no_mark(kube)
+    with open_cluster(settings(kube), None) as cluster, pytest.raises(TargetRefused, match="not marked"):
+        require_permit(cluster, settings(kube), ManualClock())
+
+
+def test_a_permit_does_not_cover_another_time_address_or_cluster(kube: KubeObjects, tmp_path: Path) -> None:
+    """Leave for one cluster is no leave for another, nor for ever."""
+    clock = ManualClock()
+    check_gate(settings(kube), None, clock)
+    with open_cluster(settings(kube), None) as cluster:
+        with pytest.raises(TargetRefused, match=r"configuration\.cluster_uid says other"):
+            require_permit(cluster, settings(kube, cluster_uid="other"), clock)
+        clock.pass_s(24 * 3600)
+        with pytest.raises(TargetRefused, match="expired"):
+            require_permit(cluster, settings(kube), clock)
+    with KubeObjects(tmp_path / "other") as other:
+        configuration = other.configuration(chaoslib_cp_run_dir=RUN_DIR)
+        with (
+            open_cluster(configuration, None) as cluster,
+            pytest.raises(TargetRefused, match="another certificate authority"),
+        ):
+            require_permit(cluster, configuration, ManualClock())
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"run": 1}', '{"run": "x"', "null"])
+def test_a_permit_that_is_not_ours_counts_as_none(kube: KubeObjects, content: str) -> None:
+    """A damaged file must not be leave to break things."""
+    check_gate(settings(kube), None, ManualClock())
+    permit_path(run_id(settings(kube))).write_text(content)
+    assert read_permit(run_id(settings(kube))) is None
+
+
+def test_a_permit_others_could_have_written_counts_as_none(kube: KubeObjects) -> None:
+    """Mode 0666 means anybody could have planted it."""
+    check_gate(settings(kube), None, ManualClock())
+    path = permit_path(run_id(settings(kube)))
+    path.chmod(0o666)
+    assert read_permit(run_id(settings(kube))) is None
+
+
+def test_a_permit_ends_with_the_owners_mark(kube: KubeObjects) -> None:
+    """The owner said until when."""
+    clock = ManualClock()
+    kube.mark(expires_epoch_s=clock.epoch_s() + 60)
+    assert check_gate(settings(kube), None, clock).expires_epoch_s == clock.epoch_s() + 60
+
+
+def test_a_permit_holds_no_secret(kube: KubeObjects) -> None:
+    """It lies on disk."""
+    check_gate(settings(kube), None, ManualClock())
+    content = json.loads(permit_path(run_id(settings(kube))).read_text())
+    assert set(content) == {"run", "cluster_uid", "ca_sha256", "addresses", "owner", "expires_epoch_s"}

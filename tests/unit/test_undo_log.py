@@ -1,0 +1,155 @@
+"""The undo log survives crashes and refuses what is not its own."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly, parse_entry
+from chaoslib_cp.engine.undo.log import UndoLog, find_logs
+from chaoslib_cp.errors import UndoFailed
+from tests.fakes.manual_clock import ManualClock
+
+CLOCK = ManualClock()
+DAEMONSET = DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", "run-1")
+
+
+def make_log(folder: Path) -> UndoLog:
+    """A log with one open object and one closed note."""
+    log = UndoLog.create(folder / "undo", "run-1", {"cluster_uid": "u"}, CLOCK)
+    log.note(log.intend(DAEMONSET), uid="uid-7")
+    log.done(log.intend(ObserveOnly("delete pods")), "nothing to undo")
+    return log
+
+
+def test_an_intent_is_readable_by_another_process_before_anything_else_happens(tmp_path: Path) -> None:
+    """The entry is on disk when ``intend`` returns."""
+    log = UndoLog.create(tmp_path / "undo", "run-1", {}, CLOCK)
+    log.intend(DAEMONSET)
+    [item] = UndoLog.read(log.path, CLOCK).open_items()
+    assert item.entry == DAEMONSET
+    assert item.uid == ""
+
+
+def test_only_open_entries_are_undone_last_first(tmp_path: Path) -> None:
+    """A closed entry is never touched again; the last change is undone first."""
+    log = make_log(tmp_path)
+    later = DeleteObject("ConfigMap", "kube-system", "later", "run-1")
+    log.intend(later)
+    assert [item.entry for item in log.open_items()] == [later, DAEMONSET]
+    assert log.open_items()[1].uid == "uid-7"
+
+
+def test_log_and_folder_belong_to_this_user_alone(tmp_path: Path) -> None:
+    """0600 in 0700."""
+    log = make_log(tmp_path)
+    assert log.path.stat().st_mode & 0o777 == 0o600
+    assert log.path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_log_of_the_same_run_is_refused(tmp_path: Path) -> None:
+    """Nobody overwrites a record of what was changed."""
+    make_log(tmp_path)
+    with pytest.raises(UndoFailed, match="recover"):
+        UndoLog.create(tmp_path / "undo", "run-1", {}, CLOCK)
+
+
+def test_a_symlinked_folder_or_log_is_refused(tmp_path: Path) -> None:
+    """Another user's file must not be written or trusted through a link."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "undo").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UndoFailed, match="nothing was changed"):
+        UndoLog.create(tmp_path / "undo", "run-1", {}, CLOCK)
+    log = make_log(tmp_path / "real")
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(log.path)
+    with pytest.raises(UndoFailed, match="cannot read"):
+        UndoLog.read(link, CLOCK)
+
+
+def test_a_torn_last_line_is_ignored_and_cut_off_by_the_next_write(tmp_path: Path) -> None:
+    """A crash in mid-write costs only the line that was being written."""
+    log = make_log(tmp_path)
+    with log.path.open("ab") as file:
+        file.write(b'{"type": "intent", "numb')
+    again = UndoLog.read(log.path, CLOCK)
+    again.done(0, "deleted")
+    assert UndoLog.read(log.path, CLOCK).open_items() == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda text: text.replace("chaoslib-cp-telemetry", "coredns"), id="another object's name"),
+        pytest.param(lambda text: text.replace('"type": "intent"', '"type": "intend"'), id="another type"),
+        pytest.param(lambda text: text.split("\n", 1)[1], id="no header"),
+        pytest.param(lambda text: "nonsense\n" + text, id="garbage first"),
+        pytest.param(lambda text: text.replace("}\n", "}}\n", 1), id="broken JSON"),
+        pytest.param(lambda _text: "", id="empty"),
+        pytest.param(lambda _text: "[]\n", id="not an object"),
+    ],
+)
+def test_an_edited_log_is_refused(tmp_path: Path, damage: object) -> None:
+    """Somebody else's edit must not steer a delete."""
+    log = make_log(tmp_path)
+    log.path.write_text(damage(log.path.read_text()))  # type: ignore[operator]
+    with pytest.raises(UndoFailed, match="nothing was undone"):
+        UndoLog.read(log.path, CLOCK)
+
+
+def test_a_log_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    """We do not guess what a newer version meant."""
+    path = tmp_path / "new.jsonl"
+    log = UndoLog.create(tmp_path / "undo", "x", {"schema": 99}, CLOCK)
+    log.path.rename(path)
+    with pytest.raises(UndoFailed, match=r"schema 99.*version that wrote it"):
+        UndoLog.read(path, CLOCK)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(min_value=0, max_value=2000))
+def test_every_prefix_of_a_log_is_readable_or_refused(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    """Whatever a crash left on disk, reading it ends in entries or in one clear error."""
+    log = make_log(tmp_path_factory.mktemp("log"))
+    content = log.path.read_bytes()[:cut]
+    log.path.write_bytes(content)
+    try:
+        items = UndoLog.read(log.path, CLOCK).items()
+    except UndoFailed:
+        assert content.count(b"\n") == 0
+    else:
+        assert len(items) <= 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"kind": "run_command", "what": "rm"},
+        {"kind": "delete_object", "object_kind": "DaemonSet", "namespace": "a", "name": "b"},
+        {"kind": "delete_object", "object_kind": "DaemonSet", "namespace": "a", "name": "../../nodes/x", "run": "r"},
+        {"kind": "delete_object", "object_kind": "pods/exec", "namespace": "a", "name": "b", "run": "r"},
+        {"kind": "observe_only", "what": 3},
+    ],
+)
+def test_entries_are_a_closed_set(data: dict[str, object]) -> None:
+    """Unknown kinds, missing facts and names that are paths are refused."""
+    with pytest.raises(UndoFailed):
+        parse_entry(data)
+
+
+def test_logs_are_found_oldest_first_and_a_missing_folder_has_none(tmp_path: Path) -> None:
+    """``recover`` finds them by itself."""
+    assert find_logs(tmp_path / "nothing") == []
+    first, second = (UndoLog.create(tmp_path / "undo", run, {}, CLOCK) for run in ("b", "a"))
+    os.utime(first.path, (1, 1))
+    assert find_logs(tmp_path / "undo") == [first.path, second.path]
+
+
+def test_every_line_carries_its_own_checksum(tmp_path: Path) -> None:
+    """Each line can be checked alone."""
+    lines = make_log(tmp_path).path.read_text().splitlines()
+    assert all(json.loads(line)["sum"] for line in lines)
+    assert len(lines) == 5

@@ -1,0 +1,78 @@
+"""Undoing goes on past what fails and gives up only when its time is over."""
+
+from pathlib import Path
+
+from chaoslib_cp.engine.undo.entry import DeleteObject
+from chaoslib_cp.engine.undo.log import Item, UndoLog
+from chaoslib_cp.engine.undo.replay import Undone, replay
+from chaoslib_cp.errors import TargetUnreachable
+from tests.fakes.manual_clock import ManualClock
+
+
+class Executor:
+    """Fails each object as often as told, then succeeds."""
+
+    def __init__(self, **failures: int) -> None:
+        self.failures = failures
+        self.asked: list[str] = []
+
+    def __call__(self, item: Item) -> Undone:
+        """Carry out one entry."""
+        assert isinstance(item.entry, DeleteObject)
+        name = item.entry.name
+        self.asked.append(name)
+        if self.failures.get(name, 0) > 0:
+            self.failures[name] -= 1
+            raise TargetUnreachable(f"{name}: 429")
+        return Undone(closed=True, words="deleted")
+
+
+def log_of(tmp_path: Path, clock: ManualClock, *names: str) -> UndoLog:
+    """A log with these objects, in this order."""
+    log = UndoLog.create(tmp_path / "undo", "run-1", {}, clock)
+    for name in names:
+        log.intend(DeleteObject("ConfigMap", "kube-system", name, "run-1"))
+    return log
+
+
+def test_the_last_change_is_undone_first_and_a_failing_one_does_not_stop_the_others(tmp_path: Path) -> None:
+    """One sick object costs only itself."""
+    clock = ManualClock()
+    log = log_of(tmp_path, clock, "a", "b", "c")
+    executor = Executor(c=99)
+    results = replay(log, {"delete_object": executor}, clock, timeout_s=0)
+    assert executor.asked == ["c", "b", "a"]
+    assert [str(item.entry) for item in log.open_items()] == ["ConfigMap kube-system/c"]
+    assert not results[2].closed
+    assert "429" in results[2].words
+
+
+def test_rounds_go_on_until_all_is_undone_ever_more_slowly(tmp_path: Path) -> None:
+    """A sick API is asked again, at a rate that does not add to the storm."""
+    clock = ManualClock()
+    log = log_of(tmp_path, clock, "a", "b")
+    executor = Executor(a=5)
+    results = replay(log, {"delete_object": executor}, clock, timeout_s=60)
+    assert all(result.closed for result in results.values())
+    assert clock.slept_s == [0.5, 1.0, 2.0, 4.0, 5.0]
+    assert executor.asked.count("b") == 1
+
+
+def test_it_gives_up_in_time_and_leaves_the_entry_open(tmp_path: Path) -> None:
+    """What could not be undone stays on record for the next try."""
+    clock = ManualClock()
+    log = log_of(tmp_path, clock, "a")
+    results = replay(log, {"delete_object": Executor(a=10_000)}, clock, timeout_s=20)
+    assert not results[0].closed
+    assert clock.monotonic_s() == 20
+    assert len(log.open_items()) == 1
+
+
+def test_a_second_replay_finds_nothing_to_do(tmp_path: Path) -> None:
+    """Undoing twice is undoing once."""
+    clock = ManualClock()
+    log = log_of(tmp_path, clock, "a")
+    replay(log, {"delete_object": Executor()}, clock, timeout_s=1)
+    executor = Executor()
+    assert replay(log, {"delete_object": executor}, clock, timeout_s=1) == {}
+    assert executor.asked == []
