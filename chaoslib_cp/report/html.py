@@ -102,7 +102,7 @@ def _measures(summary: Mapping[str, Any]) -> Iterator[str]:
     for name, value in summary["measures"].items():
         reason = escape(str(summary["reasons"].get(name, "")))
         yield (
-            f"<tr><td>{escape(LABELS.get(name, name).strip())}</td>"
+            f"<tr><td>{escape(LABELS.get(name, name))}</td>"
             f'<td class="number">{escape(value_of(name, value))} {unit_of(name) if value is not None else ""}</td>'
             f'<td class="reason">{reason}</td><td><code>{escape(name)}</code></td></tr>'
         )

@@ -4,12 +4,33 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.report.words import LABELS, VERDICTS, unit_of, unrealistic_knobs, value_of
+from chaoslib_cp.report.words import VERDICTS, unit_of, unrealistic_knobs, value_of
 
 _MARKS = {"act": " ", "bad": "!", "good": "+"}
-_WIDTH = 56
-_DETAILS = frozenset({"api_error_ratio_by_class", "observer_samples", "observer_void_samples", "observer_lag_p99_s"})
-"""Kept for summary.json and the page, to keep the table short."""
+_WIDTH = 43
+
+_ROWS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...] = (
+    ("first alarm of an API health check", ("detect_s",), (("by", "detected_by"),)),
+    ("rollout done at the first alarm", ("rollout_share_at_first_signal",), ()),
+    ("mask: caches hid the DNS failure for", ("mask_s",), (("predicted", "predicted_mask_s"),)),
+    ("workload DNS lost for", ("dns_lost_s",), ()),
+    (
+        "lookups right: workload / past the cache",
+        ("dns_success_ratio_cached", "dns_success_ratio_uncached"),
+        (),
+    ),
+    ("lock-out of the ordinary admin", ("lockout_s",), (("ended by", "lockout_ended_by"),)),
+    (
+        "break-glass: first write done after",
+        ("break_glass_s",),
+        (("median write", "break_glass_latency_p50_s"), ("worked", "break_glass_success_ratio")),
+    ),
+    ("small API reads that failed", ("api_error_ratio",), ()),
+    ("server CPU per client CPU second", ("amplification",), ()),
+    ("fault ended, since the rollout began", ("mitigate_s",), (("by", "mitigated_by"),)),
+    ("recovery after that: first / full", ("recover_first_s", "recover_full_s"), ()),
+)
+"""Label, the figures, and what belongs beside them. The rest is in summary.json and on the page."""
 
 
 def render_text(summary: Mapping[str, Any], run_dir: Path) -> str:
@@ -25,43 +46,51 @@ def render_text(summary: Mapping[str, Any], run_dir: Path) -> str:
 def _lines(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
     word = str(summary["verdict"])
     yield f"VERDICT: {word.upper()} ({VERDICTS[word]})"
-    yield from (f"  {reason}" for reason in summary["why"])
-    if summary["parts"]:
-        yield ""
-        yield from (_part(part) for part in summary["parts"])
+    if word == "inconclusive":
+        yield from (f"  because: {reason}" for reason in summary["why"])
+    yield from (_part(part) for part in summary["parts"])
     if summary["story"]:
         yield ""
-        yield "  seconds since the rollout began   (! broke   + works again)"
+        yield "  seconds since the rollout began          ! broke   + works again"
         yield from (_moment(moment) for moment in summary["story"])
     yield ""
-    yield f"  {'measured':<{_WIDTH}} {'value':>9}"
-    reasons = summary["reasons"]
-    for name, value in summary["measures"].items():
-        if name not in _DETAILS:
-            yield from _measure(name, value, reasons.get(name, ""))
+    for label, figures, notes in _ROWS:
+        yield _row(summary, label, figures, notes)
+    yield _green(summary)
     yield ""
     yield from _footer(summary, run_dir)
 
 
 def _part(part: Mapping[str, Any]) -> str:
     since_s = part["since_rollout_s"]
-    when = f" at {since_s:.1f} s" if since_s is not None else ""
-    return f"  {part['verdict']:<12} {part['part']}{when}"
+    when = f" (at {since_s:.1f} s)" if since_s is not None else ""
+    return f"  {part['verdict']:<12}  {part['part']}{when}"
 
 
 def _moment(moment: Mapping[str, Any]) -> str:
     return f"  {moment['since_s']:>7.1f} s  {_MARKS[moment['kind']]} {moment['what']}"
 
 
-def _measure(name: str, value: Any, reason: str) -> Iterator[str]:
-    label = LABELS.get(name, name)
-    text = value_of(name, value)
-    if value is None:
-        yield f"  {label:<{_WIDTH}} {'-':>9}    {reason}"
-    elif isinstance(value, int | float):
-        yield f"  {label:<{_WIDTH}} {text:>9} {unit_of(name):<2} {reason}"
-    else:
-        yield f"  {label:<{_WIDTH}} {text:>9}"
+def _row(summary: Mapping[str, Any], label: str, figures: tuple[str, ...], notes: tuple[tuple[str, str], ...]) -> str:
+    measures, reasons = summary["measures"], summary["reasons"]
+    values = " / ".join(value_of(name, measures[name]) for name in figures)
+    unit = unit_of(figures[0]) if any(measures[name] is not None for name in figures) else ""
+    beside = [_note(word, name, measures[name]) for word, name in notes if measures[name] is not None]
+    beside += list(dict.fromkeys(reasons[name] for name in figures if name in reasons))
+    return f"  {label:<{_WIDTH}}{values:>13} {unit:<2} {'; '.join(beside)}"
+
+
+def _note(word: str, name: str, value: Any) -> str:
+    return f"{word} {value_of(name, value)} {unit_of(name)}".rstrip()
+
+
+def _green(summary: Mapping[str, Any]) -> str:
+    found = summary["measures"]["misleading_green"]
+    label = "stayed green while users suffered"
+    if found is None:
+        return f"  {label:<{_WIDTH}}{'-':>13}    {summary['reasons']['misleading_green']}"
+    checks = dict.fromkeys(str(item["check"]) for item in found)
+    return f"  {label:<{_WIDTH}}{len(checks):>13}    {', '.join(checks)}"
 
 
 def _footer(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
@@ -69,5 +98,5 @@ def _footer(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
         yield f"  NOT HEALED: {left}; run `chaos cp recover`"
     if summary["healed"]:
         yield "  healed: nothing of this run is left in the cluster"
-    yield from (f"  not realistic here: {line}" for line in unrealistic_knobs(summary.get("scale", {})))
+    yield from (f"  scale: {line}" for line in unrealistic_knobs(summary.get("scale", {})))
     yield f"  more: {run_dir / 'report.html'}"

@@ -4,6 +4,7 @@ Missing data is never "held": that word needs a hypothesis that was checked all 
 declared effect seen, an observer that was not starved, and a cluster that is whole again.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,10 +12,10 @@ from typing import Any, Literal
 from chaoslib_cp.results import dns, lockout, recovery
 from chaoslib_cp.results.effects import Effect
 from chaoslib_cp.results.fault import Fault
-from chaoslib_cp.results.hypothesis import Check, Part
+from chaoslib_cp.results.hypothesis import Part
 from chaoslib_cp.results.observer import void_ratio
-from chaoslib_cp.results.recording import Recording
-from chaoslib_cp.results.streaks import Episode, episodes
+from chaoslib_cp.results.recording import Recording, Sample
+from chaoslib_cp.results.streaks import Episode, episodes, good
 
 Word = Literal["held", "broke", "inconclusive"]
 
@@ -120,7 +121,8 @@ def _judge_part(recording: Recording, fault: Fault | None, part: Part, watched: 
     if broke_s or hidden:
         first_s = min([*broke_s, *(episode.began_s for episode in hidden)])
         # The timeline is finer than the rounds of checks: take the begin of the failure the check ran into.
-        at_s = max((episode.began_s for episode in seen if episode.began_s <= first_s), default=first_s)
+        running = [one.began_s for one in seen if one.began_s <= first_s and (one.ended_s or first_s) >= first_s]
+        at_s = min(running, default=first_s)
         return PartVerdict(part.name, "broke", at_s, f"{part.name} broke")
     unmeasured = sum(not check.measured for check in part.after_start)
     if unmeasured:
@@ -146,22 +148,26 @@ def _failures(recording: Recording, fault: Fault | None, part: Part) -> list[Epi
 
 
 def _hidden_failure(recording: Recording, fault: Fault | None, part: Part) -> list[Episode]:
-    """Clear failures in the timeline at a time when the part's own probe was not reached."""
+    """Clear failures in the timeline between two checks of a part, when its probe was not reached."""
     if fault is None:
         return []
-    is_good = lockout.usable_write if part.measures == (lockout.ADMIN,) else None
-    found = [
+    checked_s = sorted(check.at_s for check in part.after_start)
+    is_good = lockout.usable_write if part.measures == (lockout.ADMIN,) else good
+    return [
         episode
         for measure in part.measures
         for samples in recording.series(measure, fault.began_s)
-        for episode in episodes(samples, HIDDEN_IN_A_ROW, HIDDEN_IN_A_ROW, *([is_good] if is_good else []))
+        for between in _between(samples, checked_s)
+        for episode in episodes(between, HIDDEN_IN_A_ROW, 1, is_good)
     ]
-    return [episode for episode in found if not _checked_during(part.after_start, episode, until_s=recording.ends_at_s)]
 
 
-def _checked_during(checks: Sequence[Check], episode: Episode, until_s: float) -> bool:
-    end_s = until_s if episode.ended_s is None else episode.ended_s
-    return any(episode.began_s <= check.at_s <= end_s for check in checks)
+def _between(samples: Sequence[Sample], times_s: Sequence[float]) -> list[list[Sample]]:
+    """Cut a series at the given times."""
+    pieces: list[list[Sample]] = [[] for _ in range(len(times_s) + 1)]
+    for sample in samples:
+        pieces[bisect_left(times_s, sample.at_s)].append(sample)
+    return pieces
 
 
 def _gap(recording: Recording, fault: Fault, part: Part) -> str:

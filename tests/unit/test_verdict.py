@@ -65,6 +65,11 @@ def calm_but_for_reads() -> list[Line]:
 WORDS = list(PROBES)
 
 
+def good_rounds_but(*others: dict[str, Any]) -> list[dict[str, Any]]:
+    """A round each second from 0 to 60 s, all met, and the given ones between them."""
+    return [*(a_round(at_s) for at_s in range(61)), *others]
+
+
 def test_the_incident_broke_and_each_part_has_its_time() -> None:
     """A break is dated by the timeline, which is finer than the rounds; hidden probes are dated, too."""
     rounds = [a_round(at_s) for at_s in range(0, 38, 2)]
@@ -86,21 +91,21 @@ def test_probes_behind_a_failed_one_are_judged_from_the_timeline() -> None:
 
 def test_a_break_that_healed_itself_still_counts() -> None:
     """One round in the middle that was not met is enough: the end being good repairs nothing."""
-    verdict = judged(calm_but_for_reads(), journal(a_round(5), a_round(10, **{WORDS[0]: "not met"}), a_round(15)))
+    verdict = judged(calm_but_for_reads(), journal(*good_rounds_but(a_round(10.5, **{WORDS[0]: "not met"}))))
     assert verdict.word == "broke"
     assert verdict.why == ("workload DNS answers broke",)
 
 
 def test_held_needs_every_claim_checked_and_watched() -> None:
     """With all rounds met, the effect seen and enough samples, the run held."""
-    verdict = judged(calm_but_for_reads(), journal(*(a_round(at_s) for at_s in range(0, 60, 2))))
+    verdict = judged(calm_but_for_reads(), journal(*good_rounds_but()))
     assert verdict.word == "held", verdict.why
 
 
 def test_missing_samples_are_never_held() -> None:
     """A vantage point that was not watched while the fault was on leaves the run inconclusive."""
     lines = [line for line in calm_but_for_reads() if line.get("measure") != "dns_cached"]
-    verdict = judged(lines, journal(a_round(5)))
+    verdict = judged(lines, journal(*good_rounds_but()))
     assert verdict.word == "inconclusive"
     assert any("only 0 usable samples of dns_cached" in reason for reason in verdict.why)
 
@@ -110,7 +115,7 @@ def test_a_starved_observer_is_never_held() -> None:
     late = series("dns_cached", 60, lag_s=0.5)
     lines = [line for line in calm_but_for_reads() if line.get("measure") != "dns_cached"]
     lines += [*series("dns_cached", 60, period_s=3.0), *late]
-    verdict = judged(lines, journal(a_round(5)))
+    verdict = judged(lines, journal(*good_rounds_but()))
     assert verdict.word == "inconclusive"
     assert any("the observer was starved" in reason for reason in verdict.why)
 
@@ -147,7 +152,7 @@ def test_a_run_that_was_not_played_to_its_end_proves_nothing(conduct: Conduct, w
 def test_what_is_left_behind_is_never_held() -> None:
     """A cluster that is not whole again is no success."""
     left = Conduct(left_behind=("DaemonSet kube-system/agent",))
-    verdict = judged(calm_but_for_reads(), journal(*(a_round(at_s) for at_s in range(0, 60, 2))), left)
+    verdict = judged(calm_but_for_reads(), journal(*good_rounds_but()), left)
     assert verdict.word == "inconclusive"
     assert "not healed: DaemonSet kube-system/agent" in verdict.why
 
@@ -161,7 +166,7 @@ def test_a_baseline_that_was_not_met_is_inconclusive() -> None:
 
 def test_a_probe_that_could_not_measure_is_not_a_break() -> None:
     """A probe that raised says nothing about the cluster."""
-    verdict = judged(calm_but_for_reads(), journal(a_round(5), a_round(7, **{WORDS[0]: "unmeasured"})))
+    verdict = judged(calm_but_for_reads(), journal(*good_rounds_but(a_round(7.5, **{WORDS[0]: "unmeasured"}))))
     assert verdict.word == "inconclusive"
     assert "workload DNS answers could not be measured 1 times" in verdict.why
 
