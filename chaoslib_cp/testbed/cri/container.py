@@ -88,9 +88,14 @@ class Container:
         if self.started_at_ns:
             raise CallFailed(grpc.StatusCode.FAILED_PRECONDITION, f"container {self.identity} was started before")
         self._group = group
-        self._log = LogFile(self.log_path)
-        process = spawner.submit(self._spawn, build).result()
-        threading.Thread(target=self._follow, args=(process, self._log), name=f"container-{self.identity}").start()
+        log_file = LogFile(self.log_path)
+        try:
+            process = spawner.submit(self._spawn, build).result()
+        except CallFailed:
+            log_file.finish()
+            raise
+        self._log = log_file
+        threading.Thread(target=self._follow, args=(process, log_file), name=f"container-{self.identity}").start()
 
     def _spawn(self, build: Callable[[Descriptors], list[str]]) -> "subprocess.Popen[bytes]":
         info_read, info_write = os.pipe()

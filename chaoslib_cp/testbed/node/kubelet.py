@@ -18,6 +18,7 @@ KUBELET_ROOT = Path("/var/lib/kubelet")
 RESTART_AFTER_S = 2.0
 TERMINATED_WITHIN_S = 10.0
 LAST_WORDS_LINES = 5
+SEARCHED_LINES = 2000
 WATCH_PERIOD_S = 0.2
 EVICTION_SIGNALS = ("imagefs.available", "memory.available", "nodefs.available", "nodefs.inodesFree")
 
@@ -86,12 +87,14 @@ class Kubelet:
     Args:
         node: the node.
         socket: the runtime's.
+        restart_after_s: pause before it is started again, in seconds.
     """
 
-    def __init__(self, node: NodeConfig, socket: Path) -> None:
+    def __init__(self, node: NodeConfig, socket: Path, restart_after_s: float = RESTART_AFTER_S) -> None:
         configuration_file = Path(node.folder) / "kubelet.json"
         configuration_file.write_text(json.dumps(configuration(node, socket), indent=1))
         self._command = command(node, configuration_file)
+        self._restart_after_s = restart_after_s
         self._log_file = Path(node.logs) / f"kubelet-{node.node}.log"
 
     def keep_running(self, stop: threading.Event) -> None:
@@ -107,15 +110,17 @@ class Kubelet:
                 _end(process)
                 return
             log.error("kubelet ended with status %d; its last words: %s", process.returncode, self._last_words())
-            stop.wait(RESTART_AFTER_S)
+            stop.wait(self._restart_after_s)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         with self._log_file.open("ab") as output:
             return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
     def _last_words(self) -> str:
-        lines = self._log_file.read_text(errors="replace").splitlines()
-        return " | ".join(lines[-LAST_WORDS_LINES:]) or "none"
+        lines = self._log_file.read_text(errors="replace").splitlines()[-SEARCHED_LINES:]
+        # what a Go program says when it breaks is followed by pages of stack
+        panics = [line for line in lines if line.startswith("panic: ")]
+        return " | ".join(panics[-1:] or lines[-LAST_WORDS_LINES:]) or "none"
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

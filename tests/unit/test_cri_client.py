@@ -1,0 +1,85 @@
+"""Containers are crashed past the kubelet: the right ones, on all nodes, and at once."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+
+from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.testbed.cri import api_pb2 as api
+from chaoslib_cp.testbed.cri.client import RUNTIME_SERVICE, kill_containers
+from chaoslib_cp.testbed.cri.service import ServiceHandler, stub
+
+PODS = {"dns-1": {"app": "dns"}, "dns-2": {"app": "dns"}, "web": {"app": "web"}}
+
+
+class _Peer:
+    """A runtime with three pods of one running container each; remembers what it was asked to stop."""
+
+    def __init__(self) -> None:
+        self.stopped: list[tuple[str, int]] = []
+
+    def __getattr__(self, name: str) -> object:
+        return None  # methods that are not called here
+
+    def list_pod_sandbox(self, request: api.ListPodSandboxRequest) -> api.ListPodSandboxResponse:
+        wanted = dict(request.filter.label_selector).items()
+        items = []
+        for name, labels in PODS.items():
+            all_labels = {**labels, "io.kubernetes.pod.namespace": "kube-system"}
+            if wanted <= all_labels.items():
+                metadata = api.PodSandboxMetadata(name=name, namespace="kube-system")
+                items.append(api.PodSandbox(id=name, metadata=metadata, labels=all_labels))
+        return api.ListPodSandboxResponse(items=items)
+
+    def list_containers(self, request: api.ListContainersRequest) -> api.ListContainersResponse:
+        assert request.filter.state.state == api.CONTAINER_RUNNING
+        sandbox = request.filter.pod_sandbox_id
+        container = api.Container(id=f"c-{sandbox}", metadata=api.ContainerMetadata(name="main"))
+        return api.ListContainersResponse(containers=[container])
+
+    def stop_container(self, request: api.StopContainerRequest) -> api.StopContainerResponse:
+        self.stopped.append((request.container_id, request.timeout))
+        return api.StopContainerResponse()
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[_Peer]:
+    """A runtime that listens on ``cri.sock``."""
+    peer = _Peer()
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((ServiceHandler(RUNTIME_SERVICE, peer),))
+    server.add_insecure_port(f"unix:{tmp_path / 'cri.sock'}")
+    server.start()
+    yield peer
+    server.stop(None).wait()
+
+
+def test_matching_containers_are_killed_without_grace(peer: _Peer, tmp_path: Path) -> None:
+    """Only pods with the namespace and all labels, and with no grace period: that is what a crash is."""
+    killed = kill_containers([tmp_path / "cri.sock"], "kube-system", {"app": "dns"})
+    assert killed == ["kube-system/dns-1/main", "kube-system/dns-2/main"]
+    assert sorted(peer.stopped) == [("c-dns-1", 0), ("c-dns-2", 0)]
+
+
+def test_other_namespaces_are_left_alone(peer: _Peer, tmp_path: Path) -> None:
+    """The same labels in another namespace match nothing, which is no error."""
+    assert kill_containers([tmp_path / "cri.sock"], "default", {"app": "dns"}) == []
+    assert not peer.stopped
+
+
+def test_dead_node_is_named_with_what_was_done_before(peer: _Peer, tmp_path: Path) -> None:
+    """When a node does not answer, the error says so and which containers were killed already."""
+    with pytest.raises(TestbedFailed, match=r"gone\.sock: .*killed before that: kube-system/web/main"):
+        kill_containers([tmp_path / "cri.sock", tmp_path / "gone.sock"], "kube-system", {"app": "web"})
+    assert peer.stopped == [("c-web", 0)]
+
+
+def test_stub_speaks_the_published_method_names(peer: _Peer, tmp_path: Path) -> None:
+    """Any client of the Container Runtime Interface, such as crictl, finds the service under its usual name."""
+    assert RUNTIME_SERVICE.full_name == "runtime.v1.RuntimeService"
+    with grpc.insecure_channel(f"unix:{tmp_path / 'cri.sock'}") as channel:
+        stub(channel, RUNTIME_SERVICE, "StopContainer")(api.StopContainerRequest(container_id="x"), timeout=5)
+    assert peer.stopped == [("x", 0)]
