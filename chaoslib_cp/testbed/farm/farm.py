@@ -17,13 +17,7 @@ from chaoslib_cp.testbed.farm.kubelet import Mounts, Sessions, TelemetryPod
 from chaoslib_cp.testbed.farm.reflector import Collection, Reflector
 
 PODS = Collection("/api/v1/pods", "chaoslib-cp/role=telemetry-agent")
-# of nodes only the names matter; lists and watches name that form differently
-NODES = Collection(
-    "/api/v1/nodes",
-    "type=kwok",
-    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,"
-    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
-)
+NODES = Collection("/api/v1/nodes", "type=kwok", is_metadata_only=True)
 _SHOWN_WAITING = 20
 
 

@@ -122,7 +122,7 @@ class Mounts:
         self._pod = pod
         self._sessions = sessions
         self._draws = draws
-        self._missing = {"profile": "not asked yet", "token": "not asked yet"}
+        self._missing = {"profile": "no answer yet", "token": "no answer yet"}
 
     @property
     def reason(self) -> str:

@@ -28,11 +28,16 @@ _NEWEST_VERSION = ""
 
 @dataclass(frozen=True)
 class Collection:
-    """What to list and watch: path for all namespaces, label selector, and the form asked for."""
+    """What to list and watch: path for all namespaces, label selector, and whether names and labels are enough."""
 
     path: str
     selector: str
-    accept: str = "application/json"
+    is_metadata_only: bool = False
+
+    def accept(self, kind: str) -> dict[str, str]:
+        """Return the Accept header; ``kind`` is what the answer holds (asked for a wrong one, a watch ends at once)."""
+        partly = f"application/json;as={kind};g=meta.k8s.io;v=v1,"
+        return {"Accept": f"{partly if self.is_metadata_only else ''}application/json"}
 
 
 class Reflector:
@@ -57,9 +62,7 @@ class Reflector:
         self.state = "starting"
         self.last_error = ""
         self._session = session
-        self._path = collection.path
-        self._query = {"labelSelector": collection.selector}
-        self._headers = {"Accept": collection.accept}
+        self._collection = collection
         self._on_put = on_put
         self._on_gone = on_gone
         self._draws = draws
@@ -80,8 +83,9 @@ class Reflector:
             await self._wait()
 
     async def _list(self) -> bool:
+        headers = self._collection.accept("PartialObjectMetadataList")
         try:
-            answer = await self._session.request("GET", self._url(), headers=self._headers)
+            answer = await self._session.request("GET", self._url({}), headers=headers)
             listed = answer.json() if answer.status == HTTPStatus.OK else {}
         except (NoAnswerError, ValueError) as error:
             self.last_error = f"list: {error}"
@@ -106,11 +110,10 @@ class Reflector:
         """Watch once; say whether to watch on from where it ended rather than list again."""
         lasts_s = int(self._draws.uniform(_WATCH_LEAST_S, _WATCH_MOST_S))
         query = {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(lasts_s)}
+        headers = self._collection.accept("PartialObjectMetadata")
         begun_s, self._events = time.monotonic(), 0
         try:
-            answer = await self._session.watch(
-                self._url(query), self._take, lasts_s + REQUEST_TIMEOUT_S, headers=self._headers
-            )
+            answer = await self._session.watch(self._url(query), self._take, lasts_s + REQUEST_TIMEOUT_S, headers)
         except NoAnswerError as error:
             self.last_error = f"watch: {error}"
             if error.outcome != "refused":
@@ -124,7 +127,10 @@ class Reflector:
 
     async def _watch_again(self, answer: ApiAnswer, lasted_s: float) -> bool:
         if answer.status == HTTPStatus.OK:
-            return self._events > 0 or lasted_s > _SHORT_WATCH_S
+            if self._events or lasted_s > _SHORT_WATCH_S:
+                return True
+            self.last_error = "watch: ended at once, without an event"
+            return False
         self._refused("watch", answer.status, answer.words())
         if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
             return False
@@ -151,8 +157,9 @@ class Reflector:
     def _refused(self, what: str, status: int, words: str) -> None:
         self.last_error = f"{what}: {status} {words}"
 
-    def _url(self, more: dict[str, str] | None = None) -> str:
-        return f"{self._path}?{urlencode({**self._query, 'resourceVersion': self._version, **(more or {})})}"
+    def _url(self, more: dict[str, str]) -> str:
+        query = {"labelSelector": self._collection.selector, "resourceVersion": self._version, **more}
+        return f"{self._collection.path}?{urlencode(query)}"
 
 
 class _WatchExpiredError(Exception):
