@@ -25,6 +25,7 @@ IDENTITIES = ("runner", "admin", "break-glass", "observer")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FACTORY_LOCK = threading.Lock()  # the factory reads process-wide state, see _seen_by_factory
 _NOWHERE = "/nonexistent/kubeconfig"
+_REACHED_FROM = "chaoslib-cp/reached-from"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ def choose(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] |
     if not context and identity == "runner":
         context = (secrets or {}).get("KUBERNETES_CONTEXT") or os.environ.get("KUBERNETES_CONTEXT")
     context = str(context or identity)
-    names = [str(entry.get("name")) for entry in _read_kubeconfig(path).get("contexts") or []]
+    content = _read_kubeconfig(path)
+    _refuse_from_outside(path, content)
+    names = [str(entry.get("name")) for entry in content.get("contexts") or []]
     if context not in names:
         raise TargetRefused(
             f"kubeconfig {path} has no context {context!r} for identity {identity} (it has: {', '.join(names)}); "
@@ -141,6 +144,20 @@ def _read_kubeconfig(path: str) -> dict[str, Any]:
     if not isinstance(content, dict) or not isinstance(content.get("contexts") or [], list):
         raise TargetRefused(f"kubeconfig {path} is not a kubeconfig; nothing was changed; name another file")
     return content
+
+
+def _refuse_from_outside(path: str, content: Mapping[str, Any]) -> None:
+    """Refuse a cluster whose kubeconfig says that it is reached from a place where we are not.
+
+    It says so in an extension, with the variables that are set in that place and the command that leads there.
+    """
+    for named in content.get("extensions") or []:
+        place = (named.get("extension") or {}) if named.get("name") == _REACHED_FROM else {}
+        if any(os.environ.get(key) != value for key, value in (place.get("environment") or {}).items()):
+            raise TargetRefused(
+                f"the cluster of kubeconfig {path} cannot be reached from here; nothing was changed; "
+                f"run: {place.get('command')} chaos run EXPERIMENT"
+            )
 
 
 def _configuration_from_factory(choice: Choice, secrets: Mapping[str, Any]) -> Any:

@@ -29,7 +29,8 @@ def write(layout: Layout, spec: ClusterSpec) -> None:
         node = addresses.node_name(index)
         authority.client(node, pki.Identity(f"system:node:{node}", ("system:nodes",)))
         _kubeconfig(layout, node)
-    pki.write_kubeconfig(layout.instance.kubeconfig, layout.pki, API_URL, list(pki.PEOPLE))
+    people, name = list(pki.PEOPLE), layout.instance.name
+    pki.write_kubeconfig(layout.instance.kubeconfig, layout.pki, API_URL, people, testbed=name)
     (layout.config / "outside-resolv.conf").write_text(f"nameserver {addresses.OUTSIDE_RESOLVER}\n")
 
 

@@ -112,7 +112,7 @@ def write_key_pair(folder: Path, name: str) -> None:
     _write(folder / f"{name}.pub", public)
 
 
-def write_kubeconfig(path: Path, pki: Path, server: str, contexts: list[str]) -> None:
+def write_kubeconfig(path: Path, pki: Path, server: str, contexts: list[str], testbed: str = "") -> None:
     """Write a kubeconfig with the certificates in it, the first context as the current one.
 
     JSON is YAML, so every client reads it.
@@ -122,6 +122,8 @@ def write_kubeconfig(path: Path, pki: Path, server: str, contexts: list[str]) ->
         pki: the folder with ``ca.crt`` and a certificate and key for each context.
         server: URL of the API server.
         contexts: names of contexts; each is also the name of its user and of its certificate.
+        testbed: for a file that people use: from where the server can be reached, so that whoever opens it elsewhere
+            can be told (``cluster/connect.py`` does).
     """
 
     def inline(name: str) -> str:
@@ -142,6 +144,9 @@ def write_kubeconfig(path: Path, pki: Path, server: str, contexts: list[str]) ->
         "contexts": [{"name": name, "context": {"cluster": CLUSTER, "user": name}} for name in contexts],
         "current-context": contexts[0],
     }
+    if testbed:
+        inside = {"environment": {"CHAOSLIB_CP_TESTBED": testbed}, "command": f"chaos cp exec --name {testbed} --"}
+        config["extensions"] = [{"name": "chaoslib-cp/reached-from", "extension": inside}]
     _write(path, json.dumps(config, indent=1).encode())
 
 

@@ -274,3 +274,19 @@ def test_state_and_infrastructure_come_from_configuration_then_environment(
     monkeypatch.setenv("CHAOSLIB_CP_INFRASTRUCTURE", "testbed")
     assert infrastructure_name({}) == "testbed"
     assert infrastructure_name({"infrastructure": "kind"}) == "kind"
+
+
+def test_a_kubeconfig_that_works_only_elsewhere_says_where(kube: KubeObjects, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A testbed's addresses exist only inside it: outside nothing is tried, and the command that leads in is named."""
+    inside = {"environment": {"CHAOSLIB_CP_TESTBED": "demo"}, "command": "chaos cp exec --name demo --"}
+
+    def reached_from_inside(document: dict[str, Any]) -> None:
+        document["extensions"] = [{"name": "chaoslib-cp/reached-from", "extension": inside}]
+
+    configuration = edited(kube, reached_from_inside)
+    monkeypatch.delenv("CHAOSLIB_CP_TESTBED", raising=False)
+    with pytest.raises(TargetRefused, match="run: chaos cp exec --name demo -- chaos run"):
+        open_cluster(configuration, None)
+    assert kube.server.requests == []
+    monkeypatch.setenv("CHAOSLIB_CP_TESTBED", "demo")
+    open_cluster(configuration, None).close()

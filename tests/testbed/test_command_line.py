@@ -1,0 +1,116 @@
+"""The commands `chaos cp ...` against a testbed that is up."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.testbed.conftest import CHAOS, Testbed, chaos_cp
+
+pytestmark = pytest.mark.testbed
+
+ROOT = Path(__file__).parents[2]
+PROBES = ROOT / "probes"
+EXPERIMENT = ROOT / "experiments" / "openai-2024-12-11.json"
+
+
+def test_exec_keeps_exit_code_and_standard_output(testbed: Testbed) -> None:
+    """`exec` is transparent: what the command prints and how it ends is what the caller gets."""
+    ended = testbed.run("sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (ended.returncode, ended.stdout) == (7, "out\n")
+    assert "err" in ended.stderr
+
+
+def test_exec_json_is_one_value(testbed: Testbed) -> None:
+    """With --json a program can read the result, whatever the command itself writes."""
+    ended = chaos_cp("exec", "--name", testbed.name, "--json", "--", "sh", "-c", "echo noise; exit 3")
+    assert json.loads(ended.stdout) == {"command": ["sh", "-c", "echo noise; exit 3"], "exit_code": 3}
+    assert "noise" in ended.stderr
+    assert ended.returncode == 3
+
+
+def test_commands_inside_know_their_testbed(testbed: Testbed) -> None:
+    """Inside, `--name` need not be given again."""
+    ended = testbed.run("chaos", "cp", "status", "--json")
+    assert json.loads(ended.stdout)["name"] == testbed.name
+
+
+def test_env_names_every_context(testbed: Testbed) -> None:
+    """`env` prints the kubeconfig and the four people in it."""
+    ended = chaos_cp("env", "--name", testbed.name, "--json")
+    answer = json.loads(ended.stdout)
+    assert answer["variables"]["KUBECONFIG"] == testbed.state["kubeconfig"]
+    assert answer["contexts"] == ["runner", "admin", "break-glass", "observer"]
+
+
+def test_plain_chaos_run_from_outside_is_refused_with_the_command_that_works(testbed: Testbed, tmp_path: Path) -> None:
+    """Outside nothing answers at the testbed's addresses; the refusal names the way in, and nothing is played."""
+    outside = {key: value for key, value in os.environ.items() if key != "CHAOSLIB_CP_TESTBED"}
+    ended = subprocess.run(
+        [*CHAOS, "run", str(EXPERIMENT)],
+        env={**outside, "KUBECONFIG": testbed.state["kubeconfig"]},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert f"run: chaos cp exec --name {testbed.name} -- chaos run" in ended.stderr
+    assert "roll the telemetry agent out" not in ended.stderr
+
+
+@pytest.mark.parametrize("file", sorted(PROBES.glob("*.json")), ids=lambda file: file.stem)
+def test_preflight_checks_hold_on_a_healthy_cluster(testbed: Testbed, file: Path, tmp_path: Path) -> None:
+    """Each file in probes/ ends with exit code 0 where everything is well."""
+    ended = testbed.run("chaos", "run", str(file), cwd=tmp_path, timeout_s=120)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_mark_needs_the_uid_that_it_told(testbed: Testbed) -> None:
+    """A cluster is marked only by somebody who has read which one it is; asking first changes nothing."""
+    before = marked_by(testbed)
+    asked = testbed.run("chaos", "cp", "mark", "--owner", "somebody else")
+    assert asked.returncode == 1
+    assert f"--cluster-uid {testbed.state['cluster_uid']}" in asked.stderr
+    wrong = testbed.run("chaos", "cp", "mark", "--owner", "somebody else", "--cluster-uid", "0000")
+    assert wrong.returncode == 1
+    assert marked_by(testbed) == before
+
+
+def test_mark_can_be_renewed(testbed: Testbed) -> None:
+    """The owner marks again, and the gate sees the new owner."""
+    uid = testbed.state["cluster_uid"]
+    ended = testbed.run("chaos", "cp", "mark", "--owner", "me@example.org", "--cluster-uid", uid, "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["cluster_uid"] == uid
+    assert marked_by(testbed) == "me@example.org"
+
+
+def marked_by(testbed: Testbed) -> str:
+    """Return the owner whom the mark names."""
+    mark = testbed.get("configmap", "--namespace", "kube-system", "chaoslib-cp-test-cluster")
+    return str(mark["data"]["owner"])
+
+
+def test_manifests_are_accepted_by_a_cluster(testbed: Testbed, tmp_path: Path) -> None:
+    """What `manifests` prints is what `kubectl apply` takes."""
+    listed = tmp_path / "manifests.yaml"
+    listed.write_text(chaos_cp("manifests").stdout)
+    said = testbed.kubectl("apply", "--dry-run=server", "--filename", str(listed))
+    assert "deployment.apps/workload-prober" in said
+
+
+def test_restarted_containers_come_back(testbed: Testbed) -> None:
+    """`restart-containers` crashes what it is told to, without the API, and the kubelet starts it again."""
+    ended = testbed.run("chaos", "cp", "restart-containers", "--namespace", "kube-system", "--label",
+                        "k8s-app=kube-dns", "--json")  # fmt: skip
+    killed = json.loads(ended.stdout)["killed"]
+    assert len(killed) == len(
+        testbed.get("pods", "--namespace", "kube-system", "--selector", "k8s-app=kube-dns")["items"]
+    )
+    testbed.kubectl("rollout", "status", "--namespace", "kube-system", "--timeout=60s", "deployment/coredns")
+    pods = testbed.get("pods", "--namespace", "kube-system", "--selector", "k8s-app=kube-dns")["items"]
+    assert all(pod["status"]["containerStatuses"][0]["restartCount"] >= 1 for pod in pods)
