@@ -68,13 +68,13 @@ def before_experiment_control(
 def before_hypothesis_control(context: Mapping[str, Any]) -> None:
     """Note in this thread that a round of the hypothesis begins."""
     for run in _runs:
-        run.enter_hypothesis(True)
+        run.rounds.begin(beside_the_method=run.phase == "method")
 
 
-def after_hypothesis_control(context: Mapping[str, Any], state: Any = None) -> None:
-    """Note in this thread that a round of the hypothesis is over."""
+def after_hypothesis_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> None:
+    """Note that the round is over, and say so if its outcome changed."""
     for run in _runs:
-        run.enter_hypothesis(False)
+        run.rounds.end(state)
 
 
 def before_method_control(context: Mapping[str, Any]) -> None:
@@ -96,9 +96,9 @@ def before_rollback_control(context: Mapping[str, Any]) -> None:
 
 
 def before_activity_control(context: Mapping[str, Any]) -> None:
-    """Stop the activity if the run must stop; else put its start on record."""
+    """Stop the activity if the run must stop."""
     for run in _runs:
-        run.before_activity(context)
+        run.before_activity()
 
 
 def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> None:

@@ -5,7 +5,6 @@ end, and the journal says "failed" until the run has been judged.
 """
 
 import logging
-import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.folder import RunLock, make_run_dir, run_name
 from chaoslib_cp.control.refusal import experiment_refusals
+from chaoslib_cp.control.rounds import Rounds
 from chaoslib_cp.control.stop import StopLatch
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.control.watching import observe_plan, wait_for_sight
@@ -35,14 +35,23 @@ RUN_DIR_KEY = "chaoslib_cp_run_dir"
 
 
 class _Listener(RunEventHandler):  # type: ignore[misc]  # Chaos Toolkit has no types
-    """Hears which strategies are in force: the command line overrides the file, and controls are not told."""
+    """Hears what controls are not told.
 
-    def __init__(self) -> None:
-        self.runtime: Mapping[str, Any] = {}
+    Which strategies are in force (the command line overrides the file), and when an activity really starts: controls
+    are called before the pause in front of it.
+    """
+
+    def __init__(self, run: "Run") -> None:
+        self._run = run
 
     def running(self, *given: Any) -> None:
         """Keep the last of what Chaos Toolkit passes: the settings with the strategies in force."""
-        self.runtime = (given[-1] or {}).get("runtime") or {}
+        self._run.runtime = (given[-1] or {}).get("runtime") or {}
+
+    def start_activity(self, activity: Mapping[str, Any]) -> None:
+        """Put the start of an activity of method or rollbacks on record."""
+        if self._run.teller and not self._run.rounds.inside:
+            self._run.teller.activity_started(activity, self._run.phase)
 
 
 class Run:
@@ -54,6 +63,7 @@ class Run:
         failed_activities: What failed in the method, one line each.
         failed_rollbacks: What failed in the rollbacks, one line each.
         outputs: Name and output of each activity of the method.
+        runtime: The strategies in force.
     """
 
     def __init__(self, experiment: Mapping[str, Any], clock: Clock, event_registry: Any) -> None:
@@ -70,10 +80,11 @@ class Run:
         self.facts: dict[str, dict[str, Any]] = {}
         self._observer: ObserveSession | None = None
         self._lock: RunLock | None = None
-        self._in_hypothesis = threading.local()
-        self._listener = _Listener()
+        self.runtime: Mapping[str, Any] = {}
+        self.rounds = Rounds()
         if event_registry is not None:
-            event_registry.register(self._listener)
+            event_registry.register(_Listener(self))
+        self.rounds.install()
         self.latch.install()
 
     @property
@@ -94,7 +105,7 @@ class Run:
         self.armed = True
 
     def _open(self, configuration: dict[str, Any], secrets: Mapping[str, Any] | None) -> None:
-        refused = list(experiment_refusals(self.experiment, self._listener.runtime, configuration))
+        refused = list(experiment_refusals(self.experiment, self.runtime, configuration))
         if refused:
             raise InterruptExecution(f"refused, nothing was changed: {'; '.join(refused)}")
         name = run_name(self.experiment)
@@ -130,19 +141,12 @@ class Run:
         """Go on to another part of the experiment; rollbacks and judging are shielded from further signals."""
         self.phase = phase
         self.latch.shielded = phase in ("rollback", "ending")
+        if phase != "method":
+            self.rounds.method_is_over()
         if phase == "rollback" and not self.armed:
             raise InterruptExecution("nothing was injected, so there is nothing to roll back")
 
-    def enter_hypothesis(self, inside: bool) -> None:
-        """Know in this thread whether a round of the hypothesis is being played."""
-        self._in_hypothesis.now = inside
-
-    @property
-    def in_hypothesis(self) -> bool:
-        """Whether this thread plays a round of the hypothesis."""
-        return bool(getattr(self._in_hypothesis, "now", False))
-
-    def before_activity(self, activity: Mapping[str, Any]) -> None:
+    def before_activity(self) -> None:
         """Let an activity start, or not.
 
         Raises:
@@ -153,8 +157,6 @@ class Run:
                 raise InterruptExecution("the gate was not passed: nothing was changed, nothing is played")
             if self.latch.reason:
                 raise InterruptExecution(f"{self.latch.reason}: nothing new is started")
-        if self.teller and not self.in_hypothesis:
-            self.teller.activity_started(activity, self.phase)
 
     def after_activity(self, activity: Mapping[str, Any], run: Mapping[str, Any] | None) -> None:
         """Put an activity's end on record; a failed action of the method ends the injections.
@@ -162,7 +164,7 @@ class Run:
         Raises:
             InterruptExecution: An action failed: what comes after it would not test what it says.
         """
-        if run is None or self.in_hypothesis or self.teller is None:
+        if run is None or self.rounds.inside or self.teller is None:
             return
         self.teller.activity_ended(activity, self.phase, run)
         name = str(activity.get("name"))
@@ -193,6 +195,7 @@ class Run:
         self.stop_watching()
         if self._lock is not None:
             self._lock.release()
+        self.rounds.restore()
         self.latch.restore()
 
 

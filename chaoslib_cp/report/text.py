@@ -54,10 +54,11 @@ def _lines(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
         yield "  seconds since the rollout began          ! broke   + works again"
         yield from (_moment(moment) for moment in summary["story"])
     yield ""
-    for label, figures, notes in _ROWS:
-        yield _row(summary, label, figures, notes)
-    yield _green(summary)
-    yield ""
+    if summary["began_epoch_s"] is not None:
+        for label, figures, notes in _ROWS:
+            yield _row(summary, label, figures, notes)
+        yield _green(summary)
+        yield ""
     yield from _footer(summary, run_dir)
 
 

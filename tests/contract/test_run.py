@@ -64,6 +64,8 @@ def test_a_break_that_heals_itself_exits_with_1(chaos: Chaos) -> None:
     assert (done.exit_code, done.summary["verdict"]) == (1, "broke"), done.log
     assert done.journal["deviated"] is True
     assert done.journal["status"] == "completed"
+    assert done.log.count("Hypothesis NOT met") == done.log.count("Hypothesis met again") == 1
+    assert done.log.count("Probe: needs_file") < 6, "rounds beside the method clutter the terminal"
 
 
 def test_a_baseline_that_is_not_met_exits_with_1(chaos: Chaos) -> None:
