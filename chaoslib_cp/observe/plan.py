@@ -48,7 +48,7 @@ class ObservePlan:
         contexts: Context of each identity (observer, admin, break-glass, runner). An identity that is left out takes
             its measures with it; without ``runner`` the prober is found only through ``prober_pages``.
         prober_pages: Addresses ``ip:port`` of the prober's page; empty to look them up as the runner at the start.
-        namespace: Namespace of the library's own objects.
+        namespace: Namespace of the library's own objects; the prober's manifest makes it.
         periods_s: Seconds between attempts by measure; 0 switches a measure off.
         deadlines_s: Seconds an attempt may take, by measure.
         epoch_offset_s: Epoch minus CLOCK_BOOTTIME as the control read it, so that both write one steady time; None

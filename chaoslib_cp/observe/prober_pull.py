@@ -21,6 +21,8 @@ PULL_DEADLINE_S: Final = 2.0
 #: Silent for this long (s) and the timeline says so.
 LOST_AFTER_S: Final = 5.0
 _MAX_PAGE_BYTES: Final = 4_000_000
+#: What two clocks may drift apart, seconds per second (RFC 5905, PHI): an old reading loses against a new one in time.
+_DRIFT: Final = 15e-6
 
 
 @dataclass
@@ -31,6 +33,7 @@ class _Known:
     last_seq: int = 0
     offset_s: float = 0.0  # our clock minus its clock
     round_trip_s: float = float("inf")
+    clock_read_at_s: float = 0.0
     heard_at_s: float = 0.0
     lost: bool = False
 
@@ -107,14 +110,15 @@ class ProberPull:
         self._predictor.feed(samples, page["settled_s"] + known.offset_s)
 
     def _set_clock(self, now_s: float, sent_s: float, heard_s: float) -> None:
-        """Learn the difference of the clocks from the quickest pull so far: its error is half the round trip at most.
+        """Learn the difference of the clocks from the quickest pull: its error is half the round trip at most.
 
-        Source: D. Mills, RFC 5905 section 8 (clock filter: the sample with the least delay is the best).
+        Source: RFC 5905 section 10 (clock filter: the reading with the least delay is the best).
         """
+        known = self._known
         round_trip_s = heard_s - sent_s
-        if round_trip_s < self._known.round_trip_s:
-            self._known.round_trip_s = round_trip_s
-            self._known.offset_s = (sent_s + heard_s) / 2 - now_s
+        if round_trip_s < known.round_trip_s + _DRIFT * (heard_s - known.clock_read_at_s):
+            known.round_trip_s, known.clock_read_at_s = round_trip_s, heard_s
+            known.offset_s = (sent_s + heard_s) / 2 - now_s
 
     def _on_our_clock(self, sample: dict[str, Any]) -> dict[str, Any]:
         return {**sample, "at_s": sample["at_s"] + self._known.offset_s}
