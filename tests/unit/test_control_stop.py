@@ -1,0 +1,71 @@
+"""Signals: the first stops the run with its rollbacks, a second is noted, a third leaves at once."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from chaoslib_cp.control.stop import SIGNALS, StopLatch
+
+
+@pytest.fixture
+def latch() -> Iterator[StopLatch]:
+    """A latch that has the signals, and gives them back."""
+    made = StopLatch()
+    made.install()
+    yield made
+    made.restore()
+
+
+def send(number: signal.Signals) -> None:
+    """Send this process a signal; Python runs its handler before the next line."""
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_the_first_signal_asks_for_rollbacks(latch: StopLatch, number: signal.Signals) -> None:
+    """SystemExit(20) is what Chaos Toolkit understands as: leave, and roll back."""
+    with pytest.raises(SystemExit) as left:
+        send(number)
+    assert left.value.code == 20
+    assert (latch.reason, latch.signal_name) == (f"signal {number.name}", number.name)
+
+
+def test_a_second_signal_is_noted_and_a_third_leaves(latch: StopLatch) -> None:
+    """Impatience costs no rollback; insisting does, and is told."""
+    with pytest.raises(SystemExit):
+        send(signal.SIGINT)
+    send(signal.SIGTERM)
+    assert latch.signal_name == "SIGINT"
+    with pytest.raises(SystemExit) as left:
+        send(signal.SIGINT)
+    assert left.value.code == 30
+
+
+def test_a_signal_while_rolling_back_does_not_interrupt(latch: StopLatch) -> None:
+    """Rollbacks and judging are shielded; the run is still marked as interrupted."""
+    latch.shielded = True
+    send(signal.SIGHUP)
+    assert latch.reason == "signal SIGHUP"
+
+
+def test_the_first_reason_stays() -> None:
+    """A failed action is not renamed by a later signal."""
+    made = StopLatch()
+    made.set("action 'x' failed")
+    made.set("signal SIGTERM")
+    assert made.reason == "action 'x' failed"
+
+
+def test_the_signals_go_back_to_their_owners() -> None:
+    """Handlers of Chaos Toolkit, or of Python, are what they were; a newer owner's are left alone."""
+    before = [signal.getsignal(number) for number in SIGNALS]
+    made = StopLatch()
+    made.install()
+    newer = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    made.restore()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    assert newer is not None
+    signal.signal(signal.SIGTERM, before[1])
+    assert [signal.getsignal(number) for number in SIGNALS] == before

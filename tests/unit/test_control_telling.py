@@ -1,0 +1,95 @@
+"""The control's own lines in the timeline, and the journal's fields after the verdict."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoslib_cp.control.ending import repair_journal
+from chaoslib_cp.control.telling import Teller, fitting
+from chaoslib_cp.observe.timeline import Timeline, read_timeline
+
+
+class SteppingClock:
+    """A wall clock that somebody sets back by an hour, over a boot clock that goes on."""
+
+    def __init__(self) -> None:
+        self.boot_s = 100.0
+        self.wall_s = 1_700_000_000.0
+
+    def monotonic_s(self) -> float:
+        """Seconds since boot."""
+        return self.boot_s
+
+    def epoch_s(self) -> float:
+        """Seconds since 1970, as somebody set it."""
+        return self.wall_s
+
+    def sleep(self, duration_s: float) -> None:
+        """Both clocks go on."""
+        self.boot_s += duration_s
+        self.wall_s += duration_s
+
+
+def test_times_do_not_step_with_the_wall_clock(tmp_path: Path) -> None:
+    """Setting the machine's clock in mid-run neither shortens nor lengthens what is measured."""
+    clock = SteppingClock()
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), clock)
+    teller.tell("one")
+    clock.sleep(5.0)
+    clock.wall_s -= 3600
+    teller.tell("two")
+    teller.close()
+    one, two = read_timeline(tmp_path / "t.jsonl")
+    assert two["at_s"] - one["at_s"] == pytest.approx(5.0)
+
+
+def test_each_declared_effect_is_a_line_of_its_own(tmp_path: Path) -> None:
+    """What an activity expects is on record with its name, next to its result."""
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    activity = {"name": "restart", "type": "action", "provider": {"func": "restart_dns_pods"}}
+    output = {"effects": [{"measure": "dns_uncached", "share": 0.5}, {"measure": "dns_pod", "share": 1.0}]}
+    teller.activity_ended(activity, "method", {"status": "succeeded", "output": output})
+    teller.close()
+    ended, first, second = read_timeline(tmp_path / "t.jsonl")
+    assert (ended["event"], ended["func"], ended["output"]) == ("activity_ended", "restart_dns_pods", output)
+    assert [(line["event"], line["name"], line["measure"]) for line in (first, second)] == [
+        ("effect_declared", "restart", "dns_uncached"),
+        ("effect_declared", "restart", "dns_pod"),
+    ]
+
+
+@pytest.mark.parametrize("output", [None, "text", 5, ["a"], {"ok": True, "parameters": {"deep": [1, 2]}}])
+def test_a_small_output_is_kept_whole(output: Any) -> None:
+    """Nothing is lost that fits."""
+    assert fitting(output) == output
+
+
+@pytest.mark.parametrize("output", ["x" * 9000, {"landed_epoch_s": 5.0, "attempts": ["x" * 100] * 90}, ["y" * 4000]])
+def test_a_big_output_is_cut_to_its_scalars(output: Any) -> None:
+    """A line stays under 4 kB, and the figures that results need stay in it."""
+    cut = fitting(output)
+    assert cut["truncated"] is True
+    assert len(json.dumps(cut)) < 3100
+    if isinstance(output, dict):
+        assert cut["landed_epoch_s"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("verdict", "given_status", "status", "deviated"),
+    [
+        ("held", "completed", "completed", False),
+        ("broke", "completed", "completed", True),
+        ("broke", "failed", "completed", True),
+        ("inconclusive", "completed", "failed", False),
+        ("inconclusive", "interrupted", "interrupted", False),
+        ("inconclusive", "aborted", "aborted", False),
+    ],
+)
+def test_the_journal_agrees_with_the_verdict(verdict: str, given_status: str, status: str, deviated: bool) -> None:
+    """``chaos`` exits 0 only for completed and not deviated, so only held may look like that."""
+    journal = {"status": "failed", "deviated": False}
+    repair_journal(journal, given_status, verdict)
+    assert (journal["status"], journal["deviated"]) == (status, deviated)
+    assert (journal["status"] == "completed" and not journal["deviated"]) == (verdict == "held")
