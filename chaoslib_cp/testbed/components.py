@@ -216,6 +216,21 @@ def node(layout: Layout, index: int, python: str, rootless: bool) -> Component:
     return Component(name, argv)
 
 
+def farm(layout: Layout, python: str) -> Component:
+    """Build the agent farm, which sends the traffic of the telemetry agents on fake nodes."""
+    config = {
+        "api": {"address": addresses.API_STABLE, "port": addresses.API_PORT, "server_name": "kubernetes"},
+        "ca": str(layout.pki / "ca.crt"),
+        "client_cert": str(layout.pki / "farm.crt"),
+        "client_key": str(layout.pki / "farm.key"),
+        "node_prefix": "kwok-",
+        "status_file": str(layout.instance.folder / "farm.json"),
+    }
+    path = layout.config / "farm.json"
+    path.write_text(json.dumps(config, indent=1))
+    return Component("farm", (python, "-m", "chaoslib_cp.testbed.farm", str(path)))
+
+
 def _component(program: str, layout: Layout, flags: dict[str, str], *extra: str) -> Component:
     argv = (layout.program(program), *(f"--{flag}={value}" for flag, value in flags.items()), *extra)
     return Component(program, argv, environment=GO_PROCESSORS)

@@ -114,7 +114,7 @@ class Stack:
             components.outside_resolver(self._layout),
             *nodes,
             kwok.component(self._layout.program("kwok"), self._layout.kubeconfig("kwok"), config / "kwok.yaml"),
-            # KW components.farm(self._layout, sys.executable),
+            components.farm(self._layout, sys.executable),
         ]
 
     def _start_all(self, wanted: list[Component]) -> None:

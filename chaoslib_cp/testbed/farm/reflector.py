@@ -143,11 +143,13 @@ class Reflector:
             raise _WatchExpiredError(item.get("message", "error event"))
         self._events += 1
         self._version = item["metadata"]["resourceVersion"]
+        if event["type"] == "BOOKMARK":
+            return  # it brings a version, and an object without a name
         key = _key(item)
         if event["type"] == "DELETED":
             self._keys.discard(key)
             self._on_gone(key)
-        elif event["type"] != "BOOKMARK":
+        else:
             self._keys.add(key)
             self._on_put(key, item)
 
