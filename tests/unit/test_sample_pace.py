@@ -1,16 +1,16 @@
 """Fixed times, an open model, and honesty about our own lateness."""
 
 import asyncio
-import itertools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
 
-from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.engine.sample.outcome import Outcome
 from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter, SteadyTime
+from tests.fakes.virtual_time import VirtualClock, VirtualLoop, run_virtual
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,31 @@ class Made:
         return {}
 
 
-async def sample_for(
-    duration_s: float, period_s: float, ask: Callable[[], Awaitable[Made]], blocks: tuple[float, float] | None = None
+def sample_for(
+    duration_s: float, period_s: float, ask: Callable[[], Awaitable[Made]], starved: tuple[float, float] | None = None
 ) -> list[Record]:
-    """Sample a question; ``blocks`` is (after, for): block the event loop once, as a starved process would be."""
-    steady = SteadyTime(SystemClock())
+    """Sample a question on virtual time; ``starved`` is (after, for): once, time passes and we do not run."""
+    loop = VirtualLoop()
+
+    def starve(for_s: float) -> None:
+        loop._jumping.now_s += for_s
+
+    async def run() -> list[Record]:
+        if starved is not None:
+            loop.call_later(starved[0], starve, starved[1])
+        return await sample(VirtualClock(loop), duration_s, period_s, ask)
+
+    return list(run_virtual(loop, run()))
+
+
+async def sample(clock: Clock, duration_s: float, period_s: float, ask: Callable[[], Awaitable[Made]]) -> list[Record]:
+    """Sample a question with a stall meter running."""
+    steady = SteadyTime(clock)
     stalls = StallMeter(steady)
     records: list[Record] = []
     sampler = Sampler(steady, stalls, records.append)
     stalls.start()
     asking = asyncio.ensure_future(sampler.keep_asking(Question("m", "t", period_s, ask)))
-    if blocks is not None:
-        asyncio.get_running_loop().call_later(blocks[0], time.sleep, blocks[1])
     await asyncio.sleep(duration_s)
     asking.cancel()
     await sampler.finish()
@@ -63,42 +76,48 @@ async def after_a_while() -> Made:
 
 
 def test_times_are_fixed() -> None:
-    """Attempts keep to their grid: small delays do not add up."""
-    records = asyncio.run(sample_for(1.05, 0.1, at_once))
+    """Attempts keep to their grid for ten minutes: small delays do not add up."""
+    records = sample_for(600.5, 1.0, after_a_while)
     began = [number(record, "at_s") for record in records]
-    assert 10 <= len(began) <= 11
-    assert all(abs((at_s - began[0]) - index * 0.1) < 0.08 for index, at_s in enumerate(began))
+    assert len(began) == 601
+    assert [at_s - began[0] for at_s in began] == pytest.approx(range(601), abs=1e-3)
 
 
 def test_unanswered_question_delays_no_other() -> None:
     """Open model: with answers after five periods there are as many attempts as with quick ones."""
-    records = asyncio.run(sample_for(1.05, 0.1, after_a_while))
-    assert 10 <= len(records) <= 11
-    assert not any("void" in record for record in records)
+    slow, quick = (sample_for(1.05, 0.1, ask) for ask in (after_a_while, at_once))
+    assert len(slow) == len(quick) == 11
+    assert not any("void" in record for record in slow)
 
 
-def test_blocked_loop_is_owned_up_to() -> None:
+def test_starvation_is_owned_up_to() -> None:
     """An attempt that started late says how late, is void, counts the times it missed, and keeps its true time."""
-    records = asyncio.run(sample_for(1.5, 0.1, at_once, blocks=(0.32, 0.6)))
-    late = [record for record in records if record.get("void")]
-    assert len(late) >= 1
-    assert number(late[0], "lag_s") > 0.4
-    gaps = [number(b, "at_s") - number(a, "at_s") for a, b in itertools.pairwise(records)]
-    assert max(gaps) > 0.5  # at_s is when it really began, not when it should have
-    assert sum(int(str(record.get("missed", 0))) for record in records) >= 4
-    assert min(gaps) > 0.01  # and no burst makes up for it
+    records = sample_for(1.45, 0.1, at_once, starved=(0.32, 0.6))
+    (late,) = [record for record in records if record.get("void")]
+    assert number(late, "lag_s") == pytest.approx(0.52, abs=0.01)
+    assert number(late, "at_s") - number(records[0], "at_s") == pytest.approx(0.92, abs=0.01)
+    after = records[records.index(late) + 1]
+    assert after["missed"] == 5
+    assert number(after, "at_s") - number(records[0], "at_s") == pytest.approx(1.0, abs=0.01)  # no burst, on the grid
 
 
 def test_answer_unread_while_we_were_starved_is_void() -> None:
     """A stall in mid-attempt voids the sample, although it began on time."""
+    records = sample_for(1.2, 1.0, after_a_while, starved=(0.12, 0.5))
+    assert [record.get("void", False) for record in records] == [True, False]
+    assert number(records[0], "lag_s") == pytest.approx(0.42, abs=0.01)  # from the next heartbeat on
 
-    async def answered_soon() -> Made:
-        await asyncio.sleep(0.05)
-        return Made(latency_s=0.05)
 
-    records = asyncio.run(sample_for(1.2, 1.0, answered_soon, blocks=(0.02, 0.5)))
-    assert records[0]["void"] is True
-    assert number(records[0], "lag_s") == pytest.approx(0.45, abs=0.1)
+def test_blocked_event_loop_is_noticed_in_real_time() -> None:
+    """What really blocks the loop, here a long callback, shows in the lag of the attempt it delayed."""
+
+    async def run() -> list[Record]:
+        asyncio.get_running_loop().call_later(0.15, time.sleep, 0.5)
+        return await sample(SystemClock(), 1.0, 0.1, at_once)
+
+    late = [number(record, "lag_s") for record in asyncio.run(run()) if record.get("void")]
+    assert late
+    assert max(late) > 0.3
 
 
 def test_settled_waits_for_the_oldest_attempt() -> None:
