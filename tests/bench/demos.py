@@ -41,7 +41,6 @@ def measure() -> None:
     body = (
         f"{good} of {RUNS} runs had a lock-out, lost DNS for at least twice the mask, had a mask within "
         f"{MASK_TOLERANCE_S:.0f} s of its prediction, and gave the same figures to experiments/recompute.py. "
-        "All in seconds.\n\n"
-        + page.table(head, rows)
+        "All in seconds.\n\n" + page.table(head, rows)
     )
     page.write_section("demos", "Ten rehearsals in a row", body)
