@@ -12,7 +12,7 @@ from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
 from chaoslib_cp.cluster.permit import Permit, read_permit, write_permit
-from chaoslib_cp.cluster.run import WITHOUT_CONTROL, run_id, undo_folder
+from chaoslib_cp.cluster.run import WITHOUT_CONTROL, process_using, run_id, undo_folder
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import TargetRefused, UndoFailed
 
@@ -120,6 +120,9 @@ def _refuse_leftovers(uid: str, ca_sha256: str, run: str, clock: Clock) -> None:
             raise TargetRefused(f"{error}; nothing was changed; run `chaos cp recover`") from error
         is_here = log.header.get("cluster_uid") == uid or log.header.get("ca_sha256") == ca_sha256
         if is_here and items and log.run != run:
+            holder = process_using(uid)
+            if holder:
+                raise TargetRefused(f"process {holder} is playing run {log.run} here; nothing was changed; wait for it")
             raise TargetRefused(
                 f"run {log.run} left {len(items)} things in this cluster, first {items[0].entry}; nothing was changed; "
                 "run `chaos cp recover`"

@@ -16,6 +16,7 @@ from chaoslib_cp.errors import TargetRefused, UndoFailed
 # the time it may wait unread in a socket of a starved server.
 _CREATE_MAY_LAND_S = 65.0
 ATTEMPT_S = 5.0
+ALREADY_GONE = "already gone"
 
 
 def delete_ours(cluster: Cluster, item: Item, timeout_s: float, now_epoch_s: float) -> Undone:
@@ -81,7 +82,7 @@ def _delete(cluster: Cluster, path: str, uid: str, entry: DeleteObject, timeout_
     }
     answer = cluster.call("DELETE", path, body=options, timeout_s=timeout_s)
     if answer.status == 404:
-        return Undone(closed=True, words="already gone")
+        return Undone(closed=True, words=ALREADY_GONE)
     if answer.status == 409:  # the precondition: that name has another UID now
         return Undone(closed=True, words="ours is gone, another object has its name, left alone")
     cluster.expect_success(answer, f"delete {entry}")

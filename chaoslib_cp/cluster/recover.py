@@ -9,7 +9,7 @@ from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.heal import executors
 from chaoslib_cp.cluster.objects import kubectl_line, object_path
-from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, run_id, undo_folder, undo_log_of_run
+from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, process_using, run_id, undo_folder, undo_log_of_run
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.engine.undo.replay import replay
@@ -22,7 +22,7 @@ _READ_S = 10.0
 def recover(
     secrets: Mapping[str, Any] | None = None, timeout_s: float = RECOVER_S, clock: Clock | None = None
 ) -> dict[str, Any]:
-    """Undo every open entry of every undo log of this user.
+    """Undo every open entry of every undo log of this user, except on a cluster where a run is still being played.
 
     Each entry is tried as the runner, then as break-glass, in rounds until ``timeout_s`` per log is over; a failing
     one never stops the others.
@@ -176,6 +176,12 @@ def _recover_one(
         log = UndoLog.read(path, clock)
         if not log.open_items():
             return None
+        holder = process_using(str(log.header.get("cluster_uid")))
+        if holder:
+            report["problems"] = [
+                f"process {holder} is playing a run on this cluster; nothing was undone; stop it first"
+            ]
+            return report
         clusters, reasons = open_healers(log, {}, secrets)
         if clusters:
             report["items"] = heal_log(log, clusters, clock, timeout_s)

@@ -12,7 +12,7 @@ from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.agent_rollout import agent_item
 from chaoslib_cp.cluster.call import CallFailed, Cluster
 from chaoslib_cp.cluster.connect import open_cluster
-from chaoslib_cp.cluster.heal import delete_ours
+from chaoslib_cp.cluster.heal import ALREADY_GONE, delete_ours
 from chaoslib_cp.cluster.run import undo_log_of_run
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.errors import TargetRefused
@@ -102,6 +102,15 @@ def _attempt(admin: Cluster, item: Item, deadline_s: float, clock: Clock) -> Att
     return Attempt(at_s, outcome, how, clock.monotonic_s() - started_s)
 
 
+def _landed_after(attempts: list[Attempt]) -> float:
+    """Start of the earliest attempt that may be the one that landed: a delete nobody answered may have."""
+    earliest = attempts[-1].at_epoch_s
+    for attempt in reversed(attempts[:-1]):
+        if attempt.outcome == "unknown":
+            earliest = attempt.at_epoch_s
+    return earliest if attempts[-1].how == ALREADY_GONE else attempts[-1].at_epoch_s
+
+
 def _ended_by(item: Item, now_epoch_s: float) -> str:
     try:
         deadline_s = float(item.notes.get("deadline_epoch_s", "inf"))
@@ -122,6 +131,7 @@ def _result(attempts: list[Attempt], waited_s: float, ended_by: str) -> dict[str
     return {
         "landed": has_landed,
         "landed_epoch_s": attempts[-1].at_epoch_s + attempts[-1].latency_s if has_landed else None,
+        "landed_after_epoch_s": _landed_after(attempts) if has_landed else None,
         "ended_by": ended_by,
         "waited_s": waited_s,
         "identity": "admin",

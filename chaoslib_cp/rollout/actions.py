@@ -73,8 +73,10 @@ def remove_agent(
         secrets: chaosk8s' own keys.
 
     Returns:
-        ``landed``, ``landed_epoch_s`` (null if not), ``ended_by`` ("delete landed"; "agent deadline" when it landed
-        only after the agents had ended by themselves; "timeout"; "nothing to remove"), ``waited_s``, ``identity``,
+        ``landed``; ``landed_epoch_s`` (when that was known, null if not) and ``landed_after_epoch_s`` (it landed
+        between the two: a delete that got no answer may be the one that did it); ``ended_by`` ("delete landed"; "agent
+        deadline" when it landed only after the agents had ended by themselves; "timeout"; "nothing to remove"),
+        ``waited_s``, ``identity``,
         ``attempt_count``, ``outcomes`` (number by outcome) and ``attempts``: the first ten and last ten, each with
         ``at_epoch_s``, ``outcome`` ("unknown" when no answer came), ``how`` and ``latency_s``.
 

@@ -1,8 +1,11 @@
 """Rolling out, removing as an administrator, taking back, recovering: against a small API server that can be sick."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -10,9 +13,11 @@ from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.cluster.agent_rollout import agent_item
 from chaoslib_cp.cluster.connect import state_root
+from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.cluster.recover import close_logs_of_deleted_cluster, leftovers, open_logs, recover
 from chaoslib_cp.cluster.removal import remove_as_admin
 from chaoslib_cp.cluster.run import undo_log_of_run
+from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
 from tests.fakes.api_server import HANG, RESET, Answer
@@ -241,7 +246,7 @@ def test_a_delete_without_answer_is_unknown_and_found_landed_by_the_next(kube: K
         ("unknown", "timeout"),
         ("ok", "already gone"),
     ]
-    assert result["landed_epoch_s"] is not None
+    assert result["landed_after_epoch_s"] == result["attempts"][0]["at_epoch_s"] < result["landed_epoch_s"]
 
 
 def test_giving_up_is_a_result(kube: KubeObjects) -> None:
@@ -323,6 +328,29 @@ def test_recover_does_not_touch_a_cluster_rebuilt_under_the_same_name(kube: Kube
         assert rebuilt.server.requests == []
     assert not report["healed"]
     assert "rebuilt under the same name" in str(report["logs"][0]["problems"])
+
+
+def test_recover_and_gate_leave_a_run_alone_that_is_still_being_played(kube: KubeObjects) -> None:
+    """Its process holds the cluster's lock; when that dies, the lock is free and recover heals."""
+    started(kube)
+    lock = state_root() / "locks" / f"{CLUSTER_UID}.lock"
+    lock.parent.mkdir(parents=True)
+    program = (
+        f"import fcntl, os; f = open({str(lock)!r}, 'w'); fcntl.flock(f, 2); print(os.getpid(), file=f, flush=True)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", f"{program}; print('held', flush=True); input()"], stdin=PIPE, stdout=PIPE
+    )
+    with holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        report = recover()
+        with pytest.raises(TargetRefused, match=f"process {holder.pid} is playing run {RUN}"):
+            check_gate(kube.configuration(chaoslib_cp_run_dir="/runs/other"), None)
+        holder.kill()
+    assert len(ours(kube)) == 5
+    assert f"process {holder.pid} is playing" in report["logs"][0]["problems"][0]
+    assert recover()["healed"]
 
 
 def test_the_logs_of_a_deleted_cluster_can_be_closed(kube: KubeObjects) -> None:
