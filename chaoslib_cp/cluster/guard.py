@@ -12,9 +12,10 @@ from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
 from chaoslib_cp.cluster.permit import Permit, read_permit, write_permit
+from chaoslib_cp.cluster.prober import prober_pages
 from chaoslib_cp.cluster.run import WITHOUT_CONTROL, process_using, run_id, undo_folder
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
-from chaoslib_cp.errors import TargetRefused, UndoFailed
+from chaoslib_cp.errors import ControlPlaneError, TargetRefused, UndoFailed
 
 # A permit outlives any run we make (at most an hour of storm, then recovery), but not the working day.
 _RUN_PERMIT_S = 4 * 3600.0
@@ -26,7 +27,7 @@ _HEALTHY_S = 5.0  # the API service level objective for a single object is 1 s (
 def check_gate(
     configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, clock: Clock | None = None
 ) -> Permit:
-    """Pass the gate and leave a permit for this run. Reads two objects, changes nothing in the cluster.
+    """Pass the gate and leave a permit for this run. Reads a few objects, changes nothing in the cluster.
 
     Args:
         configuration: The experiment's configuration; ``cluster_uid`` pins the cluster.
@@ -73,9 +74,17 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
     _refuse_leftovers(uid, cluster.ca_sha256, run, clock)
     lasts_s = _ADHOC_PERMIT_S if run == WITHOUT_CONTROL else _RUN_PERMIT_S
     expires = min(marker.expires_epoch_s, clock.epoch_s() + lasts_s)
-    permit = Permit(run, uid, cluster.ca_sha256, cluster.addresses, marker.owner, expires)
+    permit = Permit(run, uid, cluster.ca_sha256, cluster.addresses, marker.owner, expires, _prober_pages(cluster))
     write_permit(permit)
     return permit
+
+
+def _prober_pages(cluster: Cluster) -> tuple[str, ...]:
+    """Noted now, because in the storm nobody can ask; a cluster without a prober passes all the same."""
+    try:
+        return prober_pages(cluster, timeout_s=_HEALTHY_S)
+    except ControlPlaneError:
+        return ()
 
 
 def _cluster_uid(cluster: Cluster) -> str:

@@ -24,6 +24,7 @@ class Permit:
         addresses: The API server's addresses as ``ip:port``.
         owner: Who marked the cluster.
         expires_epoch_s: When it ends, seconds since 1970.
+        prober_pages: Where the workload prober's page is (``ip:port``), noted while the API could be asked.
     """
 
     run: str
@@ -32,6 +33,7 @@ class Permit:
     addresses: tuple[str, ...]
     owner: str
     expires_epoch_s: float
+    prober_pages: tuple[str, ...] = ()
 
     def refusal(self, cluster: Cluster, pinned_uid: str, now_epoch_s: float) -> str:
         """Why it does not cover a change of this cluster now; empty when it does."""
@@ -96,6 +98,7 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
             "addresses": [*addresses],
             "owner": str() as owner,
             "expires_epoch_s": int() | float() as expires,
+            "prober_pages": [*pages],
         } if math.isfinite(expires):
-            return Permit(run, uid, ca, tuple(str(address) for address in addresses), owner, float(expires))
+            return Permit(run, uid, ca, tuple(map(str, addresses)), owner, float(expires), tuple(map(str, pages)))
     return None

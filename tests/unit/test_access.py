@@ -12,6 +12,7 @@ from chaoslib_cp.access.probes import admin_write, break_glass_write
 from chaoslib_cp.apiserver.health import wait_until_recovered as wait_for_all
 from chaoslib_cp.apiserver.probes import api_health, api_is_saturated, wait_until_recovered
 from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.dns.probes import workload_dns
 from tests.fakes.api_server import Answer, FakeApiServer, json_answer
 from tests.fakes.kube_objects import KubeObjects
@@ -176,6 +177,17 @@ def test_workload_dns_reads_the_probers_page_where_there_is_no_observer(
     place_prober(kube, prober, outcome)
     seen = workload_dns(path="uncached", configuration=kube.configuration())
     assert (seen["ok"], seen["last_outcome"], seen["samples"], seen["by"]) == (outcome == "ok", outcome, 4, "probe")
+
+
+def test_the_probers_page_that_the_gate_noted_is_read_without_the_api(kube: KubeObjects, prober: FakeApiServer) -> None:
+    """In the storm nobody can ask the API where the prober is."""
+    place_prober(kube, prober, "servfail")
+    kube.mark()
+    configuration = kube.configuration(chaoslib_cp_run_dir="/runs/r-1")
+    check_gate(configuration, None)
+    asked = len(kube.server.requests)
+    assert workload_dns(path="uncached", configuration=configuration)["last_outcome"] == "servfail"
+    assert len(kube.server.requests) == asked
 
 
 @pytest.mark.parametrize("path", ["cached", "uncached", "pods", "external"])
