@@ -14,7 +14,7 @@ from tests.docs import markdown
 from tests.docs.markdown import ROOT, Found
 
 # Programs of others that a page may name; their own options are not ours to check.
-FOREIGN = {".", "dig", "docker", "export", "kind", "kubectl", "pip", "python"}
+FOREIGN = {".", "dig", "docker", "export", "kind", "kubectl", "pip", "python", "python3"}
 # A command shown as a form, not to be typed: `chaos cp exec -- COMMAND`.
 PLACEHOLDER = re.compile(r"[A-Z]{3,}|\.\.\.")
 # Files that a run or a build makes, and files of somebody else's tools.
@@ -65,6 +65,7 @@ def check_command(argv: list[str]) -> None:
         assert {word for word in arguments if "=" not in word} <= targets
     else:
         assert program in FOREIGN, f"{program} is neither ours nor known"
+        assert all((ROOT / word).exists() for word in arguments if word.endswith(".py"))
 
 
 def check_chaos(arguments: list[str]) -> None:

@@ -25,7 +25,7 @@ def type_in(block: Found, state: Path, seconds: int) -> None:
         **os.environ,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin", "/sbin"]),
         "XDG_STATE_HOME": str(state),
-        "CHAOSLIB_CP_TESTBED": "docs",
+        "CHAOSLIB_CP_TESTBED": f"docs-{os.getpid()}",  # control groups are named after it, for the whole machine
     }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.text],
