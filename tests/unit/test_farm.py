@@ -173,6 +173,8 @@ def test_the_load_follows_pods_and_nodes(cluster: Cluster) -> None:
 
     async def steps(farm: Farm) -> None:
         await until(running(farm, 2), "the first two run")
+        # a bookmark brings a version and an object without a name
+        cluster.pods.send({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "205"}}})
         cluster.pods.send({"type": "ADDED", "object": pod(3, "kwok-001", phase="Pending")})
         cluster.pods.send({"type": "MODIFIED", "object": pod(3, "kwok-001")})
         await until(running(farm, 3), "the new one runs")
