@@ -1,15 +1,17 @@
 """Rolling out, removing as an administrator, taking back, recovering: against a small API server that can be sick."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 
 import pytest
-from chaoslib.exceptions import ActivityFailed
+from chaoslib.exceptions import ActivityFailed, InterruptExecution
 
 from chaoslib_cp.cluster.agent_rollout import agent_item
 from chaoslib_cp.cluster.connect import state_root
@@ -247,6 +249,29 @@ def test_a_delete_without_answer_is_unknown_and_found_landed_by_the_next(kube: K
         ("ok", "already gone"),
     ]
     assert result["landed_after_epoch_s"] == result["attempts"][0]["at_epoch_s"] < result["landed_epoch_s"]
+
+
+@pytest.mark.parametrize("raised", [InterruptExecution("stop"), SystemExit(20)])
+def test_a_signal_ends_the_administrators_wait_at_once(kube: KubeObjects, raised: BaseException) -> None:
+    """Ctrl-C must not wait for a hanging call, and must reach the runner as what it is."""
+    started(kube)
+    kube.fail_next("DELETE", DAEMONSET, HANG, times=9)
+
+    def stop(*_: object) -> None:
+        raise raised
+
+    before = signal.signal(signal.SIGALRM, stop)
+    began_s = time.monotonic()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(type(raised)):
+            remove_agent(timeout_s=60, attempt_deadline_s=30, configuration=settings(kube))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - began_s < 5
+    kube.heal()
+    assert stop_agent_rollout(configuration=settings(kube))["undone"] == 5
 
 
 def test_giving_up_is_a_result(kube: KubeObjects) -> None:
