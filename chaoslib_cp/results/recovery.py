@@ -1,5 +1,6 @@
 """The clock of an incident: when it could be seen, when the load ended, when things worked again."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from chaoslib_cp.results import api, dns, lockout
@@ -68,13 +69,32 @@ def detected_by(recording: Recording, fault: Fault) -> Measured:
 
 
 def rollout_share_at_first_signal(recording: Recording, fault: Fault) -> Measured:
-    """Share (0..1) of the rollout that was done when the first signal came."""
+    """Share (0..1) of the nodes with a ready agent when the first signal came, as last seen before it.
+
+    Seen by the probe ``rollout_progress`` or told by ``rollout_progress`` events.
+    """
     signal = first_signal(recording, fault)
     if signal is None:
         return absent("there was no signal")
-    shares = [event.details.get("share") for event in recording.named("rollout_progress") if event.at_s <= signal.at_s]
-    known = [share for share in shares if isinstance(share, int | float)]
-    return Measured(round(float(known[-1]), 4)) if known else absent("the progress of the rollout was not recorded")
+    seen = [(at_s, share) for at_s, share in _progress(recording) if fault.began_s <= at_s <= signal.at_s]
+    if not seen:
+        return absent("nobody saw how far the rollout was before the first signal")
+    at_s, share = max(seen)
+    bound = "" if share >= 1 else f"lower bound: seen {signal.at_s - at_s:.1f} s before the signal"
+    return Measured(round(share, 4), bound or None)
+
+
+def _progress(recording: Recording) -> Iterator[tuple[float, float]]:
+    for event in recording.named("rollout_progress"):
+        share = event.details.get("share")
+        if isinstance(share, int | float):
+            yield event.at_s, float(share)
+    for event in recording.named("activity_ended"):
+        output = event.details.get("output")
+        if event.details.get("func") != "rollout_progress" or not isinstance(output, Mapping):
+            continue
+        if output.get("outcome") == "ok":
+            yield event.at_s, float(output.get("ready_share", 0.0))
 
 
 def mitigate_s(recording: Recording, fault: Fault) -> Measured:  # noqa: ARG001 - all measures have one signature

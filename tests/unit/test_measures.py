@@ -240,3 +240,16 @@ def test_bad_time_is_between_nothing_and_the_whole_recording(recording: Recordin
     lost_s = bad_time_s(samples)
     assert -1e-6 <= lost_s <= whole_s + 1e-6
     assert (lost_s == 0) == all(one.ok for one in samples)
+
+
+def test_the_probe_of_the_rollout_tells_its_share() -> None:
+    """What the probe saw before the first signal counts, and it says how old it is when the rollout was not done."""
+
+    def seen(at_s: float, share: float, outcome: str = "ok") -> Line:
+        output = {"outcome": outcome, "ready_share": share}
+        return event("activity_ended", at_s, name="how far", type="probe", func="rollout_progress", output=output)
+
+    reads = series("api_read", 30, {(8, 30): "timeout"})
+    values, reasons = measured(*rollout(), seen(3.0, 0.75), seen(7.0, 0.0, "timeout"), seen(20.0, 1.0), *reads)
+    assert values["rollout_share_at_first_signal"] == 0.75
+    assert reasons["rollout_share_at_first_signal"] == "lower bound: seen 5.0 s before the signal"
