@@ -1,7 +1,10 @@
 """Pods on real kubelets: they run, resolve names, are restarted, get edits, and are refused with a reason."""
 
+import contextlib
 import datetime
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,7 +102,8 @@ def namespace(testbed: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Ite
     ready = ("get", "serviceaccount", "default", "-n", NAMESPACE, "--ignore-not-found", "-o", "name")
     _wait("the default service account", lambda: testbed.kubectl(*ready))
     yield _Namespace(testbed, tmp_path_factory.mktemp("manifests"))
-    testbed.kubectl("delete", "namespace", NAMESPACE, "--wait=true", timeout_s=120)
+    testbed.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--wait=true", timeout_s=120)
+    testbed.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
 def _answers(testbed: Testbed, server: str, name: str) -> str:
@@ -163,6 +167,41 @@ def test_crashed_containers_are_restarted(testbed: Testbed) -> None:
     _wait("DNS pods to be ready again", lambda: _all_ready(testbed))
     last = [pod["status"]["containerStatuses"][0]["lastState"]["terminated"] for pod in _dns_pods(testbed)]
     assert {state["exitCode"] for state in last} == {137}
+
+
+def _runner(testbed: Testbed, node: str) -> int:
+    """Return the process id of a node's runner."""
+    config = str(Instance(testbed.name).folder / "nodes" / node / "node.json")
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            argv = (entry / "cmdline").read_bytes().decode().split("\0")
+            if config in argv and argv[0] != "unshare":
+                return int(entry.name)
+    return 0
+
+
+def _dns_on(testbed: Testbed, node: str) -> dict[str, Any]:
+    pod = next(pod for pod in _dns_pods(testbed) if pod["spec"]["nodeName"] == node)
+    status: dict[str, Any] = pod["status"]["containerStatuses"][0]
+    return status
+
+
+def test_dead_node_takes_its_containers_along_and_comes_back(testbed: Testbed) -> None:
+    """With the runner, the kernel ends its kubelet and containers; the new one starts the same pods afresh."""
+    before = _dns_on(testbed, "worker-2")["containerID"]
+    runner = _runner(testbed, "worker-2")
+    os.kill(runner, signal.SIGKILL)
+    _wait("a new runner", lambda: _runner(testbed, "worker-2") not in (0, runner))
+
+    def is_back() -> bool:
+        now = _dns_on(testbed, "worker-2")
+        return now["containerID"] != before and bool(now["ready"])
+
+    _wait("the DNS pod of worker-2 to be ready again", is_back)
+    _wait(
+        "the node's cache",
+        lambda: "10.96.0.1" in _answers(testbed, "10.244.2.53", "kubernetes.default.svc.cluster.local"),
+    )
 
 
 def test_configmap_edits_reach_running_pods(namespace: _Namespace) -> None:

@@ -107,7 +107,10 @@ class PodNamespace:
         Raises:
             CallFailed: a command failed; nothing is left behind.
         """
-        self._file = _new_namespace()
+        try:
+            self._file = _new_namespace()
+        except OSError as error:
+            raise CallFailed(grpc.StatusCode.INTERNAL, f"cannot make a network namespace: {error}") from error
         try:
             self._join_bridge()
             self._set_up_inside()
