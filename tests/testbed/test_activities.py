@@ -1,0 +1,100 @@
+"""Every activity on a real control plane, with the rights that are shipped and no others."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.testbed.conftest import Testbed
+
+pytestmark = pytest.mark.testbed
+
+_PLAY = """
+import json, sys
+from importlib import import_module
+area, name, arguments = json.loads(sys.argv[1])
+print(json.dumps(getattr(import_module(f"chaoslib_cp.{area}"), name)(**arguments)))
+"""
+# Gentle enough that the API serves on: these tests are about the activities, not about the storm.
+PROFILE = {
+    "schema": 1,
+    "name": "gentle",
+    "requests": [
+        {"path": "/version", "period_s": 30.0},
+        {"path": "/api/v1/pods", "query": {"limit": "1"}, "period_s": 60.0},
+    ],
+}
+
+
+def play(testbed: Testbed, run_dir: Path, area: str, name: str, **arguments: Any) -> dict[str, Any]:
+    """Call one activity inside the testbed, as Chaos Toolkit would."""
+    configuration = {"infrastructure": "testbed", "chaoslib_cp_run_dir": str(run_dir)}
+    what = json.dumps([area, name, {**arguments, "configuration": configuration}])
+    ended = testbed.run("python", "-c", _PLAY, what, timeout_s=120)
+    assert ended.returncode == 0, ended.stderr
+    assert len(ended.stdout) < 4096
+    result: dict[str, Any] = json.loads(ended.stdout)
+    return result
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A run of its own for each test."""
+    return tmp_path / tmp_path.parent.name.replace("_", "-")
+
+
+def test_every_probe_finds_a_healthy_cluster_healthy(testbed: Testbed, run_dir: Path) -> None:
+    """With no observer running each of them measures for itself."""
+    assert play(testbed, run_dir, "apiserver.probes", "api_health")["diagnosis"] == "healthy"
+    for name in ("admin_write", "break_glass_write"):
+        assert play(testbed, run_dir, "access.probes", name)["ok"] is True
+    for path in ("cached", "uncached", "pods", "external"):
+        assert play(testbed, run_dir, "dns.probes", "workload_dns", path=path)["ok"] is True
+    assert play(testbed, run_dir, "apiserver.probes", "api_is_saturated", timeout_s=0)["ok"] is False
+    assert play(testbed, run_dir, "apiserver.probes", "wait_until_recovered", timeout_s=30)["ok"] is True
+
+
+@pytest.mark.parametrize("coupling", ["delete-pods", "restart-containers"])
+def test_restarted_dns_servers_come_back(testbed: Testbed, run_dir: Path, coupling: str) -> None:
+    """With a healthy API a restart is a matter of seconds."""
+    before = {pod["metadata"]["uid"] for pod in dns_pods(testbed)}
+    result = play(testbed, run_dir, "dns.actions", "restart_dns_pods", coupling=coupling, timeout_s=60)
+    if coupling == "delete-pods":
+        assert result["restart"]["synced_s"] < 60
+        assert not before & {pod["metadata"]["uid"] for pod in dns_pods(testbed) if is_staying(pod)}
+    else:
+        assert result["restart"]["killed"] >= len(before)
+    assert play(testbed, run_dir, "apiserver.probes", "wait_until_recovered", timeout_s=60)["ok"] is True
+
+
+def test_a_rollout_reaches_every_node_and_leaves_nothing(testbed: Testbed, run_dir: Path) -> None:
+    """The agents come up on real and on fake nodes; the administrator deletes them; the rollback takes the rest."""
+    started = play(testbed, run_dir, "rollout.actions", "start_agent_rollout", profile=PROFILE, duration_s=120)
+    nodes = testbed.get("nodes")["items"]
+    assert started["nodes"] == len(nodes)
+    testbed.kubectl(
+        "rollout", "status", "daemonset/chaoslib-cp-gentle", "-n", "kube-system", "--timeout=90s", timeout_s=120
+    )
+    seen = play(testbed, run_dir, "rollout.probes", "rollout_progress")
+    assert (seen["ok"], seen["desired"], seen["ready_share"]) == (True, len(nodes), 1.0)
+    removed = play(testbed, run_dir, "rollout.actions", "remove_agent", timeout_s=60)
+    assert (removed["ended_by"], removed["outcomes"]["ok"]) == ("delete landed", 1)
+    assert play(testbed, run_dir, "rollout.actions", "stop_agent_rollout")["undone"] == 4
+    kinds = "daemonsets,configmaps,serviceaccounts,clusterroles,clusterrolebindings"
+    assert testbed.get(kinds, "-A", "-l", "chaoslib-cp/run")["items"] == []
+    testbed.kubectl(
+        "wait", "--for=delete", "pods", "-n", "kube-system", "-l", "chaoslib-cp/role=telemetry-agent", "--timeout=60s",
+        timeout_s=90,
+    )  # fmt: skip
+
+
+def dns_pods(testbed: Testbed) -> list[dict[str, Any]]:
+    """The DNS pods."""
+    items: list[dict[str, Any]] = testbed.get("pods", "-n", "kube-system", "-l", "k8s-app=kube-dns")["items"]
+    return items
+
+
+def is_staying(pod: dict[str, Any]) -> bool:
+    """Whether it is not being deleted."""
+    return "deletionTimestamp" not in pod["metadata"]
