@@ -200,6 +200,6 @@ class Run:
 
 
 def _last_words(run: Mapping[str, Any]) -> str:
-    """The message of the exception Chaos Toolkit kept, without its class path."""
+    """The message of the exception Chaos Toolkit kept, without the class path it puts in front, once or twice."""
     lines = run.get("exception") or ["no reason given"]
-    return str(lines[-1]).strip().removeprefix("chaoslib.exceptions.ActivityFailed: ")
+    return str(lines[-1]).strip().replace("chaoslib.exceptions.ActivityFailed: ", "")
