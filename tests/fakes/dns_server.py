@@ -49,11 +49,19 @@ class FakeDnsServer:
         self.records[name] = record
 
     async def __aenter__(self) -> "FakeDnsServer":
+        while True:
+            self._tcp = await asyncio.start_server(self._serve_tcp, "127.0.0.1", 0)
+            self.port = self._tcp.sockets[0].getsockname()[1]
+            try:
+                await self._listen_udp()
+            except OSError:
+                self._tcp.close()  # somebody has this number in UDP: try another
+            else:
+                return self
+
+    async def _listen_udp(self) -> None:
         loop = asyncio.get_running_loop()
-        self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=("127.0.0.1", 0))
-        self.port = self._udp.get_extra_info("sockname")[1]
-        self._tcp = await asyncio.start_server(self._serve_tcp, "127.0.0.1", self.port)
-        return self
+        self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=("127.0.0.1", self.port))
 
     async def __aexit__(self, *_: object) -> None:
         self._udp.abort()
