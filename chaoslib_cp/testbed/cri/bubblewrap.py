@@ -14,7 +14,15 @@ from chaoslib_cp.testbed.cri import api_pb2 as api
 from chaoslib_cp.testbed.cri.images import NONROOT_UID, SEARCH_PATH, Image
 
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-SYSTEM_FILES = ("/etc/alternatives", "/etc/ca-certificates", "/etc/ld.so.cache", "/etc/pki", "/etc/ssl")
+# Not the folders of private keys beside them: user 0 of a rootful pod could read those.
+SYSTEM_FILES = (
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/pki/ca-trust",
+    "/etc/pki/tls/certs",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+)
 # Written for every container; a machine's own files may name services that do not exist in a pod.
 ETC_FILES = {
     "group": f"root:x:0:\nnonroot:x:{NONROOT_UID}:\n",
@@ -153,12 +161,10 @@ def _system(etc: Path) -> list[str]:
             argv += ["--symlink", os.readlink(folder), folder]
         elif os.path.isdir(folder):
             argv += ["--ro-bind", folder, folder]
-    argv += ["--dir", "/etc"]
-    for path in SYSTEM_FILES:
-        argv += ["--ro-bind-try", path, path]
-    for name in ETC_FILES:
-        argv += ["--ro-bind", str(etc / name), f"/etc/{name}"]
-    return [*argv, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--dir", "/tmp"]  # noqa: S108 - its own
+    argv += _binds({path: ("--ro-bind-try", path) for path in SYSTEM_FILES})
+    argv += _binds({f"/etc/{name}": ("--ro-bind", str(etc / name)) for name in ETC_FILES})
+    argv += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]  # noqa: S108 - its own
+    return [*argv, "--perms", "1777", "--dir", "/tmp"]  # noqa: S108 - its own
 
 
 def _mounts(config: api.ContainerConfig, resolv_conf_file: Path) -> dict[str, tuple[str, str]]:
