@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from chaoslib_cp.cluster.call import authorization
 from chaoslib_cp.cluster.connect import open_cluster
 
 __all__ = ["ClusterAccess", "credentials"]
@@ -70,7 +71,4 @@ def _content(path: str | None) -> str:
 
 
 def _token(settings: Any) -> str:
-    for setting in settings.auth_settings().values():
-        if setting["in"] == "header" and str(setting["value"]).startswith("Bearer "):
-            return str(setting["value"]).removeprefix("Bearer ")
-    return ""
+    return "".join(authorization(settings).values()).removeprefix("Bearer ")

@@ -199,9 +199,7 @@ class Cluster:
         headers = {"Accept": "application/json", "User-Agent": f"chaostoolkit-cp/{VERSION}"}
         if has_body:
             headers["Content-Type"] = "application/json"
-        for setting in self._client.configuration.auth_settings().values():
-            if setting["in"] == "header":
-                headers[setting["key"]] = setting["value"]
+        headers.update(authorization(self._client.configuration))
         return headers
 
     def _failure(self, method: str, path: str, error: Exception, after_s: float) -> CallFailed:
@@ -215,6 +213,19 @@ class Cluster:
             outcome,
             is_unknown,
         )
+
+
+def authorization(client_configuration: Any) -> dict[str, str]:
+    """The header that carries a token; empty with a client certificate.
+
+    Some versions of the client (seen: 36.0) lose the scheme of a token that was set as chaosk8s sets it.
+    """
+    for setting in client_configuration.auth_settings().values():
+        if setting["in"] == "header" and setting["value"]:
+            scheme = client_configuration.api_key_prefix.get(setting["key"]) or "Bearer"
+            value = str(setting["value"])
+            return {setting["key"]: value if " " in value else f"{scheme} {value}"}
+    return {}
 
 
 def _lenient_context() -> ssl.SSLContext:

@@ -247,6 +247,14 @@ def test_credentials_are_complete_and_never_shown(kube: KubeObjects) -> None:
     assert "CERTIFICATE" not in repr(access)
 
 
+def test_a_token_is_read_without_its_scheme(kube: KubeObjects) -> None:
+    """Whoever measures puts the scheme in front of it again."""
+    configuration = edited(kube, lambda d: d["users"][3].update(user={"token": "s3cret"}))
+    access = credentials(configuration, None, "observer")
+    assert (access.token, access.client_cert_pem) == ("s3cret", "")
+    assert "s3cret" not in repr(access)
+
+
 def test_inline_credentials_of_a_kubeconfig_are_read(kube: KubeObjects) -> None:
     """Most kubeconfigs carry their certificates as base64."""
     import base64
