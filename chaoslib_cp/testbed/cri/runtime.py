@@ -25,6 +25,8 @@ from chaoslib_cp.version import VERSION
 log = logging.getLogger(__name__)
 
 RUNTIME_NAME = "chaoslib-cp"
+# The version of the protocol between kubelet and runtime, not ours; kubelets send and expect this one.
+KUBELET_API_VERSION = "0.1.0"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,10 @@ class Runtime:
     def version(self, _request: api.VersionRequest) -> api.VersionResponse:
         """Name this runtime."""
         return api.VersionResponse(
-            version="0.1.0", runtime_name=RUNTIME_NAME, runtime_version=VERSION, runtime_api_version="v1"
+            version=KUBELET_API_VERSION,
+            runtime_name=RUNTIME_NAME,
+            runtime_version=VERSION,
+            runtime_api_version="v1",
         )
 
     def status(self, _request: api.StatusRequest) -> api.StatusResponse:
