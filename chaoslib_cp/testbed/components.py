@@ -76,6 +76,8 @@ def api_server(layout: Layout, spec: ClusterSpec, index: int) -> Component:
         "client-ca-file": str(pki / "ca.crt"),
         "kubelet-client-certificate": str(pki / "kube-apiserver-kubelet-client.crt"),
         "kubelet-client-key": str(pki / "kube-apiserver-kubelet-client.key"),
+        # node names are in no DNS here: logs and exec go to the address
+        "kubelet-preferred-address-types": "InternalIP",
         "service-account-issuer": "https://kubernetes.default.svc.cluster.local",
         "service-account-key-file": str(pki / "sa.pub"),
         "service-account-signing-key-file": str(pki / "sa.key"),
