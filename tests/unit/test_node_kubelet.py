@@ -15,7 +15,7 @@ PATIENCE_S = 20.0
 # Dies twice, then stays until it is told to end; writes a line for each start.
 KUBELET = """#!/bin/sh
 echo start >> {folder}/starts
-if [ $(wc -l < {folder}/starts) -lt 3 ]; then echo 'panic: out of luck'; echo 'goroutine 1'; exit 7; fi
+if [ $(wc -l < {folder}/starts) -lt 3 ]; then echo 'panic: out of luck'; echo 'kuberuntime.doPodResizeAction()'; exit 7; fi
 trap 'echo ended >> {folder}/starts; exit 0' TERM
 touch {folder}/up
 while :; do sleep 0.05; done
@@ -74,7 +74,7 @@ def test_kubelet_dies_with_its_node(node: NodeConfig) -> None:
 def test_dead_kubelet_is_restarted_and_its_panic_is_told(
     node: NodeConfig, tmp_path: Path, stop_when_up: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A kubelet that dies is started again, with its status and the line that matters in the node's log."""
+    """A kubelet that dies is started again, with its status, the line that matters, and what to do in the node's log."""
     program = tmp_path / "kubelet"
     program.write_text(KUBELET.format(folder=tmp_path))
     program.chmod(0o755)
@@ -82,3 +82,4 @@ def test_dead_kubelet_is_restarted_and_its_panic_is_told(
         Kubelet(node, tmp_path / "cri.sock", restart_after_s=0.01).keep_running(stop_when_up)
     assert (tmp_path / "starts").read_text().split() == ["start", "start", "start", "ended"]
     assert caplog.text.count("ended with status 7; its last words: panic: out of luck") == 2
+    assert caplog.text.count("init containers") == 2

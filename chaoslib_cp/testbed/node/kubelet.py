@@ -19,6 +19,14 @@ RESTART_AFTER_S = 2.0
 TERMINATED_WITHIN_S = 10.0
 LAST_WORDS_LINES = 5
 SEARCHED_LINES = 2000
+# Kubelet 1.36 without control groups of its own (kubernetes/kubernetes#137993, open in November 2026): it breaks when a
+# container with resources is first tried in a later round than its sandbox. Measured: it does so again after each
+# restart, other pods' containers go on, and it recovers once the pod is deleted.
+RESIZE_SIGN = "doPodResizeAction"
+RESIZE_HINT = (
+    "this kubelet cannot run a pod with resources that has init containers, or whose environment refers to a missing "
+    "ConfigMap or Secret; delete that pod"
+)
 WATCH_PERIOD_S = 0.2
 EVICTION_SIGNALS = ("imagefs.available", "memory.available", "nodefs.available", "nodefs.inodesFree")
 
@@ -120,7 +128,8 @@ class Kubelet:
         lines = self._log_file.read_text(errors="replace").splitlines()[-SEARCHED_LINES:]
         # what a Go program says when it breaks is followed by pages of stack
         panics = [line for line in lines if line.startswith("panic: ")]
-        return " | ".join(panics[-1:] or lines[-LAST_WORDS_LINES:]) or "none"
+        words = " | ".join(panics[-1:] or lines[-LAST_WORDS_LINES:]) or "none"
+        return f"{words}; {RESIZE_HINT}" if panics and any(RESIZE_SIGN in line for line in lines) else words
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
