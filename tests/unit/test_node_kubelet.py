@@ -15,7 +15,11 @@ PATIENCE_S = 20.0
 # Dies twice, then stays until it is told to end; writes a line for each start.
 KUBELET = """#!/bin/sh
 echo start >> {folder}/starts
-if [ $(wc -l < {folder}/starts) -lt 3 ]; then echo 'panic: out of luck'; echo 'kuberuntime.doPodResizeAction()'; exit 7; fi
+if [ $(wc -l < {folder}/starts) -lt 3 ]; then
+    echo 'panic: out of luck'
+    echo 'kuberuntime.doPodResizeAction()'
+    exit 7
+fi
 trap 'echo ended >> {folder}/starts; exit 0' TERM
 touch {folder}/up
 while :; do sleep 0.05; done
@@ -74,7 +78,7 @@ def test_kubelet_dies_with_its_node(node: NodeConfig) -> None:
 def test_dead_kubelet_is_restarted_and_its_panic_is_told(
     node: NodeConfig, tmp_path: Path, stop_when_up: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A kubelet that dies is started again, with its status, the line that matters, and what to do in the node's log."""
+    """A kubelet that dies is started again, and the node's log has its status, its panic and what to do."""
     program = tmp_path / "kubelet"
     program.write_text(KUBELET.format(folder=tmp_path))
     program.chmod(0o755)
