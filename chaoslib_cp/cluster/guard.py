@@ -10,6 +10,7 @@ from typing import Any
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import open_cluster
+from chaoslib_cp.cluster.dns_pods import list_dns_pods
 from chaoslib_cp.cluster.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
 from chaoslib_cp.cluster.permit import Permit, read_permit, write_permit
 from chaoslib_cp.cluster.prober import prober_pages
@@ -74,17 +75,21 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
     _refuse_leftovers(uid, cluster.ca_sha256, run, clock)
     lasts_s = _ADHOC_PERMIT_S if run == WITHOUT_CONTROL else _RUN_PERMIT_S
     expires = min(marker.expires_epoch_s, clock.epoch_s() + lasts_s)
-    permit = Permit(run, uid, cluster.ca_sha256, cluster.addresses, marker.owner, expires, _prober_pages(cluster))
+    pages, pods = _for_the_storm(cluster)
+    permit = Permit(run, uid, cluster.ca_sha256, cluster.addresses, marker.owner, expires, pages, pods)
     write_permit(permit)
     return permit
 
 
-def _prober_pages(cluster: Cluster) -> tuple[str, ...]:
-    """Noted now, because in the storm nobody can ask; a cluster without a prober passes all the same."""
+def _for_the_storm(cluster: Cluster) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The prober's pages and the DNS pods, noted now because in the storm nobody can ask.
+
+    A cluster without them passes all the same: it is the activity that needs them which says so.
+    """
     try:
-        return prober_pages(cluster, timeout_s=_HEALTHY_S)
+        return prober_pages(cluster, timeout_s=_HEALTHY_S), list_dns_pods(cluster, timeout_s=_HEALTHY_S)
     except ControlPlaneError:
-        return ()
+        return (), {}
 
 
 def _cluster_uid(cluster: Cluster) -> str:

@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Permit:
         owner: Who marked the cluster.
         expires_epoch_s: When it ends, seconds since 1970.
         prober_pages: Where the workload prober's page is (``ip:port``), noted while the API could be asked.
+        dns_pods: The DNS pods there were (name by UID), noted likewise.
     """
 
     run: str
@@ -34,6 +35,7 @@ class Permit:
     owner: str
     expires_epoch_s: float
     prober_pages: tuple[str, ...] = ()
+    dns_pods: Mapping[str, str] = field(default_factory=dict)
 
     def refusal(self, cluster: Cluster, pinned_uid: str, now_epoch_s: float) -> str:
         """Why it does not cover a change of this cluster now; empty when it does."""
@@ -99,6 +101,10 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
             "owner": str() as owner,
             "expires_epoch_s": int() | float() as expires,
             "prober_pages": [*pages],
+            "dns_pods": dict() as pods,
         } if math.isfinite(expires):
-            return Permit(run, uid, ca, tuple(map(str, addresses)), owner, float(expires), tuple(map(str, pages)))
+            named = {str(key): str(name) for key, name in pods.items()}
+            return Permit(
+                run, uid, ca, tuple(map(str, addresses)), owner, float(expires), tuple(map(str, pages)), named
+            )
     return None

@@ -10,7 +10,7 @@ __all__ = ["restart_dns_pods"]
 def restart_dns_pods(
     coupling: str = "delete-pods",
     wait_for_fresh_cache: bool = True,
-    timeout_s: float = 20.0,
+    timeout_s: float = 30.0,
     effect_within_s: float = 30.0,
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,
@@ -30,12 +30,13 @@ def restart_dns_pods(
 
     Returns:
         ``effects`` (what the control judges from the timeline), ``parameters``, ``cache`` (how the wait for a fresh
-        entry went) and ``restart``: with delete-pods ``pods``, ``unknown``, ``accepted_s``, ``rescheduled_s``,
-        ``synced_s`` (null if not seen in time); with restart-containers ``killed``, ``took_s``.
+        entry went) and ``restart``. With delete-pods that is ``pods``, ``accepted``, ``outcomes`` (of deletes that were
+        not accepted), ``accepted_s``, ``rescheduled_s`` and ``synced_s`` (null if not seen in time); with
+        restart-containers ``killed`` and ``took_s``.
 
     Raises:
         TargetRefused: No permit for this cluster, no DNS pods, or no driver. Nothing was changed.
-        TargetUnreachable: No server was restarted.
+        TargetUnreachable: The infrastructure driver failed, or nobody knows which pods to delete.
     """
     plan = restart.RestartPlan(coupling, wait_for_fresh_cache, timeout_s, effect_within_s)
     return restart.restart_dns(plan, configuration, secrets)

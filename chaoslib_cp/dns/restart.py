@@ -64,7 +64,7 @@ def restart_dns(
         cache = wait_for_fresh_entry(configuration, plan.wait_for_fresh_cache, clock)
         log = undo_log_for_change(configuration, cluster, permit.cluster_uid, clock)
         if driver is None:
-            result = delete_dns_pods(cluster, log, plan.timeout_s, clock)
+            result = delete_dns_pods(cluster, log, permit.dns_pods, plan.timeout_s, clock)
         else:
             number = log.intend(ObserveOnly(f"kill containers of {DNS_NAMESPACE} {DNS_LABEL}"))
             started_s = clock.monotonic_s()

@@ -10,6 +10,7 @@ import pytest
 from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.cluster.recover import open_logs
 from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
@@ -62,7 +63,7 @@ def test_deleting_the_pods_times_acceptance_rescheduling_and_sync_apart(kube: Ku
     restart_by_deployment(kube)
     result = restart_dns_pods(configuration=settings(kube))
     restart = result["restart"]
-    assert (restart["pods"], restart["unknown"]) == (2, 0)
+    assert (restart["pods"], restart["accepted"], restart["outcomes"]) == (2, 2, [])
     assert 0 < restart["accepted_s"] <= restart["rescheduled_s"] <= restart["synced_s"]
     assert result["effects"][0]["measure"] == "dns_uncached"
     assert {request.peer_name for request in kube.writes()} == {"user-runner"}
@@ -79,25 +80,40 @@ def test_what_is_not_seen_in_time_is_null_with_a_reason(kube: KubeObjects) -> No
     assert restart["reason"] == "not seen within 1 s"
 
 
-def test_each_pod_is_deleted_once_and_only_the_one_that_was_seen(kube: KubeObjects) -> None:
-    """A repeated delete would kill the successor; the UID goes along."""
+def test_a_delete_is_repeated_until_it_is_accepted_and_hits_only_the_pod_that_was_seen(kube: KubeObjects) -> None:
+    """The UID goes along, so that a repeated delete cannot kill the successor."""
     kube.fail_next("DELETE", f"{PODS}/coredns-a", HANG, after_the_write=True)
-    restart = restart_dns_pods(timeout_s=2, configuration=settings(kube))["restart"]
-    assert restart["unknown"] == 1
+    kube.fail_next("DELETE", f"{PODS}/coredns-b", Answer(429))
+    restart = restart_dns_pods(timeout_s=7, configuration=settings(kube))["restart"]
+    assert (restart["accepted"], restart["outcomes"]) == (2, [])
     deletes = [request for request in kube.writes() if request.method == "DELETE"]
-    assert sorted(request.path.rpartition("/")[2] for request in deletes) == ["coredns-a", "coredns-b"]
+    assert sorted(request.path.rpartition("/")[2] for request in deletes) == ["coredns-a"] * 2 + ["coredns-b"] * 2
     assert all(request.json()["preconditions"]["uid"].startswith("uid-") for request in deletes)
 
 
-@pytest.mark.parametrize(
-    ("status", "says"),
-    [(429, "TargetUnreachable.*no DNS pod was deleted"), (403, "TargetRefused.*403")],
-)
-def test_a_restart_that_did_not_happen_is_a_failed_action(kube: KubeObjects, status: int, says: str) -> None:
+@pytest.mark.parametrize(("answer", "outcome"), [(Answer(429), "http_429"), (Answer(503), "unknown")])
+def test_deletes_that_the_overload_keeps_out_are_a_result(kube: KubeObjects, answer: Answer, outcome: str) -> None:
+    """Whether DNS was hit is judged from the timeline, by the declared effect."""
+    kube.fail_next("DELETE", PODS, answer, times=99)
+    result = restart_dns_pods(timeout_s=1, configuration=settings(kube))
+    assert (result["restart"]["accepted"], result["restart"]["outcomes"]) == (0, [outcome] * 2)
+    assert result["restart"]["accepted_s"] is None
+    assert result["effects"]
+
+
+def test_a_runner_without_the_right_is_a_failed_action(kube: KubeObjects) -> None:
     """No false green at injection."""
-    kube.fail_next("DELETE", PODS, Answer(status), times=9)
-    with pytest.raises(ActivityFailed, match=says):
+    kube.fail_next("DELETE", PODS, Answer(403), times=9)
+    with pytest.raises(ActivityFailed, match=r"TargetRefused.*403"):
         restart_dns_pods(timeout_s=1, configuration=settings(kube))
+
+
+def test_pods_the_gate_noted_are_deleted_when_the_api_no_longer_lists_them(kube: KubeObjects) -> None:
+    """In the storm a list may time out where a delete still gets through."""
+    check_gate(settings(kube), None)
+    kube.fail_next("GET", PODS, Answer(503), times=99)
+    restart = restart_dns_pods(timeout_s=2, configuration=settings(kube))["restart"]
+    assert (restart["pods"], restart["accepted"]) == (2, 2)
 
 
 def test_a_cluster_without_dns_pods_is_refused(kube: KubeObjects) -> None:

@@ -187,4 +187,13 @@ def test_a_permit_holds_no_secret(kube: KubeObjects) -> None:
     """It lies on disk."""
     check_gate(settings(kube), None, ManualClock())
     content = json.loads(permit_path(run_id(settings(kube))).read_text())
-    assert set(content) == {"run", "cluster_uid", "ca_sha256", "addresses", "owner", "expires_epoch_s", "prober_pages"}
+    assert set(content) == {
+        "run",
+        "cluster_uid",
+        "ca_sha256",
+        "addresses",
+        "owner",
+        "expires_epoch_s",
+        "prober_pages",
+        "dns_pods",
+    }
