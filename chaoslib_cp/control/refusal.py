@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-COUPLINGS = ("none", "delete-pods", "restart-containers")
+from chaoslib_cp.cluster.connect import infrastructure_name
+
+RESTART_CONTAINERS = "restart-containers"
+COUPLINGS = ("none", "delete-pods", RESTART_CONTAINERS)
 """How DNS is made to depend on the API in a run; what ``dns.actions.restart_dns_pods`` accepts."""
 
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
@@ -77,6 +80,11 @@ def _coupling_refusals(name: object, given: object, configuration: Mapping[str, 
     coupling = configuration[found.group(1)] if found else given
     if coupling not in COUPLINGS:
         yield f"{name!r}: coupling {coupling!r} is unknown; choose one of {', '.join(COUPLINGS)}"
+    elif coupling == RESTART_CONTAINERS and infrastructure_name(configuration) == "none":
+        yield (
+            f"{name!r}: coupling {coupling} needs an infrastructure driver, and none is chosen; "
+            "set configuration.infrastructure, or use coupling delete-pods"
+        )
 
 
 def _text(given: object) -> bool:

@@ -93,7 +93,8 @@ def _progress(recording: Recording) -> Iterator[tuple[float, float]]:
         output = event.details.get("output")
         if event.details.get("func") != "rollout_progress" or not isinstance(output, Mapping):
             continue
-        if output.get("outcome") == "ok":
+        # Nothing desired yet: the controller has not looked at the rollout, so nobody knows.
+        if output.get("outcome") == "ok" and output.get("desired"):
             yield event.at_s, float(output.get("ready_share", 0.0))
 
 

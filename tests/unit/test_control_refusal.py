@@ -1,12 +1,15 @@
 """What an experiment must not say, rule by rule."""
 
+import json
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chaoslib_cp.control.refusal import control_refusals, experiment_refusals
 
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 SAFE: dict[str, Any] = {"rollbacks": {"strategy": "always"}, "hypothesis": {"strategy": "continuously"}}
 ROLLOUT = {"type": "python", "module": "chaoslib_cp.rollout.actions", "func": "start_agent_rollout"}
 STOP = {"type": "python", "module": "chaoslib_cp.rollout.actions", "func": "stop_agent_rollout"}
@@ -48,8 +51,26 @@ def test_a_coupling_is_judged_by_its_value() -> None:
     restart = {"type": "action", "name": "restart", "provider": {**RESTART, "arguments": {"coupling": "${how}"}}}
     experiment["method"].append(restart)
     for coupling in ("none", "delete-pods", "restart-containers"):
-        assert refusals(experiment, how=coupling) == []
+        assert refusals(experiment, how=coupling, infrastructure="testbed") == []
     assert refusals(experiment, how="reboot")[0].startswith("'restart': coupling 'reboot' is unknown")
+
+
+def test_a_crash_needs_somebody_who_can_crash_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found before the storm begins, not in the middle of it."""
+    monkeypatch.delenv("CHAOSLIB_CP_INFRASTRUCTURE", raising=False)
+    experiment = deepcopy(GOOD)
+    restart = {"type": "action", "name": "restart", "provider": {**RESTART, "arguments": {"coupling": "${how}"}}}
+    experiment["method"].append(restart)
+    assert "needs an infrastructure driver" in refusals(experiment, how="restart-containers")[0]
+    assert refusals(experiment, how="delete-pods") == []
+
+
+def test_the_shipped_experiment_follows_its_own_rules() -> None:
+    """With its defaults, on a cluster with a driver, nothing in it is refused."""
+    shipped = json.loads((EXPERIMENTS / "openai-2024-12-11.json").read_text(encoding="utf-8"))
+    defaults = {key: value["default"] for key, value in shipped["configuration"].items()}
+    assert list(experiment_refusals(shipped, shipped["runtime"], {**defaults, "infrastructure": "testbed"})) == []
+    assert all(list(control_refusals(control)) == [] for control in shipped["controls"])
 
 
 def test_a_placeholder_nobody_fills_is_refused() -> None:

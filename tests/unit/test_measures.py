@@ -246,7 +246,7 @@ def test_the_probe_of_the_rollout_tells_its_share() -> None:
     """What the probe saw before the first signal counts, and it says how old it is when the rollout was not done."""
 
     def seen(at_s: float, share: float, outcome: str = "ok") -> Line:
-        output = {"outcome": outcome, "ready_share": share}
+        output = {"outcome": outcome, "desired": 4, "ready_share": share}
         return event("activity_ended", at_s, name="how far", type="probe", func="rollout_progress", output=output)
 
     reads = series("api_read", 30, {(8, 30): "timeout"})

@@ -1,0 +1,98 @@
+"""The experiment file, played for real on the small spec: broke where it must, and honest where nothing breaks."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.testbed.conftest import CHAOS, Testbed
+
+pytestmark = pytest.mark.testbed
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENT = ROOT / "experiments" / "openai-2024-12-11.json"
+# 40 nodes must ask more often than 200 to drown the same server; the node cache of `small` keeps an entry for 8 s.
+SMALL = {"metrics_period_s": 2.0, "list_period_s": 6.0, "agent_duration_s": 90.0, "reaction_s": 10.0}
+RUN_WITHIN_S = 420
+
+
+def play(testbed: Testbed, folder: Path, **values: object) -> tuple[int, Path]:
+    """Play the experiment inside the testbed; return its exit code and the run's folder."""
+    given = {**SMALL, **values}
+    variables = [f"--var={name}:{type(value).__name__}={value}" for name, value in given.items()]
+    done = testbed.run(
+        *CHAOS, "--no-version-check", "run", *variables, str(EXPERIMENT), timeout_s=RUN_WITHIN_S, cwd=folder
+    )
+    run_dirs = sorted((folder / "runs").glob("*-openai-2024-12-11"))
+    assert len(run_dirs) == 1, done.stderr
+    return done.returncode, run_dirs[0]
+
+
+def summary_of(run_dir: Path) -> dict[str, Any]:
+    """summary.json of a run."""
+    return dict(json.loads((run_dir / "summary.json").read_text(encoding="utf-8")))
+
+
+def test_the_incident_breaks_dns_and_locks_the_administrator_out(testbed: Testbed, tmp_path: Path) -> None:
+    """Mask as predicted, DNS lost, admin locked out, all healed; the stand-alone script finds the same figures."""
+    exit_code, run_dir = play(testbed, tmp_path, dns_restart="restart-containers")
+    summary = summary_of(run_dir)
+    measures = summary["measures"]
+    assert (exit_code, summary["verdict"]) == (1, "broke"), summary["why"]
+    assert abs(measures["mask_s"] - measures["predicted_mask_s"]) <= 3.0
+    assert measures["dns_lost_s"] > measures["mask_s"]
+    assert measures["lockout_s"] > 10
+    assert summary["healed"] is True
+    assert summary["scale"]
+    again = subprocess.run(
+        [sys.executable, str(ROOT / "experiments" / "recompute.py"), str(run_dir)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert again.returncode == 0, again.stdout
+    left = testbed.get("all,configmaps,serviceaccounts", "-A", "-l", "chaoslib-cp/role=telemetry-agent")
+    assert left["items"] == []
+
+
+def test_synced_dns_servers_survive_the_same_storm(testbed: Testbed, tmp_path: Path) -> None:
+    """With no restart of DNS the API and the administrator are lost and workload DNS is not: the report says so."""
+    exit_code, run_dir = play(testbed, tmp_path, dns_restart="none", agent_duration_s=60.0)
+    summary = summary_of(run_dir)
+    assert (exit_code, summary["verdict"]) == (1, "broke"), summary["why"]
+    assert summary["parts"][0]["part"] == "workload DNS answers"
+    assert summary["parts"][0]["verdict"] == "held"
+    assert summary["measures"]["dns_success_ratio_cached"] > 0.95
+    assert summary["measures"]["mask_s"] is None
+    assert summary["reasons"]["mask_s"]
+
+
+def test_a_killed_run_is_taken_back_by_recover(testbed: Testbed, tmp_path: Path) -> None:
+    """SIGKILL in mid-storm: nothing is rolled back then; ``chaos cp recover`` leaves nothing of ours."""
+    marker = tmp_path / "runs"
+    command = [*CHAOS, "cp", "exec", "--name", testbed.name, "--", *CHAOS, "--no-version-check", "run"]
+    command += [f"--var={name}:float={value}" for name, value in SMALL.items()]
+    with (tmp_path / "output.log").open("wb") as log:
+        process = subprocess.Popen([*command, str(EXPERIMENT)], cwd=tmp_path, stdout=log, stderr=log)
+    try:
+        wait_for_rollout(testbed)
+    finally:
+        os.kill(process.pid, 9)
+        process.wait(30)
+    assert marker.exists()
+    recovered = testbed.run(*CHAOS, "cp", "recover", timeout_s=180)
+    assert recovered.returncode == 0, recovered.stdout + recovered.stderr
+    left = testbed.get("daemonsets,configmaps,serviceaccounts", "-A", "-l", "chaoslib-cp/role=telemetry-agent")
+    assert left["items"] == []
+
+
+def wait_for_rollout(testbed: Testbed) -> None:
+    """Wait until the agent's DaemonSet is there."""
+    testbed.kubectl(
+        "wait", "--for=create", "--timeout=90s", "-n", "kube-system", "daemonset/chaoslib-cp-telemetry", timeout_s=120
+    )
