@@ -42,6 +42,7 @@ def create_objects(api: ApiClient, spec: ClusterSpec, uid: str) -> None:
             cluster_dns_ttl_s=spec.cluster_dns_ttl_s,
             node_cache_ttl_s=spec.node_cache_ttl_s,
             cluster_domain=addresses.CLUSTER_DOMAIN,
+            kubelet_nodes=spec.kubelet_nodes,
         ),
         *prober_manifests(addresses.CLUSTER_DNS, LIBRARY_IMAGE, f"www.{addresses.OUTSIDE_ZONE}"),
         _scale(spec),

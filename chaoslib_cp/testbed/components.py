@@ -208,6 +208,7 @@ def node(layout: Layout, index: int, python: str, rootless: bool) -> Component:
         "programs": str(layout.programs),
         "labels": {"chaoslib-cp.testbed/kubelet": "true"},
         "rootless": rootless,
+        "cgroup_tree": layout.instance.cgroup_name,
         "images": {
             "coredns/coredns:1.14.7": {"kind": "program", "path": layout.program("coredns")},
             f"chaoslib-cp:{VERSION}": {"kind": "python"},
