@@ -7,17 +7,17 @@ from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, parse_lines
 
 _BLOCK_BYTES: Final = 65_536
-#: Lines stand in the order of their ends; the longest attempt may last this long (s), so look that much further back.
-_LONGEST_ATTEMPT_S: Final = 30.0
+#: No attempt lasts longer (s, the greatest deadline a plan may set), so no older line can have ended in the window.
+_LONGEST_ATTEMPT_S: Final = 60.0
 
 
 def recent_samples(
     run_dir: str | Path, measure: str, window_s: float, clock: Clock | None = None
 ) -> list[dict[str, Any]]:
-    """Return the samples of ``measure`` that began within the last ``window_s`` seconds, oldest first.
+    """Return the samples of ``measure`` that ended within the last ``window_s`` seconds, oldest first.
 
-    Void samples (the observer itself was late) are left out: they measured nothing. An empty list means that nothing
-    was measured, which is never good news.
+    By their end, since an attempt that takes 5 s to fail is news when it fails. Void samples (the observer itself was
+    late) are left out: they measured nothing. An empty list means that nothing was measured, which is never good news.
 
     Args:
         run_dir: Folder of the run; without a timeline in it the answer is empty.
@@ -35,7 +35,7 @@ def recent_samples(
         for line in lines
         if line.get("kind") == "sample"
         and line.get("measure") == measure
-        and line["at_s"] >= since_s
+        and line["at_s"] + line["latency_s"] >= since_s
         and not line.get("void")
     ]
     return sorted(found, key=lambda line: float(line["at_s"]))

@@ -36,7 +36,7 @@ def write(path: Path, *records: dict[str, object]) -> None:
 
 def sample(ago_s: float, measure: str = "dns_cached", **more: object) -> dict[str, object]:
     """A sample that began ``ago_s`` before now."""
-    return {"kind": "sample", "at_s": NOW_S - ago_s, "measure": measure, "ok": True, **more}
+    return {"kind": "sample", "at_s": NOW_S - ago_s, "measure": measure, "ok": True, "latency_s": 0.01, **more}
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_long_line_is_cut_to_what_identifies_it(tmp_path: Path) -> None:
 
 
 def test_recent_samples_of_one_measure(tmp_path: Path) -> None:
-    """Probes get the window of one measure, by beginning, without void samples and events."""
+    """Probes get the window of one measure, oldest first, without void samples and events."""
     write(
         tmp_path / TIMELINE_FILE,
         sample(40),
@@ -108,6 +108,13 @@ def test_recent_samples_of_one_measure(tmp_path: Path) -> None:
         {"kind": "event", "at_s": NOW_S, "event": "x"},
     )
     assert [line["n"] for line in recent_samples(tmp_path, "dns_cached", 10.0, FixedClock())] == [1, 2]
+
+
+def test_attempt_that_just_failed_is_recent(tmp_path: Path) -> None:
+    """A time-out of 5 s is in a window of 2 s once it is known, although it began before."""
+    write(tmp_path / TIMELINE_FILE, sample(6, ok=False, latency_s=5.0), sample(6))
+    (found,) = recent_samples(tmp_path, "dns_cached", 2.0, FixedClock())
+    assert found["ok"] is False
 
 
 def test_recent_samples_of_a_long_run(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from chaoslib_cp.engine.sample.outcome import Outcome
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.version import VERSION
 
-#: More idle connections than this are closed: they pile up only after a time of slow answers.
-_MAX_IDLE: Final = 2
+#: More idle connections than this are closed. Enough for a few calls at the same moment; more of them pile up only
+#: after a time of slow answers.
+_MAX_IDLE: Final = 4
 
 
 @dataclass(frozen=True)
