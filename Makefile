@@ -44,7 +44,6 @@ proto: venv ## generate the CRI stubs again from chaoslib_cp/testbed/cri/cri.pro
 	@scripts/generate-stubs
 
 clean: ## remove what make made here (not the programs in your cache folder)
-	@if [ -x $(BIN)/chaos ]; then $(BIN)/chaos cp down >/dev/null || true; fi
 	@rm -rf .venv .venv-3.11 .venv.lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@rm -rf build dist *.egg-info chaostoolkit.log
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
