@@ -101,7 +101,8 @@ def _delete_all(cluster: Cluster, pods: Mapping[str, str], deadline_s: float, cl
         outcome = "unknown"
         with cluster.fresh() as own:
             while outcome != "ok" and not stop.is_set() and (left_s := deadline_s - clock.monotonic_s()) > 0:
-                outcome = _delete(own, uid, name, max(1.0, min(_CALL_S, left_s)))
+                # As long as there is time, as kubectl waits: each new attempt would queue anew behind the storm.
+                outcome = _delete(own, uid, name, max(1.0, left_s))
                 if outcome != "ok":
                     clock.sleep(_POLL_S)
         return outcome

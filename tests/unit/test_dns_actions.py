@@ -14,7 +14,7 @@ from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.cluster.recover import open_logs
 from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
-from tests.fakes.api_server import HANG, Answer, Request
+from tests.fakes.api_server import RESET, Answer, Request
 from tests.fakes.kube_objects import KubeObjects
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.timeline import write_samples
@@ -82,9 +82,9 @@ def test_what_is_not_seen_in_time_is_null_with_a_reason(kube: KubeObjects) -> No
 
 def test_a_delete_is_repeated_until_it_is_accepted_and_hits_only_the_pod_that_was_seen(kube: KubeObjects) -> None:
     """The UID goes along, so that a repeated delete cannot kill the successor."""
-    kube.fail_next("DELETE", f"{PODS}/coredns-a", HANG, after_the_write=True)
+    kube.fail_next("DELETE", f"{PODS}/coredns-a", RESET, after_the_write=True)
     kube.fail_next("DELETE", f"{PODS}/coredns-b", Answer(429))
-    restart = restart_dns_pods(timeout_s=7, configuration=settings(kube))["restart"]
+    restart = restart_dns_pods(timeout_s=2, configuration=settings(kube))["restart"]
     assert (restart["accepted"], restart["outcomes"]) == (2, [])
     deletes = [request for request in kube.writes() if request.method == "DELETE"]
     assert sorted(request.path.rpartition("/")[2] for request in deletes) == ["coredns-a"] * 2 + ["coredns-b"] * 2
