@@ -110,3 +110,10 @@ def test_example_shown_is_the_example_that_runs() -> None:
     shown = [block.text for block in markdown.blocks() if block.info == "python"]
     code = (ROOT / "docs" / "examples" / "look.py").read_text().partition('"""\n\n')[2]
     assert code in shown
+
+
+def test_every_decision_is_listed() -> None:
+    """A decision that the index does not name is one that nobody finds."""
+    folder = ROOT / "docs" / "decisions"
+    listed = {link.text for link in markdown.links() if link.page == folder / "README.md"}
+    assert listed == {page.name for page in folder.glob("0*.md")}

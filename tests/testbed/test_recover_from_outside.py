@@ -1,0 +1,86 @@
+"""`chaos cp recover` and `down` after a run that was killed: nothing of ours stays, and the next run may start."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.testbed.conftest import CHAOS, UP_WITHIN_S
+
+pytestmark = pytest.mark.testbed
+
+SPEC = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\n"
+# Rolls out and ends without taking anything back, as a process does that is killed.
+LEAVE_A_ROLLOUT = """
+from chaoslib_cp.rollout.actions import start_agent_rollout
+start_agent_rollout({"schema": 1, "requests": [{"path": "/version", "period_s": 10.0}]}, duration_s=60.0)
+"""
+
+
+class Machine:
+    """A user with a state folder of his own, so that nobody else's runs are touched, and one testbed that is up."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = f"recover-{os.getpid()}"
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("CHAOSLIB_CP_TESTBED")}
+        self.environment = {**inherited, "XDG_STATE_HOME": str(folder)}
+
+    def chaos_cp(self, *arguments: str, timeout_s: float = 240) -> "subprocess.CompletedProcess[str]":
+        """Run ``chaos cp ...`` from outside the testbed."""
+        return subprocess.run(
+            [*CHAOS, "cp", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def inside(self, *argv: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command inside the testbed."""
+        return self.chaos_cp("exec", "--name", self.name, "--", *argv)
+
+    def ours(self) -> list[str]:
+        """Return what is left in the cluster of a rollout."""
+        kinds = "daemonsets,configmaps,serviceaccounts,clusterroles,clusterrolebindings"
+        listed = self.inside("kubectl", "--context", "break-glass", "get", kinds, "--all-namespaces", "--output=name",
+                             "--selector", "chaoslib-cp/role=telemetry-agent")  # fmt: skip
+        assert listed.returncode == 0, listed.stderr
+        return listed.stdout.split()
+
+
+@pytest.fixture
+def machine(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:  # noqa: ARG001
+    """Bring up a tiny testbed in which a killed process has left a rollout."""
+    folder = tmp_path_factory.mktemp("m")
+    spec = folder / "tiny.yaml"
+    spec.write_text(SPEC)
+    machine = Machine(folder)
+    try:
+        ended = machine.chaos_cp("up", str(spec), "--name", machine.name, timeout_s=UP_WITHIN_S)
+        assert ended.returncode == 0, ended.stderr
+        ended = machine.inside("python", "-c", LEAVE_A_ROLLOUT)
+        assert ended.returncode == 0, ended.stderr
+        yield machine
+    finally:
+        machine.chaos_cp("down", "--name", machine.name)
+
+
+def test_recover_goes_where_the_cluster_is(machine: Machine) -> None:
+    """Started outside without arguments, it finds the testbed by its undo log; a second time there is nothing to do."""
+    assert any(name.startswith("daemonset") for name in machine.ours())
+    first = machine.chaos_cp("recover", "--json")
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout)["healed"] is True
+    assert machine.ours() == []
+    assert machine.chaos_cp("recover").stdout == "nothing to undo\n"
+
+
+def test_down_closes_what_was_open_in_it(machine: Machine) -> None:
+    """What a deleted cluster still held is gone with it; it does not keep `recover` busy for ever."""
+    down = machine.chaos_cp("down", "--name", machine.name, "--json")
+    assert len(json.loads(down.stdout)["closed_undo_logs"]) == 1
+    assert machine.chaos_cp("recover").stdout == "nothing to undo\n"
