@@ -10,6 +10,7 @@ import pytest
 from chaostoolkit.cli import cli as chaos
 
 from chaoslib_cp.cluster.connect import IDENTITIES
+from chaoslib_cp.version import VERSION
 from tests.docs import markdown
 from tests.docs.markdown import ROOT, Found
 
@@ -117,3 +118,9 @@ def test_every_decision_is_listed() -> None:
     folder = ROOT / "docs" / "decisions"
     listed = {link.text for link in markdown.links() if link.page == folder / "README.md"}
     assert listed == {page.name for page in folder.glob("0*.md")}
+
+
+def test_image_tags_are_those_of_this_version() -> None:
+    """A page that names the image names the tag that the manifests ask for."""
+    tags = {tag for page in markdown.PAGES for tag in re.findall(r"chaoslib-cp:(\d[\w.]*\w)", page.read_text())}
+    assert tags == {VERSION}
