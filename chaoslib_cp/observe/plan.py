@@ -16,7 +16,7 @@ _LONGEST_S: Final = 60.0
 
 #: Seconds between two attempts. The API server may spend 2 % of its quota on all of this: 4 ms of CPU per second where
 #: it has 0.2 core. Measured (kube-apiserver 1.36.4, ECDSA certificates): asked without pause, a read over a kept
-#: connection costs it 0.5 to 0.95 ms and a dry-run write over a fresh one 2.4 ms. Asked once in seconds on an overloaded
+#: connection costs it 0.5 to 0.95 ms and a dry-run write over a fresh one 2.4 ms. Asked now and then on an overloaded
 #: machine with two cores, where it has to be woken and finds its caches cold, the write costs 5.5 ms; a read that
 #: follows while it is still awake costs 1.6 ms. So all measures share one beat, break-glass joins each third one, and
 #: ``vantage.py`` asks them 10 ms apart. With a beat of 3 s that cost 5.1 ms per second (standard error 0.7, 16 pairs,
