@@ -19,7 +19,11 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...] = (
         ("dns_success_ratio_cached", "dns_success_ratio_uncached"),
         (),
     ),
-    ("lock-out of the ordinary admin", ("lockout_s",), (("ended by", "lockout_ended_by"),)),
+    (
+        "lock-out of the ordinary admin",
+        ("lockout_s",),
+        (("in all", "lockout_total_s"), ("ended by", "lockout_ended_by")),
+    ),
     (
         "break-glass: first write done after",
         ("break_glass_s",),

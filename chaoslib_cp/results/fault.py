@@ -11,6 +11,9 @@ AGENT_DEADLINE = "agent deadline"
 ROLLBACK = "rollback"
 RUN_ENDED = "run ended"
 
+_API = ("api_livez", "api_read", "admin_write")
+_LAST_S = 10.0
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -21,7 +24,9 @@ class Fault:
         deadline_s: When the injected agents stop by themselves, without any order; None when not declared.
         delete_landed_s: When the API server acknowledged the ordinary admin's delete; None when it never did.
         rolled_back_s: When a stop action of method or rollbacks had removed the fault; None when it was not needed.
-        ended_s: The first of the three above; the end of the recording when there is none.
+        ended_s: The first of the three above; the end of the recording when there is none. A delete that was accepted
+            while the API still failed right up to the deadline ended nothing: the controllers that must carry it out
+            were starved, and the agents went on.
         ended_by: Which one it was.
     """
 
@@ -45,10 +50,23 @@ def find_fault(recording: Recording) -> Fault | None:
     deadline_s = _first_number(ended, "deadline_epoch_s")
     delete_landed_s = _first_number(ended, "landed_epoch_s")
     rolled_back_s = next((event.at_s for event in ended if _stopped_something(event)), None)
-    ends = [(deadline_s, AGENT_DEADLINE), (delete_landed_s, DELETE_LANDED), (rolled_back_s, ROLLBACK)]
+    ends = [(deadline_s, AGENT_DEADLINE)]
+    if deadline_s is None or not _failing_until(recording, deadline_s):
+        ends += [(delete_landed_s, DELETE_LANDED), (rolled_back_s, ROLLBACK)]
     known = [(at_s, word) for at_s, word in ends if at_s is not None and began_s <= at_s <= recording.ends_at_s]
     ended_s, ended_by = min(known, default=(recording.ends_at_s, RUN_ENDED))
     return Fault(began_s, deadline_s, delete_landed_s, rolled_back_s, ended_s, ended_by)
+
+
+def _failing_until(recording: Recording, deadline_s: float) -> bool:
+    """Whether most calls to the API failed in the last seconds before the deadline."""
+    last = [
+        sample
+        for measure in _API
+        for sample in recording.of(measure)
+        if deadline_s - _LAST_S <= sample.at_s < deadline_s <= recording.ends_at_s
+    ]
+    return bool(last) and sum(sample.ok for sample in last) < len(last) / 2
 
 
 def _output(event: Event) -> Mapping[str, Any]:

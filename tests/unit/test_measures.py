@@ -253,3 +253,18 @@ def test_the_probe_of_the_rollout_tells_its_share() -> None:
     values, reasons = measured(*rollout(), seen(3.0, 0.75), seen(7.0, 0.0, "timeout"), seen(20.0, 1.0), *reads)
     assert values["rollout_share_at_first_signal"] == 0.75
     assert reasons["rollout_share_at_first_signal"] == "lower bound: seen 5.0 s before the signal"
+
+
+def test_a_delete_that_starved_controllers_did_not_carry_out_ended_nothing() -> None:
+    """Accepted at 20 s, but the API fails until the agents' own deadline: the deadline ended the fault."""
+    landed = event(
+        "activity_ended", 21.0, name="remove", type="action", func="remove_agent", status="succeeded",
+        output={"landed_epoch_s": EPOCH_S + 20.0},
+    )  # fmt: skip
+    storm: dict[tuple[float, float], str] = {(3, 18): "timeout", (24, 62): "timeout"}
+    api = [*series("api_read", 90, storm), *series("api_livez", 90, storm), *series("admin_write", 90, storm)]
+    values, _ = measured(*rollout({"deadline_epoch_s": EPOCH_S + 60}), landed, *api)
+    assert (values["mitigate_s"], values["mitigated_by"]) == (60.0, "agent deadline")
+    quiet = [*series("api_read", 90, {(3, 22): "timeout"}), *series("api_livez", 90), *series("admin_write", 90)]
+    values, _ = measured(*rollout({"deadline_epoch_s": EPOCH_S + 60}), landed, *quiet)
+    assert (values["mitigate_s"], values["mitigated_by"]) == (20.0, "delete landed")
