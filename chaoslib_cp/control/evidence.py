@@ -47,6 +47,14 @@ def scale(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -
     return content if isinstance(content, dict) else {"unknown": f"{_SCALE_KEY} is not a mapping"}
 
 
+def with_knobs(scale_of_cluster: Mapping[str, Any], experiment: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what the experiment itself says is not realistic in it: ``unrealistic`` of our extension block."""
+    ours = [block for block in experiment.get("extensions") or [] if block.get("name") == "chaoslib_cp"]
+    knobs = [str(knob) for block in ours for knob in block.get("unrealistic") or []]
+    already = scale_of_cluster.get("unrealistic") or []
+    return {**scale_of_cluster, "unrealistic": [*already, *knobs]} if knobs else dict(scale_of_cluster)
+
+
 def parameters(configuration: Mapping[str, Any], outputs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Collect what was really played: the configuration's plain values, and what activities say they used.
 

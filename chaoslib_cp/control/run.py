@@ -127,7 +127,7 @@ class Run:
                 "cluster_uid": permit.cluster_uid,
             },
             "versions": evidence.versions(configuration, secrets),
-            "scale": evidence.scale(configuration, secrets),
+            "scale": evidence.with_knobs(evidence.scale(configuration, secrets), self.experiment),
         }
         self.teller = Teller(Timeline(self.run_dir / TIMELINE_FILE), self.clock)
         self.teller.tell("run_started", **self.facts["run"])

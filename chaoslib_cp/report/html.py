@@ -126,13 +126,13 @@ def _scale(summary: Mapping[str, Any]) -> Iterator[str]:
     yield "<h2>What this cluster stands for</h2>"
     if "unknown" in scale:
         yield f"<p>Not known: {escape(str(scale['unknown']))}</p>"
-        return
-    yield "<p>Not as in production:</p>\n<ul>"
-    yield from (f"<li>{escape(line)}</li>" for line in unrealistic_knobs(scale))
-    yield f"</ul>\n<pre>{escape(json.dumps(scale, indent=2, ensure_ascii=False))}</pre>"
+    knobs = unrealistic_knobs(scale)
+    if knobs:
+        items = "\n".join(f"<li>{escape(line)}</li>" for line in knobs)
+        yield f"<p>Not as in production:</p>\n<ul>\n{items}\n</ul>"
 
 
 def _facts(summary: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("parameters", "versions"):
+    for name in ("parameters", "versions", "scale"):
         content = json.dumps(summary.get(name, {}), indent=2, ensure_ascii=False, default=str)
         yield f"<h2>{name.capitalize()}</h2>\n<pre>{escape(content)}</pre>"

@@ -80,7 +80,11 @@ def _row(summary: Mapping[str, Any], label: str, figures: tuple[str, ...], notes
     measures, reasons = summary["measures"], summary["reasons"]
     values = " / ".join(value_of(name, measures[name]) for name in figures)
     unit = unit_of(figures[0]) if any(measures[name] is not None for name in figures) else ""
-    beside = [_note(word, name, measures[name]) for word, name in notes if measures[name] is not None]
+    beside = [
+        _note(word, name, measures[name])
+        for word, name in notes
+        if measures[name] is not None and measures[name] != measures[figures[0]]
+    ]
     beside += list(dict.fromkeys(reasons[name] for name in figures if name in reasons))
     return f"  {label:<{_WIDTH}}{values:>13} {unit:<2} {'; '.join(beside)}"
 

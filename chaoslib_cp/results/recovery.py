@@ -115,15 +115,17 @@ def mitigated_by(recording: Recording, fault: Fault) -> Measured:  # noqa: ARG00
 def recover_first_s(recording: Recording, fault: Fault) -> Measured:
     """End of the fault to the first vantage point that worked again, in seconds.
 
-    Working again: the first of three good samples in a row that ended its last failure; 0 when that was earlier.
+    Working again: the first of three good samples in a row that ended its last failure. Only what was still failing
+    when the fault ended counts; 0 when nothing was.
     """
     ends = [failed[-1].ended_s for failed in broken_episodes(recording, fault).values()]
-    known = [end_s for end_s in ends if end_s is not None]
     if not ends:
         return absent("nothing failed: nothing to recover from")
-    if not known:
+    later = [end_s for end_s in ends if end_s is None or end_s >= fault.ended_s]
+    known = [end_s for end_s in later if end_s is not None]
+    if later and not known:
         return absent("nothing had recovered when the recording ended")
-    return seconds(max(0.0, min(known) - fault.ended_s))
+    return seconds(min(known, default=fault.ended_s) - fault.ended_s)
 
 
 def recover_full_s(recording: Recording, fault: Fault) -> Measured:
