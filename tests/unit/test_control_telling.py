@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.control.ending import repair_journal
+from chaoslib_cp.control.ending import grouped, repair_journal
 from chaoslib_cp.control.telling import Teller, fitting
 from chaoslib_cp.observe.timeline import Timeline, read_timeline
 
@@ -93,3 +93,15 @@ def test_the_journal_agrees_with_the_verdict(verdict: str, given_status: str, st
     repair_journal(journal, given_status, verdict)
     assert (journal["status"], journal["deviated"]) == (status, deviated)
     assert (journal["status"] == "completed" and not journal["deviated"]) == (verdict == "held")
+
+
+def test_the_pods_of_one_workload_are_one_line() -> None:
+    """Many pods of a name are counted, everything else is named."""
+    pods = [f"Pod kube-system/chaoslib-cp-telemetry-{number}" for number in range(74)]
+    left = ["DaemonSet kube-system/agent", *pods, "Pod kube-system/other-1", "the undo log has open entries"]
+    assert grouped(left) == [
+        "DaemonSet kube-system/agent",
+        "Pod kube-system/other-1",
+        "the undo log has open entries",
+        "74 of Pod kube-system/chaoslib-cp-telemetry-*",
+    ]
