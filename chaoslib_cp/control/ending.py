@@ -29,8 +29,8 @@ logger = logging.getLogger("chaostoolkit")
 EVIDENCE_KEY = "chaoslib_cp"
 
 HEAL_S = 120.0
-"""How long pods of a deleted workload may take to go: a grace period of 30 s, and controllers that were starved and must
-list everything anew (measured with 200 nodes on 0.2 core: 20 s to over 60 s)."""
+"""How long pods of a deleted workload may take to go, seconds: a grace period of 30 s, and controllers that were
+starved and must list everything anew (20 to over 60 s were seen with 200 nodes on 0.2 core)."""
 
 _FEW = 3
 
