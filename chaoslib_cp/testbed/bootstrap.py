@@ -9,6 +9,7 @@ from chaoslib_cp.cluster import marker, roles
 from chaoslib_cp.testbed import addons, addresses, kwok
 from chaoslib_cp.testbed.api import ApiClient, Manifest
 from chaoslib_cp.testbed.farm import access as farm_access
+from chaoslib_cp.testbed.fill import FILLER_NAMESPACE
 from chaoslib_cp.testbed.pki import PEOPLE
 from chaoslib_cp.testbed.spec import ClusterSpec
 from chaoslib_cp.version import VERSION
@@ -83,11 +84,23 @@ def missing_accounts(api: ApiClient) -> str:
     return ", ".join(missing)
 
 
+def missing_kubelets(api: ApiClient, names: list[str]) -> str:
+    """Return "" when pods can be scheduled to these nodes, else which of them are missing or still tainted."""
+    found = [(name, api.get(f"/api/v1/nodes/{name}")) for name in names]
+    return ", ".join(name for name, node in found if node is None or node["spec"].get("taints"))
+
+
 def missing_nodes(api: ApiClient, wanted: int) -> str:
     """Return "" when that many nodes are Ready, else how many are."""
     nodes = api.get("/api/v1/nodes?resourceVersion=0") or {"items": []}
     ready = sum(_is_ready(item) for item in nodes["items"])
     return "" if ready == wanted else f"{ready} of {wanted} nodes are Ready"
+
+
+def missing_filler(api: ApiClient) -> str:
+    """Return "" when every filler pod is Running, else that some are not."""
+    pods = api.get(f"/api/v1/namespaces/{FILLER_NAMESPACE}/pods?fieldSelector=status.phase%21%3DRunning&limit=1")
+    return "" if pods is not None and not pods["items"] else "some filler pods are not Running"
 
 
 def missing_pods(api: ApiClient, namespace: str, deployment: str) -> str:

@@ -53,7 +53,7 @@ def up(spec_name: str, name: str, say: Say, rootless: bool | None = None) -> dic
     with _locked(instance):
         if instance.supervisor_pids():
             say(f"testbed {name} is up already")
-            _follow(instance, _silence)
+            _follow(instance, _silence, lambda: not instance.supervisor_pids())
             return status(name)
         clear(instance)
         doctor.require(is_rootless)
@@ -61,8 +61,9 @@ def up(spec_name: str, name: str, say: Say, rootless: bool | None = None) -> dic
         try:
             with _stop_signals_raise():
                 _write_plan(instance, spec, programs.folder, is_rootless)
-                _start(instance)
-                _follow(instance, say)
+                process = _start(instance)
+                # not by its command line: for a moment after it was started that is empty
+                _follow(instance, say, lambda: process.poll() is not None)
         except BaseException:
             # also Ctrl-C: half a testbed is of use to nobody
             clear(instance)
@@ -214,14 +215,14 @@ def _stop_signals_raise() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _start(instance: Instance) -> None:
+def _start(instance: Instance) -> "subprocess.Popen[bytes]":
     rootless = json.loads((instance.folder / "supervisor.json").read_text())["rootless"]
     user = ["--user", "--map-root-user"] if rootless else []
     namespaces = ["--net", "--uts", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
     supervisor = [sys.executable, "-m", SUPERVISOR_MODULE, str(instance.folder)]
     log = instance.logs / "supervisor.log"
     with log.open("ab") as output:
-        subprocess.Popen(
+        return subprocess.Popen(
             ["unshare", *user, *namespaces, *supervisor],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -231,13 +232,13 @@ def _start(instance: Instance) -> None:
         )
 
 
-def _follow(instance: Instance, say: Say) -> None:
+def _follow(instance: Instance, say: Say, has_ended: Callable[[], bool]) -> None:
     """Tell each step of the start as it comes, until the testbed is ready."""
     clock = SystemClock()
     ends_at_s = clock.monotonic_s() + UP_WITHIN_S
     said = 0
     while True:
-        ended = not instance.supervisor_pids()
+        ended = has_ended()
         state = instance.read_state() or {"phase": "starting", "steps": []}
         for step in state["steps"][said:]:
             say(f"{step['elapsed_s']:6.1f} s  {step['name']}")

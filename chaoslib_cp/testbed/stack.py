@@ -14,7 +14,7 @@ from chaoslib_cp.testbed import addresses, bootstrap, components, identities, kw
 from chaoslib_cp.testbed.api import ApiClient
 from chaoslib_cp.testbed.cgroups import UNLIMITED, CgroupTree, backend
 from chaoslib_cp.testbed.components import VOLATILE, Layout
-from chaoslib_cp.testbed.fill import fill
+from chaoslib_cp.testbed.fill import fill_nodes, fill_pods
 from chaoslib_cp.testbed.instance import Instance
 from chaoslib_cp.testbed.process import Component, Process
 from chaoslib_cp.testbed.spec import ClusterSpec
@@ -64,8 +64,7 @@ class Stack:
         uid = bootstrap.cluster_uid(api) or ""
         bootstrap.create_objects(api, self._spec, uid)
         self._start_all(self._cluster_components())
-        self._fill()
-        say(f"{self._spec.fake_nodes} fake nodes and their pods created")
+        self._fill(api, say)
         self._wait_for_cluster(api, say)
         self._limit()
         version = (api.get("/version") or {}).get("gitVersion")
@@ -128,9 +127,16 @@ class Stack:
             self._processes[component.name] = process
             process.start()
 
-    def _fill(self) -> None:
-        spec = self._spec
-        fill(identities.access(self._layout, "break-glass"), spec.fake_nodes, spec.pods_per_fake_node, spec.pod_bytes)
+    def _fill(self, api: ApiClient, say: Callable[[str], None]) -> None:
+        spec, access = self._spec, identities.access(self._layout, "break-glass")
+        fill_pods(access, spec.fake_nodes, spec.pods_per_fake_node, spec.pod_bytes)
+        say(f"{spec.fake_nodes * spec.pods_per_fake_node} filler pods created")
+        # the controllers untaint new nodes one by one, 20 a second: those that run pods come first
+        names = [addresses.node_name(index + 1) for index in range(spec.kubelet_nodes)]
+        self._wait("the kubelets", lambda: bootstrap.missing_kubelets(api, names))
+        say("kubelets ready for pods")
+        fill_nodes(access, spec.fake_nodes)
+        say(f"{spec.fake_nodes} fake nodes created")
 
     def _wait_for_cluster(self, api: ApiClient, say: Callable[[str], None]) -> None:
         wanted = self._spec.fake_nodes + self._spec.kubelet_nodes
@@ -141,6 +147,8 @@ class Stack:
         say("cluster DNS answers")
         self._wait("the workload prober", lambda: bootstrap.missing_pods(api, "chaoslib-cp", "workload-prober"))
         say("workload prober running")
+        self._wait("the filler pods", lambda: bootstrap.missing_filler(api))
+        say("filler pods running")
 
     def _wait(self, what: str, missing: Callable[[], str]) -> None:
         """Wait until ``missing`` returns "", watching every component meanwhile."""

@@ -13,7 +13,7 @@ import yaml
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed import kwok
 from chaoslib_cp.testbed.api import ApiAccess
-from chaoslib_cp.testbed.fill import fill, node_manifest, pod_manifest
+from chaoslib_cp.testbed.fill import fill_nodes, fill_pods, node_manifest, pod_manifest
 from tests.fakes.api_server import RESET, Answer, FakeApiServer, Request, Script, json_answer
 from tests.fakes.certificates import Authority
 
@@ -69,26 +69,25 @@ def plain(server: FakeApiServer) -> FakeApiServer:
 def test_nodes_and_pods_are_created_once(server: FakeApiServer, access: ApiAccess) -> None:
     """A second fill finds everything and changes nothing."""
     registry = Registry(server)
-    said: list[str] = []
-    first = fill(access, 5, 4, 1500, said.append)
-    assert (first.created, first.present) == (1 + 1 + 5 + 20, 0)
+    pods, nodes = fill_pods(access, 5, 4, 1500), fill_nodes(access, 5)
+    assert (pods.created, pods.present) == (1 + 1 + 20, 0)
+    assert (nodes.created, nodes.present) == (5, 0)
     kinds = Counter(made["kind"] for made in registry.objects.values())
     assert kinds == {"Namespace": 1, "ServiceAccount": 1, "Node": 5, "Pod": 20}
-    again = fill(access, 5, 4, 1500)
-    assert (again.created, again.present) == (0, 27)
-    assert "27 objects created, 0 were there" in said[0]
+    assert fill_pods(access, 5, 4, 1500).created == 0
+    assert fill_nodes(access, 5).present == 5
 
 
-def test_namespace_and_account_come_first_and_nodes_before_pods(plain: FakeApiServer, access: ApiAccess) -> None:
-    """Pods need their namespace's account to be admitted, and their node so that nobody collects them as orphans."""
-    fill(access, 3, 2, 1500)
+def test_namespace_and_account_come_before_pods(plain: FakeApiServer, access: ApiAccess) -> None:
+    """Pods need their namespace and its account to be admitted."""
+    fill_pods(access, 3, 2, 1500)
     kinds = [json.loads(one.body)["kind"] for one in plain.requests if one.method == "POST"]
-    assert kinds == ["Namespace", "ServiceAccount", *["Node"] * 3, *["Pod"] * 6]
+    assert kinds == ["Namespace", "ServiceAccount", *["Pod"] * 6]
 
 
 def test_many_connections_are_used_at_once(plain: FakeApiServer, access: ApiAccess) -> None:
     """Speed comes from sixteen connections, each kept for many objects."""
-    fill(access, 40, 2, 1500)
+    fill_pods(access, 40, 2, 1500)
     assert 8 <= plain.connections <= 17
 
 
@@ -97,7 +96,7 @@ def test_a_busy_or_restarting_api_server_is_asked_again(server: FakeApiServer, a
     registry = Registry(server)
     troubles: list[Script] = [Answer(429, {"Retry-After": "0"}), Answer(503), RESET, Answer(403), registry._create]
     server.on("POST", "/api/v1/nodes", *troubles)
-    assert fill(access, 3, 0, 1500).created == 5
+    assert fill_nodes(access, 3).created == 3
 
 
 def test_a_refusal_names_the_object_and_the_reason(server: FakeApiServer, access: ApiAccess) -> None:
@@ -105,7 +104,7 @@ def test_a_refusal_names_the_object_and_the_reason(server: FakeApiServer, access
     Registry(server)
     server.on("POST", "/api/v1/nodes", json_answer({"message": "spec.taints[0]: Invalid value"}, 422))
     with pytest.raises(TestbedFailed) as failure:
-        fill(access, 2, 1, 1500)
+        fill_nodes(access, 2)
     assert str(failure.value).startswith("Node kwok-00")
     assert "422 spec.taints[0]: Invalid value; the cluster is half filled" in str(failure.value)
 

@@ -97,7 +97,7 @@ class Reflector:
                 self._version = _NEWEST_VERSION
             return False
         keys = set()
-        for item in listed["items"]:
+        for item in listed["items"] or []:  # an empty list of metadata comes as null
             keys.add(_key(item))
             self._on_put(_key(item), item)
         for key in self._keys - keys:
