@@ -14,19 +14,19 @@ MAX_DURATION_S: Final = 21_600.0
 _SHORTEST_S: Final = 0.2
 _LONGEST_S: Final = 60.0
 
-#: Seconds between two attempts. The API server may spend 2 % of its quota on all of this: 4 ms of CPU per second where
-#: it has 0.2 core. Measured (kube-apiserver 1.36.4, ECDSA certificates): asked without pause, a read over a kept
+#: Seconds between two attempts. The API server may spend 2 % of its quota on all of this: 8 ms of CPU per second where
+#: it has 0.4 core. Measured (kube-apiserver 1.36.4, ECDSA certificates): asked without pause, a read over a kept
 #: connection costs it 0.5 to 0.95 ms and a dry-run write over a fresh one 2.4 ms. Asked now and then on an overloaded
 #: machine with two cores, where it has to be woken and finds its caches cold, the write costs 5.5 ms; a read that
 #: follows while it is still awake costs 1.6 ms. So all measures share one beat, break-glass joins each third one, and
 #: ``vantage.py`` asks them 10 ms apart. With a beat of 3 s that cost 5.1 ms per second (standard error 0.7, 16 pairs,
-#: load average 10); hence 4 s. lockout_s is therefore known to 4 s; a server with more CPU allows a shorter beat.
+#: load average 10). lockout_s is therefore known to 3 s; a server with more CPU allows a shorter beat.
 DEFAULT_PERIODS_S: Final[Mapping[str, float]] = {
-    "api_livez": 4.0,
-    "api_version": 4.0,
-    "api_read": 4.0,
-    "admin_write": 4.0,
-    "break_glass_write": 12.0,
+    "api_livez": 3.0,
+    "api_version": 3.0,
+    "api_read": 3.0,
+    "admin_write": 3.0,
+    "break_glass_write": 9.0,
 }
 #: Seconds after which an attempt has failed. 5 s for the ordinary calls: longer than that is lost for a person who
 #: works on an outage. Break-glass gets 10 s: it is slow in a storm, the question is whether it works at all.

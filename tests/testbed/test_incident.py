@@ -16,7 +16,13 @@ pytestmark = pytest.mark.testbed
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = ROOT / "experiments" / "openai-2024-12-11.json"
 # 40 nodes must ask more often than 200 to drown the same server; the node cache of `small` keeps an entry for 8 s.
-SMALL = {"metrics_period_s": 2.0, "list_period_s": 6.0, "agent_duration_s": 90.0, "reaction_s": 10.0}
+SMALL = {
+    "metrics_period_s": 2.0,
+    "list_period_s": 6.0,
+    "agent_ramp_s": 5.0,
+    "agent_duration_s": 90.0,
+    "reaction_s": 10.0,
+}
 RUN_WITHIN_S = 420
 
 
