@@ -15,9 +15,9 @@ def command(name: str, as_json: bool) -> None:
 
     Its addresses exist only inside the testbed, so from outside nothing answers there: use `chaos cp exec -- COMMAND`.
     """
-    from chaoslib_cp.testbed import commands
+    from chaoslib_cp.testbed import inside
 
-    variables, contexts = commands.environment(name), commands.contexts()
+    variables, contexts = inside.environment(name), inside.contexts()
 
     def text() -> str:
         exports = [f"export {key}={shlex.quote(value)}" for key, value in variables.items()]

@@ -21,11 +21,11 @@ def command(ctx: click.Context, name: str, as_json: bool, argv: tuple[str, ...])
 
 def enter(name: str, argv: list[str], as_json: bool) -> int:
     """Run ``argv`` inside testbed ``name`` and return its exit code."""
-    from chaoslib_cp.testbed import commands
+    from chaoslib_cp.testbed import inside
 
     if not as_json:
-        return commands.execute(name, argv)
+        return inside.execute(name, argv)
     with output.child_output_on_stderr():
-        exit_code = commands.execute(name, argv)
+        exit_code = inside.execute(name, argv)
     output.show({"command": argv, "exit_code": exit_code}, True, str)
     return exit_code

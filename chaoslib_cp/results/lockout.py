@@ -48,7 +48,7 @@ def lockout_s(recording: Recording, fault: Fault) -> Measured:
     bound = None
     if found[0].ended_s is None:
         bound = "lower bound: still locked out when the recording ended"
-    elif _ended_by(found[0].ended_s, fault) == AGENT_DEADLINE:
+    elif _ended_by(_answered_s(recording, found[0].ended_s), fault) == AGENT_DEADLINE:
         bound = "lower bound: the agents' own deadline ended it"
     return seconds(found[0].length_s(recording.ends_at_s), bound)
 
@@ -71,7 +71,12 @@ def lockout_ended_by(recording: Recording, fault: Fault) -> Measured:
         return absent("nobody was locked out")
     if found[0].ended_s is None:
         return absent("it had not ended when the recording did")
-    return Measured(_ended_by(found[0].ended_s, fault))
+    return Measured(_ended_by(_answered_s(recording, found[0].ended_s), fault))
+
+
+def _answered_s(recording: Recording, started_s: float) -> float:
+    """When the write that started then was answered: one that waits for the load to end starts before that end."""
+    return started_s + next(sample.latency_s for sample in recording.of(ADMIN) if sample.at_s == started_s)
 
 
 def _ended_by(ended_s: float, fault: Fault) -> str:

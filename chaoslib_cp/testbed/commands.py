@@ -1,4 +1,4 @@
-"""What the commands ``chaos cp up``, ``down``, ``status``, ``env`` and ``exec`` do."""
+"""What the commands ``chaos cp up``, ``down`` and ``status`` do."""
 
 import contextlib
 import dataclasses
@@ -18,8 +18,6 @@ from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed import doctor
 from chaoslib_cp.testbed.cgroups import CgroupTree, backend
 from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance
-from chaoslib_cp.testbed.namespaces import die_with_parent, enter
-from chaoslib_cp.testbed.pki import PEOPLE
 from chaoslib_cp.testbed.programs import find_or_get_programs
 from chaoslib_cp.testbed.spec import ClusterSpec, load_spec
 
@@ -53,7 +51,7 @@ def up(spec_name: str, name: str, say: Say, rootless: bool | None = None) -> dic
     with _locked(instance):
         if instance.supervisor_pids():
             say(f"testbed {name} is up already")
-            _follow(instance, _silence, lambda: not instance.supervisor_pids())
+            _follow(instance, _silence)
             return status(name)
         clear(instance)
         doctor.require(is_rootless)
@@ -62,8 +60,7 @@ def up(spec_name: str, name: str, say: Say, rootless: bool | None = None) -> dic
             with _stop_signals_raise():
                 _write_plan(instance, spec, programs.folder, is_rootless)
                 process = _start(instance)
-                # not by its command line: for a moment after it was started that is empty
-                _follow(instance, say, lambda: process.poll() is not None)
+                _follow(instance, say, process)
         except BaseException:
             # also Ctrl-C: half a testbed is of use to nobody
             clear(instance)
@@ -105,85 +102,6 @@ def status(name: str) -> dict[str, Any]:
     if not is_running and state["phase"] != "failed":
         state["phase"] = "crashed"
     return {"name": name, **state, "kubeconfig": str(instance.kubeconfig), "logs": str(instance.logs)}
-
-
-def environment(name: str) -> dict[str, str]:
-    """Return the environment in which ordinary tools find a testbed, once they run inside it.
-
-    Raises:
-        TestbedFailed: it is not up.
-    """
-    state = _ready(name)
-    return {
-        "KUBECONFIG": state["kubeconfig"],
-        "CHAOSLIB_CP_TESTBED": name,
-        "CHAOSLIB_CP_INFRASTRUCTURE": "testbed",
-        "PATH": os.pathsep.join([state["programs"], str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-    }
-
-
-def contexts() -> list[str]:
-    """Return the names of the kubeconfig's contexts, the current one first."""
-    return list(PEOPLE)
-
-
-def execute(name: str, argv: list[str]) -> int:
-    """Run a command inside a testbed, in the current folder, and wait for it.
-
-    SIGTERM and SIGHUP are passed on, Ctrl-C reaches it by the terminal, and it is killed when this process dies.
-
-    Returns:
-        Its exit status; 128 + the signal's number when a signal ended it.
-
-    Raises:
-        TestbedFailed: the testbed is not up, cannot be entered, or the command does not exist.
-    """
-    variables = {**os.environ, **environment(name)}
-    folder = Path.cwd()
-    _enter(name)
-    try:
-        # entering a mount namespace moves a process to its root folder
-        child = subprocess.Popen(argv, env=variables, cwd=folder, preexec_fn=die_with_parent)
-    except OSError as error:
-        raise TestbedFailed(f"{argv[0]}: cannot be run inside testbed {name}: {error.strerror}") from error
-    with _passing_signals_to(child):
-        returncode = child.wait()
-    return returncode if returncode >= 0 else 128 - returncode
-
-
-def _enter(name: str) -> None:
-    pid = Instance(name).inside_pid()
-    if pid is None:
-        raise TestbedFailed(f"testbed {name} is not up; run: chaos cp up --name {name}")
-    try:
-        enter(pid)
-    except OSError as error:
-        raise TestbedFailed(f"testbed {name} cannot be entered ({error}); are you the user who started it?") from error
-
-
-@contextlib.contextmanager
-def _passing_signals_to(child: "subprocess.Popen[bytes]") -> Iterator[None]:
-    def forward(number: int, _frame: object) -> None:
-        child.send_signal(number)
-
-    previous = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGHUP)}
-    previous[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _ready(name: str) -> dict[str, Any]:
-    state = status(name)
-    if state["phase"] == "down":
-        raise TestbedFailed(f"testbed {name} is not up; run: chaos cp up --name {name}")
-    if state["phase"] != "ready":
-        raise TestbedFailed(
-            f"testbed {name} is {state['phase']}, not ready; run: chaos cp down --name {name}, then chaos cp up"
-        )
-    return state
 
 
 def _write_plan(instance: Instance, spec: ClusterSpec, programs: Path, rootless: bool) -> None:
@@ -232,13 +150,20 @@ def _start(instance: Instance) -> "subprocess.Popen[bytes]":
         )
 
 
-def _follow(instance: Instance, say: Say, has_ended: Callable[[], bool]) -> None:
-    """Tell each step of the start as it comes, until the testbed is ready."""
+def _follow(instance: Instance, say: Say, process: "subprocess.Popen[bytes] | None" = None) -> None:
+    """Tell each step of the start as it comes, until the testbed is ready.
+
+    Args:
+        instance: the testbed.
+        say: told the steps.
+        process: its outermost process, when this one started it. Then its end is not read from command lines: for a
+            moment after a start they are empty.
+    """
     clock = SystemClock()
     ends_at_s = clock.monotonic_s() + UP_WITHIN_S
     said = 0
     while True:
-        ended = has_ended()
+        ended = process.poll() is not None if process else not instance.supervisor_pids()
         state = instance.read_state() or {"phase": "starting", "steps": []}
         for step in state["steps"][said:]:
             say(f"{step['elapsed_s']:6.1f} s  {step['name']}")
@@ -247,7 +172,8 @@ def _follow(instance: Instance, say: Say, has_ended: Callable[[], bool]) -> None
             return
         if ended:
             words = (instance.logs / "supervisor.log").read_text(errors="replace").strip().splitlines()
-            reason = state.get("error") or " | ".join(words[-3:]) or "it said nothing"
+            status_word = f"its supervisor ended with status {process.returncode}" if process else "it ended"
+            reason = state.get("error") or " | ".join(words[-3:]) or status_word
             raise TestbedFailed(f"testbed {instance.name} did not come up: {reason}; nothing was left behind")
         if clock.monotonic_s() > ends_at_s:
             raise TestbedFailed(

@@ -4,6 +4,7 @@ A running testbed is found by its supervisor's command line, never by a process 
 kernel, files survive crashes, command lines do neither.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -59,8 +60,11 @@ class Instance:
 
     @property
     def cgroup_name(self) -> str:
-        """The control group that holds one group for each component."""
-        return f"chaoslib-cp-{self.name}"
+        """The control group that holds one group for each component.
+
+        Control groups are the machine's, names only one user's: the folder tells two testbeds of one name apart.
+        """
+        return f"chaoslib-cp-{self.name}-{hashlib.sha256(bytes(self.folder)).hexdigest()[:8]}"
 
     def supervisor_pids(self) -> list[int]:
         """Return the host ids of all processes started as this instance's supervisor, the oldest first.

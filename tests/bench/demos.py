@@ -18,6 +18,8 @@ def measure() -> None:
         for number in range(RUNS):
             with runs.testbed("as-incident"):
                 summary, run = runs.run_experiment(Path(folder) / str(number))
+            if number == RUNS - 1:
+                page.write_figures(run)
             measures = summary["measures"]
             recomputed = subprocess.run(
                 [sys.executable, str(runs.ROOT / "experiments" / "recompute.py"), str(run)],

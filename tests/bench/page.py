@@ -1,12 +1,19 @@
 """docs/benchmarks.md: one section for each measurement, replaced by the run that measured it."""
 
+import json
 import platform
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+from chaoslib_cp.report.text import render_text
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "benchmarks.md"
+README = ROOT / "README.md"
+FIGURES_BEGIN = "<!-- figures: begin (from a real run; the run that measured them writes them) -->"
+FIGURES_END = "<!-- figures: end -->"
 HEAD = """# Benchmarks
 
 Every section below was written by the command it names, in one run on one machine. Figures vary from run to run;
@@ -32,6 +39,16 @@ def write_section(name: str, title: str, body: str) -> None:
     else:
         text = text.rstrip() + "\n\n" + section + "\n"
     PAGE.write_text(text)
+
+
+def write_figures(run: Path) -> None:
+    """Put the table of a real run into the README, as the terminal showed it."""
+    summary = json.loads((run / "summary.json").read_text())
+    text = README.read_text()
+    before, _, rest = text.partition(FIGURES_BEGIN)
+    after = rest.partition(FIGURES_END)[2]
+    drawn = render_text(summary, Path("runs") / run.name)
+    README.write_text(f"{before}{FIGURES_BEGIN}\n```text\n{drawn}\n```\n{FIGURES_END}{after}")
 
 
 def _circumstances() -> str:

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.testbed.cgroups import CgroupTree, backend
+from chaoslib_cp.testbed.instance import Instance
+
 CHAOS = [sys.executable, "-m", "chaostoolkit"]
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = ROOT / "experiments" / "openai-2024-12-11.json"
@@ -81,9 +84,7 @@ def longest_failure_s(run: Path, measure: str) -> float:
 
 def cpu_s(component: str) -> float:
     """Return the CPU seconds a component of the bench's testbed has used, as its control group counts them."""
-    for path in (f"cpu,cpuacct/chaoslib-cp-{NAME}", f"cpuacct/chaoslib-cp-{NAME}"):
-        file = Path("/sys/fs/cgroup") / path / component / "cpuacct.usage"
-        if file.exists():
-            return int(file.read_text()) / 1e9
-    text = (Path("/sys/fs/cgroup") / f"chaoslib-cp-{NAME}" / component / "cpu.stat").read_text()
-    return int(text.split()[1]) / 1e6
+    used_s = CgroupTree(Instance(NAME).cgroup_name, backend()).cpu_s(component)
+    if used_s is None:
+        raise SystemExit("this machine counts no CPU time by control group: nothing can be measured here")
+    return used_s

@@ -19,12 +19,11 @@ from tests.fakes.certificates import Authority
 
 
 class Registry:
-    """Objects by path and name: 201 the first time, 409 after that; nodes are registered at once, as by KWOK."""
+    """Objects by path and name: 201 the first time, 409 after that."""
 
     def __init__(self, server: FakeApiServer) -> None:
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         server.on("POST", "/api/v1", self._create)
-        server.on("GET", "/api/v1/nodes", self._nodes)
 
     def _create(self, request: Request) -> Answer:
         made = request.json()
@@ -33,10 +32,6 @@ class Registry:
             return Answer(409)
         self.objects[key] = made
         return Answer(201)
-
-    def _nodes(self, _request: Request) -> Answer:
-        nodes = [made for (path, _), made in self.objects.items() if path == "/api/v1/nodes"]
-        return json_answer({"items": [{**one, "status": {"conditions": [{"type": "Ready"}]}} for one in nodes]})
 
 
 @pytest.fixture

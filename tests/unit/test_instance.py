@@ -23,6 +23,13 @@ def test_names_that_are_no_folder_or_cgroup_are_refused(name: str) -> None:
         Instance(name)
 
 
+def test_two_users_may_choose_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control groups are shared by the whole machine: the same name in another state folder means another group."""
+    mine = Instance("same").cgroup_name
+    monkeypatch.setenv("XDG_STATE_HOME", "/elsewhere")
+    assert Instance("same").cgroup_name != mine
+
+
 def test_state_is_read_back_as_written() -> None:
     """What the supervisor writes is what a command reads."""
     instance = Instance("mine")

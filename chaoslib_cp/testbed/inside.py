@@ -1,0 +1,95 @@
+"""Getting inside a testbed that is up: the environment tools need there, and running commands there."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.testbed.commands import status
+from chaoslib_cp.testbed.instance import Instance
+from chaoslib_cp.testbed.namespaces import die_with_parent, enter
+from chaoslib_cp.testbed.pki import PEOPLE
+
+
+def environment(name: str) -> dict[str, str]:
+    """Return the environment in which ordinary tools find a testbed, once they run inside it.
+
+    Raises:
+        TestbedFailed: it is not up.
+    """
+    state = _ready(name)
+    return {
+        "KUBECONFIG": state["kubeconfig"],
+        "CHAOSLIB_CP_TESTBED": name,
+        "CHAOSLIB_CP_INFRASTRUCTURE": "testbed",
+        "PATH": os.pathsep.join([state["programs"], str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    }
+
+
+def contexts() -> list[str]:
+    """Return the names of the kubeconfig's contexts, the current one first."""
+    return list(PEOPLE)
+
+
+def execute(name: str, argv: list[str]) -> int:
+    """Run a command inside a testbed, in the current folder, and wait for it.
+
+    SIGTERM and SIGHUP are passed on, Ctrl-C reaches it by the terminal, and it is killed when this process dies.
+
+    Returns:
+        Its exit status; 128 + the signal's number when a signal ended it.
+
+    Raises:
+        TestbedFailed: the testbed is not up, cannot be entered, or the command does not exist.
+    """
+    variables = {**os.environ, **environment(name)}
+    folder = Path.cwd()
+    _enter(name)
+    try:
+        # entering a mount namespace moves a process to its root folder
+        child = subprocess.Popen(argv, env=variables, cwd=folder, preexec_fn=die_with_parent)
+    except OSError as error:
+        raise TestbedFailed(f"{argv[0]}: cannot be run inside testbed {name}: {error.strerror}") from error
+    with _passing_signals_to(child):
+        returncode = child.wait()
+    return returncode if returncode >= 0 else 128 - returncode
+
+
+def _enter(name: str) -> None:
+    pid = Instance(name).inside_pid()
+    if pid is None:
+        raise TestbedFailed(f"testbed {name} is not up; run: chaos cp up --name {name}")
+    try:
+        enter(pid)
+    except OSError as error:
+        raise TestbedFailed(f"testbed {name} cannot be entered ({error}); are you the user who started it?") from error
+
+
+@contextlib.contextmanager
+def _passing_signals_to(child: "subprocess.Popen[bytes]") -> Iterator[None]:
+    def forward(number: int, _frame: object) -> None:
+        child.send_signal(number)
+
+    previous = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _ready(name: str) -> dict[str, Any]:
+    state = status(name)
+    if state["phase"] == "down":
+        raise TestbedFailed(f"testbed {name} is not up; run: chaos cp up --name {name}")
+    if state["phase"] != "ready":
+        raise TestbedFailed(
+            f"testbed {name} is {state['phase']}, not ready; run: chaos cp down --name {name}, then chaos cp up"
+        )
+    return state
