@@ -2,13 +2,18 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
+from chaoslib_cp.observe.timeline import read_timeline
+from chaoslib_cp.testbed.instance import Instance
 from tests.testbed.conftest import CHAOS, Testbed
 
 pytestmark = pytest.mark.testbed
@@ -24,6 +29,10 @@ SMALL = {
     "reaction_s": 10.0,
 }
 RUN_WITHIN_S = 420
+STOPPED_STORM_S = 30.0
+FARM_PERIOD_S = 1.0
+
+T = TypeVar("T")
 
 
 def play(testbed: Testbed, folder: Path, **values: object) -> tuple[int, Path]:
@@ -78,27 +87,58 @@ def test_synced_dns_servers_survive_the_same_storm(testbed: Testbed, tmp_path: P
     assert summary["reasons"]["mask_s"]
 
 
-def test_a_killed_run_is_taken_back_by_recover(testbed: Testbed, tmp_path: Path) -> None:
-    """SIGKILL in mid-storm: nothing is rolled back then; ``chaos cp recover`` leaves nothing of ours."""
-    marker = tmp_path / "runs"
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name
+)
+def test_a_run_stopped_in_mid_storm_leaves_nothing(testbed: Testbed, tmp_path: Path, number: signal.Signals) -> None:
+    """However `chaos run` ends, the storm stops within its deadline + 1 s and `recover` leaves nothing of ours."""
+    values = {**SMALL, "agent_duration_s": STOPPED_STORM_S}
     command = [*CHAOS, "cp", "exec", "--name", testbed.name, "--", *CHAOS, "--no-version-check", "run"]
-    command += [f"--var={name}:float={value}" for name, value in SMALL.items()]
+    command += [f"--var={name}:float={value}" for name, value in values.items()]
     with (tmp_path / "output.log").open("wb") as log:
         process = subprocess.Popen([*command, str(EXPERIMENT)], cwd=tmp_path, stdout=log, stderr=log)
     try:
-        wait_for_rollout(testbed)
+        ends_epoch_s = until(lambda: agents_deadline(tmp_path), "the rollout")
+        until(lambda: farm(testbed)["agents"]["running"], "the storm")
+        os.kill(until(lambda: children_of(process.pid), "chaos run")[0], number)
+        # what is left of the run must not lengthen the storm: the farm is asked, not the run
+        calm = until(lambda: None if (status := farm(testbed))["agents"]["running"] else status, "calm")
+        assert calm["at_s"] <= ends_epoch_s + 1 + FARM_PERIOD_S
+        process.wait(RUN_WITHIN_S)
     finally:
-        os.kill(process.pid, 9)
+        process.kill()
         process.wait(30)
-    assert marker.exists()
     recovered = testbed.run(*CHAOS, "cp", "recover", timeout_s=180)
     assert recovered.returncode == 0, recovered.stdout + recovered.stderr
     left = testbed.get("daemonsets,configmaps,serviceaccounts", "-A", "-l", "chaoslib-cp/role=telemetry-agent")
     assert left["items"] == []
 
 
-def wait_for_rollout(testbed: Testbed) -> None:
-    """Wait until the agent's DaemonSet is there."""
-    testbed.kubectl(
-        "wait", "--for=create", "--timeout=90s", "-n", "kube-system", "daemonset/chaoslib-cp-telemetry", timeout_s=120
-    )
+def agents_deadline(folder: Path) -> float | None:
+    """When the agents of the run in ``folder`` end by themselves, once the rollout is on record."""
+    for path in folder.glob("runs/*/timeline.jsonl"):
+        for line in read_timeline(path):
+            output = line.get("output")
+            if isinstance(output, dict) and "deadline_epoch_s" in output:
+                return float(output["deadline_epoch_s"])
+    return None
+
+
+def farm(testbed: Testbed) -> dict[str, Any]:
+    """What the agent farm says of its agents; it writes this each second."""
+    return dict(json.loads((Instance(testbed.name).folder / "farm.json").read_text()))
+
+
+def children_of(pid: int) -> list[int]:
+    """The children of a process: of `chaos cp exec`, the command it runs inside."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def until(look: Callable[[], T | None], what: str) -> T:
+    """Wait until ``look`` returns something and return it."""
+    ends_s = time.monotonic() + 180
+    while time.monotonic() < ends_s:
+        if found := look():
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"waited 180 s for {what} in vain")
