@@ -1,11 +1,18 @@
 """What holds for every test: cheap ones first, and in CI nothing that proves the point may be skipped."""
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
 
 _MUST_RUN_IN_CI = ("contract", "testbed")
+
+
+def pytest_configure() -> None:
+    """Take signals as a terminal's processes do: started in the background, a shell ignores SIGINT for its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
