@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from chaoslib_cp.cluster.connect import infrastructure_name
+from chaoslib_cp.cluster.connect import choose, infrastructure_name
+from chaoslib_cp.errors import TargetRefused
 
 RESTART_CONTAINERS = "restart-containers"
 COUPLINGS = ("none", "delete-pods", RESTART_CONTAINERS)
@@ -50,6 +51,14 @@ def experiment_refusals(
         started = _function(activity)
         if started.startswith("start_") and started.removeprefix("start_") not in stops:
             yield f"{activity.get('name')!r} is never stopped: add {started.replace('start_', 'stop_', 1)} to rollbacks"
+
+
+def cluster_refusals(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> Iterator[str]:
+    """Say why no cluster can be chosen from here, if so; asks nothing of any cluster."""
+    try:
+        choose(configuration, secrets, "runner")
+    except TargetRefused as error:
+        yield str(error)
 
 
 def _strategy_refusals(experiment: Mapping[str, Any], runtime: Mapping[str, Any]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from chaoslib_cp.cluster.connect import state_root
 from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.folder import RunLock, make_run_dir, run_name
-from chaoslib_cp.control.refusal import experiment_refusals
+from chaoslib_cp.control.refusal import cluster_refusals, experiment_refusals
 from chaoslib_cp.control.rounds import Rounds
 from chaoslib_cp.control.stop import StopLatch
 from chaoslib_cp.control.telling import Teller
@@ -107,6 +107,8 @@ class Run:
     def _open(self, configuration: dict[str, Any], secrets: Mapping[str, Any] | None) -> None:
         refused = list(experiment_refusals(self.experiment, self.runtime, configuration))
         if refused:
+            # inside the place the cluster is reached from, much of this may be right by itself
+            refused = [*cluster_refusals(configuration, secrets), *refused]
             raise InterruptExecution(f"refused, nothing was changed: {'; '.join(refused)}")
         name = run_name(self.experiment)
         started_at = datetime.fromtimestamp(self.clock.epoch_s(), UTC).strftime("%Y%m%dT%H%M%SZ")
