@@ -195,7 +195,7 @@ def test_dead_node_takes_its_containers_along_and_comes_back(testbed: Testbed) -
 
     def is_back() -> bool:
         now = _dns_on(testbed, "worker-2")
-        return now["containerID"] != before and bool(now["ready"])
+        return now.get("containerID") != before and bool(now["ready"])  # none while the container waits
 
     _wait("the DNS pod of worker-2 to be ready again", is_back)
     _wait(

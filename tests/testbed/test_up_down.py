@@ -1,5 +1,6 @@
 """Bringing testbeds up and down, also by force, leaves nothing behind; two stand side by side."""
 
+import contextlib
 import errno
 import json
 import os
@@ -7,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,13 +40,33 @@ def _leftovers(name: str) -> list[str]:
 
 def _machine() -> dict[str, list[str]]:
     """Return what a testbed could leave on a machine under any name."""
-    listed = subprocess.run(["lsns", "-n", "-o", "NS,TYPE"], capture_output=True, text=True, check=True).stdout
     return {
         "links": sorted(os.listdir("/sys/class/net")),
         "network namespaces": sorted(os.listdir("/run/netns")) if Path("/run/netns").exists() else [],
         "mounts": sorted(Path("/proc/mounts").read_text().splitlines()),
-        "namespaces": sorted(line for line in listed.splitlines() if " net" in line or " pid" in line),
     }
+
+
+def _family(pid: int) -> set[int]:
+    """Return a process and all that descend from it."""
+    children = [
+        int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()
+    ]
+    return {pid}.union(*(_family(child) for child in children))
+
+
+def _namespaces(pids: Iterable[int]) -> set[str]:
+    """Return the network, process and mount namespaces that these processes are in."""
+    found = set()
+    for pid in pids:
+        for kind in ("net", "pid", "mnt"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
+    return found
+
+
+def _all_pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 @pytest.fixture
@@ -76,11 +97,17 @@ def test_ten_rounds_leave_nothing(tiny: str, name: str, killed: bool) -> None:
     before = _machine()
     for _ in range(ROUNDS):
         _up(tiny, name)
+        supervisors = Instance(name).supervisor_pids()
+        family = _family(supervisors[0])
+        namespaces = _namespaces(family) - _namespaces([os.getpid()])
+        assert len(family) > 15
+        assert len(namespaces) > 5
         if killed:
-            os.kill(Instance(name).supervisor_pids()[-1], signal.SIGKILL)
+            os.kill(supervisors[-1], signal.SIGKILL)
         ended = chaos_cp("down", "--name", name)
         assert ended.returncode == 0, ended.stderr
         assert _leftovers(name) == []
+        assert not namespaces & _namespaces(_all_pids())
     assert _machine() == before
 
 
