@@ -71,7 +71,8 @@ class ApiClient:
             OSError or http.client.HTTPException: no complete answer came; whether a write happened is unknown.
         """
         connection = self._connection or self._open()
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        content_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Content-Type": content_type, "Accept": "application/json"}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             response = connection.getresponse()

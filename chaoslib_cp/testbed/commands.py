@@ -17,7 +17,7 @@ from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed import doctor
 from chaoslib_cp.testbed.cgroups import CgroupTree, backend
-from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance
+from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance, is_alive
 from chaoslib_cp.testbed.programs import find_or_get_programs
 from chaoslib_cp.testbed.spec import ClusterSpec, load_spec
 
@@ -188,10 +188,25 @@ def clear(instance: Instance) -> None:
     Raises:
         TestbedFailed: something stayed.
     """
+    _kill(instance)
+    left = CgroupTree(instance.cgroup_name, backend()).remove()
+    if left:
+        raise TestbedFailed(f"testbed {instance.name}: control groups stayed: {', '.join(left)}; run down again")
+    if instance.folder.exists():
+        shutil.rmtree(instance.folder)
+
+
+def _kill(instance: Instance) -> None:
+    """Kill the supervisor and wait until the kernel has ended everything that was below it."""
     clock = SystemClock()
     ends_at_s = clock.monotonic_s() + GONE_WITHIN_S
-    while pids := instance.supervisor_pids():
-        for pid in pids:
+    seen: set[int] = set()
+    victim: int | None = None
+    while pids := {*instance.supervisor_pids(), *filter(is_alive, seen)}:
+        seen |= pids
+        # from within: then `unshare`, which waits outside, reaps what it started and ends by itself
+        victim = victim or instance.inside_pid()
+        for pid in pids if victim is None else [victim]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
@@ -199,11 +214,6 @@ def clear(instance: Instance) -> None:
         if clock.monotonic_s() > ends_at_s:
             raise TestbedFailed(f"testbed {instance.name}: processes {pids} do not end; nothing else was removed")
         clock.sleep(0.02)
-    left = CgroupTree(instance.cgroup_name, backend()).remove()
-    if left:
-        raise TestbedFailed(f"testbed {instance.name}: control groups stayed: {', '.join(left)}; run down again")
-    if instance.folder.exists():
-        shutil.rmtree(instance.folder)
 
 
 @contextlib.contextmanager

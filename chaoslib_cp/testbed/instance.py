@@ -111,6 +111,19 @@ class Instance:
         temporary.rename(self.state_file)
 
 
+def is_alive(pid: int) -> bool:
+    """Say whether a process runs or is still ending.
+
+    A killed process 1 has no command line any more while the kernel ends its namespace; only as a zombie, or gone, has
+    it taken everything along (source: kernel, zap_pid_ns_processes).
+    """
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in ("Z", "X")
+
+
 def _command_lines() -> list[tuple[int, list[str]]]:
     found = []
     for entry in Path("/proc").iterdir():
