@@ -94,11 +94,12 @@ class CgroupTree:
 
     def cpu_s(self, component: str) -> float | None:
         """Return the CPU seconds a component has used so far, or None where that is not counted."""
+        # version 1 has a cpu.stat as well, but one that counts throttled periods
+        name = "cpuacct.usage" if self.kind == "v1" else "cpu.stat"
         for parent in self._parents:
-            with contextlib.suppress(OSError, ValueError):
-                return int((parent / component / "cpuacct.usage").read_text()) / 1e9
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                return int((parent / component / "cpu.stat").read_text().split()[1]) / 1e6
+            with contextlib.suppress(OSError):
+                text = (parent / component / name).read_text()
+                return int(text) / 1e9 if self.kind == "v1" else int(text.split()[1]) / 1e6
         return None
 
     def remove(self, patience_s: float = 5.0) -> list[str]:

@@ -20,7 +20,7 @@ def measure() -> None:
     rows = [[name, f"{cores:.3f}"] for name, cores in sorted(used.items(), key=lambda item: -item[1])]
     rows.append(["all", f"{sum(used.values()):.3f}"])
     note = (
-        f"Cores used over {WINDOW_S} s, {SETTLE_S} s after `chaos cp up as-incident`. The nodes' rows hold their "
-        "kubelet, runtime and pods."
+        f"Cores used over {WINDOW_S} s, {SETTLE_S} s after `chaos cp up as-incident`. The nodes' rows hold kubelet and "
+        "runtime; containers have control groups of their own and are not counted here."
     )
     page.write_section("idle", "Idle cost of as-incident", note + "\n\n" + page.table(["component", "cores"], rows))

@@ -97,3 +97,11 @@ def test_cpu_seconds_of_a_v2_group(tmp_path: Path, text: str, seconds: float) ->
     tree = CgroupTree("bed", "v2", _v2(tmp_path))
     (_group(tmp_path / "bed" / "api") / "cpu.stat").write_text(text)
     assert tree.cpu_s("api") == seconds
+
+
+def test_cpu_seconds_of_a_v1_group_are_not_its_throttled_periods(tmp_path: Path) -> None:
+    """Where cpu and cpuacct are mounted apart, only the second counts time."""
+    tree = CgroupTree("bed", "v1", _v1(tmp_path))
+    (_group(tmp_path / "cpu" / "bed" / "api") / "cpu.stat").write_text("nr_periods 7\nnr_throttled 3")
+    (_group(tmp_path / "cpuacct" / "bed" / "api") / "cpuacct.usage").write_text("2500000000")
+    assert tree.cpu_s("api") == 2.5
