@@ -62,7 +62,7 @@ def test_settings_of_the_user_cannot_change_the_programs(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("GOEXPERIMENT", "x")
     monkeypatch.setenv("GOTOOLCHAIN", "auto")
-    monkeypatch.setenv("GOPROXY", "https://mirror.invalid")
+    monkeypatch.setenv("GOPROXY", "off")
     monkeypatch.setenv("GOCACHE", "/elsewhere")
     monkeypatch.delenv("HOME", raising=False)
     find_or_get_programs(lambda _: None, sources(tmp_path))
@@ -70,7 +70,7 @@ def test_settings_of_the_user_cannot_change_the_programs(
     fixed = {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOWORK": "off", "GOOS": "linux", "GOFLAGS": "-buildvcs=false"}
     assert {name: seen.get(name) for name in fixed} == fixed
     assert not {"GOARCH", "GOEXPERIMENT"} & set(seen)
-    assert (seen["GOPROXY"], seen["GOCACHE"]) == ("https://mirror.invalid", "/elsewhere")
+    assert (seen["GOPROXY"], seen["GOCACHE"]) == ("off", "/elsewhere")
     assert seen["HOME"]
 
 
