@@ -17,6 +17,7 @@ from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.connect import state_root
 from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.control import evidence
+from chaoslib_cp.control.cpu import tell_cpu
 from chaoslib_cp.control.folder import RunLock, make_run_dir, run_name
 from chaoslib_cp.control.refusal import cluster_refusals, experiment_refusals
 from chaoslib_cp.control.rounds import Rounds
@@ -78,6 +79,7 @@ class Run:
         self.failed_rollbacks: list[str] = []
         self.outputs: list[tuple[str, Any]] = []
         self.facts: dict[str, dict[str, Any]] = {}
+        self._configuration: Mapping[str, Any] = {}
         self._observer: ObserveSession | None = None
         self._lock: RunLock | None = None
         self.runtime: Mapping[str, Any] = {}
@@ -131,6 +133,7 @@ class Run:
             "versions": evidence.versions(configuration, secrets),
             "scale": evidence.with_knobs(evidence.scale(configuration, secrets), self.experiment),
         }
+        self._configuration = configuration
         self.teller = Teller(Timeline(self.run_dir / TIMELINE_FILE), self.clock)
         self.teller.tell("run_started", **self.facts["run"])
         self._observer = start(observe_plan(self.run_dir, self.teller.epoch_offset_s, configuration, secrets))
@@ -169,6 +172,8 @@ class Run:
         if run is None or self.rounds.inside or self.teller is None:
             return
         self.teller.activity_ended(activity, self.phase, run)
+        if self.phase == "method" and activity.get("type") == "action":
+            tell_cpu(self.teller, self._configuration)
         name = str(activity.get("name"))
         if run.get("status") != "failed":
             self.outputs.append((name, run.get("output")))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.infrastructure.driver import killed_from_json, run_program
+from chaoslib_cp.infrastructure.driver import CpuSeconds, killed_from_json, run_program
 
 
 class CommandDriver:
@@ -25,3 +25,7 @@ class CommandDriver:
         """Let the program kill the containers of matching pods; see :class:`Driver`."""
         arguments = ["restart-containers", "--namespace", namespace, "--label", label]
         return killed_from_json(self._program, run_program([self._program, *arguments], timeout_s))
+
+    def cpu_seconds(self, timeout_s: float) -> CpuSeconds | None:  # noqa: ARG002 - the contract has it
+        """Nothing here counts it; see :class:`Driver`."""
+        return None

@@ -4,9 +4,23 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chaoslib_cp.errors import TargetRefused, TargetUnreachable
+
+
+@dataclass(frozen=True)
+class CpuSeconds:
+    """CPU time used so far.
+
+    Attributes:
+        api_servers_s: By all API servers together.
+        agents_s: By what plays the telemetry agents.
+    """
+
+    api_servers_s: float
+    agents_s: float
 
 
 class Driver(Protocol):
@@ -26,6 +40,17 @@ class Driver(Protocol):
         Raises:
             TargetRefused: The driver cannot be used here; nothing was changed.
             TargetUnreachable: It failed or took too long; some containers may have been killed.
+        """
+
+    def cpu_seconds(self, timeout_s: float) -> CpuSeconds | None:
+        """Read CPU time where it is counted, without asking the API; None where this driver cannot.
+
+        Args:
+            timeout_s: Limit of everything.
+
+        Raises:
+            TargetRefused: The driver cannot be used here.
+            TargetUnreachable: It failed or took too long.
         """
 
 

@@ -1,19 +1,37 @@
 """The embedded testbed, spoken to as to any other infrastructure: by command line and JSON."""
 
+import json
 import sys
 from pathlib import Path
 
-from chaoslib_cp.infrastructure.driver import killed_from_json, run_program
+from chaoslib_cp.errors import TargetUnreachable
+from chaoslib_cp.infrastructure.driver import CpuSeconds, killed_from_json, run_program
+
+_AGENTS = "farm"
 
 
 class TestbedDriver:
-    """Uses ``chaos cp restart-containers``; the environment of ``chaos cp exec`` says which testbed."""
+    """Uses ``chaos cp``; the environment of ``chaos cp exec`` says which testbed."""
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
     def restart_containers(self, namespace: str, label: str, timeout_s: float) -> list[str]:
         """Kill the containers of matching pods on all kubelet nodes; see :class:`Driver`."""
-        beside_python = Path(sys.executable).with_name("chaos")
-        program = str(beside_python) if beside_python.exists() else "chaos"
-        arguments = ["cp", "restart-containers", "--namespace", namespace, "--label", label, "--json"]
-        return killed_from_json("chaos cp restart-containers", run_program([program, *arguments], timeout_s))
+        said = _chaos_cp(["restart-containers", "--namespace", namespace, "--label", label], timeout_s)
+        return killed_from_json("chaos cp restart-containers", said)
+
+    def cpu_seconds(self, timeout_s: float) -> CpuSeconds | None:
+        """Read the control groups; the agents are those of the fake nodes. See :class:`Driver`."""
+        said = _chaos_cp(["status"], timeout_s)
+        try:
+            groups: dict[str, float] = json.loads(said)["cpu_s"]
+            servers_s = [used_s for group, used_s in groups.items() if group.startswith("kube-apiserver-")]
+            return CpuSeconds(sum(servers_s), groups[_AGENTS]) if servers_s and _AGENTS in groups else None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TargetUnreachable("chaos cp status did not answer with cpu_s; is the testbed up?") from error
+
+
+def _chaos_cp(arguments: list[str], timeout_s: float) -> str:
+    beside_python = Path(sys.executable).with_name("chaos")
+    program = str(beside_python) if beside_python.exists() else "chaos"
+    return run_program([program, "cp", *arguments, "--json"], timeout_s)

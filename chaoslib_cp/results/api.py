@@ -36,13 +36,12 @@ def api_error_ratio_by_class(recording: Recording, fault: Fault) -> Measured:
 def amplification(recording: Recording, fault: Fault) -> Measured:
     """Server CPU seconds for each CPU second the injected clients spent, while the fault was on.
 
-    Taken from the first and the last ``api_cpu`` event of that time, which carry running totals.
+    Taken from ``api_cpu`` events, which carry running totals: the first since the fault began and the first since it
+    ended (the last of all, if none came after it).
     """
-    totals = [
-        (event.details.get("server_cpu_s"), event.details.get("client_cpu_s"))
-        for event in recording.named("api_cpu")
-        if fault.began_s <= event.at_s <= fault.ended_s
-    ]
+    readings = [event for event in recording.named("api_cpu") if event.at_s >= fault.began_s]
+    after = next((number for number, event in enumerate(readings) if event.at_s >= fault.ended_s), len(readings))
+    totals = [(event.details.get("server_cpu_s"), event.details.get("client_cpu_s")) for event in readings[: after + 1]]
     known = [(server, client) for server, client in totals if _number(server) and _number(client)]
     if len(known) < 2:
         return absent("CPU time of server and clients was not recorded")

@@ -92,15 +92,15 @@ class CgroupTree:
             ("memory.limit_in_bytes", str(-1 if memory_bytes is None else memory_bytes)),
         ]
 
-    def cpu_s(self, component: str) -> float | None:
-        """Return the CPU seconds a component has used so far, or None where that is not counted."""
+    def cpu_s(self) -> dict[str, float]:
+        """Return the CPU seconds each group has used so far; empty where that is not counted."""
         # version 1 has a cpu.stat as well, but one that counts throttled periods
-        name = "cpuacct.usage" if self.kind == "v1" else "cpu.stat"
-        for parent in self._parents:
-            with contextlib.suppress(OSError):
-                text = (parent / component / name).read_text()
-                return int(text) / 1e9 if self.kind == "v1" else int(text.split()[1]) / 1e6
-        return None
+        name, unit_s = ("cpuacct.usage", 1e-9) if self.kind == "v1" else ("cpu.stat", 1e-6)
+        used_s = {}
+        for file in sorted(file for parent in self._parents for file in parent.glob(f"*/{name}")):
+            with contextlib.suppress(OSError):  # a container's group may go while we look
+                used_s[file.parent.name] = _first_number(file.read_text()) * unit_s
+        return used_s
 
     def remove(self, patience_s: float = 5.0) -> list[str]:
         """Remove every group of this tree; return those that stayed because a process is still in them."""
@@ -122,3 +122,8 @@ class CgroupTree:
                 except OSError:
                     left.append(folder)
         return left
+
+
+def _first_number(text: str) -> int:
+    """Read ``cpuacct.usage``, which is a number, or ``cpu.stat``, whose first line is ``usage_usec NUMBER``."""
+    return int(next(word for word in text.split() if word.isdecimal()))

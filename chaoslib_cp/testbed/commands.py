@@ -89,7 +89,8 @@ def status(name: str) -> dict[str, Any]:
 
     Returns:
         ``{"name", "phase": "down" | "starting" | "ready" | "failed" | "crashed", "components": {name: {"alive",
-        "restarts"}}, "spec", "cluster_uid", "kubeconfig", "logs", ...}``; only the first two when it is down.
+        "restarts"}}, "spec", "cluster_uid", "kubeconfig", "logs", "cpu_s": {control group: CPU seconds so far},
+        ...}``; only the first two when it is down. Containers have groups of their own, named after their node.
 
     Raises:
         TestbedFailed: its state file is damaged.
@@ -101,7 +102,8 @@ def status(name: str) -> dict[str, Any]:
         return {"name": name, "phase": "starting" if is_running else "down"}
     if not is_running and state["phase"] != "failed":
         state["phase"] = "crashed"
-    return {"name": name, **state, "kubeconfig": str(instance.kubeconfig), "logs": str(instance.logs)}
+    files = {"kubeconfig": str(instance.kubeconfig), "logs": str(instance.logs)}
+    return {"name": name, **state, **files, "cpu_s": CgroupTree(instance.cgroup_name, backend()).cpu_s()}
 
 
 def _write_plan(instance: Instance, spec: ClusterSpec, programs: Path, rootless: bool) -> None:

@@ -39,7 +39,7 @@ def measure() -> None:
 
 
 def _cores(folder: Path, observed: bool) -> float:
-    before_s = runs.cpu_s(SERVER)
+    before_s = runs.cpu_s()[SERVER]
     if observed:
         subprocess.run(
             [
@@ -60,4 +60,4 @@ def _cores(folder: Path, observed: bool) -> float:
         )
     else:
         time.sleep(WINDOW_S)
-    return (runs.cpu_s(SERVER) - before_s) / WINDOW_S
+    return (runs.cpu_s()[SERVER] - before_s) / WINDOW_S

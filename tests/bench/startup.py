@@ -7,7 +7,6 @@ from typing import Any
 from tests.bench import page, runs
 
 ROUNDS = 5
-FILLED = "fake nodes and their pods created"
 
 
 def measure() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.infrastructure import open_driver
-from chaoslib_cp.infrastructure.driver import run_program
+from chaoslib_cp.infrastructure.driver import CpuSeconds, run_program
 
 
 def program(folder: Path, name: str, body: str) -> Path:
@@ -109,3 +109,24 @@ def test_the_testbed_is_spoken_to_by_command_line(tmp_path: Path, monkeypatch: p
     assert open_driver({"infrastructure": "testbed"}).restart_containers("kube-system", "k8s-app=kube-dns", 10) == [
         "cp restart-containers --namespace kube-system --label k8s-app=kube-dns --json"
     ]
+
+
+def test_the_testbed_counts_cpu_time_by_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All API servers together; nothing where the kernel counts nothing; told plainly when the testbed is gone."""
+    said = tmp_path / "said"
+    program(tmp_path, "chaos", f"print(open({str(said)!r}).read())")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    driver = open_driver({"infrastructure": "testbed"})
+    said.write_text('{"cpu_s": {"kube-apiserver-0": 2.0, "kube-apiserver-1": 3.0, "farm": 0.5, "worker-1-3f": 9.0}}')
+    assert driver.cpu_seconds(10) == CpuSeconds(api_servers_s=5.0, agents_s=0.5)
+    said.write_text('{"phase": "ready", "cpu_s": {}}')
+    assert driver.cpu_seconds(10) is None
+    said.write_text('{"phase": "down"}')
+    with pytest.raises(TargetUnreachable, match="is the testbed up"):
+        driver.cpu_seconds(10)
+
+
+@pytest.mark.parametrize("chosen", ["kind", f"command:{sys.executable}"])
+def test_other_drivers_count_no_cpu_time(chosen: str) -> None:
+    """So amplification is null with its reason there, and never a guess."""
+    assert open_driver({"infrastructure": chosen}).cpu_seconds(10) is None

@@ -166,7 +166,8 @@ def test_amplification_and_rollout_share_come_from_their_events() -> None:
     values, _ = measured(
         *rollout({"deadline_epoch_s": EPOCH_S + 20}),
         event("api_cpu", 1.0, server_cpu_s=10.0, client_cpu_s=1.0),
-        event("api_cpu", 19.0, server_cpu_s=14.0, client_cpu_s=1.05),
+        event("api_cpu", 19.0, server_cpu_s=13.0, client_cpu_s=1.04),
+        event("api_cpu", 21.0, server_cpu_s=14.0, client_cpu_s=1.05),
         event("api_cpu", 25.0, server_cpu_s=90.0, client_cpu_s=1.06),
         event("rollout_progress", 2.0, share=0.5),
         event("rollout_progress", 9.0, share=1.0),
