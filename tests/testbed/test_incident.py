@@ -30,7 +30,6 @@ SMALL = {
 }
 RUN_WITHIN_S = 420
 STOPPED_STORM_S = 30.0
-FARM_PERIOD_S = 1.0
 
 T = TypeVar("T")
 
@@ -59,7 +58,8 @@ def test_the_incident_breaks_dns_and_locks_the_administrator_out(testbed: Testbe
     measures = summary["measures"]
     assert (exit_code, summary["verdict"]) == (1, "broke"), summary["why"]
     assert abs(measures["mask_s"] - measures["predicted_mask_s"]) <= 3.0
-    assert measures["dns_lost_s"] > measures["mask_s"]
+    assert measures["dns_lost_s"] >= 2 * measures["mask_s"]
+    assert measures["amplification"] > 1
     assert measures["lockout_s"] > 10
     assert summary["healed"] is True
     assert summary["scale"]
@@ -103,7 +103,7 @@ def test_a_run_stopped_in_mid_storm_leaves_nothing(testbed: Testbed, tmp_path: P
         os.kill(until(lambda: children_of(process.pid), "chaos run")[0], number)
         # what is left of the run must not lengthen the storm: the farm is asked, not the run
         calm = until(lambda: None if (status := farm(testbed))["agents"]["running"] else status, "calm")
-        assert calm["at_s"] <= ends_epoch_s + 1 + FARM_PERIOD_S
+        assert calm["agents"]["last_ended_at_s"] <= ends_epoch_s + 1
         process.wait(RUN_WITHIN_S)
     finally:
         process.kill()

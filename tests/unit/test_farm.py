@@ -32,7 +32,7 @@ def test_each_pod_is_asked_for_as_its_node_and_played_as_itself(cluster: Telemet
         await until(lambda: farm.status()["requests"]["outcomes"].get("http_200", 0) >= 6, "agents are answered")
 
     status = cluster.play(steps)
-    assert status["agents"] == {"running": 2, "started": 2, "too_late": 0, "never_started": 0}
+    assert status["agents"] == {"running": 2, "started": 2, "too_late": 0, "never_started": 0, "last_ended_at_s": None}
     tokens = cluster.seen("/serviceaccounts/telemetry/token")
     assert {one.headers["impersonate-user"] for one in tokens} == {"system:node:kwok-000", "system:node:kwok-001"}
     assert {one.headers["impersonate-group"] for one in tokens} == {"system:nodes"}

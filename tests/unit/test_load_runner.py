@@ -167,6 +167,8 @@ def test_the_absolute_deadline_holds_although_the_clock_steps_back() -> None:
     stage = play(profile(duration_s=3600, deadline_epoch_s=1_700_000_000.0 + 20), steps)
     assert 19 <= stage.peer.heads[-1][0] < 20
     assert stage.runner.snapshot()["agents"] == {"running": 0, "ended": {"deadline": 3}}
+    assert stage.runner.last_ended_s is not None
+    assert stage.clock.monotonic_s() - stage.runner.last_ended_s < 1
 
 
 def test_an_agent_that_comes_after_the_deadline_is_not_started() -> None:

@@ -36,6 +36,9 @@ class LoadRunner:
         connect: opens connections, normally ``connector(target, ...)``.
         clock: its monotonic time decides when an agent is over.
         loop: the event loop everything runs on.
+
+    Attributes:
+        last_ended_s: monotonic second at which the latest agent that is over sent its last; None before.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class LoadRunner:
         self._all_over = asyncio.Event()
         self._all_over.set()
         self._tick_timer: asyncio.TimerHandle | None = None
+        self.last_ended_s: float | None = None
 
     @property
     def running(self) -> int:
@@ -137,6 +141,7 @@ class LoadRunner:
     def _agent_ended(self, agent: Agent, reason: str) -> None:
         del self._agents[agent.agent_id]
         self._ended[reason] = self._ended.get(reason, 0) + 1
+        self.last_ended_s = self._clock.monotonic_s()
         if not self._agents:
             self._all_over.set()
 

@@ -77,7 +77,9 @@ class Farm:
         for runner in self._runners.values():
             totals.merge(runner.totals())
         waiting = [agent for agent in self._agents.values() if agent.is_waiting]
-        elapsed_s = self._clock.monotonic_s() - self._started_s
+        now_s = self._clock.monotonic_s()
+        elapsed_s = now_s - self._started_s
+        ends_s = [runner.last_ended_s for runner in self._runners.values() if runner.last_ended_s is not None]
         return {
             "at_s": self._clock.epoch_s(),
             "elapsed_s": elapsed_s,
@@ -88,6 +90,7 @@ class Farm:
                 "started": len(self._begun) - self._too_late,
                 "too_late": self._too_late,
                 "never_started": len(waiting),
+                "last_ended_at_s": self._clock.epoch_s() - (now_s - max(ends_s)) if ends_s else None,
             },
             "never_started": [agent.describe() for agent in waiting[:_SHOWN_WAITING]],
             "requests": totals.as_dict(elapsed_s),
