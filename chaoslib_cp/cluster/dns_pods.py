@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from threading import Event
 from typing import Any
 
@@ -14,6 +15,9 @@ from chaoslib_cp.errors import TargetRefused
 DNS_NAMESPACE = "kube-system"
 DNS_LABEL = "k8s-app=kube-dns"  # CoreDNS kept the label of its predecessor (source: kubeadm's CoreDNS manifest)
 _PODS = f"/api/v1/namespaces/{DNS_NAMESPACE}/pods"
+# A kubelet forgets a container's crashes after twice its longest back-off of 300 s (source: kubelet,
+# MaxContainerBackOff; client-go, util/flowcontrol/backoff.go).
+BACK_OFF_S = 600.0
 _CALL_S = 5.0
 _POLL_S = 0.5
 _MOST_AT_ONCE = 8  # a cluster has two or three DNS pods; more at once would be load of its own
@@ -28,6 +32,26 @@ def list_dns_pods(cluster: Cluster, timeout_s: float = _CALL_S) -> dict[str, str
     """
     found = cluster.get(_PODS, timeout_s=timeout_s, labelSelector=DNS_LABEL) or {}
     return {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in found.get("items") or []}
+
+
+def recent_crashes(cluster: Cluster, now_epoch_s: float, timeout_s: float = _CALL_S) -> dict[str, float]:
+    """Seconds since the last crash of every DNS pod that crashed within ``BACK_OFF_S``, by its name.
+
+    The next crash of such a pod is answered with a back-off of up to 300 s, whatever the API does.
+
+    Raises:
+        TargetRefused: The runner may not list them.
+        CallFailed: The API does not answer.
+    """
+    found = cluster.get(_PODS, timeout_s=timeout_s, labelSelector=DNS_LABEL) or {}
+    crashes = {}
+    for pod in found.get("items") or []:
+        for container in (pod.get("status") or {}).get("containerStatuses") or []:
+            ended_at = ((container.get("lastState") or {}).get("terminated") or {}).get("finishedAt")
+            since_s = now_epoch_s - datetime.fromisoformat(ended_at).timestamp() if ended_at else BACK_OFF_S
+            if since_s < BACK_OFF_S:
+                crashes[pod["metadata"]["name"]] = since_s
+    return crashes
 
 
 def delete_dns_pods(

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from chaoslib_cp.cluster.connect import open_cluster
+from chaoslib_cp.cluster.dns_pods import BACK_OFF_S, recent_crashes
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.version import VERSION
 
@@ -47,10 +48,31 @@ def scale(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -
     return content if isinstance(content, dict) else {"unknown": f"{_SCALE_KEY} is not a mapping"}
 
 
-def with_knobs(scale_of_cluster: Mapping[str, Any], experiment: Mapping[str, Any]) -> dict[str, Any]:
-    """Add what the experiment itself says is not realistic in it: ``unrealistic`` of our extension block."""
+def own_knobs(experiment: Mapping[str, Any]) -> list[str]:
+    """Name what the experiment itself says is not realistic in it: ``unrealistic`` of our extension block."""
     ours = [block for block in experiment.get("extensions") or [] if block.get("name") == "chaoslib_cp"]
-    knobs = [str(knob) for block in ours for knob in block.get("unrealistic") or []]
+    return [str(knob) for block in ours for knob in block.get("unrealistic") or []]
+
+
+def back_off_notes(
+    configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None, now_epoch_s: float
+) -> list[str]:
+    """Say which DNS servers crashed a short while ago, for example in an earlier run: recovery would take longer."""
+    try:
+        with open_cluster(configuration, secrets) as cluster:
+            crashes = recent_crashes(cluster, now_epoch_s, _READ_TIMEOUT_S)
+    except ControlPlaneError:
+        return []
+    return [
+        f"{pod} crashed {since_s:.0f} s ago: its kubelet backs off up to 300 s after the next crash, so this run's DNS "
+        f"comes back late; wait {BACK_OFF_S / 60:.0f} minutes between runs, or replace the pod"
+        for pod, since_s in sorted(crashes.items())
+    ]
+
+
+def with_knobs(scale_of_cluster: Mapping[str, Any], knobs: Iterable[str]) -> dict[str, Any]:
+    """Add what is not realistic in this run."""
+    knobs = list(knobs)
     already = scale_of_cluster.get("unrealistic") or []
     return {**scale_of_cluster, "unrealistic": [*already, *knobs]} if knobs else dict(scale_of_cluster)
 

@@ -124,6 +124,9 @@ class Run:
         if str(self.run_dir) != configuration[RUN_DIR_KEY]:
             configuration[RUN_DIR_KEY] = str(self.run_dir)
             check_gate(configuration, secrets, self.clock)
+        back_off = evidence.back_off_notes(configuration, secrets, self.clock.epoch_s())
+        for note in back_off:
+            logger.warning("%s", note)
         self.facts = {
             "run": {
                 "id": self.run_dir.name,
@@ -131,7 +134,9 @@ class Run:
                 "cluster_uid": permit.cluster_uid,
             },
             "versions": evidence.versions(configuration, secrets),
-            "scale": evidence.with_knobs(evidence.scale(configuration, secrets), self.experiment),
+            "scale": evidence.with_knobs(
+                evidence.scale(configuration, secrets), [*evidence.own_knobs(self.experiment), *back_off]
+            ),
         }
         self._configuration = configuration
         self.teller = Teller(Timeline(self.run_dir / TIMELINE_FILE), self.clock)

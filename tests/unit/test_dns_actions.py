@@ -3,6 +3,7 @@
 import json
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from chaoslib.exceptions import ActivityFailed
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.cluster.recover import open_logs
+from chaoslib_cp.control.evidence import back_off_notes
 from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
 from tests.fakes.api_server import RESET, Answer, Request
@@ -48,6 +50,18 @@ def restart_by_deployment(kube: KubeObjects, is_ready: bool = True) -> None:
         return answer
 
     kube.server.on("DELETE", PODS, replaced)
+
+
+@pytest.mark.parametrize(("ago_s", "notes"), [(60, 1), (599, 1), (601, 0)])
+def test_a_recent_crash_of_a_dns_server_is_told_before_the_run(kube: KubeObjects, ago_s: int, notes: int) -> None:
+    """A second run within ten minutes would measure the kubelet's back-off as slow recovery and not say so."""
+    now_s = 1_800_000_000.0
+    ended_at = datetime.fromtimestamp(now_s - ago_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    crashed = {"lastState": {"terminated": {"finishedAt": ended_at}}}
+    kube.objects[f"{PODS}/coredns-a"]["status"]["containerStatuses"] = [crashed, {"lastState": {}}]
+    told = back_off_notes(settings(kube), None, now_s)
+    assert len(told) == notes
+    assert all(f"coredns-a crashed {ago_s} s ago" in note for note in told)
 
 
 def test_coupling_none_restarts_nothing_and_says_so(kube: KubeObjects) -> None:
