@@ -36,6 +36,9 @@ T = TypeVar("T")
 
 def play(testbed: Testbed, folder: Path, **values: object) -> tuple[int, Path]:
     """Play the experiment inside the testbed; return its exit code and the run's folder."""
+    # DNS servers that crashed in an earlier test would be kept down by their kubelets' back-off
+    testbed.kubectl("--namespace", "kube-system", "delete", "pod", "--selector", "k8s-app=kube-dns")
+    testbed.kubectl("--namespace", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=60s")
     given = {**SMALL, **values}
     variables = [f"--var={name}:{type(value).__name__}={value}" for name, value in given.items()]
     done = testbed.run(
