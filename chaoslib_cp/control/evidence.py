@@ -65,7 +65,7 @@ def back_off_notes(
         return []
     return [
         f"{pod} crashed {since_s:.0f} s ago: its kubelet backs off up to 300 s after the next crash, so this run's DNS "
-        f"comes back late; wait {BACK_OFF_S / 60:.0f} minutes between runs, or replace the pod"
+        f"comes back late; wait {BACK_OFF_S / 60:.0f} minutes between runs, or take a fresh testbed"
         for pod, since_s in sorted(crashes.items())
     ]
 

@@ -38,13 +38,6 @@ def testbed(spec: str) -> Iterator[float]:
         chaos_cp("down")
 
 
-def replace_dns_pods() -> None:
-    """Give the next run DNS servers that never crashed, or it would measure their kubelets' back-off."""
-    kubectl = ("exec", "--", "kubectl", "--context", "break-glass", "--namespace", "kube-system")
-    chaos_cp(*kubectl, "delete", "pod", "--selector", "k8s-app=kube-dns")
-    chaos_cp(*kubectl, "rollout", "status", "deployment/coredns", "--timeout=60s")
-
-
 def run_experiment(folder: Path, **knobs: object) -> tuple[dict[str, Any], Path]:
     """Run the experiment in ``folder`` with some of its environment keys set; return its summary and its run folder."""
     folder.mkdir(parents=True, exist_ok=True)
