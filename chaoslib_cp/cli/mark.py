@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chaoslib_cp.cli import output
+from chaoslib_cp.cluster.marker import SIGNS
 from chaoslib_cp.errors import TargetRefused
 
 if TYPE_CHECKING:
     from chaoslib_cp.cluster.call import Cluster
+    from chaoslib_cp.cluster.marker import Marker
 
 _MAX_HOURS = 24 * 365
+_TIMEOUT_S = 10.0
 
 
 @click.command("mark")
@@ -18,9 +21,17 @@ _MAX_HOURS = 24 * 365
 @click.option("--cluster-uid", default="", help="The UID of its kube-system namespace; leave it out to be told.")
 @click.option("--context", default="admin", show_default=True, help="Context of the file that KUBECONFIG names.")
 @click.option("--hours", type=click.IntRange(1, _MAX_HOURS), default=24, show_default=True, help="How long it counts.")
+@click.option(
+    "--accept",
+    type=click.Choice(SIGNS),
+    multiple=True,
+    help="A sign of production that may be there all the same; may be given several times.",
+)
 @click.option("--remove", is_flag=True, help="Take the mark away instead.")
 @output.json_option
-def command(owner: str, cluster_uid: str, context: str, hours: int, remove: bool, as_json: bool) -> None:
+def command(  # noqa: PLR0913 - one for each option
+    owner: str, cluster_uid: str, context: str, hours: int, accept: tuple[str, ...], remove: bool, as_json: bool
+) -> None:
     """Declare a cluster a test cluster: experiments may break it.
 
     Without the mark every experiment refuses to start. It is the ConfigMap chaoslib-cp-test-cluster in kube-system,
@@ -29,11 +40,12 @@ def command(owner: str, cluster_uid: str, context: str, hours: int, remove: bool
     """
     from chaoslib_cp.clock import SystemClock
     from chaoslib_cp.cluster.connect import open_cluster
+    from chaoslib_cp.cluster.marker import Marker
 
     with open_cluster({"admin_context": context}, None, identity="admin") as cluster:
         confirm(cluster, cluster_uid, owner)
-        expires_epoch_s = SystemClock().epoch_s() + hours * 3600
-        result = _replace(cluster, None if remove else (cluster_uid, owner, expires_epoch_s))
+        marker = Marker(cluster_uid, owner, SystemClock().epoch_s() + hours * 3600, frozenset(accept))
+        result = _replace(cluster, None if remove else marker)
     output.show(result, as_json, lambda: output.rows(result))
 
 
@@ -43,21 +55,26 @@ def confirm(cluster: "Cluster", cluster_uid: str, owner: str) -> None:
     Raises:
         TargetRefused: The UID was not given, or is another cluster's; nothing was changed.
     """
+    from chaoslib_cp.cluster.production import MAX_NODES, production_signs
+
     namespace = cluster.get("/api/v1/namespaces/kube-system") or {}
     actual = str((namespace.get("metadata") or {}).get("uid") or "")
     if not actual:
         raise TargetRefused(f"{cluster.server} shows no namespace kube-system; nothing was changed; check --context")
     if cluster_uid == actual:
         return
+    signs = {sign.kind: sign.words for sign in production_signs(cluster, MAX_NODES, _TIMEOUT_S)}
+    looks = f"; it looks like production: {'; '.join(signs.values())}" if signs else ""
+    accept = "".join(f" --accept {kind}" for kind in signs)
     said = f"--cluster-uid says {cluster_uid}" if cluster_uid else "you have not confirmed it"
     raise TargetRefused(
-        f"context {cluster.context} is cluster {actual} at {cluster.server}, but {said}; nothing was changed; if "
-        f"experiments may break this one, run: chaos cp mark --context {cluster.context} --owner '{owner}' "
-        f"--cluster-uid {actual}"
+        f"context {cluster.context} is cluster {actual} at {cluster.server}, but {said}; nothing was changed{looks}; "
+        f"if experiments may break this one, run: chaos cp mark --context {cluster.context} --owner '{owner}' "
+        f"--cluster-uid {actual}{accept}"
     )
 
 
-def _replace(cluster: "Cluster", mark: tuple[str, str, float] | None) -> dict[str, Any]:
+def _replace(cluster: "Cluster", mark: "Marker | None") -> dict[str, Any]:
     """Delete the old mark, then create the new one, if any: a mark in between would be nobody's."""
     from chaoslib_cp.cluster.marker import MARKER_NAMESPACE, MARKER_PATH, marker_manifest
 
@@ -65,7 +82,14 @@ def _replace(cluster: "Cluster", mark: tuple[str, str, float] | None) -> dict[st
     if answer.status != 404:
         cluster.expect_success(answer, "delete the old mark")
     if mark is not None:
-        created = cluster.call("POST", f"/api/v1/namespaces/{MARKER_NAMESPACE}/configmaps", body=marker_manifest(*mark))
+        manifest = marker_manifest(mark.cluster_uid, mark.owner, mark.expires_epoch_s, mark.accepted_signs)
+        created = cluster.call("POST", f"/api/v1/namespaces/{MARKER_NAMESPACE}/configmaps", body=manifest)
         cluster.expect_success(created, "create the mark")
-        return {"cluster_uid": mark[0], "server": cluster.server, "owner": mark[1], "expires_epoch_s": int(mark[2])}
+        return {
+            "cluster_uid": mark.cluster_uid,
+            "server": cluster.server,
+            "owner": mark.owner,
+            "expires_epoch_s": int(mark.expires_epoch_s),
+            "accepted_signs": ",".join(sorted(mark.accepted_signs)) or "none",
+        }
     return {"server": cluster.server, "removed": answer.status != 404}

@@ -9,6 +9,7 @@ from chaoslib_cp.cluster.daemonset import AgentRollout
 from chaoslib_cp.cluster.heal import executors
 from chaoslib_cp.cluster.objects import create, object_path
 from chaoslib_cp.cluster.recover import heal_log, open_healers
+from chaoslib_cp.cluster.rights import require_undo_rights
 from chaoslib_cp.cluster.run import undo_log_of_run
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import Item, UndoLog
@@ -32,11 +33,14 @@ def roll_out(cluster: Cluster, log: UndoLog, rollout: AgentRollout, clock: Clock
         The objects made, as people write them.
 
     Raises:
+        TargetRefused: The runner may not take one of them back; nothing was made.
         ControlPlaneError: One could not be made; what was made before it is taken back if the API lets us, and stays
             in the undo log if not.
     """
+    manifests = list(rollout.manifests())
+    require_undo_rights(cluster, manifests)
     try:
-        numbers = [create(cluster, log, manifest) for manifest in rollout.manifests()]
+        numbers = [create(cluster, log, manifest) for manifest in manifests]
     except ControlPlaneError:
         replay(log, executors([cluster], clock), clock, _TAKE_BACK_S)
         raise

@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -50,11 +51,13 @@ class Answer:
         status: HTTP status.
         body: The whole body.
         latency_s: Seconds from the start of the call, connecting included, to the last byte.
+        served_epoch_s: The server's clock in its answer (header Date, whole seconds); None when it did not say.
     """
 
     status: int
     body: bytes = field(repr=False)
     latency_s: float
+    served_epoch_s: float | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -157,7 +160,8 @@ class Cluster:
         except (HTTPError, OSError) as error:
             raise self._failure(method, path, error, time.monotonic() - started_s) from error
         response.release_conn()
-        return Answer(int(response.status), content, time.monotonic() - started_s)
+        served_s = _epoch_s(response.headers.get("Date"))
+        return Answer(int(response.status), content, time.monotonic() - started_s, served_s)
 
     def get(self, path: str, timeout_s: float = DEFAULT_TIMEOUT_S, **query: str) -> dict[str, Any] | None:
         """Read one object or list; None when there is none (404).
@@ -226,6 +230,13 @@ def authorization(client_configuration: Any) -> dict[str, str]:
             value = str(setting["value"])
             return {setting["key"]: value if " " in value else f"{scheme} {value}"}
     return {}
+
+
+def _epoch_s(date: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except ValueError:
+        return None
 
 
 def _lenient_context() -> ssl.SSLContext:

@@ -14,14 +14,18 @@ from chaoslib_cp.cluster.dns_pods import list_dns_pods
 from chaoslib_cp.cluster.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
 from chaoslib_cp.cluster.permit import Permit, read_permit, write_permit
 from chaoslib_cp.cluster.prober import prober_pages
+from chaoslib_cp.cluster.production import MAX_NODES, MOST_NODES, production_signs
 from chaoslib_cp.cluster.run import WITHOUT_CONTROL, process_using, run_id, undo_folder
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused, UndoFailed
+from chaoslib_cp.limits import checked
 
 # A permit outlives any run we make (at most an hour of storm, then recovery), but not the working day.
 _RUN_PERMIT_S = 4 * 3600.0
 # Without a control nothing ends the run, so its permit is short: one action and the next.
 _ADHOC_PERMIT_S = 900.0
+# Agents carry an absolute deadline beside their own duration; more than this would make the second fuse useless.
+_CLOCKS_APART_S = 60.0
 _HEALTHY_S = 5.0  # the API service level objective for a single object is 1 s (sig-scalability); be generous once
 
 
@@ -31,12 +35,15 @@ def check_gate(
     """Pass the gate and leave a permit for this run. Reads a few objects, changes nothing in the cluster.
 
     Args:
-        configuration: The experiment's configuration; ``cluster_uid`` pins the cluster.
+        configuration: The experiment's configuration; ``cluster_uid`` pins the cluster, ``max_nodes`` (1 to 5000,
+            default 300) says how large it may be.
         secrets: chaosk8s' own keys.
         clock: Source of time.
 
     Raises:
-        TargetRefused: Not the cluster that was meant, not marked, mark expired, or something is left over.
+        TargetRefused: Not the cluster that was meant, not marked, mark expired, it looks like production, or something
+            is left over.
+        ProfileInvalid: ``max_nodes`` is not a number in its range.
         TargetUnreachable: The API does not answer well enough to know.
     """
     clock = clock or SystemClock()
@@ -64,7 +71,7 @@ def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, cl
 
 def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit:
     run = run_id(settings)
-    uid = _cluster_uid(cluster)
+    uid = _cluster_uid(cluster, clock)
     pinned = str(settings.get("cluster_uid") or "")
     if pinned and pinned != uid:
         raise TargetRefused(
@@ -72,6 +79,7 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
             "name the right cluster"
         )
     marker = _marker(cluster, uid, clock.epoch_s())
+    _refuse_production(cluster, marker, settings)
     _refuse_leftovers(uid, cluster.ca_sha256, run, clock)
     lasts_s = _ADHOC_PERMIT_S if run == WITHOUT_CONTROL else _RUN_PERMIT_S
     expires = min(marker.expires_epoch_s, clock.epoch_s() + lasts_s)
@@ -92,8 +100,15 @@ def _for_the_storm(cluster: Cluster) -> tuple[tuple[str, ...], dict[str, str]]:
         return (), {}
 
 
-def _cluster_uid(cluster: Cluster) -> str:
-    namespace = cluster.get("/api/v1/namespaces/kube-system", timeout_s=_HEALTHY_S) or {}
+def _cluster_uid(cluster: Cluster, clock: Clock) -> str:
+    answer = cluster.call("GET", "/api/v1/namespaces/kube-system", timeout_s=_HEALTHY_S)
+    cluster.expect_success(answer, "read namespace kube-system")
+    if answer.served_epoch_s is not None and abs(answer.served_epoch_s - clock.epoch_s()) > _CLOCKS_APART_S:
+        raise TargetRefused(
+            f"the clock of {cluster.server} and the one here are {abs(answer.served_epoch_s - clock.epoch_s()):.0f} s "
+            "apart, so deadlines would end too late or too soon; nothing was changed; set the clocks"
+        )
+    namespace = answer.json()
     uid = str((namespace.get("metadata") or {}).get("uid") or "")
     if not uid:
         raise TargetRefused(
@@ -122,6 +137,16 @@ def _marker(cluster: Cluster, uid: str, now_epoch_s: float) -> Marker:
             "mark it again with `chaos cp mark`"
         )
     return marker
+
+
+def _refuse_production(cluster: Cluster, marker: Marker, settings: Mapping[str, Any]) -> None:
+    max_nodes = int(checked("configuration.max_nodes", settings.get("max_nodes", MAX_NODES), 1, MOST_NODES))
+    for sign in production_signs(cluster, max_nodes, _HEALTHY_S):
+        if sign.kind not in marker.accepted_signs:
+            raise TargetRefused(
+                f"{cluster.server} looks like production: {sign.words}; nothing was changed; if experiments may break "
+                f"it all the same, its owner can mark it again with --accept {sign.kind}"
+            )
 
 
 def _refuse_leftovers(uid: str, ca_sha256: str, run: str, clock: Clock) -> None:

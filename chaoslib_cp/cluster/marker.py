@@ -1,6 +1,6 @@
 """The owner's mark on a cluster: "this is a test cluster, break it until then"."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,13 @@ from chaoslib_cp.errors import TargetRefused
 MARKER_NAME = "chaoslib-cp-test-cluster"
 MARKER_NAMESPACE = "kube-system"
 MARKER_PATH = f"/api/v1/namespaces/{MARKER_NAMESPACE}/configmaps/{MARKER_NAME}"
+# What may speak against breaking a cluster (``production.py`` looks for it) unless its owner accepts it.
+NODE_COUNT = "node-count"
+NAME = "name"
+LABEL = "label"
+PROVIDER = "provider"
+MANAGED_DNS = "managed-dns"
+SIGNS = (NODE_COUNT, NAME, LABEL, PROVIDER, MANAGED_DNS)
 
 
 @dataclass(frozen=True)
@@ -19,21 +26,29 @@ class Marker:
         cluster_uid: UID of kube-system of the cluster that was meant: a copied mark does not count elsewhere.
         owner: Who declared it.
         expires_epoch_s: When the declaration ends, seconds since 1970.
+        accepted_signs: Signs of production (of ``SIGNS``) that the owner has seen and accepts here.
     """
 
     cluster_uid: str
     owner: str
     expires_epoch_s: float
+    accepted_signs: frozenset[str] = frozenset()
 
 
-def marker_manifest(cluster_uid: str, owner: str, expires_epoch_s: float) -> dict[str, Any]:
+def marker_manifest(
+    cluster_uid: str, owner: str, expires_epoch_s: float, accepted_signs: Collection[str] = ()
+) -> dict[str, Any]:
     """The ConfigMap an owner creates in kube-system to mark a test cluster.
 
     Args:
         cluster_uid: UID of the namespace kube-system.
         owner: Who answers for it, a name or an address.
         expires_epoch_s: When the mark stops counting, seconds since 1970.
+        accepted_signs: Signs of production that the owner accepts.
     """
+    data = {"cluster_uid": cluster_uid, "owner": owner, "expires_epoch_s": f"{expires_epoch_s:.0f}"}
+    if accepted_signs:
+        data["accepted_signs"] = ",".join(sorted(accepted_signs))
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -42,7 +57,7 @@ def marker_manifest(cluster_uid: str, owner: str, expires_epoch_s: float) -> dic
             "namespace": MARKER_NAMESPACE,
             "labels": {"app.kubernetes.io/managed-by": "chaoslib-cp"},
         },
-        "data": {"cluster_uid": cluster_uid, "owner": owner, "expires_epoch_s": f"{expires_epoch_s:.0f}"},
+        "data": data,
     }
 
 
@@ -54,7 +69,9 @@ def parse_marker(config_map: Mapping[str, Any]) -> Marker:
     """
     data = config_map.get("data") or {}
     try:
-        marker = Marker(str(data["cluster_uid"]), str(data["owner"]).strip(), float(data["expires_epoch_s"]))
+        accepted = frozenset(str(data.get("accepted_signs") or "").split(",")) - {""}
+        owner, expires_epoch_s = str(data["owner"]).strip(), float(data["expires_epoch_s"])
+        marker = Marker(str(data["cluster_uid"]), owner, expires_epoch_s, accepted)
     except (KeyError, TypeError, ValueError) as error:
         raise TargetRefused(
             f"the mark ConfigMap {MARKER_NAMESPACE}/{MARKER_NAME} is not readable ({error}); nothing was changed; "

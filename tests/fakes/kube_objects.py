@@ -11,7 +11,7 @@ A failure may be told to happen after the write was carried out: the lost reply.
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tests.fakes.certificates import Authority
 
 CLUSTER_UID = "11111111-2222-3333-4444-555555555555"
 CONTEXTS = ("runner", "admin", "break-glass", "observer")
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 FAR_FUTURE_S = 4_000_000_000.0
 _SYSTEM = "/api/v1/namespaces/kube-system"
 _PODS = f"{_SYSTEM}/pods"
@@ -47,11 +48,13 @@ class KubeObjects:
         folder: Where certificates and kubeconfig are put.
         objects: Everything that exists, by its path.
         on_create: Called with an object's path just before it is made.
+        denied: Pairs of verb and resource that a review of rights denies.
     """
 
     folder: Path
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     on_create: Callable[[str], None] = lambda _path: None
+    denied: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Make certificates and the server."""
@@ -72,9 +75,27 @@ class KubeObjects:
     def __exit__(self, *_: object) -> None:
         self.server.__exit__()
 
-    def mark(self, uid: str = CLUSTER_UID, owner: str = "tests", expires_epoch_s: float = FAR_FUTURE_S) -> None:
+    def mark(
+        self,
+        uid: str = CLUSTER_UID,
+        owner: str = "tests",
+        expires_epoch_s: float = FAR_FUTURE_S,
+        accepted_signs: Collection[str] = (),
+    ) -> None:
         """Put the owner's mark."""
-        self.objects[MARKER_PATH] = marker_manifest(uid, owner, expires_epoch_s)
+        self.objects[MARKER_PATH] = marker_manifest(uid, owner, expires_epoch_s, accepted_signs)
+
+    def add_nodes(self, count: int = 1, **labels: str) -> None:
+        """Put nodes there, all with these labels (``__`` for ``/``, ``_`` for ``.``)."""
+        named = {key.replace("__", "/").replace("_", "."): value for key, value in labels.items()}
+        for number in range(count):
+            self.objects[f"/api/v1/nodes/node-{number}"] = {"metadata": {"name": f"node-{number}", "labels": named}}
+
+    def add_dns_deployment(self, **labels: str) -> None:
+        """Put CoreDNS' Deployment there, with labels beside its own."""
+        named = {key.replace("__", "/").replace("_", "."): value for key, value in labels.items()}
+        metadata = {"name": "coredns", "labels": {"k8s-app": "kube-dns", **named}}
+        self.objects["/apis/apps/v1/namespaces/kube-system/deployments/coredns"] = {"metadata": metadata}
 
     def configuration(self, **more: Any) -> dict[str, Any]:
         """An experiment's configuration that leads here."""
@@ -97,7 +118,18 @@ class KubeObjects:
 
     def writes(self) -> list[Request]:
         """Requests that would have changed something."""
-        return [one for one in self.server.requests if one.method != "GET" and "dryRun" not in one.query]
+        return [
+            one
+            for one in self.server.requests
+            if one.method != "GET" and "dryRun" not in one.query and one.path != REVIEWS
+        ]
+
+    def rename_context(self, old: str, new: str) -> None:
+        """Give a context of the kubeconfig another name."""
+        document = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
+        for context in document["contexts"]:
+            context["name"] = new if context["name"] == old else context["name"]
+        self.kubeconfig.write_text(yaml.safe_dump(document), encoding="utf-8")
 
     def add_dns_pod(self, name: str, node: str = "worker-1", is_ready: bool = True) -> None:
         """Put a DNS pod there."""
@@ -152,6 +184,10 @@ class KubeObjects:
 
     def _create(self, request: Request) -> Answer:
         manifest = request.json()
+        if request.path == REVIEWS:
+            asked = manifest["spec"]["resourceAttributes"]
+            is_allowed = (asked["verb"], asked["resource"]) not in self.denied
+            return json_answer({"status": {"allowed": is_allowed}}, 201)
         path = f"{request.path}/{manifest['metadata']['name']}"
         if path in self.objects:
             return _status(409, "already exists")

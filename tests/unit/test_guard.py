@@ -13,11 +13,13 @@ from chaoslib_cp.cluster.marker import MARKER_PATH
 from chaoslib_cp.cluster.permit import permit_path, read_permit
 from chaoslib_cp.cluster.run import run_id, undo_log_for_change
 from chaoslib_cp.engine.undo.entry import DeleteObject
-from chaoslib_cp.errors import TargetRefused, TargetUnreachable
+from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
 
+# ManualClock starts at 22:13:20 on that day
+ANOTHER_TIME = Answer(200, {"Date": "Tue, 14 Nov 2023 23:13:20 GMT"}, b'{"metadata": {"uid": "x"}}')
 RUN_DIR = "/runs/20261122T120000Z-openai"
 
 
@@ -80,6 +82,28 @@ REFUSALS: dict[str, tuple[Callable[[KubeObjects], Any], dict[str, Any], str]] = 
     "not allowed to read the UID": (
         lambda kube: kube.fail_next("GET", "/api/v1/namespaces/kube-system", Answer(401)), {}, "401"),
     "something left over": (lambda kube: leave_something(kube, "/runs/earlier"), {}, "run earlier left 1 things"),
+    "more nodes than allowed": (lambda kube: kube.add_nodes(4), {"max_nodes": 3}, "4 nodes, .*max_nodes allows 3"),
+    "a node says production": (lambda kube: kube.add_nodes(environment="production"), {}, "environment=production"),
+    "a node says prod behind a domain": (lambda kube: kube.add_nodes(acme_org__env="prod-eu-1"), {}, "env=prod-eu-1"),
+    "kube-system says production": (
+        lambda kube: kube.objects["/api/v1/namespaces/kube-system"]["metadata"].update(annotations={"tier": "PRD"}),
+        {}, "namespace kube-system says tier=PRD"),
+    "nodes of EKS": (lambda kube: kube.add_nodes(eks_amazonaws_com__nodegroup="a"), {}, "cloud provider's .eks"),
+    "nodes of GKE": (lambda kube: kube.add_nodes(**{"cloud.google.com/gke-nodepool": "a"}), {}, "provider's .cloud"),
+    "nodes of AKS": (lambda kube: kube.add_nodes(kubernetes_azure_com__cluster="a"), {}, "cloud provider's .kube"),
+    "CoreDNS of an add-on manager": (
+        lambda kube: kube.add_dns_deployment(addonmanager_kubernetes_io__mode="Reconcile"), {}, "add-on manager"),
+    "CoreDNS is an EKS add-on": (
+        lambda kube: kube.add_dns_deployment(eks_amazonaws_com__component="coredns"), {}, "coredns belongs to an add"),
+    "another sign than the accepted one": (
+        lambda kube: (kube.mark(accepted_signs=["provider"]), kube.add_nodes(env="live")), {}, "env=live"),
+    "not allowed to list nodes": (lambda kube: kube.fail_next("GET", "/api/v1/nodes", Answer(403)), {}, "403"),
+    "not allowed to see who manages DNS": (
+        lambda kube: kube.fail_next("GET", "/apis/apps/v1/namespaces/kube-system/deployments", Answer(403)), {}, "403"),
+    "a context that says production": (
+        lambda kube: kube.rename_context("runner", "eu-prod"), {"runner_context": "eu-prod"}, "context eu-prod says"),
+    "a server with another time": (
+        lambda kube: kube.fail_next("GET", "/api/v1/namespaces/kube-system", ANOTHER_TIME), {}, "3600 s apart"),
     "no such context": (lambda _kube: None, {"runner_context": "prod"}, "no context 'prod'"),
 }  # fmt: skip
 
@@ -94,6 +118,41 @@ def test_each_doubt_is_a_refusal_with_its_own_reason_and_no_change(kube: KubeObj
     assert "nothing was changed" in str(caught.value)
     assert kube.writes() == []
     assert read_permit(run_id(settings(kube))) is None
+
+
+@pytest.mark.parametrize(
+    ("sign", "arrange"),
+    [
+        ("node-count", lambda kube: kube.add_nodes(301)),
+        ("label", lambda kube: kube.add_nodes(env="prod")),
+        ("provider", lambda kube: kube.add_nodes(eks_amazonaws_com__nodegroup="a")),
+        ("managed-dns", lambda kube: kube.add_dns_deployment(eks_amazonaws_com__component="coredns")),
+    ],
+)
+def test_the_owner_can_accept_a_sign_of_production_by_name(
+    kube: KubeObjects, sign: str, arrange: Callable[[KubeObjects], None]
+) -> None:
+    """The exception stands in the mark, so it names one cluster and expires."""
+    arrange(kube)
+    with pytest.raises(TargetRefused, match=f"mark it again with --accept {sign}"):
+        check_gate(settings(kube), None, ManualClock())
+    kube.mark(accepted_signs=[sign])
+    assert check_gate(settings(kube), None, ManualClock()).cluster_uid == CLUSTER_UID
+
+
+@pytest.mark.parametrize("name", ["preprod-7", "non-prod", "product-tests", "delivery", "liverpool", "staging"])
+def test_names_that_only_resemble_production_pass(kube: KubeObjects, name: str) -> None:
+    """A guard that cries wolf gets switched off."""
+    kube.add_nodes(env=name)
+    assert check_gate(settings(kube), None, ManualClock()).cluster_uid == CLUSTER_UID
+
+
+@pytest.mark.parametrize("max_nodes", [0, -1, 5001, "many", True, float("nan")])
+def test_a_node_limit_out_of_range_is_refused(kube: KubeObjects, max_nodes: object) -> None:
+    """Nobody gets round the limit by asking for a boundless one."""
+    with pytest.raises(ProfileInvalid, match="max_nodes"):
+        check_gate(settings(kube, max_nodes=max_nodes), None, ManualClock())
+    assert kube.writes() == []
 
 
 @pytest.mark.parametrize("answer", [Answer(429), Answer(500), HANG])

@@ -75,6 +75,19 @@ def test_a_rollout_makes_five_objects_and_returns_what_it_did(kube: KubeObjects)
     assert len(json.dumps(result)) < 4096
 
 
+@pytest.mark.parametrize("verb", ["get", "delete"])
+@pytest.mark.parametrize(
+    "resource", ["serviceaccounts", "configmaps", "daemonsets", "clusterroles", "clusterrolebindings"]
+)
+def test_nothing_is_made_that_could_not_be_taken_back(kube: KubeObjects, verb: str, resource: str) -> None:
+    """A role that lets us create and not delete would leave the storm's objects in the cluster."""
+    kube.denied.add((verb, resource))
+    with pytest.raises(ActivityFailed, match=f"may not {verb} a .*nothing was changed; apply the roles"):
+        started(kube)
+    assert kube.writes() == []
+    assert open_logs() == []
+
+
 def test_every_object_was_on_record_before_it_was_made(kube: KubeObjects) -> None:
     """At each create the undo log on disk already names the object."""
     seen = []
