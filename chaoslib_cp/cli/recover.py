@@ -28,10 +28,9 @@ def command(as_json: bool) -> None:
     from chaoslib_cp.cluster.recover import open_logs, recover
 
     reports = [] if os.environ.get("CHAOSLIB_CP_TESTBED") else _recover_inside(_testbeds_with_open_logs())
-    if open_logs():
-        reports += recover()["logs"]
-    latest = {report["path"]: report for report in reports}
-    still_open = open_logs()
+    reports += recover()["logs"]
+    latest = {(report["path"], report["run"]): report for report in reports}
+    still_open = open_logs() + [report["run"] for report in reports if not report["path"]]
     result = {"healed": not still_open, "logs": list(latest.values())}
     output.show(result, as_json, lambda: describe(latest.values()))
     if still_open:

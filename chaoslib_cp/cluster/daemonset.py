@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from chaoslib_cp.cluster.run import OWNER_LABELS, ROLE_LABEL, RUN_LABEL
+from chaoslib_cp.cluster.run import ENDS_AT, OWNER_LABELS, ROLE_LABEL, RUN_LABEL
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.version import VERSION
@@ -70,7 +70,8 @@ class AgentRollout:
         return json.dumps(self.profile.as_dict(), sort_keys=True)
 
     def _object(self, version: str, kind: str, name: str, namespaced: bool = False) -> dict[str, Any]:
-        metadata: dict[str, Any] = {"name": name, "labels": self.labels}
+        ends_at = {ENDS_AT: f"{self.profile.deadline_epoch_s or 0:.0f}"}
+        metadata: dict[str, Any] = {"name": name, "labels": self.labels, "annotations": ends_at}
         if namespaced:
             metadata["namespace"] = self.namespace
         return {"apiVersion": version, "kind": kind, "metadata": metadata}

@@ -9,13 +9,13 @@ from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, UndoFailed
 
-# Only these: an edited undo log cannot make us delete anything else.
+# Only these: an edited undo log cannot make us delete anything else. In the order in which a rollout makes them.
 COLLECTIONS: Mapping[str, str] = {
     "ServiceAccount": "/api/v1/namespaces/{namespace}/serviceaccounts",
-    "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
-    "DaemonSet": "/apis/apps/v1/namespaces/{namespace}/daemonsets",
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
+    "DaemonSet": "/apis/apps/v1/namespaces/{namespace}/daemonsets",
 }
 _KUBECTL_NAMES = {kind: kind.lower() for kind in COLLECTIONS}
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.call import Cluster
-from chaoslib_cp.cluster.connect import open_cluster
+from chaoslib_cp.cluster.connect import choose, open_cluster
 from chaoslib_cp.cluster.heal import executors
 from chaoslib_cp.cluster.objects import kubectl_line, object_path
 from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, process_using, run_id, undo_folder, undo_log_of_run
-from chaoslib_cp.engine.undo.entry import DeleteObject
+from chaoslib_cp.cluster.second_record import rebuild_lost_logs
+from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.engine.undo.replay import replay
 from chaoslib_cp.errors import TargetRefused, TargetUnreachable, UndoFailed
@@ -23,6 +24,9 @@ def recover(
     secrets: Mapping[str, Any] | None = None, timeout_s: float = RECOVER_S, clock: Clock | None = None
 ) -> dict[str, Any]:
     """Undo every open entry of every undo log of this user, except on a cluster where a run is still being played.
+
+    Then look into the cluster that the environment names, if it names one, for objects of ours that no undo log here
+    tells of: their log is written again from what they carry, and undone likewise.
 
     Each entry is tried as the runner, then as break-glass, in rounds until ``timeout_s`` per log is over; a failing
     one never stops the others.
@@ -39,6 +43,7 @@ def recover(
     """
     clock = clock or SystemClock()
     reports = [_recover_one(path, secrets, timeout_s, clock) for path in find_logs(undo_folder())]
+    reports += _recover_without_log(secrets, timeout_s, clock)
     logs = [report for report in reports if report is not None]
     return {"healed": all(not log["problems"] and all(i["closed"] for i in log["items"]) for log in logs), "logs": logs}
 
@@ -171,7 +176,7 @@ def kubectl_lines(log: UndoLog) -> list[str]:
 def _recover_one(
     path: Path, secrets: Mapping[str, Any] | None, timeout_s: float, clock: Clock
 ) -> dict[str, Any] | None:
-    report: dict[str, Any] = {"run": path.stem, "path": str(path), "items": [], "problems": [], "kubectl": []}
+    report = _report(path.stem, [], str(path))
     try:
         log = UndoLog.read(path, clock)
         if not log.open_items():
@@ -191,6 +196,37 @@ def _recover_one(
     except UndoFailed as error:
         report["problems"] = [str(error)]
     return report
+
+
+def _recover_without_log(
+    secrets: Mapping[str, Any] | None, timeout_s: float, clock: Clock
+) -> list[dict[str, Any] | None]:
+    """Undo what the named cluster shows of ours and no open log tells of; nothing when no cluster is named."""
+    try:
+        choose(None, secrets, "runner")
+    except TargetRefused:
+        return []
+    try:
+        paths, problems = rebuild_lost_logs(secrets, _open_entries(clock), clock)
+    except (TargetRefused, TargetUnreachable) as error:
+        paths, problems = [], [f"could not look for objects without an undo log: {error}"]
+    reports: list[dict[str, Any] | None] = [_recover_one(path, secrets, timeout_s, clock) for path in paths]
+    return [*reports, _report("(no undo log)", problems)] if problems else reports
+
+
+def _open_entries(clock: Clock) -> set[Entry]:
+    """What the undo logs here know to be open."""
+    known: set[Entry] = set()
+    for path in find_logs(undo_folder()):
+        try:
+            known.update(item.entry for item in UndoLog.read(path, clock).open_items())
+        except UndoFailed:
+            continue  # reported where it is recovered
+    return known
+
+
+def _report(run: str, problems: list[str], path: str = "") -> dict[str, Any]:
+    return {"run": run, "path": path, "items": [], "problems": problems, "kubectl": []}
 
 
 def _addresses(log: UndoLog) -> list[str]:

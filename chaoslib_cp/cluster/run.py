@@ -14,6 +14,7 @@ from chaoslib_cp.engine.undo.log import UndoLog
 
 RUN_LABEL = "chaoslib-cp/run"
 ROLE_LABEL = "chaoslib-cp/role"
+ENDS_AT = "chaoslib-cp/ends-at-epoch-s"
 OWNER_LABELS = {"app.kubernetes.io/managed-by": "chaoslib-cp"}
 LIBRARY_NAMESPACE = "chaoslib-cp"
 WITHOUT_CONTROL = "adhoc"
@@ -78,22 +79,36 @@ def undo_log_for_change(
         cluster_uid: UID of its kube-system namespace.
         clock: Source of time.
     """
-    settings = configuration or {}
     existing = undo_log_of_run(configuration, clock)
     if existing is not None and (existing.open_items() or run_id(configuration) != WITHOUT_CONTROL):
         return existing
     if existing is not None:  # without a control every use has the same name: put the finished log aside
         existing.path.rename(existing.path.with_name(f"{WITHOUT_CONTROL}-{clock.epoch_s():.0f}.jsonl"))
-    facts = {
+    facts = undo_log_facts(cluster, cluster_uid, configuration or {})
+    return UndoLog.create(undo_folder(), run_id(configuration), facts, clock)
+
+
+def undo_log_facts(cluster: Cluster, cluster_uid: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How a cluster is found again, for the header of an undo log; credentials are not in it.
+
+    Args:
+        cluster: The cluster.
+        cluster_uid: UID of its kube-system namespace.
+        settings: The experiment's configuration; contexts it does not name are taken by their usual names.
+    """
+    return {
         "cluster_uid": cluster_uid,
         "ca_sha256": cluster.ca_sha256,
         "server": cluster.server,
         "addresses": list(cluster.addresses),
         "kubeconfig": cluster.kubeconfig,
         "contexts": {
-            "runner_context": cluster.context or "runner",
+            "runner_context": _context_of_runner(cluster),
             "admin_context": str(settings.get("admin_context") or "admin"),
             "break_glass_context": str(settings.get("break_glass_context") or "break-glass"),
         },
     }
-    return UndoLog.create(undo_folder(), run_id(configuration), facts, clock)
+
+
+def _context_of_runner(cluster: Cluster) -> str:
+    return cluster.context if cluster.identity == "runner" and cluster.context else "runner"

@@ -11,6 +11,7 @@ A failure may be told to happen after the write was carried out: the lost reply.
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -210,16 +211,22 @@ class KubeObjects:
     def _read(self, request: Request) -> Answer:
         if request.path in self.objects:
             return json_answer(self.objects[request.path])
-        items = [found for path, found in self.objects.items() if path.rpartition("/")[0] == request.path]
+        items = [found for path, found in self.objects.items() if request.path in _collections(path)]
         if items or request.path.endswith(("pods", "nodes")):
-            wanted = [pair.split("=") for pair in request.query.get("labelSelector", "").split(",") if "=" in pair]
+            wanted = [pair.partition("=") for pair in request.query.get("labelSelector", "").split(",") if pair]
             return json_answer({"kind": "List", "metadata": {}, "items": [i for i in items if _has(i, wanted)]})
         return _status(404, "not found")
 
 
-def _has(item: dict[str, Any], wanted: list[list[str]]) -> bool:
+def _collections(path: str) -> tuple[str, str]:
+    """The lists an object is in: its namespace's, and that of all namespaces."""
+    folder = path.rpartition("/")[0]
+    return folder, re.sub(r"/namespaces/[^/]+/", "/", folder)
+
+
+def _has(item: dict[str, Any], wanted: list[tuple[str, str, str]]) -> bool:
     labels = item["metadata"].get("labels") or {}
-    return all(labels.get(key) == value for key, value in wanted)
+    return all(labels.get(key) == value if equals else key in labels for key, equals, value in wanted)
 
 
 def _status(code: int, message: str) -> Answer:

@@ -65,6 +65,12 @@ def mark_without(key: str) -> Callable[[KubeObjects], None]:
     return lambda kube: kube.objects[MARKER_PATH]["data"].pop(key)
 
 
+def accept_another_sign(kube: KubeObjects) -> None:
+    """What was accepted is not what is there."""
+    kube.mark(accepted_signs=["provider"])
+    kube.add_nodes(env="live")
+
+
 REFUSALS: dict[str, tuple[Callable[[KubeObjects], Any], dict[str, Any], str]] = {
     "another cluster is pinned": (lambda _kube: None, {"cluster_uid": "other"}, "cluster_uid says other"),
     "no mark": (no_mark, {}, "not marked as a test cluster"),
@@ -89,14 +95,14 @@ REFUSALS: dict[str, tuple[Callable[[KubeObjects], Any], dict[str, Any], str]] = 
         lambda kube: kube.objects["/api/v1/namespaces/kube-system"]["metadata"].update(annotations={"tier": "PRD"}),
         {}, "namespace kube-system says tier=PRD"),
     "nodes of EKS": (lambda kube: kube.add_nodes(eks_amazonaws_com__nodegroup="a"), {}, "cloud provider's .eks"),
-    "nodes of GKE": (lambda kube: kube.add_nodes(**{"cloud.google.com/gke-nodepool": "a"}), {}, "provider's .cloud"),
+    "nodes of GKE": (lambda kube: kube.add_nodes(1, **{"cloud.google.com/gke-nodepool": "a"}), {}, "provider's .cloud"),
     "nodes of AKS": (lambda kube: kube.add_nodes(kubernetes_azure_com__cluster="a"), {}, "cloud provider's .kube"),
     "CoreDNS of an add-on manager": (
         lambda kube: kube.add_dns_deployment(addonmanager_kubernetes_io__mode="Reconcile"), {}, "add-on manager"),
     "CoreDNS is an EKS add-on": (
         lambda kube: kube.add_dns_deployment(eks_amazonaws_com__component="coredns"), {}, "coredns belongs to an add"),
     "another sign than the accepted one": (
-        lambda kube: (kube.mark(accepted_signs=["provider"]), kube.add_nodes(env="live")), {}, "env=live"),
+        accept_another_sign, {}, "env=live"),
     "not allowed to list nodes": (lambda kube: kube.fail_next("GET", "/api/v1/nodes", Answer(403)), {}, "403"),
     "not allowed to see who manages DNS": (
         lambda kube: kube.fail_next("GET", "/apis/apps/v1/namespaces/kube-system/deployments", Answer(403)), {}, "403"),
