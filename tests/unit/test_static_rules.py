@@ -1,0 +1,128 @@
+"""What the library never contains: shells, code from data, servers, and objects that outlive or outrank a run."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chaoslib_cp
+from chaoslib_cp.agent.manifests import prober_manifests
+from chaoslib_cp.cluster.daemonset import AgentRollout
+from chaoslib_cp.cluster.marker import marker_manifest
+from chaoslib_cp.cluster.roles import role_manifests
+from chaoslib_cp.engine.load.profile import parse_profile
+
+PACKAGE = Path(chaoslib_cp.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+# The testbed is a cluster, and a cluster serves; the prober serves one page of results that nobody can write to.
+MAY_LISTEN = ("testbed/", "agent/prober_page.py")
+CODE_FROM_DATA = {"pickle", "marshal", "shelve", "dill", "jsonpickle", "runpy", "code", "imp"}
+CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "subprocess.getoutput", "yaml.unsafe_load"}
+LISTENERS = {"start_server", "create_server", "start_unix_server", "listen", "HTTPServer", "ThreadingHTTPServer"}
+KINDS = {"Namespace", "ServiceAccount", "ConfigMap", "Service", "Deployment", "DaemonSet"}
+KINDS |= {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+FORBIDDEN_RESOURCES = {"secrets", "pods/exec", "pods/attach", "pods/portforward", "nodes/proxy", "*"}
+FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
+
+
+def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Every call in a file with the name that is called."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def findings(path: Path) -> list[str]:
+    """What in a file breaks the rules."""
+    name = path.relative_to(PACKAGE).as_posix()
+    found = []
+    for called, call in calls(path):
+        keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        if called in CALLS or keywords.get("shell", "False") != "False":
+            found.append(f"{name}:{call.lineno}: {called}")
+        if called == "yaml.load" and "SafeLoader" not in keywords.get("Loader", "").replace("_LOADER", "SafeLoader"):
+            found.append(f"{name}:{call.lineno}: yaml.load without a safe loader")
+        if called.rpartition(".")[2] in LISTENERS and not name.startswith(MAY_LISTEN):
+            found.append(f"{name}:{call.lineno}: {called} listens")
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        found += [f"{name}: imports {module}" for module in modules if module.partition(".")[0] in CODE_FROM_DATA]
+    return found
+
+
+def test_no_shell_no_code_from_data_no_server() -> None:
+    """Chaos tools were broken into by just these (facts on reliability, section 5)."""
+    assert len(SOURCES) > 100
+    assert [found for path in SOURCES for found in findings(path)] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "from marshal import loads",
+        "eval('1')",
+        "os.system('ls')",
+        "subprocess.run('ls', shell=True)",
+        "subprocess.run('ls', shell=wanted)",
+        "yaml.load(text)",
+        "yaml.load(text, Loader=yaml.Loader)",
+        "asyncio.start_server(answer)",
+        "sock.listen()",
+    ],
+)
+def test_each_rule_finds_what_it_forbids(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scanner that finds nothing proves nothing until it has found something."""
+    monkeypatch.setattr("tests.unit.test_static_rules.PACKAGE", tmp_path)
+    (tmp_path / "planted.py").write_text(line + "\n")
+    assert findings(tmp_path / "planted.py")
+
+
+def manifests() -> list[dict[str, Any]]:
+    """Everything that the library creates, or asks an owner to create."""
+    profile = parse_profile({"schema": 1, "name": "t", "requests": [{"path": "/metrics", "period_s": 10.0}]})
+    rollout = AgentRollout(profile, "kube-system", "telemetry-agent", "run")
+    return [
+        *role_manifests(),
+        *prober_manifests("10.96.0.10", "image"),
+        *rollout.manifests(),
+        marker_manifest("uid", "me", 4e9),
+    ]
+
+
+def pods() -> list[dict[str, Any]]:
+    """The pod specs among them."""
+    return [one["spec"]["template"]["spec"] for one in manifests() if "template" in one.get("spec", {})]
+
+
+def test_only_kinds_that_end_with_a_run() -> None:
+    """No webhook, no custom resource, no finalizer: nothing that needs us to let go of it."""
+    assert {one["kind"] for one in manifests()} <= KINDS
+    assert not any("finalizers" in one["metadata"] for one in manifests())
+
+
+def test_no_pod_has_more_rights_than_a_program_needs() -> None:
+    """Unprivileged, without host namespaces or host paths, read-only, as a user that is not root."""
+    assert pods()
+    for pod in pods():
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+        assert not any("hostPath" in volume for volume in pod.get("volumes", []))
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert not context.get("privileged")
+
+
+def test_no_role_reaches_secrets_or_grants_itself_more() -> None:
+    """The rights an owner is asked for."""
+    rules = [rule for one in manifests() for rule in one.get("rules", [])]
+    assert rules
+    for rule in rules:
+        assert not FORBIDDEN_RESOURCES & set(rule.get("resources", []))
+        assert not FORBIDDEN_VERBS & set(rule["verbs"])
