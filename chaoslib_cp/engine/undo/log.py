@@ -70,17 +70,11 @@ class UndoLog:
         path = folder / f"{run}.jsonl"
         header = {"type": "header", "schema": SCHEMA, "run": run, "at_s": clock.epoch_s(), **facts}
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            _make_whole(path, _line(header))
         except OSError as error:
             raise UndoFailed(
                 f"cannot make undo log {path}: {error.strerror}; nothing was changed; run chaos cp recover"
             ) from error
-        try:
-            os.write(handle, _line(header))
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        _sync_folder(folder)
         return cls(path, header, clock)
 
     @classmethod
@@ -158,7 +152,7 @@ class UndoLog:
             if whole != len(content):
                 os.ftruncate(handle, whole)
             os.lseek(handle, whole, os.SEEK_SET)
-            os.write(handle, _line(record))
+            _write_all(handle, _line(record))
             os.fsync(handle)
         except OSError as error:
             raise UndoFailed(f"cannot write undo log {self.path}: {error.strerror}; nothing was changed") from error
@@ -182,6 +176,32 @@ def _own_folder(folder: Path) -> None:
         raise UndoFailed(f"cannot make undo folder {folder}: {error.strerror}; nothing was changed") from error
     if folder.is_symlink() or facts.st_uid != os.getuid() or facts.st_mode & 0o022:
         raise UndoFailed(f"undo folder {folder} is a link or others may write to it; nothing was changed; chmod 700 it")
+
+
+def _make_whole(path: Path, content: bytes) -> None:
+    """Make a file that has its whole content from the moment it has its name, and take no name that is taken.
+
+    A crash leaves at most a hidden file that no one reads; the next log of that run writes over it.
+    """
+    half = path.with_name(f".{path.name}.new")
+    half.unlink(missing_ok=True)
+    handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        _write_all(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    try:
+        os.link(half, path)  # not a rename, which would replace a log that is there
+    finally:
+        half.unlink()
+    _sync_folder(path.parent)
+
+
+def _write_all(handle: int, content: bytes) -> None:
+    """A write may take only a part (source: write(2)), and a part of a line is no record."""
+    while content:
+        content = content[os.write(handle, content) :]
 
 
 def _sync_folder(folder: Path) -> None:
