@@ -169,8 +169,11 @@ def find_logs(folder: Path) -> list[Path]:
 
 def _own_folder(folder: Path) -> None:
     """Make the folder for this user alone, or refuse one that others could have planted."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for made in reversed(missing):
+            _sync_folder(made.parent)
         facts = folder.lstat()
     except OSError as error:
         raise UndoFailed(f"cannot make undo folder {folder}: {error.strerror}; nothing was changed") from error
