@@ -90,8 +90,8 @@ def _delete(cluster: Cluster, path: str, uid: str, entry: DeleteObject, timeout_
     answer = cluster.call("DELETE", path, body=options, timeout_s=timeout_s)
     if answer.status == 404:
         return Undone(closed=True, words=ALREADY_GONE)
-    if answer.status == 409:  # the precondition: that name has another UID now
-        return Undone(closed=True, words="ours is gone, another object has its name, left alone")
+    if answer.status == 409:
+        return _conflict(cluster, path, uid, entry, timeout_s)
     cluster.expect_success(answer, f"delete {entry}")
     if answer.json().get("kind") == "Status":
         return Undone(closed=True, words="deleted")
@@ -99,6 +99,16 @@ def _delete(cluster: Cluster, path: str, uid: str, entry: DeleteObject, timeout_
     if cluster.get(path, timeout_s=timeout_s) is None:
         return Undone(closed=True, words="deleted")
     return Undone(closed=False, words=f"{entry} is being deleted but something still holds it (a finalizer)")
+
+
+def _conflict(cluster: Cluster, path: str, uid: str, entry: DeleteObject, timeout_s: float) -> Undone:
+    """Look before believing: the precondition is not the only reason for a conflict."""
+    found = cluster.get(path, timeout_s=timeout_s)
+    if found is None:
+        return Undone(closed=True, words=ALREADY_GONE)
+    if (found.get("metadata") or {}).get("uid") != uid:
+        return Undone(closed=True, words="ours is gone, another object has its name, left alone")
+    return Undone(closed=False, words=f"{entry} is still there, and the API server refuses to delete it for a conflict")
 
 
 def _never_seen(item: Item, now_epoch_s: float) -> Undone:

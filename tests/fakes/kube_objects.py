@@ -39,6 +39,7 @@ class _Failure:
     times: int
     after_the_write: bool
     who: str
+    lands_late: bool
 
 
 @dataclass
@@ -49,12 +50,14 @@ class KubeObjects:
         folder: Where certificates and kubeconfig are put.
         objects: Everything that exists, by its path.
         on_create: Called with an object's path just before it is made.
+        late: Requests that are carried out when :meth:`land_late` is called.
         denied: Pairs of verb and resource that a review of rights denies.
     """
 
     folder: Path
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     on_create: Callable[[str], None] = lambda _path: None
+    late: list[Request] = field(default_factory=list)
     denied: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -108,10 +111,25 @@ class KubeObjects:
         return self.folder / "kubeconfig"
 
     def fail_next(
-        self, method: str, prefix: str, answer: Answer, times: int = 1, after_the_write: bool = False, who: str = ""
+        self,
+        method: str,
+        prefix: str,
+        answer: Answer,
+        times: int = 1,
+        after_the_write: bool = False,
+        who: str = "",
+        lands_late: bool = False,
     ) -> None:
-        """Answer the next ``times`` matching requests (of one user only, if named) with ``answer``."""
-        self._failures.append(_Failure(method, prefix, answer, times, after_the_write, who))
+        """Answer the next ``times`` matching requests (of one user only, if named) with ``answer``.
+
+        With ``lands_late`` they are carried out when :meth:`land_late` is called.
+        """
+        self._failures.append(_Failure(method, prefix, answer, times, after_the_write, who, lands_late))
+
+    def land_late(self) -> None:
+        """Carry out what was kept."""
+        while self.late:
+            self.carry_out(self.late.pop(0))
 
     def heal(self) -> None:
         """No failure any more."""
@@ -171,6 +189,8 @@ class KubeObjects:
                 failure.times -= 1
                 if failure.after_the_write:
                     self.carry_out(request)
+                if failure.lands_late and request.path != REVIEWS:
+                    self.late.append(request)
                 return failure.answer
         return self.carry_out(request)
 
