@@ -37,6 +37,8 @@ PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "
 PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image", "api_read", 60.0)
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
 CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-telemetry"
+# Calls about rights, and those about each kind of object.
+ANYWHERE = st.sampled_from(["/", "/api/v1/", "/apis/rbac", "/apis/apps"])
 # The API server's default --request-timeout: how long a write that nobody waits for may take to land.
 LANDS_WITHIN_S = 60.0
 
@@ -135,27 +137,29 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(
         method=st.sampled_from(["GET", "POST", "DELETE"]),
+        path=ANYWHERE,
         answer=st.sampled_from([Answer(401), Answer(403), Answer(409), Answer(429)]),
         times=st.integers(1, 4),
     )
-    def api_refuses(self, method: str, answer: Answer, times: int) -> None:
+    def api_refuses(self, method: str, path: str, answer: Answer, times: int) -> None:
         """The next calls are turned away."""
-        self.kube.fail_next(method, "/", answer, times)
+        self.kube.fail_next(method, path, answer, times)
 
     @rule(
         method=st.sampled_from(["GET", "POST", "DELETE"]),
+        path=ANYWHERE,
         answer=st.sampled_from([Answer(500), Answer(503), Answer(504), RESET]),
         times=st.integers(1, 4),
         after_the_write=st.booleans(),
     )
-    def api_breaks(self, method: str, answer: Answer, times: int, after_the_write: bool) -> None:
+    def api_breaks(self, method: str, path: str, answer: Answer, times: int, after_the_write: bool) -> None:
         """The next calls get no usable answer; whether they were carried out is anybody's guess."""
-        self.kube.fail_next(method, "/", answer, times, after_the_write)
+        self.kube.fail_next(method, path, answer, times, after_the_write)
 
-    @rule()
-    def create_lands_late(self) -> None:
+    @rule(path=ANYWHERE.filter(lambda path: path != "/"))
+    def create_lands_late(self, path: str) -> None:
         """The next create is answered by a reset and lands when nobody waits for it any more."""
-        self.kube.fail_next("POST", "/", RESET, lands_late=True)
+        self.kube.fail_next("POST", path, RESET, lands_late=True)
         self.late_until_s = self.clock.monotonic_s() + LANDS_WITHIN_S
 
     @rule()
