@@ -50,14 +50,18 @@ class KubeObjects:
         folder: Where certificates and kubeconfig are put.
         objects: Everything that exists, by its path.
         on_create: Called with an object's path just before it is made.
+        before_request: Called with each request before it is answered.
         late: Requests that are carried out when :meth:`land_late` is called.
+        refused_images: Images of DaemonSets that are answered 422.
         denied: Pairs of verb and resource that a review of rights denies.
     """
 
     folder: Path
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     on_create: Callable[[str], None] = lambda _path: None
+    before_request: Callable[[Request], None] = lambda _request: None
     late: list[Request] = field(default_factory=list)
+    refused_images: set[str] = field(default_factory=set)
     denied: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -183,6 +187,7 @@ class KubeObjects:
         self.kubeconfig.write_text(yaml.safe_dump(document), encoding="utf-8")
 
     def _answer(self, request: Request) -> Answer:
+        self.before_request(request)
         for failure in self._failures:
             is_meant = failure.method == request.method and request.path.startswith(failure.prefix)
             if is_meant and failure.times > 0 and failure.who in ("", (request.peer_name or "").removeprefix("user-")):
@@ -210,6 +215,9 @@ class KubeObjects:
             is_allowed = (asked["verb"], asked["resource"]) not in self.denied
             return json_answer({"status": {"allowed": is_allowed}}, 201)
         path = f"{request.path}/{manifest['metadata']['name']}"
+        containers = (((manifest.get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers") or []
+        if self.refused_images & {container["image"] for container in containers}:
+            return _status(422, "this image is refused")
         if path in self.objects:
             return _status(409, "already exists")
         if "dryRun" not in request.query:

@@ -1,0 +1,165 @@
+"""Somebody else edits in every gap between two of our calls: what is theirs is never touched, what is ours goes."""
+
+import copy
+import dataclasses
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoslib_cp.cluster.agent_rollout import take_back
+from chaoslib_cp.cluster.recover import recover
+from chaoslib_cp.cluster.removal import remove_as_admin
+from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.rollout.start import StartPlan, start
+from tests.fakes.api_server import Request
+from tests.fakes.kube_objects import KubeObjects
+from tests.fakes.manual_clock import ManualClock
+
+PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
+PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image", "api_read", 60.0)
+REFUSED_PLAN = dataclasses.replace(PLAN, image="refused")
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+NAMES = [
+    "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry",
+    "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-telemetry",
+    "/api/v1/namespaces/kube-system/serviceaccounts/telemetry-agent",
+    f"{RBAC}/clusterroles/chaoslib-cp-telemetry",
+    f"{RBAC}/clusterrolebindings/chaoslib-cp-telemetry",
+]
+INTERLEAVINGS = 1000
+
+Step = Callable[[dict[str, Any], ManualClock], object]
+
+
+def roll_out(settings: dict[str, Any], clock: ManualClock) -> object:
+    """Make five objects."""
+    return start(PLAN, settings, None, clock)
+
+
+def stop(settings: dict[str, Any], clock: ManualClock) -> object:
+    """Take them back."""
+    return take_back(settings, None, 20.0, clock)
+
+
+def remove(settings: dict[str, Any], clock: ManualClock) -> object:
+    """Delete one as the administrator."""
+    return remove_as_admin(settings, None, 20.0, 5.0, clock)
+
+
+def heal(_settings: dict[str, Any], clock: ManualClock) -> object:
+    """Recover."""
+    return recover(timeout_s=20.0, clock=clock)
+
+
+def replace(kube: KubeObjects, path: str) -> None:
+    """Their object under our name, whether ours is there or not."""
+    kube.objects[path] = {"metadata": {"name": path.rpartition("/")[2], "uid": f"theirs-{path}"}, "data": {"a": "b"}}
+
+
+def delete(kube: KubeObjects, path: str) -> None:
+    """Whatever is there."""
+    kube.objects.pop(path, None)
+
+
+def copy_with_labels(kube: KubeObjects, path: str) -> None:
+    """Theirs, made from a dump of ours: all labels, another UID."""
+    if path in kube.objects:
+        kube.objects[path] = copy.deepcopy(kube.objects[path])
+        kube.objects[path]["metadata"]["uid"] = f"theirs-{path}"
+
+
+def edit_ours(kube: KubeObjects, path: str) -> None:
+    """A person changes our object by hand: it stays ours."""
+    if path in kube.objects:
+        kube.objects[path]["metadata"]["annotations"] = {"edited": "by hand"}
+
+
+def fail_to_roll_out(settings: dict[str, Any], clock: ManualClock) -> object:
+    """The last object cannot be made, so the others are taken back at once."""
+    return start(REFUSED_PLAN, settings, None, clock)
+
+
+SCENARIOS: dict[str, tuple[list[Step], Step]] = {
+    "roll out": ([], roll_out),
+    "fail to roll out": ([], fail_to_roll_out),
+    "stop": ([roll_out], stop),
+    "remove": ([roll_out], remove),
+    "recover": ([roll_out], heal),
+}
+EDITS = (replace, delete, copy_with_labels, edit_ours)
+
+
+@pytest.fixture
+def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
+    """A marked cluster."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    with KubeObjects(tmp_path / "kube") as fake:
+        fake.mark()
+        fake.refused_images.add("refused")
+        yield fake
+
+
+def theirs(kube: KubeObjects) -> dict[str, Any]:
+    """What somebody else made."""
+    found = {path: one for path, one in kube.objects.items() if str(one["metadata"].get("uid")).startswith("theirs")}
+    return copy.deepcopy(found)
+
+
+class Interleaving:
+    """One scenario with one edit of one object before one of its calls."""
+
+    def __init__(self, kube: KubeObjects, scenario: str, edit: Callable[[KubeObjects, str], None], path: str) -> None:
+        self.kube, self.edit, self.path = kube, edit, path
+        self.before, self.fault = SCENARIOS[scenario]
+        self.settings = kube.configuration(chaoslib_cp_run_dir="/runs/edited")
+        self.clock = ManualClock()
+        self.calls = 0
+        self.edited_before_call = 0
+        self.theirs: dict[str, Any] = {}
+
+    def play(self, gap: int) -> bool:
+        """Edit before call number ``gap`` of the fault; False when it has no such call."""
+        for step in self.before:
+            step(self.settings, self.clock)
+        self.edited_before_call = gap
+        self.kube.before_request = self._look
+        with suppress(ControlPlaneError):
+            self.fault(self.settings, self.clock)
+        self.kube.before_request = lambda _request: None
+        self.kube.heal()
+        return self.calls > gap
+
+    def _look(self, _request: Request) -> None:
+        if self.calls == self.edited_before_call:
+            self.edit(self.kube, self.path)
+            self.theirs = theirs(self.kube)
+        self.calls += 1
+
+
+def test_an_edit_in_any_gap_is_never_lost(kube: KubeObjects, tmp_path: Path) -> None:
+    """Each edit of each object before each of our calls; afterwards recover heals what is left of ours."""
+    clean = copy.deepcopy(kube.objects)
+    played = 0
+    for scenario, edit, path in itertools.product(SCENARIOS, EDITS, NAMES):
+        for gap in itertools.count():
+            kube.objects = copy.deepcopy(clean)
+            shutil.rmtree(tmp_path / "state", ignore_errors=True)
+            one = Interleaving(kube, scenario, edit, path)
+            has_this_gap = one.play(gap)
+            where = f"{scenario}, {edit.__name__} {path} before call {gap}"
+            assert theirs(kube) == one.theirs, where
+            one.clock.pass_s(70)
+            report = recover(timeout_s=20.0, clock=one.clock)
+            assert report["healed"], (where, report)
+            assert theirs(kube) == one.theirs, where
+            assert kube.objects.keys() == clean.keys() | one.theirs.keys(), where
+            played += has_this_gap
+            if not has_this_gap:
+                break
+    assert played >= INTERLEAVINGS
