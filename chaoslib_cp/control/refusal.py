@@ -39,6 +39,7 @@ def experiment_refusals(
     yield from _strategy_refusals(experiment, runtime)
     if getattr(experiment.get("dry"), "value", None) == "probes":
         yield "--dry probes would inject with nobody watching; use --dry actions"
+    yield from _secret_refusals(experiment)
     method, rollbacks = experiment.get("method") or [], experiment.get("rollbacks") or []
     hypothesis = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
     for activity in [*hypothesis, *method, *rollbacks]:
@@ -59,6 +60,16 @@ def cluster_refusals(configuration: Mapping[str, Any], secrets: Mapping[str, Any
         choose(configuration, secrets, "runner")
     except TargetRefused as error:
         yield str(error)
+
+
+def _secret_refusals(experiment: Mapping[str, Any]) -> Iterator[str]:
+    for scope, entries in (experiment.get("secrets") or {}).items():
+        written = [key for key, value in entries.items() if not isinstance(value, Mapping) or "type" not in value]
+        if written:
+            yield (
+                f"secrets.{scope}.{written[0]} is written in the file, and Chaos Toolkit copies the file into its "
+                "journal; use an entry with a type, such as env"
+            )
 
 
 def _strategy_refusals(experiment: Mapping[str, Any], runtime: Mapping[str, Any]) -> Iterator[str]:

@@ -95,3 +95,16 @@ def test_a_control_that_sees_half_of_a_run_is_refused(block: dict[str, Any]) -> 
     """It would neither watch nor judge what it does not see."""
     assert len(list(control_refusals({"name": "c", **block}))) == 1
     assert list(control_refusals({"name": "c"})) == []
+
+
+@pytest.mark.parametrize("value", ["s3cr3t", {"key": "X"}, 7, None])
+def test_a_secret_written_into_the_file_is_refused_and_not_repeated(value: Any) -> None:
+    """Chaos Toolkit copies the experiment into the journal, and the journal is shown around."""
+    [refused] = refusals({**GOOD, "secrets": {"k8s": {"KUBERNETES_API_KEY": value}}})
+    assert refused.startswith("secrets.k8s.KUBERNETES_API_KEY is written in the file")
+    assert "s3cr3t" not in refused
+
+
+def test_a_secret_from_the_environment_is_not_refused() -> None:
+    """Chaos Toolkit keeps its name, not its value."""
+    assert refusals({**GOOD, "secrets": {"k8s": {"token": {"type": "env", "key": "TOKEN"}}}}) == []
