@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.cluster.agent_rollout import take_back
 from chaoslib_cp.cluster.recover import leftovers, open_logs
 from chaoslib_cp.cluster.run import run_id
 from chaoslib_cp.control import evidence
@@ -31,6 +32,9 @@ EVIDENCE_KEY = "chaoslib_cp"
 HEAL_S = 120.0
 """How long pods of a deleted workload may take to go, seconds: a grace period of 30 s, and controllers that were
 starved and must list everything anew (20 to over 60 s were seen with 200 nodes on 0.2 core)."""
+
+TAKE_BACK_S = 60.0
+"""How long the run itself tries to undo what no rollback undid, seconds; ``chaos cp recover`` tries again."""
 
 _FEW = 3
 
@@ -59,6 +63,7 @@ def end_run(
     recording = record(read_timeline(run.run_dir / TIMELINE_FILE))
     facts = {**run.facts, "parameters": evidence.parameters(configuration, run.outputs)}
     facts["run"] = {**facts["run"], "started": journal.get("start"), "duration_s": journal.get("duration")}
+    _take_back_what_no_rollback_did(run, configuration, secrets)
     conduct = Conduct(
         interrupted_by="" if run.failed_activities else _interruption(run, given_status),
         failed_activities=tuple(run.failed_activities),
@@ -93,13 +98,27 @@ def _interruption(run: Run, given_status: str) -> str:
     return f"Chaos Toolkit (status {given_status})" if given_status in ("interrupted", "aborted") else ""
 
 
+def _take_back_what_no_rollback_did(
+    run: Run, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
+) -> None:
+    """Chaos Toolkit plays no rollbacks after some endings (SIGUSR2), and drops those after one that was interrupted."""
+    if run_id(configuration) not in open_logs():
+        return
+    logger.warning("Rollbacks left something open: taking it back now, up to %g s", TAKE_BACK_S)
+    try:
+        take_back(configuration, secrets, TAKE_BACK_S, run.clock)
+    except ControlPlaneError as error:
+        logger.error("%s", error)
+
+
 def _left_behind(run: Run, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> list[str]:
     """What is still there of this run, after giving controllers and kubelets the time to end its pods."""
     deadline_s = run.clock.monotonic_s() + HEAL_S
     said = False
     while True:
         left = grouped(_look_for_leftovers(configuration, secrets))
-        if not left or run.clock.monotonic_s() >= deadline_s:
+        is_open = run_id(configuration) in open_logs()  # then nobody is taking it away, and waiting does not help
+        if not left or is_open or run.clock.monotonic_s() >= deadline_s:
             return left
         if not said:
             logger.info("Waiting for the rest of this run to go, up to %g s: %s", HEAL_S, "; ".join(left))

@@ -56,7 +56,8 @@ def run_experiment(folder: Path, **knobs: object) -> tuple[dict[str, Any], Path]
 def samples(run: Path, measure: str) -> list[dict[str, Any]]:
     """Return the usable samples of one measure from a run's timeline."""
     lines = [json.loads(line) for line in (run / "timeline.jsonl").read_text().splitlines()]
-    return [line for line in lines if line.get("measure") == measure and not line.get("void")]
+    found = [line for line in lines if line["kind"] == "sample" and line.get("measure") == measure]
+    return [line for line in found if not line.get("void")]
 
 
 def storm(run: Path) -> tuple[float, float]:

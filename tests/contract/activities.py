@@ -6,7 +6,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-__all__ = ["fail", "mark", "needs_file", "remove", "sleep", "start_storm", "stop_storm"]
+__all__ = ["fail", "mark", "needs_file", "raises_if", "remove", "sleep", "start_storm", "stop_storm"]
 
 
 def mark(path: str) -> dict[str, Any]:
@@ -25,6 +25,13 @@ def remove(path: str) -> dict[str, Any]:
 def needs_file(path: str, there: bool = True) -> dict[str, Any]:
     """Probe: is the file there (or, with ``there`` false, gone)?"""
     return {"ok": Path(path).exists() == there}
+
+
+def raises_if(path: str, broken: str) -> dict[str, Any]:
+    """Probe: false once ``broken`` is there; it raises once ``path`` is there."""
+    if Path(path).exists():
+        raise RuntimeError("the API cannot be reached")
+    return {"ok": not Path(broken).exists()}
 
 
 def sleep(duration_s: float, started: str) -> dict[str, Any]:

@@ -1,0 +1,252 @@
+"""Every way a `chaos run` can end, with each rollback strategy: afterwards nothing of ours is left.
+
+Where Chaos Toolkit itself cannot act any more (SIGKILL), or plays no rollbacks and our control was left out of the
+file, one `chaos cp recover` heals; everywhere else the run has healed before it ends.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.cluster import FakeCluster
+from tests.contract.conftest import LINES, Chaos
+from tests.contract.experiments import Activity, act, experiment, probe
+from tests.fakes.api_server import Answer, FakeApiServer, json_answer
+from tests.fakes.kube_objects import KubeObjects
+
+pytestmark = pytest.mark.contract
+
+STRATEGIES = ("always", "default", "deviated")
+PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
+PAUSING = "Pausing before next activity"
+Process = subprocess.Popen[bytes]
+
+
+@dataclass
+class Stage:
+    """One ending on one cluster.
+
+    Attributes:
+        chaos: The command.
+        kube: The cluster.
+        made: The experiment, for an ending to spoil.
+    """
+
+    chaos: Chaos
+    kube: KubeObjects
+    made: dict[str, Any]
+
+    def file(self, name: str) -> Path:
+        """A file that activities leave behind."""
+        return self.chaos.folder / name
+
+    def ours(self) -> list[str]:
+        """Paths of everything that the rollout made."""
+        return [path for path, one in self.kube.objects.items() if "chaoslib-cp/run" in str(one["metadata"])]
+
+    def until_logged(self, words: str) -> None:
+        """Wait until the run has said something."""
+        end_s = time.monotonic() + 40
+        while words not in (self.chaos.folder / "output.log").read_text():
+            assert time.monotonic() < end_s, (self.chaos.folder / "output.log").read_text()
+            time.sleep(0.02)
+
+
+def ours(module: str, func: str, **arguments: Any) -> Activity:
+    """An activity of the library."""
+    provider = {"type": "python", "module": f"chaoslib_cp.{module}", "func": func, "arguments": arguments}
+    return {"type": "action", "name": func, "provider": provider}
+
+
+def rehearsal(chaos: Chaos, strategy: str) -> dict[str, Any]:
+    """Roll out, take some time, stop; the claim breaks when a file says so."""
+    claim = {
+        **probe("raises_if", path=str(chaos.folder / "raise"), broken=str(chaos.folder / "broken")),
+        "tolerance": {"type": "range", "target": "ok", "range": [1, 1]},
+    }
+    rollout = ours("rollout.actions", "start_agent_rollout", profile=PROFILE, duration_s=30.0)
+    page = chaos.cluster.environment["CONTRACT_PROBER_PAGE"]
+    made = experiment([rollout], [ours("rollout.actions", "stop_agent_rollout")], [claim], page)
+    made["runtime"]["rollbacks"]["strategy"] = strategy
+    return made
+
+
+def then(*activities: Activity) -> Callable[[Stage], None]:
+    """Play more in the method."""
+
+    def spoil(stage: Stage) -> None:
+        stage.made["method"] += activities
+
+    return spoil
+
+
+def linger(stage: Stage) -> None:
+    """An action that takes its time."""
+    stage.made["method"].append(act("sleep", duration_s=30.0, started=str(stage.file("in-action"))))
+
+
+def pause(stage: Stage) -> None:
+    """A pause before the last activity."""
+    stage.made["method"].append({**act("mark", path=str(stage.file("after"))), "pauses": {"before": 30}})
+
+
+def slow_rollback(stage: Stage) -> None:
+    """Something slow that is rolled back before ours."""
+    slow = act("sleep", duration_s=2.0, started=str(stage.file("in-rollback")))
+    stage.made["rollbacks"].insert(0, slow)
+
+
+def broken_rollback(stage: Stage) -> None:
+    """Something that fails when it is rolled back, before ours."""
+    stage.made["rollbacks"].insert(0, act("fail"))
+
+
+def break_claim(stage: Stage) -> None:
+    """The claim is false from the middle of the method on."""
+    stage.made["method"].append(act("mark", path=str(stage.file("broken"))))
+
+
+def raise_in_claim(stage: Stage) -> None:
+    """The probe of the claim raises from the middle of the method on."""
+    stage.made["method"].append(act("mark", path=str(stage.file("raise"))))
+
+
+def without_control(stage: Stage) -> None:
+    """Somebody forgot the control."""
+    del stage.made["controls"]
+
+
+def unmark(stage: Stage) -> None:
+    """The owner's mark is gone."""
+    stage.kube.objects = {path: one for path, one in stage.kube.objects.items() if "test-cluster" not in path}
+
+
+def in_background(stage: Stage) -> None:
+    """The rollout is played in the background."""
+    stage.made["method"][0]["background"] = True
+
+
+def both(*spoilers: Callable[[Stage], None]) -> Callable[[Stage], None]:
+    """One after the other."""
+
+    def spoil(stage: Stage) -> None:
+        for one in spoilers:
+            one(stage)
+
+    return spoil
+
+
+def send(where: str, *numbers: signal.Signals) -> Callable[[Stage, Process], None]:
+    """Send signals once the run is in its action, pause or rollback."""
+
+    def during(stage: Stage, process: Process) -> None:
+        if where == "pause":
+            stage.until_logged(PAUSING)
+        else:
+            stage.chaos.until_played(stage.file(f"in-{where}"))
+        for number in numbers:
+            os.kill(process.pid, number)
+
+    return during
+
+
+def nothing(_stage: Stage, _process: Process) -> None:
+    """The run ends by itself."""
+
+
+# name -> what is changed in the experiment or cluster, and what is done to the run
+ENDINGS: dict[str, tuple[Callable[[Stage], None], Callable[[Stage, Process], None]]] = {
+    "normal": (then(), nothing),
+    "claim broken": (break_claim, nothing),
+    "claim raises": (raise_in_claim, nothing),
+    "action fails": (then(act("fail")), nothing),
+    "first rollback fails": (broken_rollback, nothing),
+    "mark missing": (unmark, nothing),
+    "in the background": (in_background, nothing),
+    "control missing": (without_control, nothing),
+    "control missing, SIGTERM": (both(without_control, linger), send("action", signal.SIGTERM)),
+    "control missing, SIGHUP": (both(without_control, linger), send("action", signal.SIGHUP)),
+    "SIGINT in action": (linger, send("action", signal.SIGINT)),
+    "SIGTERM in action": (linger, send("action", signal.SIGTERM)),
+    "SIGHUP in action": (linger, send("action", signal.SIGHUP)),
+    "SIGINT twice": (linger, send("action", signal.SIGINT, signal.SIGINT)),
+    "SIGINT in pause": (pause, send("pause", signal.SIGINT)),
+    "SIGTERM in pause": (pause, send("pause", signal.SIGTERM)),
+    "SIGHUP in pause": (pause, send("pause", signal.SIGHUP)),
+    "SIGUSR1 in action": (linger, send("action", signal.SIGUSR1)),
+    "SIGUSR2 in pause": (pause, send("pause", signal.SIGUSR2)),
+    "SIGINT in rollback": (slow_rollback, send("rollback", signal.SIGINT)),
+    "SIGTERM in rollback": (slow_rollback, send("rollback", signal.SIGTERM)),
+    "SIGHUP in rollback": (slow_rollback, send("rollback", signal.SIGHUP)),
+    "SIGKILL in action": (linger, send("action", signal.SIGKILL)),
+    "SIGKILL in pause": (pause, send("pause", signal.SIGKILL)),
+    "SIGKILL in rollback": (slow_rollback, send("rollback", signal.SIGKILL)),
+}
+# Endings after which nothing of Chaos Toolkit or ours is left that could act.
+NEEDS_RECOVER = ("SIGKILL", "control missing")
+ON_BOTH_LINES = [(line, name, "always") for line in LINES for name in ENDINGS]
+ON_THE_NEW_LINE = [("new line", name, strategy) for strategy in STRATEGIES[1:] for name in ENDINGS]
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """A marked cluster that keeps objects, and `chaos` of one line."""
+    line, name, strategy = request.param
+    python = LINES[line] / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"there is no {python}: `make venv venv-old-line` makes it")
+    folder = tmp_path / "work"
+    folder.mkdir()
+    with KubeObjects(tmp_path / "kube") as kube, FakeApiServer() as prober:
+        kube.mark()
+        kube.server.on("GET", "/version", json_answer({"gitVersion": "v1.36.4"}))
+        kube.server.on("GET", "/livez", Answer(body=b"ok"))
+        environment = {
+            "KUBECONFIG": str(kube.kubeconfig),
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+            "HOME": str(tmp_path),
+            "CONTRACT_PROBER_PAGE": f"127.0.0.1:{prober.port}",
+        }
+        cluster = FakeCluster(kube.server, prober, environment)
+        prober.on("GET", "/", cluster.page)
+        chaos = Chaos(python, folder, cluster)
+        made = Stage(chaos, kube, rehearsal(chaos, strategy))
+        ENDINGS[name][0](made)
+        try:
+            yield made
+        finally:
+            for process in chaos.processes:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait(5)
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "strategy"),
+    [((line, name, strategy), name, strategy) for line, name, strategy in ON_BOTH_LINES + ON_THE_NEW_LINE],
+    indirect=["stage"],
+    ids=[f"{line}-{name}-{strategy}".replace(" ", "-") for line, name, strategy in ON_BOTH_LINES + ON_THE_NEW_LINE],
+)
+def test_every_ending_heals(stage: Stage, name: str, strategy: str) -> None:
+    """Nothing is left, and no exit code says success for a run that proved nothing."""
+    process = stage.chaos.start_run(stage.made)
+    is_refused = strategy != "always" and "control missing" not in name
+    if not is_refused:
+        ENDINGS[name][1](stage, process)
+    done = stage.chaos.finish(process)
+    if "control missing" not in name:
+        assert done.exit_code != 0, done.log
+    if name.startswith(NEEDS_RECOVER):
+        recovered = stage.chaos.finish(stage.chaos.start("cp", "recover"))
+        assert recovered.exit_code == 0, recovered.log
+    assert stage.ours() == [], done.log
+    again = stage.chaos.finish(stage.chaos.start("cp", "recover"))
+    assert again.exit_code == 0, again.log
+    assert again.log.rstrip().endswith("nothing to undo"), again.log
