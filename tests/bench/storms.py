@@ -12,8 +12,8 @@ NEVER_S = 3600  # a request with this period is not asked within a run
 CHOICES = [
     ("kube-system", 3, 30),
     ("kube-system", NEVER_S, 15),
-    ("default", 3, 30),
-    ("default", NEVER_S, 15),
+    ("chaoslib-cp", 3, 30),
+    ("chaoslib-cp", NEVER_S, 15),
 ]
 STORM_S = 100
 REPEATS = 1
