@@ -1,8 +1,11 @@
-"""Measure, and write docs/benchmarks.md: ``python -m tests.bench [SECTION ...]``; all sections when none is named."""
+"""Measure, and write docs/benchmarks.md and docs/reliability.md.
+
+``python -m tests.bench [SECTION ...]``; all sections when none is named.
+"""
 
 import sys
 
-from tests.bench import demos, idle, sampling, startup, storms
+from tests.bench import demos, idle, reliability, sampling, startup, storms
 
 SECTIONS = {
     "storms": storms.measure,
@@ -10,6 +13,7 @@ SECTIONS = {
     "idle": idle.measure,
     "sampling": sampling.measure,
     "demos": demos.measure,
+    "reliability": reliability.measure,
 }
 
 

@@ -31,7 +31,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def write_section(name: str, title: str, body: str) -> None:
     """Replace the section ``name``, or add it at the end."""
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-    section = f"{begin}\n## {title}\n\n`.venv/bin/python -m tests.bench {name}`; {_circumstances()}\n\n{body}\n{end}"
+    section = f"{begin}\n## {title}\n\n`.venv/bin/python -m tests.bench {name}`; {circumstances()}\n\n{body}\n{end}"
     text = PAGE.read_text() if PAGE.exists() else HEAD
     if begin in text:
         before, _, rest = text.partition(begin)
@@ -51,7 +51,8 @@ def write_figures(run: Path) -> None:
     README.write_text(f"{before}{FIGURES_BEGIN}\n```text\n{drawn}\n```\n{FIGURES_END}{after}")
 
 
-def _circumstances() -> str:
+def circumstances() -> str:
+    """Say when, on which commit and on what machine."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     cores = len([line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("processor")])
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -20,6 +20,7 @@ from tests.contract.conftest import LINES, Chaos
 from tests.contract.experiments import Activity, act, experiment, probe
 from tests.fakes.api_server import Answer, FakeApiServer, json_answer
 from tests.fakes.kube_objects import KubeObjects
+from tests.proof import note
 
 pytestmark = pytest.mark.contract
 
@@ -250,3 +251,4 @@ def test_every_ending_heals(stage: Stage, name: str, strategy: str) -> None:
     again = stage.chaos.finish(stage.chaos.start("cp", "recover"))
     assert again.exit_code == 0, again.log
     assert again.log.rstrip().endswith("nothing to undo"), again.log
+    note("ending", healed=1)

@@ -13,6 +13,7 @@ import pytest
 from tests.contract.conftest import ROOT, Chaos
 from tests.contract.experiments import act, dns_claim, experiment
 from tests.fakes.api_server import Answer
+from tests.proof import note
 
 pytestmark = pytest.mark.contract
 
@@ -28,6 +29,7 @@ def canary(what: str) -> str:
 def leaks(folder: Path, allowed: Path) -> list[str]:
     """Files under a folder that hold a planted secret; the kubeconfig is where they belong."""
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and file != allowed]
+    note("secret", files=len(files), found=0)
     return [f"{file.relative_to(folder)}: {found}" for file in files for found in CANARY.findall(file.read_bytes())]
 
 

@@ -16,7 +16,7 @@ from unittest import mock
 import urllib3
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from chaoslib_cp.cluster.agent_rollout import take_back
 from chaoslib_cp.cluster.objects import object_path
@@ -30,9 +30,16 @@ from chaoslib_cp.rollout.start import StartPlan, start
 from tests.fakes.api_server import RESET, Answer
 from tests.fakes.kube_objects import REVIEWS, KubeObjects
 from tests.fakes.manual_clock import ManualClock
+from tests.proof import note
 
 SEQUENCES = int(os.environ.get("CHAOSLIB_CP_SEQUENCES", "200"))
 STEPS = 8
+SETTINGS = settings(
+    max_examples=SEQUENCES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image", "api_read", 60.0)
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
@@ -228,10 +235,7 @@ class AnySequence(RuleBasedStateMachine):
             self.environment.stop()
 
 
-TestAnySequence = AnySequence.TestCase
-TestAnySequence.settings = settings(
-    max_examples=SEQUENCES,
-    stateful_step_count=STEPS,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+def test_any_sequence_heals() -> None:
+    """As many as were asked for."""
+    run_state_machine_as_test(AnySequence, settings=SETTINGS)
+    note("sequence", sequences=SEQUENCES, broken=0)

@@ -17,6 +17,7 @@ from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
+from tests.proof import note
 
 # ManualClock starts at 22:13:20 on that day
 ANOTHER_TIME = Answer(200, {"Date": "Tue, 14 Nov 2023 23:13:20 GMT"}, b'{"metadata": {"uid": "x"}}')
@@ -124,6 +125,7 @@ def test_each_doubt_is_a_refusal_with_its_own_reason_and_no_change(kube: KubeObj
     assert "nothing was changed" in str(caught.value)
     assert kube.writes() == []
     assert read_permit(run_id(settings(kube))) is None
+    note("refusal", writes=0)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import UndoFailed
 from tests.fakes.manual_clock import ManualClock
+from tests.proof import note
 
 CLOCK = ManualClock()
 ENTRIES = [DeleteObject("ConfigMap", "kube-system", f"ours-{number}", "run-1") for number in range(3)]
@@ -157,10 +158,11 @@ def test_no_finished_intent_is_lost_by_a_power_failure(tmp_path: Path, monkeypat
     with monkeypatch.context() as patched:
         trace = Trace(patched)
         use_a_log(old / "state" / "undo", trace)
-    readable = 0
+    built = readable = 0
     for end in range(len(trace.calls) + 1):
         promised = [ENTRIES[call.inode] for call in trace.calls[:end] if call.kind == "returned"]
         for number, image in enumerate(images(trace.calls[:end])):
+            built += 1
             new = tmp_path / f"{end}-{number}"
             new.mkdir()
             build(image, old, new)
@@ -171,3 +173,4 @@ def test_no_finished_intent_is_lost_by_a_power_failure(tmp_path: Path, monkeypat
                 readable += kept is not None
                 assert kept is None or kept[: len(promised)] == promised
     assert readable > 40
+    note("power", images=built, readable=readable)

@@ -1,0 +1,142 @@
+"""The promises of safety, each with the figures of the tests that prove it: docs/reliability.md."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench import page
+from tests.proof import FILE_VARIABLE
+
+PAGE = page.ROOT / "docs" / "reliability.md"
+SEQUENCES = 10_000
+KILLS = 1_000
+Notes = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A promise, the tests that prove it, and how their figures read.
+
+    Attributes:
+        name: What the tests call it when they note figures.
+        words: What is promised.
+        tests: What pytest is given.
+        measured: Makes a sentence of the figures.
+    """
+
+    name: str
+    words: str
+    tests: str
+    measured: Callable[[Notes], str]
+
+
+def _sum(notes: Notes, key: str) -> int:
+    return int(sum(one[key] for one in notes))
+
+
+PROMISES = [
+    Promise(
+        "crash",
+        "SIGKILL before, after and in the middle of any change to a file, an API or a process: `recover` leaves "
+        "nothing, also when it is killed itself or run twice",
+        "tests/unit/test_crash_points.py",
+        lambda notes: (
+            f"{_sum(notes, 'points')} kills at {int(max(one.get('all', 0) for one in notes))} effects, "
+            f"residue {_sum(notes, 'residue')}"
+        ),
+    ),
+    Promise(
+        "sequence",
+        "Any sequence of rollouts, removals, kills, a sick API, lost and late writes, and other people: all that is "
+        "ours is on record, nothing foreign is touched, one `recover` heals",
+        "tests/unit/test_any_sequence.py",
+        lambda notes: f"{_sum(notes, 'sequences')} sequences, {_sum(notes, 'broken')} broken",
+    ),
+    Promise(
+        "editor",
+        "Somebody edits in any gap between two of our calls: no edit is lost",
+        "tests/unit/test_foreign_editor.py",
+        lambda notes: f"{_sum(notes, 'interleavings')} interleavings, {_sum(notes, 'lost')} lost edits",
+    ),
+    Promise(
+        "power",
+        "The power goes at any moment, whatever the disk kept of what was not synced: no finished intent is lost",
+        "tests/unit/test_undo_power_loss.py",
+        lambda notes: (
+            f"{_sum(notes, 'images')} states of the disk, {_sum(notes, 'readable')} readable, the rest refused"
+        ),
+    ),
+    Promise(
+        "self-heal",
+        "The runner is killed while the API is dead: the load ends by its deadline and one second at the latest",
+        "tests/unit/test_runner_killed.py",
+        lambda notes: (
+            f"{_sum(notes, 'kills')} kills, half with standard input held open; latest request "
+            f"{max(one['worst_overrun_s'] for one in notes):+.2f} s from the deadline"
+        ),
+    ),
+    Promise(
+        "ending",
+        "However `chaos run` ends, nothing is left; after SIGKILL, or without our control, one `recover` heals",
+        "tests/contract/test_endings.py",
+        lambda notes: f"{len(notes)} of {len(notes)} runs healed",
+    ),
+    Promise(
+        "refusal",
+        "What is not provably the marked test cluster is refused, each with its own reason and without a write",
+        "tests/unit/test_guard.py",
+        lambda notes: f"{len(notes)} refusals, {_sum(notes, 'writes')} writes",
+    ),
+    Promise(
+        "secret",
+        "No secret leaves kubeconfig or environment, at any level of verbosity",
+        "tests/contract/test_secrets.py",
+        lambda notes: f"{_sum(notes, 'files')} files and outputs scanned, {_sum(notes, 'found')} found",
+    ),
+]
+HEAD = """# Reliability
+
+What is promised, and what the tests measured when this page was written by `{command}`; {circumstances}.
+The same tests run in `make test`, some with smaller numbers. How the library fares on a real control plane is in
+[benchmarks](benchmarks.md).
+
+"""
+NOT_PROMISED = """
+
+## What is not promised
+- That the API recovers at once when the load ends: an overload may outlive its cause. It is measured, and a run whose
+  claims are not met again is not called healed.
+- That an object of ours that somebody edited by hand is kept: it is still ours, and it is deleted.
+- That nothing stays of a node that dies with an agent on it: the load ends with the node, but its pod object stays
+  until the cluster collects it.
+- Anything about caches that we do not see: a resolver inside a program may hold an answer longer than its TTL.
+- Protection from an owner who marks a production cluster and accepts every sign that it is one.
+"""
+
+
+def measure() -> None:
+    """Run the tests with the large numbers and write the page; a promise whose tests fail is shown as broken."""
+    rows = []
+    for promise in PROMISES:
+        with tempfile.NamedTemporaryFile() as file:
+            began_s = time.monotonic()
+            counts = {"CHAOSLIB_CP_SEQUENCES": str(SEQUENCES), "CHAOSLIB_CP_KILLS": str(KILLS)}
+            ended = subprocess.run(
+                [sys.executable, "-m", "pytest", "-q", promise.tests],
+                env={**os.environ, **counts, FILE_VARIABLE: file.name},
+                cwd=page.ROOT,
+                stdout=sys.stderr,
+                check=False,
+            )
+            notes = [json.loads(line) for line in Path(file.name).read_text().splitlines()]
+        mine = [note for note in notes if note["promise"] == promise.name]
+        measured = promise.measured(mine) if mine and ended.returncode == 0 else "BROKEN: its tests fail"
+        rows.append([promise.words, measured, f"`{promise.tests}`", f"{time.monotonic() - began_s:.0f} s"])
+    head = HEAD.format(command="python -m tests.bench reliability", circumstances=page.circumstances())
+    PAGE.write_text(head + page.table(["promise", "measured", "by", "took"], rows) + NOT_PROMISED)
