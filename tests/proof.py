@@ -1,4 +1,4 @@
-"""Figures of the tests that prove a promise; ``python -m tests.bench reliability`` puts them into docs/reliability.md."""
+"""Figures of the tests that prove a promise, for docs/reliability.md (``python -m tests.bench reliability``)."""
 
 import json
 import os
