@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +117,14 @@ def kill_a_runner(folder: Path, authority: Authority, after_s: float, stdin: int
     (folder / "token").write_text("none")
     (folder / "ca.crt").write_bytes(authority.ca_file.read_bytes())
     (folder / "profile.json").write_text(json.dumps(profile))
-    words = ["--profile", folder / "profile.json", "--state", folder / "state", "--service-account", folder]
+    words: list[str | Path] = [
+        "--profile",
+        folder / "profile.json",
+        "--state",
+        folder / "state",
+        "--service-account",
+        folder,
+    ]
     place = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(api.port)}
     runner = subprocess.Popen(
         [sys.executable, "-c", RUNNER, "own" if stdin is None else str(stdin), *words],
@@ -134,7 +142,8 @@ def kill_a_runner(folder: Path, authority: Authority, after_s: float, stdin: int
             runner.kill()
             until(lambda: CLOCK.monotonic_s() > max(deadline_s, api.last_s) + GRACE_S, "the end")
         finally:
-            os.kill(load, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ends by itself when its standard input does
+                os.kill(load, signal.SIGKILL)
             api.close()
     return Ending(killed_s, deadline_s, api.last_s)
 
