@@ -6,7 +6,6 @@ Hypothesis draws the sequences. CHAOSLIB_CP_SEQUENCES says how many are played; 
 import copy
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,32 +79,27 @@ def killed_at(nth_write: int, after: bool) -> Iterator[None]:
 class World:
     """One cluster for all sequences: making certificates takes longer than playing one."""
 
-    _made: "World | None" = None
+    def __init__(self, folder: Path, kube: KubeObjects) -> None:
+        self.folder = folder
+        self.kube = kube
+        self.clean = copy.deepcopy(kube.objects)
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="chaoslib-cp-sequences-"))
-        self.kube = KubeObjects(self.folder / "kube")
-        self.kube.__enter__()
-        self.kube.mark()
-        self.clean = copy.deepcopy(self.kube.objects)
-
-    @classmethod
-    def again(cls) -> "World":
-        """As it was in the beginning."""
-        world = cls._made = cls._made or cls()
-        world.kube.heal()
-        world.kube.objects = copy.deepcopy(world.clean)
-        world.kube.late.clear()
-        shutil.rmtree(world.folder / "state", ignore_errors=True)
-        return world
+    def begin_again(self) -> None:
+        """Make everything as it was in the beginning."""
+        self.kube.heal()
+        self.kube.objects = copy.deepcopy(self.clean)
+        self.kube.late.clear()
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
 
 
 class AnySequence(RuleBasedStateMachine):
     """Two runs, one after the other or over each other, on one cluster."""
 
+    world: World
+
     def __init__(self) -> None:
         super().__init__()
-        self.world = World.again()
+        self.world.begin_again()
         self.kube = self.world.kube
         self.environment = mock.patch.dict(os.environ, {"XDG_STATE_HOME": str(self.world.folder / "state")})
         self.environment.start()
@@ -235,7 +229,10 @@ class AnySequence(RuleBasedStateMachine):
             self.environment.stop()
 
 
-def test_any_sequence_heals() -> None:
+def test_any_sequence_heals(tmp_path: Path) -> None:
     """As many as were asked for."""
-    run_state_machine_as_test(AnySequence, settings=SETTINGS)
+    with KubeObjects(tmp_path / "kube") as kube:
+        kube.mark()
+        AnySequence.world = World(tmp_path, kube)
+        run_state_machine_as_test(AnySequence, settings=SETTINGS)
     note("sequence", sequences=SEQUENCES, broken=0)
