@@ -209,7 +209,8 @@ def _recover_without_log(
     try:
         paths, problems = rebuild_lost_logs(secrets, _open_entries(clock), clock)
     except (TargetRefused, TargetUnreachable) as error:
-        paths, problems = [], [f"could not look for objects without an undo log: {error}"]
+        words = f"could not look for objects without an undo log: {error}; nothing was undone by it"
+        paths, problems = [], [f"{words}; name a kubeconfig with a context break-glass or admin, and recover again"]
     reports: list[dict[str, Any] | None] = [_recover_one(path, secrets, timeout_s, clock) for path in paths]
     return [*reports, _report("(no undo log)", problems)] if problems else reports
 

@@ -26,7 +26,7 @@ class Orphan:
     Attributes:
         entry: What would undo it.
         uid: Its UID.
-        ends_at_s: When its load ends by itself, seconds since 1970; 0 when it does not say.
+        ends_at_s: When its load ends by itself, seconds since 1970.
     """
 
     entry: DeleteObject
@@ -103,7 +103,7 @@ def _orphans(kind: str, listed: Mapping[str, Any]) -> Iterator[Orphan]:
         metadata = item["metadata"]
         try:
             entry = DeleteObject(kind, metadata.get("namespace", ""), metadata["name"], metadata["labels"][RUN_LABEL])
-            ends_at_s = float((metadata.get("annotations") or {}).get(ENDS_AT) or 0)
-        except (UndoFailed, ValueError):
-            continue  # a label like ours that we never write: somebody else's
+            ends_at_s = float((metadata.get("annotations") or {})[ENDS_AT])
+        except (UndoFailed, ValueError, KeyError):
+            continue  # no end, or a label that we never write: somebody else's
         yield Orphan(entry, str(metadata["uid"]), ends_at_s)

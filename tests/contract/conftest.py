@@ -53,6 +53,13 @@ class Chaos:
     cluster: FakeCluster
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
+    def end_all(self) -> None:
+        """End whatever a test left running, each with its own process group."""
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(5)
+
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start ``chaos`` and return at once; its output goes to a file."""
         environment = {**os.environ, **self.cluster.environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
@@ -104,7 +111,4 @@ def chaos(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Chaos]:
         try:
             yield command
         finally:
-            for process in command.processes:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait(5)
+            command.end_all()

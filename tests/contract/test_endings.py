@@ -223,10 +223,7 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
         try:
             yield made
         finally:
-            for process in chaos.processes:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait(5)
+            chaos.end_all()
 
 
 @pytest.mark.parametrize(

@@ -78,10 +78,11 @@ def test_what_an_undo_log_knows_is_undone_by_that_log_alone(kube: KubeObjects) -
     assert ours(kube) == []
 
 
-def test_a_foreign_object_with_a_label_like_ours_does_not_stop_recovery(kube: KubeObjects) -> None:
-    """A label value that we never write is somebody else's business."""
+@pytest.mark.parametrize("run", ["*", "lost"])
+def test_a_foreign_object_with_a_label_like_ours_is_left_alone(kube: KubeObjects, run: str) -> None:
+    """A value that we never write, or no end beside it: somebody else's business, and no obstacle to recovery."""
     rolled_out_and_log_lost(kube)
-    foreign = {"name": "theirs", "uid": "u", "labels": {"chaoslib-cp/run": "*"}}
+    foreign = {"name": "theirs", "uid": "u", "labels": {"chaoslib-cp/run": run}}
     kube.objects["/api/v1/namespaces/default/configmaps/theirs"] = {"metadata": foreign}
     assert recovered(later(3600))["healed"]
     assert ours(kube) == ["/api/v1/namespaces/default/configmaps/theirs"]
