@@ -1,7 +1,9 @@
 """What holds for every test: cheap ones first, and in CI nothing that proves the point may be skipped."""
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Generator
 
 import pytest
@@ -9,10 +11,14 @@ import pytest
 _MUST_RUN_IN_CI = ("contract", "testbed")
 
 
-def pytest_configure() -> None:
-    """Take signals as a terminal's processes do: started in the background, a shell ignores SIGINT for its children."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Take signals as a terminal's processes do, and keep away from the testbeds and undo logs of whoever runs this."""
+    # started in the background, a shell ignores SIGINT for its children
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    state = tempfile.mkdtemp(prefix="cp-tests-")  # short: a testbed has sockets in it
+    os.environ["XDG_STATE_HOME"] = state
+    config.add_cleanup(lambda: shutil.rmtree(state, ignore_errors=True))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

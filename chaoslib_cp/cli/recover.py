@@ -6,12 +6,16 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from chaoslib_cp.cli import output
-from chaoslib_cp.errors import UndoFailed
+from chaoslib_cp.errors import ProfileInvalid, TestbedFailed, UndoFailed
+
+if TYPE_CHECKING:
+    from chaoslib_cp.engine.undo.log import UndoLog
+    from chaoslib_cp.testbed.instance import Instance
 
 # recover() gives each undo log two minutes; a testbed that takes longer than this is not answering at all.
 _INSIDE_TIMEOUT_S = 900.0
@@ -27,10 +31,12 @@ def command(as_json: bool) -> None:
     """
     from chaoslib_cp.cluster.recover import open_logs, recover
 
-    reports = [] if os.environ.get("CHAOSLIB_CP_TESTBED") else _recover_inside(_testbeds_with_open_logs())
-    reports += recover()["logs"]
+    inside = os.environ.get("CHAOSLIB_CP_TESTBED")
+    only = _kubeconfig(inside) if inside else None  # no other cluster can be reached from inside
+    reports = [] if inside else _close_logs_of_ended_testbeds() + _recover_inside(_testbeds_with_open_logs())
+    reports += recover(only_kubeconfig=only)["logs"]
     latest = {(report["path"], report["run"]): report for report in reports}
-    still_open = open_logs() + [report["run"] for report in reports if not report["path"]]
+    still_open = open_logs(only_kubeconfig=only) + [report["run"] for report in reports if not report["path"]]
     result = {"healed": not still_open, "logs": list(latest.values())}
     output.show(result, as_json, lambda: describe(latest.values()))
     if still_open:
@@ -51,13 +57,34 @@ def describe(reports: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _testbeds_with_open_logs() -> list[str]:
-    """Name the testbeds of this machine that are up and hold something of ours: only from inside can it be undone."""
+    """Name the testbeds of this machine that hold something of ours: only from inside can it be undone."""
+    return sorted({name for name, _ in _open_logs_of_testbeds()})
+
+
+def _close_logs_of_ended_testbeds() -> list[dict[str, Any]]:
+    """Close what was open in a testbed that ended without `down`, as when its machine went: its cluster is gone."""
+    from chaoslib_cp.cluster.recover import close_logs_of_deleted_cluster
+    from chaoslib_cp.testbed.instance import Instance
+
+    reports: list[dict[str, Any]] = []
+    for name, log in _open_logs_of_testbeds():
+        instance, cluster_uid = Instance(name), str(log.header.get("cluster_uid"))
+        is_there = bool(instance.supervisor_pids()) and _uid_of(instance) in ("", cluster_uid)
+        items = [] if is_there else [str(item.entry) for item in log.open_items()]
+        for run in close_logs_of_deleted_cluster(cluster_uid) if items else []:
+            words = f"gone with the cluster of testbed {name}"
+            gone = [{"object": item, "outcome": words, "closed": True} for item in items]
+            reports.append({"run": run, "path": str(log.path), "items": gone, "problems": [], "kubectl": []})
+    return reports
+
+
+def _open_logs_of_testbeds() -> "list[tuple[str, UndoLog]]":
+    """Each undo log with something open in a testbed of this user, with that testbed's name."""
     from chaoslib_cp.clock import SystemClock
     from chaoslib_cp.cluster.run import undo_folder
     from chaoslib_cp.engine.undo.log import UndoLog, find_logs
-    from chaoslib_cp.testbed.instance import Instance
 
-    names = set()
+    found = []
     for path in find_logs(undo_folder()):
         try:
             log = UndoLog.read(path, SystemClock())
@@ -65,9 +92,27 @@ def _testbeds_with_open_logs() -> list[str]:
         except UndoFailed:
             continue  # recover() reports a log that cannot be read
         name = kubeconfig.parent.name
-        if kubeconfig.name and kubeconfig == Instance(name).kubeconfig and Instance(name).supervisor_pids():
-            names.add(name)
-    return sorted(names)
+        if kubeconfig.name and str(kubeconfig) == _kubeconfig(name):
+            found.append((name, log))
+    return found
+
+
+def _kubeconfig(testbed: str) -> str:
+    """Where a testbed of that name has its kubeconfig; empty for what is no testbed's name."""
+    from chaoslib_cp.testbed.instance import Instance
+
+    try:
+        return str(Instance(testbed).kubeconfig)
+    except ProfileInvalid:
+        return ""
+
+
+def _uid_of(instance: "Instance") -> str:
+    """UID of the cluster that the testbed has now; empty while it starts, or when nobody can tell."""
+    try:
+        return str((instance.read_state() or {}).get("cluster_uid") or "")
+    except TestbedFailed:
+        return ""
 
 
 def _recover_inside(testbeds: Iterable[str]) -> list[dict[str, Any]]:

@@ -21,7 +21,10 @@ _READ_S = 10.0
 
 
 def recover(
-    secrets: Mapping[str, Any] | None = None, timeout_s: float = RECOVER_S, clock: Clock | None = None
+    secrets: Mapping[str, Any] | None = None,
+    timeout_s: float = RECOVER_S,
+    clock: Clock | None = None,
+    only_kubeconfig: str | None = None,
 ) -> dict[str, Any]:
     """Undo every open entry of every undo log of this user, except on a cluster where a run is still being played.
 
@@ -35,6 +38,7 @@ def recover(
         secrets: chaosk8s' own keys, for clusters that were named that way.
         timeout_s: Seconds for each log.
         clock: Source of time.
+        only_kubeconfig: Leave the logs of clusters that were reached by another kubeconfig alone.
 
     Returns:
         ``healed`` (nothing is open any more), and ``logs``: for each that was open or unreadable its ``run``,
@@ -42,17 +46,25 @@ def recover(
         what is still open by hand.
     """
     clock = clock or SystemClock()
-    reports = [_recover_one(path, secrets, timeout_s, clock) for path in find_logs(undo_folder())]
+    paths = [path for path in find_logs(undo_folder()) if _is_meant(path, only_kubeconfig, clock)]
+    reports = [_recover_one(path, secrets, timeout_s, clock) for path in paths]
     reports += _recover_without_log(secrets, timeout_s, clock)
     logs = [report for report in reports if report is not None]
     return {"healed": all(not log["problems"] and all(i["closed"] for i in log["items"]) for log in logs), "logs": logs}
 
 
-def open_logs(clock: Clock | None = None) -> list[str]:
-    """Runs whose undo log is open, or cannot be read and must be taken as open."""
+def open_logs(clock: Clock | None = None, only_kubeconfig: str | None = None) -> list[str]:
+    """Runs whose undo log is open, or cannot be read and must be taken as open.
+
+    Args:
+        clock: Source of time.
+        only_kubeconfig: Leave out clusters that were reached by another kubeconfig.
+    """
     clock = clock or SystemClock()
     found = []
     for path in find_logs(undo_folder()):
+        if not _is_meant(path, only_kubeconfig, clock):
+            continue
         try:
             is_open = bool(UndoLog.read(path, clock).open_items())
         except UndoFailed:
@@ -171,6 +183,16 @@ def kubectl_lines(log: UndoLog) -> list[str]:
         for item in log.open_items()
         if isinstance(item.entry, DeleteObject)
     ]
+
+
+def _is_meant(path: Path, only_kubeconfig: str | None, clock: Clock) -> bool:
+    """A log that cannot be read may be about any cluster."""
+    if only_kubeconfig is None:
+        return True
+    try:
+        return UndoLog.read(path, clock).header.get("kubeconfig") == only_kubeconfig
+    except UndoFailed:
+        return True
 
 
 def _recover_one(

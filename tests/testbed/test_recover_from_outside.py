@@ -2,12 +2,15 @@
 
 import json
 import os
+import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from chaoslib_cp.testbed.instance import Instance
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S
 
 pytestmark = pytest.mark.testbed
@@ -84,3 +87,26 @@ def test_down_closes_what_was_open_in_it(machine: Machine) -> None:
     down = machine.chaos_cp("down", "--name", machine.name, "--json")
     assert len(json.loads(down.stdout)["closed_undo_logs"]) == 1
     assert machine.chaos_cp("recover").stdout == "nothing to undo\n"
+
+
+def test_recover_closes_what_was_open_in_a_testbed_that_ended_without_down(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine went, or somebody killed it: its cluster is gone, so nothing can be open in it any more."""
+    monkeypatch.setenv("XDG_STATE_HOME", machine.environment["XDG_STATE_HOME"])
+    inside = Instance(machine.name).inside_pid()
+    assert inside is not None
+    os.kill(inside, signal.SIGKILL)
+    until(lambda: not Instance(machine.name).supervisor_pids(), "the end of the testbed")
+    ended = machine.chaos_cp("recover")
+    assert ended.returncode == 0, ended.stderr
+    assert f"gone with the cluster of testbed {machine.name}" in ended.stdout
+    assert machine.chaos_cp("recover").stdout == "nothing to undo\n"
+
+
+def until(is_so: Callable[[], bool], what: str) -> None:
+    """Wait for a condition."""
+    ends_s = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < ends_s, f"waited for {what} in vain"
+        time.sleep(0.05)

@@ -391,6 +391,16 @@ def test_recover_and_gate_leave_a_run_alone_that_is_still_being_played(kube: Kub
     assert recover()["healed"]
 
 
+def test_recover_inside_a_testbed_leaves_the_logs_of_other_clusters_alone(kube: KubeObjects) -> None:
+    """No other cluster can be reached from there; their logs stay open, for whoever recovers outside."""
+    started(kube)
+    assert recover(only_kubeconfig="/another") == {"healed": True, "logs": []}
+    assert open_logs(only_kubeconfig="/another") == []
+    assert (open_logs(), len(ours(kube))) == ([RUN], 5)
+    assert recover(only_kubeconfig=str(kube.kubeconfig))["healed"]
+    assert ours(kube) == []
+
+
 def test_the_logs_of_a_deleted_cluster_can_be_closed(kube: KubeObjects) -> None:
     """Taking a testbed down takes its leftovers with it."""
     started(kube)
