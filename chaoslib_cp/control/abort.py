@@ -69,9 +69,9 @@ class AbortWatch:
         if breach:
             self._over.set()
             # First of all the stop: nothing that fails below may keep the run going.
-            self._latch.interrupt(breach)
-            self._teller.tell("run_aborted", reason=breach)
-            logger.error("%s: nothing new is injected, rolling back now", breach)
+            if self._latch.interrupt(breach):
+                logger.error("Aborted by %s; nothing new is injected, rolling back now", breach)
+                self._teller.tell("run_aborted", reason=breach)
 
     def _breach(self) -> str:
         """The first breach there is, in one line; empty when the run may go on."""
@@ -83,7 +83,7 @@ class AbortWatch:
         try:
             recording = record(recent_lines(self._run_dir, now_s - widest_s))
         except OSError as error:
-            return f"the timeline in {self._run_dir} cannot be read ({error.strerror}): nobody watches the run"
+            return f"a timeline that cannot be read ({error.strerror}): nobody sees what the run does"
         if not is_seen:
             return self._observer_ended(recording)
         breaches = (rule.breach(recording, now_s, self._began_s) for rule in self._rules)
@@ -91,5 +91,5 @@ class AbortWatch:
 
     def _observer_ended(self, recording: Recording) -> str:
         if any(event.details.get("reason") == "deadline" for event in recording.named("observer_ended")):
-            return "the observer's time is over: nobody watches the run; give configuration.observe_s more seconds"
-        return f"the observer has died: nobody watches the run; its last words are in {self._run_dir / LOG_FILE}"
+            return "the end of configuration.observe_s: nobody watches the run any more; give it more seconds"
+        return f"the observer's death: nobody watches the run any more; its last words are in the run's {LOG_FILE}"

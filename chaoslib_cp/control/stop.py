@@ -46,16 +46,18 @@ class StopLatch:
         """Let nothing new start; the first reason stays."""
         self.reason = self.reason or reason
 
-    def interrupt(self, reason: str) -> None:
+    def interrupt(self, reason: str) -> bool:
         """Let nothing new start and, from another thread, make the main thread leave what it is doing.
 
-        Does nothing when the run is being stopped already.
+        Returns:
+            False when the run is being stopped already; then nothing is done.
         """
         if self.reason:
-            return
+            return False
         self.set(reason)
         if threading.get_ident() != self._main_thread:
             signal.pthread_kill(self._main_thread, _WAKE)
+        return True
 
     def leave_if_set(self) -> None:
         """In the main thread: leave now, with rollbacks, if the run must stop and is not rolling back already.

@@ -142,7 +142,7 @@ CASES = {
         "abort rule dns_cached blind_s 6: no valid sample", blind_since_last("dns_cached", 6.0),
     ),
     "the observer is killed": Case(
-        None, "action", observer_is_killed, "the observer has died", lambda _, happened_s: happened_s,
+        None, "action", observer_is_killed, "the observer's death: nobody watches", lambda _, happened_s: happened_s,
     ),
 }  # fmt: skip
 
@@ -217,6 +217,7 @@ def test_a_run_stops_within_two_looks_of_a_breach(stage: Stage, name: str) -> No
     assert done.summary["verdict"] == "inconclusive"
     assert done.summary["why"][0] == f"interrupted by {aborted['reason']}"
     assert aborted["reason"].startswith(case.said)
+    assert "the run ABORTS itself; rollbacks follow" in [moment["what"] for moment in done.summary["story"]]
     assert done.journal["status"] == "interrupted"
     assert done.journal["interruption"]["reason"] == aborted["reason"]
     assert aborted["at_s"] - visible_s < 2 * LOOK_EVERY_S + REACTION_S, done.log

@@ -83,7 +83,7 @@ def test_an_observer_that_dies_stops_the_run(
     """Nobody wrote a rule for that; whoever cannot see must not go on."""
     assert aborted_after_s(watch.start, observer.kill) < 2 + 3
     watch.stop()
-    assert latch.reason.startswith("the observer has died")
+    assert latch.reason.startswith("the observer's death")
     assert events(tmp_path) == [latch.reason]
 
 
@@ -108,6 +108,16 @@ def test_a_timeline_that_cannot_be_read_stops_the_run(tmp_path: Path, watch: Abo
     (tmp_path / TIMELINE_FILE).mkdir()
     watch.start()
     assert "cannot be read" in latch.reason
+
+
+def test_a_run_that_is_being_stopped_is_not_called_aborted(tmp_path: Path, watch: AbortWatch, latch: StopLatch) -> None:
+    """Somebody pressed Ctrl-C a moment before."""
+    latch.set("signal SIGINT")
+    (tmp_path / TIMELINE_FILE).rename(tmp_path / "moved")
+    (tmp_path / TIMELINE_FILE).mkdir()
+    watch.start()
+    assert latch.reason == "signal SIGINT"
+    assert "run_aborted" not in (tmp_path / "moved").read_text()
 
 
 def test_nothing_happens_after_the_end(tmp_path: Path, watch: AbortWatch, latch: StopLatch) -> None:
