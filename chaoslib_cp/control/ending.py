@@ -55,6 +55,8 @@ def end_run(
     if run.latch.signal_name:
         name = run.latch.signal_name
         journal.setdefault("interruption", {"kind": "signal", "name": name, "reason": f"received {name}"})
+    elif run.latch.reason and not run.stopped_by_action:
+        journal.setdefault("interruption", {"kind": "control", "name": EVIDENCE_KEY, "reason": run.latch.reason})
     if run.is_dry or run.run_dir is None or not run.armed:
         return
     given_status = journal["status"]
@@ -65,7 +67,7 @@ def end_run(
     facts["run"] = {**facts["run"], "started": journal.get("start"), "duration_s": journal.get("duration")}
     _take_back_what_no_rollback_did(run, configuration, secrets)
     conduct = Conduct(
-        interrupted_by="" if run.failed_activities else _interruption(run, given_status),
+        interrupted_by="" if run.stopped_by_action else _interruption(run, given_status),
         failed_activities=tuple(run.failed_activities),
         left_behind=(*run.failed_rollbacks, *_left_behind(run, configuration, secrets)),
     )

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chaoslib_cp.cluster.connect import choose, infrastructure_name
+from chaoslib_cp.control.abort_rules import rule_refusals
+from chaoslib_cp.control.extension import extension_refusals
 from chaoslib_cp.errors import TargetRefused
 
 RESTART_CONTAINERS = "restart-containers"
@@ -40,6 +42,8 @@ def experiment_refusals(
     if getattr(experiment.get("dry"), "value", None) == "probes":
         yield "--dry probes would inject with nobody watching; use --dry actions"
     yield from _secret_refusals(experiment)
+    yield from extension_refusals(experiment)
+    yield from rule_refusals(experiment, configuration)
     method, rollbacks = experiment.get("method") or [], experiment.get("rollbacks") or []
     hypothesis = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
     for activity in [*hypothesis, *method, *rollbacks]:

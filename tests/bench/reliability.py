@@ -40,6 +40,10 @@ def _sum(notes: Notes, key: str) -> int:
     return int(sum(one[key] for one in notes))
 
 
+def _worst(notes: Notes, key: str) -> str:
+    return f"{max(one[key] for one in notes):.1f} s"
+
+
 PROMISES = [
     Promise(
         "crash",
@@ -86,6 +90,16 @@ PROMISES = [
         "However `chaos run` ends, nothing is left; after SIGKILL, or without our control, one `recover` heals",
         "tests/contract/test_endings.py",
         lambda notes: f"{len(notes)} of {len(notes)} runs healed",
+    ),
+    Promise(
+        "abort",
+        "A breached abort rule, or the observer's death, stops a run in an action or a pause: within two looks of one "
+        "second each, without a call to the API, with all rollbacks and nothing left",
+        "tests/contract/test_abort.py",
+        lambda notes: (
+            f"{len(notes)} runs; from the breach in the timeline to the stop {_worst(notes, 'decided_s')}, "
+            f"to the first rollback {_worst(notes, 'rolled_back_s')} at most, {_sum(notes, 'calls')} calls"
+        ),
     ),
     Promise(
         "refusal",
