@@ -14,8 +14,14 @@ from tests.bench import page
 from tests.proof import FILE_VARIABLE
 
 PAGE = page.ROOT / "docs" / "reliability.md"
-SEQUENCES = 10_000
-KILLS = 1_000
+# How many of each; `make test` plays fewer.
+COUNTS = {
+    "CHAOSLIB_CP_SEQUENCES": "10000",
+    "CHAOSLIB_CP_KILLS": "1000",
+    "CHAOSLIB_CP_TESTBED_KILLS": "20",
+    "CHAOSLIB_CP_CRASHES": "40",
+    "CHAOSLIB_CP_DENIALS": "1000",  # more than there are: every one
+}
 Notes = list[dict[str, float]]
 
 
@@ -56,6 +62,12 @@ PROMISES = [
         ),
     ),
     Promise(
+        "crash-testbed",
+        "The same on a real API server, etcd and kubelets",
+        "tests/testbed/test_crash_points.py",
+        lambda notes: f"{_sum(notes, 'points')} kills, residue {_sum(notes, 'residue')}",
+    ),
+    Promise(
         "sequence",
         "Any sequence of rollouts, removals, kills, a sick API, lost and late writes, and other people: all that is "
         "ours is on record, nothing foreign is touched, one `recover` heals",
@@ -86,6 +98,15 @@ PROMISES = [
         ),
     ),
     Promise(
+        "self-heal-testbed",
+        "The same with real API servers that hang, and agents on real and on fake nodes",
+        "tests/testbed/test_runner_killed.py",
+        lambda notes: (
+            f"{_sum(notes, 'kills')} kills; last agent's end "
+            f"{max(one['worst_overrun_s'] for one in notes):+.2f} s from the deadline"
+        ),
+    ),
+    Promise(
         "ending",
         "However `chaos run` ends, nothing is left; after SIGKILL, or without our control, one `recover` heals",
         "tests/contract/test_endings.py",
@@ -106,6 +127,21 @@ PROMISES = [
         "What is not provably the marked test cluster is refused, each with its own reason and without a write",
         "tests/unit/test_guard.py",
         lambda notes: f"{len(notes)} refusals, {_sum(notes, 'writes')} writes",
+    ),
+    Promise(
+        "rights",
+        "The rights that an owner is asked for are those that a run uses, counted in the API server's audit log",
+        "tests/testbed/test_rights.py::test_every_right_is_used_and_none_is_missing",
+        lambda notes: (
+            f"{_sum(notes, 'granted')} granted, {_sum(notes, 'unused')} of them unused, "
+            f"{_sum(notes, 'forbidden')} requests forbidden"
+        ),
+    ),
+    Promise(
+        "denied",
+        "A right that is taken away is missed: the run says so, and leaves nothing",
+        "tests/testbed/test_rights.py",
+        lambda notes: f"{_sum(notes, 'rights')} rights taken away in turn, each missed",
     ),
     Promise(
         "secret",
@@ -140,10 +176,9 @@ def measure() -> None:
     for promise in PROMISES:
         with tempfile.NamedTemporaryFile() as file:
             began_s = time.monotonic()
-            counts = {"CHAOSLIB_CP_SEQUENCES": str(SEQUENCES), "CHAOSLIB_CP_KILLS": str(KILLS)}
             ended = subprocess.run(
                 [sys.executable, "-m", "pytest", "-q", promise.tests],
-                env={**os.environ, **counts, FILE_VARIABLE: file.name},
+                env={**os.environ, **COUNTS, FILE_VARIABLE: file.name},
                 cwd=page.ROOT,
                 stdout=sys.stderr,
                 check=False,
