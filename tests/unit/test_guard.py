@@ -111,6 +111,10 @@ REFUSALS: dict[str, tuple[Callable[[KubeObjects], Any], dict[str, Any], str]] = 
         lambda kube: kube.rename_context("runner", "eu-prod"), {"runner_context": "eu-prod"}, "context eu-prod says"),
     "a server with another time": (
         lambda kube: kube.fail_next("GET", "/api/v1/namespaces/kube-system", ANOTHER_TIME), {}, "3600 s apart"),
+    "a context that is not on the list": (
+        lambda _kube: None, {"allowed_contexts": "eu-test,admin"}, "'runner', used as runner, is not in"),
+    "an identity whose context is not on the list": (
+        lambda _kube: None, {"allowed_contexts": ["runner", "observer"]}, "'admin', used as admin, is not in"),
     "no such context": (lambda _kube: None, {"runner_context": "prod"}, "no context 'prod'"),
 }  # fmt: skip
 
@@ -126,6 +130,15 @@ def test_each_doubt_is_a_refusal_with_its_own_reason_and_no_change(kube: KubeObj
     assert kube.writes() == []
     assert read_permit(run_id(settings(kube))) is None
     note("refusal", writes=0)
+
+
+def test_contexts_on_the_list_pass(kube: KubeObjects) -> None:
+    """All four, however they are written; a list of anything else is refused before anybody is asked."""
+    for allowed in (["runner", "admin", "break-glass", "observer"], "runner, admin,break-glass,observer", ""):
+        assert check_gate(settings(kube, allowed_contexts=allowed), None, ManualClock())
+    for nonsense in (7, {"runner": 1}, [1], ",", [""]):
+        with pytest.raises(ProfileInvalid, match="nothing was changed"):
+            check_gate(settings(kube, allowed_contexts=nonsense), None, ManualClock())
 
 
 @pytest.mark.parametrize(
