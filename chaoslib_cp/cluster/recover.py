@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.cluster.by_hand import contexts_of, kubectl_lines, kubectl_lines_without_log
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import choose, open_cluster
 from chaoslib_cp.cluster.heal import executors
-from chaoslib_cp.cluster.objects import kubectl_line, object_path
+from chaoslib_cp.cluster.objects import object_path
 from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, process_using, run_id, undo_folder, undo_log_of_run
 from chaoslib_cp.cluster.second_record import rebuild_lost_logs
 from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
@@ -44,6 +45,9 @@ def recover(
         ``healed`` (nothing is open any more), and ``logs``: for each that was open or unreadable its ``run``,
         ``path``, ``items`` (``object``, ``outcome``, ``closed``), ``problems``, and ``kubectl``: the commands that do
         what is still open by hand.
+
+    Raises:
+        UndoFailed: The folder of the undo logs is not this user's alone, or cannot be looked into; nothing was undone.
     """
     clock = clock or SystemClock()
     paths = [path for path in find_logs(undo_folder()) if _is_meant(path, only_kubeconfig, clock)]
@@ -59,6 +63,9 @@ def open_logs(clock: Clock | None = None, only_kubeconfig: str | None = None) ->
     Args:
         clock: Source of time.
         only_kubeconfig: Leave out clusters that were reached by another kubeconfig.
+
+    Raises:
+        UndoFailed: The folder of the undo logs is not this user's alone, or cannot be looked into.
     """
     clock = clock or SystemClock()
     found = []
@@ -79,6 +86,9 @@ def close_logs_of_deleted_cluster(cluster_uid: str, clock: Clock | None = None) 
 
     Returns:
         The runs that were closed.
+
+    Raises:
+        UndoFailed: The folder of the undo logs is not this user's alone, or cannot be looked into.
     """
     clock = clock or SystemClock()
     closed = []
@@ -134,7 +144,7 @@ def open_healers(
     Returns:
         Opened clusters, and why others could not be opened.
     """
-    recorded: dict[str, Any] = {**settings, **_contexts(log)}
+    recorded: dict[str, Any] = {**settings, **contexts_of(log.header)}
     if Path(str(log.header.get("kubeconfig") or "/nonexistent")).exists():
         recorded["kubeconfig"] = log.header["kubeconfig"]
     clusters, reasons = [], []
@@ -174,17 +184,6 @@ def heal_log(log: UndoLog, clusters: Sequence[Cluster], clock: Clock, timeout_s:
     ]
 
 
-def kubectl_lines(log: UndoLog) -> list[str]:
-    """Plain commands that undo by hand what is still open."""
-    context = _contexts(log).get("break_glass_context", "break-glass")
-    kubeconfig = str(log.header.get("kubeconfig") or "KUBECONFIG")
-    return [
-        kubectl_line(item.entry, kubeconfig, context)
-        for item in log.open_items()
-        if isinstance(item.entry, DeleteObject)
-    ]
-
-
 def _is_meant(path: Path, only_kubeconfig: str | None, clock: Clock) -> bool:
     """A log that cannot be read may be about any cluster."""
     if only_kubeconfig is None:
@@ -217,6 +216,7 @@ def _recover_one(
         report["kubectl"] = kubectl_lines(log)
     except UndoFailed as error:
         report["problems"] = [str(error)]
+        report["kubectl"] = kubectl_lines_without_log(path)
     return report
 
 
@@ -255,8 +255,3 @@ def _report(run: str, problems: list[str], path: str = "") -> dict[str, Any]:
 def _addresses(log: UndoLog) -> list[str]:
     noted = log.header.get("addresses")
     return [str(address) for address in noted] if isinstance(noted, list) else []
-
-
-def _contexts(log: UndoLog) -> dict[str, str]:
-    noted = log.header.get("contexts")
-    return {str(key): str(value) for key, value in noted.items()} if isinstance(noted, dict) else {}

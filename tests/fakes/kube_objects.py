@@ -9,6 +9,7 @@
 A failure may be told to happen after the write was carried out: the lost reply.
 """
 
+import datetime
 import itertools
 import json
 import re
@@ -153,6 +154,10 @@ class KubeObjects:
         for context in document["contexts"]:
             context["name"] = new if context["name"] == old else context["name"]
         self.kubeconfig.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    def expire(self, who: str) -> None:
+        """Let the client certificate of an identity have expired an hour ago."""
+        self._authority.issue(f"user-{who}", lasts=-datetime.timedelta(hours=1))
 
     def add_dns_pod(self, name: str, node: str = "worker-1", is_ready: bool = True) -> None:
         """Put a DNS pod there."""
