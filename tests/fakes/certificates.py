@@ -21,15 +21,25 @@ class PemFiles:
 
 
 class Authority:
-    """A CA that issues certificates into a folder."""
+    """A CA that issues certificates into a folder.
 
-    def __init__(self, folder: Path, name: str = "test-ca") -> None:
+    Args:
+        folder: Where certificates are put.
+        name: Its own.
+        certificate: Its own, if it is one that was made before with ``ALWAYS_THE_SAME`` as its key; else it is new.
+    """
+
+    ALWAYS_THE_SAME = 20241211
+    """A key that can be made again from a number: it guards nothing but a test's loopback."""
+
+    def __init__(self, folder: Path, name: str = "test-ca", certificate: bytes = b"") -> None:
         self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        kept = ec.derive_private_key(self.ALWAYS_THE_SAME, ec.SECP256R1()) if certificate else None
+        self._key = kept or ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0), [])
+        own = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0), [])
         self.ca_file = folder / f"{name}.pem"
-        self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        self.ca_file.write_bytes(certificate or own.public_bytes(serialization.Encoding.PEM))
 
     def issue(
         self,

@@ -54,6 +54,7 @@ class KubeObjects:
         before_request: Called with each request before it is answered.
         late: Requests that are carried out when :meth:`land_late` is called.
         refused_images: Images of DaemonSets that are answered 422.
+        authority: Who issues its certificates; a new one if not given.
         denied: Pairs of verb and resource that a review of rights denies.
     """
 
@@ -64,11 +65,12 @@ class KubeObjects:
     late: list[Request] = field(default_factory=list)
     refused_images: set[str] = field(default_factory=set)
     denied: set[tuple[str, str]] = field(default_factory=set)
+    authority: Authority | None = None
 
     def __post_init__(self) -> None:
         """Make certificates and the server."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._authority = Authority(self.folder)
+        self._authority = self.authority or Authority(self.folder)
         self.server = FakeApiServer(self._authority.server_context(ask_for_certificate=True))
         self._uids = itertools.count(1)
         self._failures: list[_Failure] = []
