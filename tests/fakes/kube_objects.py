@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from chaoslib_cp.cluster.marker import MARKER_PATH, marker_manifest
+from chaoslib_cp.cluster.objects import COLLECTIONS
 from tests.fakes.api_server import Answer, FakeApiServer, Request, json_answer
 from tests.fakes.certificates import Authority
 
@@ -30,6 +31,33 @@ REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 FAR_FUTURE_S = 4_000_000_000.0
 _SYSTEM = "/api/v1/namespaces/kube-system"
 _PODS = f"{_SYSTEM}/pods"
+
+
+def _discovery() -> dict[str, dict[str, Any]]:
+    """What kubectl asks before it deletes: which kinds there are, and where."""
+    answers: dict[str, dict[str, Any]] = {"/api": {"kind": "APIVersions", "versions": ["v1"]}}
+    groups: dict[str, Any] = {}
+    for kind, template in COLLECTIONS.items():
+        where, _, name = template.replace("/namespaces/{namespace}", "").rpartition("/")
+        version = where.removeprefix("/api/").removeprefix("/apis/")
+        facts = {"name": name, "singularName": kind.lower(), "kind": kind, "namespaced": "{" in template}
+        resources = answers.setdefault(
+            where, {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": []}
+        )
+        resources["resources"].append({**facts, "verbs": ["create", "delete", "get", "list"]})
+        if "/" in version:
+            named = {"groupVersion": version, "version": version.partition("/")[2]}
+            groups[version] = {"name": version.partition("/")[0], "versions": [named], "preferredVersion": named}
+    answers["/apis"] = {"kind": "APIGroupList", "apiVersion": "v1", "groups": list(groups.values())}
+    return answers
+
+
+DISCOVERY = _discovery()
+# The kinds of which there are lists with nothing in them.
+LISTED = {template.rpartition("/")[2]: kind for kind, template in COLLECTIONS.items()} | {
+    "pods": "Pod",
+    "nodes": "Node",
+}
 
 
 @dataclass
@@ -241,15 +269,23 @@ class KubeObjects:
         if wanted and wanted != found["metadata"]["uid"]:
             return _status(409, "the UID in the precondition does not match")
         del self.objects[request.path]
-        return json_answer({"kind": "Status", "status": "Success"})
+        return json_answer({"apiVersion": "v1", "kind": "Status", "status": "Success"})
 
     def _read(self, request: Request) -> Answer:
         if request.path in self.objects:
             return json_answer(self.objects[request.path])
+        if request.path in DISCOVERY:
+            return json_answer(DISCOVERY[request.path])
         items = [found for path, found in self.objects.items() if request.path in _collections(path)]
-        if items or request.path.endswith(("pods", "nodes")):
+        kind = request.path.rpartition("/")[2]
+        if items or kind in LISTED:
             wanted = [pair.partition("=") for pair in request.query.get("labelSelector", "").split(",") if pair]
-            return json_answer({"kind": "List", "metadata": {}, "items": [i for i in items if _has(i, wanted)]})
+            name = request.query.get("fieldSelector", "").removeprefix("metadata.name=")
+            chosen = [i for i in items if _has(i, wanted) and name in ("", i["metadata"]["name"])]
+            words = request.path.split("/")
+            version = words[2] if words[1] == "api" else "/".join(words[2:4])
+            facts = {"kind": f"{LISTED.get(kind, '')}List", "apiVersion": version, "metadata": {}}
+            return json_answer({**facts, "items": chosen})
         return _status(404, "not found")
 
 
