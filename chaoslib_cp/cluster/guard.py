@@ -16,6 +16,7 @@ from chaoslib_cp.cluster.permit import Permit, read_permit, write_permit
 from chaoslib_cp.cluster.prober import prober_pages
 from chaoslib_cp.cluster.production import MAX_NODES, MOST_NODES, production_signs
 from chaoslib_cp.cluster.run import WITHOUT_CONTROL, process_using, run_id, undo_folder
+from chaoslib_cp.cluster.second_record import refuse_runs_from_elsewhere
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused, UndoFailed
 from chaoslib_cp.limits import checked
@@ -81,6 +82,7 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
     marker = _marker(cluster, uid, clock.epoch_s())
     _refuse_production(cluster, marker, settings)
     refuse_leftovers(uid, cluster.ca_sha256, run, clock)
+    refuse_runs_from_elsewhere(cluster, clock, _HEALTHY_S)
     lasts_s = _ADHOC_PERMIT_S if run == WITHOUT_CONTROL else _RUN_PERMIT_S
     expires = min(marker.expires_epoch_s, clock.epoch_s() + lasts_s)
     pages, pods = _for_the_storm(cluster)

@@ -12,7 +12,7 @@ from chaoslib_cp.cluster.heal import executors
 from chaoslib_cp.cluster.objects import object_path
 from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, process_using, run_id, undo_folder, undo_log_of_run
 from chaoslib_cp.cluster.second_record import rebuild_lost_logs
-from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
+from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.engine.undo.replay import replay
 from chaoslib_cp.errors import TargetRefused, TargetUnreachable, UndoFailed
@@ -229,23 +229,12 @@ def _recover_without_log(
     except TargetRefused:
         return []
     try:
-        paths, problems = rebuild_lost_logs(secrets, _open_entries(clock), clock)
+        paths, problems = rebuild_lost_logs(secrets, clock)
     except (TargetRefused, TargetUnreachable) as error:
         words = f"could not look for objects without an undo log: {error}; nothing was undone by it"
         paths, problems = [], [f"{words}; name a kubeconfig with a context break-glass or admin, and recover again"]
     reports: list[dict[str, Any] | None] = [_recover_one(path, secrets, timeout_s, clock) for path in paths]
     return [*reports, _report("(no undo log)", problems)] if problems else reports
-
-
-def _open_entries(clock: Clock) -> set[Entry]:
-    """What the undo logs here know to be open."""
-    known: set[Entry] = set()
-    for path in find_logs(undo_folder()):
-        try:
-            known.update(item.entry for item in UndoLog.read(path, clock).open_items())
-        except UndoFailed:
-            continue  # reported where it is recovered
-    return known
 
 
 def _report(run: str, problems: list[str], path: str = "") -> dict[str, Any]:

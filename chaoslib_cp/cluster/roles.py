@@ -10,7 +10,8 @@ from chaoslib_cp.cluster.run import LIBRARY_NAMESPACE, OWNER_LABELS
 
 RUNNER = "chaoslib-cp-runner"
 _RBAC = "rbac.authorization.k8s.io"
-# What an agent may be told to read. RBAC lets nobody grant what he does not hold, so the runner holds it as well.
+# What an agent may be told to read. RBAC lets nobody grant what he does not hold, so the runner holds it as well; the
+# gate itself looks at nodes, deployments and (for runs of other machines) daemonsets.
 _AGENT_READS = (
     ("", ("configmaps", "endpoints", "events", "namespaces", "nodes", "pods", "services")),
     ("apps", ("daemonsets", "deployments", "replicasets", "statefulsets")),
