@@ -17,6 +17,7 @@ from chaoslib_cp.cluster.permit import Permit, read_permit, write_permit
 from chaoslib_cp.cluster.prober import prober_pages
 from chaoslib_cp.cluster.production import MAX_NODES, MOST_NODES, production_signs
 from chaoslib_cp.cluster.run import WITHOUT_CONTROL, process_using, run_id, undo_folder
+from chaoslib_cp.cluster.second_record import refuse_runs_from_elsewhere
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused, UndoFailed
 from chaoslib_cp.limits import checked
@@ -83,7 +84,8 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
         )
     marker = _marker(cluster, uid, clock.epoch_s())
     _refuse_production(cluster, marker, settings)
-    _refuse_leftovers(uid, cluster.ca_sha256, run, clock)
+    refuse_leftovers(uid, cluster.ca_sha256, run, clock)
+    refuse_runs_from_elsewhere(cluster, clock, _HEALTHY_S)
     lasts_s = _ADHOC_PERMIT_S if run == WITHOUT_CONTROL else _RUN_PERMIT_S
     expires = min(marker.expires_epoch_s, clock.epoch_s() + lasts_s)
     pages, pods = _for_the_storm(cluster)
@@ -173,9 +175,19 @@ def _refuse_production(cluster: Cluster, marker: Marker, settings: Mapping[str, 
             )
 
 
-def _refuse_leftovers(uid: str, ca_sha256: str, run: str, clock: Clock) -> None:
-    """Undo logs of this cluster that are still open, other than this run's own, must be healed first."""
-    for path in find_logs(undo_folder()):
+def refuse_leftovers(uid: str, ca_sha256: str, run: str, clock: Clock) -> None:
+    """Refuse while undo logs of this cluster, other than this run's own, are open: they must be healed first.
+
+    Asks nothing of the cluster, so it is cheap to repeat.
+
+    Raises:
+        TargetRefused: Something is left over, or a log cannot be read and may hold something; nothing was changed.
+    """
+    try:
+        paths = find_logs(undo_folder())
+    except UndoFailed as error:
+        raise TargetRefused(f"{error}; nothing was changed") from error
+    for path in paths:
         try:
             log = UndoLog.read(path, clock)
             items = log.open_items()

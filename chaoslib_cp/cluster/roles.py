@@ -44,6 +44,7 @@ def _runner_rules() -> list[dict[str, Any]]:
     return [
         _rule("", "namespaces", ["get"], only="kube-system"),  # its UID is the cluster's identity
         _rule("", "nodes", ["list"]),
+        _rule("apps", "daemonsets", ["list"]),  # rollouts of other machines, wherever they are
         _rule(_RBAC, "clusterroles", _MAKE_AND_TAKE_BACK),
         _rule(_RBAC, "clusterrolebindings", _MAKE_AND_TAKE_BACK),
     ]

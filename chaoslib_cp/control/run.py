@@ -16,7 +16,7 @@ from chaoslib.run import RunEventHandler
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.connect import state_root
-from chaoslib_cp.cluster.guard import check_gate
+from chaoslib_cp.cluster.guard import check_gate, refuse_leftovers
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.abort import AbortWatch
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules
@@ -132,6 +132,8 @@ class Run:
         permit = check_gate(configuration, secrets, self.clock)
         self._lock = RunLock(state_root() / "locks", permit.cluster_uid)
         self._lock.take()
+        # another run may have had the lock between our gate and our lock, and have died of it
+        refuse_leftovers(permit.cluster_uid, permit.ca_sha256, permit.run, self.clock)
         self.run_dir = make_run_dir(folder, name, started_at)
         if str(self.run_dir) != configuration[RUN_DIR_KEY]:
             configuration[RUN_DIR_KEY] = str(self.run_dir)

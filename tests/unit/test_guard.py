@@ -56,9 +56,28 @@ def test_a_marked_cluster_passes_and_leaves_a_permit_that_only_this_user_reads(k
     assert permit_path(permit.run).stat().st_mode & 0o777 == 0o600
 
 
+def elsewhere(ends_in_s: float) -> Callable[[KubeObjects], None]:
+    """An agent that a run of another machine has rolled out."""
+
+    def arrange(kube: KubeObjects) -> None:
+        annotations = {"chaoslib-cp/ends-at-epoch-s": f"{ManualClock().epoch_s() + ends_in_s:.0f}"}
+        labels = {"chaoslib-cp/run": "theirs", "chaoslib-cp/role": "telemetry-agent"}
+        metadata = {"name": "agent", "namespace": "x", "uid": "u", "labels": labels, "annotations": annotations}
+        kube.objects["/apis/apps/v1/namespaces/x/daemonsets/agent"] = {"metadata": metadata}
+
+    return arrange
+
+
 def no_mark(kube: KubeObjects) -> None:
     """Nobody declared it a test cluster."""
     del kube.objects[MARKER_PATH]
+
+
+def unreadable() -> None:
+    """A record of something, and nobody knows of what."""
+    folder = state_root() / "undo"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "earlier.jsonl").touch(mode=0o600)
 
 
 def mark_without(key: str) -> Callable[[KubeObjects], None]:
@@ -89,6 +108,15 @@ REFUSALS: dict[str, tuple[Callable[[KubeObjects], Any], dict[str, Any], str]] = 
     "not allowed to read the UID": (
         lambda kube: kube.fail_next("GET", "/api/v1/namespaces/kube-system", Answer(401)), {}, "401"),
     "something left over": (lambda kube: leave_something(kube, "/runs/earlier"), {}, "run earlier left 1 things"),
+    "a run of another machine": (
+        elsewhere(100), {}, r"run theirs has DaemonSet x/agent .* its load ends by itself at 2023-11-14T22:15:00Z; .* "
+        r"from 2023-11-14T22:25:00Z on here"),
+    "what a run of another machine left": (
+        elsewhere(-1000), {}, r"run theirs .* its load ended by itself at 2023-11-14T21:56:40Z; .*`chaos cp recover`"),
+    "not allowed to see runs of others": (
+        lambda kube: kube.fail_next("GET", "/apis/apps/v1/daemonsets", Answer(403)), {}, "403"),
+    "an undo log that cannot be read": (
+        lambda _kube: unreadable(), {}, "has no header; .*run `chaos cp recover`"),
     "more nodes than allowed": (lambda kube: kube.add_nodes(4), {"max_nodes": 3}, "4 nodes, .*max_nodes allows 3"),
     "a node says production": (lambda kube: kube.add_nodes(environment="production"), {}, "environment=production"),
     "a node says prod behind a domain": (lambda kube: kube.add_nodes(acme_org__env="prod-eu-1"), {}, "env=prod-eu-1"),
@@ -191,6 +219,15 @@ def test_an_unreadable_undo_log_counts_as_something_left_over(kube: KubeObjects)
     (state_root() / "undo" / "earlier.jsonl").write_text("damaged\n")
     with pytest.raises(TargetRefused, match="recover"):
         check_gate(settings(kube), None, ManualClock())
+
+
+@pytest.mark.parametrize("end", ["nan", "inf", "-1", "1e308", "soon"])
+def test_somebody_elses_object_with_a_label_like_ours_is_no_obstacle(kube: KubeObjects, end: str) -> None:
+    """Nobody may shut us out of a cluster with an end that we never write."""
+    elsewhere(100)(kube)
+    found = kube.objects["/apis/apps/v1/namespaces/x/daemonsets/agent"]
+    found["metadata"]["annotations"]["chaoslib-cp/ends-at-epoch-s"] = end
+    assert check_gate(settings(kube), None, ManualClock()).cluster_uid == CLUSTER_UID
 
 
 def test_what_is_left_in_another_cluster_does_not_block_this_one(kube: KubeObjects, tmp_path: Path) -> None:
