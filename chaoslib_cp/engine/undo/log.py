@@ -148,11 +148,14 @@ class UndoLog:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             content = _all_bytes(handle)
+            line = _line(record)
             whole = content.rfind(b"\n") + 1
+            if whole + len(line) > _MAX_BYTES:
+                raise UndoFailed(f"undo log {self.path} is full; nothing was changed; run chaos cp recover")
             if whole != len(content):
                 os.ftruncate(handle, whole)
             os.lseek(handle, whole, os.SEEK_SET)
-            _write_all(handle, _line(record))
+            _write_all(handle, line)
             os.fsync(handle)
         except OSError as error:
             raise UndoFailed(f"cannot write undo log {self.path}: {error.strerror}; nothing was changed") from error
@@ -228,7 +231,7 @@ def _line(record: Mapping[str, object]) -> bytes:
 def _all_bytes(handle: int) -> bytes:
     with os.fdopen(os.dup(handle), "rb") as reader:
         reader.seek(0)
-        return reader.read(_MAX_BYTES)
+        return reader.read(_MAX_BYTES + 1)
 
 
 def _records(path: Path) -> list[dict[str, object]]:
@@ -241,6 +244,8 @@ def _records(path: Path) -> list[dict[str, object]]:
         content = _all_bytes(handle)
     finally:
         os.close(handle)
+    if len(content) > _MAX_BYTES:
+        raise UndoFailed(f"undo log {path} is larger than a log of ours; nothing was undone; restore the file")
     return [_record(path, number, line) for number, line in enumerate(content.split(b"\n")[:-1], start=1)]
 
 
