@@ -140,7 +140,7 @@ def _of_statement(file: _File, statement: ast.stmt) -> Iterator[_Edit]:
         yield *file.span(statement), "pass"
     if isinstance(statement, ast.Raise):
         return  # what is said then is wording
-    if isinstance(statement, ast.Return) and statement.value is not None and not _is_none(statement.value):
+    if isinstance(statement, ast.Return) and statement.value is not None and not _is_nothing(statement.value):
         yield *file.span(statement.value), "None"
     if isinstance(statement, ast.If | ast.While):
         yield from _negated(file, statement.test)
@@ -269,5 +269,6 @@ def _negated(file: _File, test: ast.expr) -> Iterator[_Edit]:
         yield start, end, f"(not ({file.text[start:end]}))"
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_nothing(node: ast.expr) -> bool:
+    """None, and what callers cannot tell from it: they ask whether there is anything."""
+    return ast.unparse(node) in ("None", "False", "''", "0", "[]", "()", "{}")
