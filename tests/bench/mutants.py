@@ -1,7 +1,7 @@
 """Mutants of the safety core that no test notices: docs/mutants.md.
 
-``python -m tests.bench mutants`` for the whole page; while working on a module, ``python -m tests.bench.mutants FILE``
-shows what survives in it and writes nothing.
+``python -m tests.bench mutants`` for the whole page, ``python -m tests.bench.mutants FOLDER`` for one section of it;
+while working on a module, ``python -m tests.bench.mutants FILE ...`` shows what survives in it and writes nothing.
 """
 
 import json
@@ -31,18 +31,18 @@ _CORE = {
         "__init__", "run", "stop", "ending", "refusal", "rounds", "folder", "telling", "watching", "evidence", "cpu",
     ),
 }  # fmt: skip
-FILES = [f"{folder}/{name}.py" for folder, names in _CORE.items() for name in names]
 # The tests that play these modules, by folder; each mutant is shown only to those of them that reach its line.
 _UNIT = (
     "undo_log", "undo_replay", "undo_power_loss", "guard", "connect", "second_record", "rollout", "access",
-    "dns_actions", "cli", "any_sequence", "crash_points",
+    "dns_actions", "cli", "permit", "marker", "any_sequence", "crash_points",
 )  # fmt: skip
+_CONTROL = ("folder", "refusal", "stop", "telling", "run", "ending", "evidence")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
 _TESTS = {
     "chaoslib_cp/engine/undo": _CLUSTER_TESTS,
     "chaoslib_cp/cluster": _CLUSTER_TESTS,
     "chaoslib_cp/control": [
-        *(f"tests/unit/test_control_{name}.py" for name in ("folder", "refusal", "stop", "telling")),
+        *(f"tests/unit/test_control_{name}.py" for name in _CONTROL),
         *(f"tests/contract/test_{name}.py" for name in ("run", "endings", "secrets")),
     ],
 }
@@ -53,7 +53,7 @@ HEAD = """# Mutants
 How strong are the tests of what must not fail: undo log, gate, permit, recovery, control? Each mutant is the code with
 one small change; if no test fails, the mutant survives, and so would the mistake.
 
-`python -m tests.bench mutants`; {circumstances}
+`python -m tests.bench mutants` writes this page, `python -m tests.bench.mutants FOLDER` one section of it.
 
 Changed are comparisons, `and` and `or`, arithmetic, numbers, names and other strings without spaces, `not`, conditions,
 results (nothing is returned), caught exceptions (one is no longer caught), and statements (left out: calls, `raise`,
@@ -88,10 +88,26 @@ class Tried:
 
 
 def measure() -> None:
-    """Try every mutant of the safety core and write the page."""
-    tried = try_mutants(FILES)
-    head = HEAD.format(circumstances=page.circumstances(), enough=_ENOUGH_S)
-    PAGE.write_text(head + _figures(tried) + "\n\n" + _survivors(tried) + "\n")
+    """Try every mutant of the safety core and write the page, a section as soon as it is known."""
+    for folder in _CORE:
+        write_section(folder)
+
+
+def write_section(folder: str) -> None:
+    """Try every mutant of one folder and replace its section of the page."""
+    tried = try_mutants([f"{folder}/{name}.py" for name in _CORE[folder]])
+    begin, end = f"<!-- begin {folder} -->", f"<!-- end {folder} -->"
+    section = f"{begin}\n## `{folder}`\n\n{page.circumstances()}\n\n{_figures(tried)}\n\n{_survivors(tried)}\n{end}"
+    text = PAGE.read_text() if PAGE.exists() else ""
+    others = [
+        f"<!-- begin {one} -->{text.partition(f'<!-- begin {one} -->')[2].partition(f'<!-- end {one} -->')[0]}"
+        f"<!-- end {one} -->"
+        if one != folder
+        else section
+        for one in _CORE
+        if one == folder or f"<!-- begin {one} -->" in text
+    ]
+    PAGE.write_text(HEAD.format(enough=_ENOUGH_S) + "\n\n".join(others) + "\n")
 
 
 def try_mutants(files: Sequence[str]) -> list[Tried]:
@@ -193,7 +209,7 @@ def _survivors(tried: Sequence[Tried]) -> str:
         [f"`{one.file}:{one.mutant.line}`", _code(one.mutant), reasons.get(one.key, "**no reason given**")]
         for one in alive
     ]
-    text = "## Survivors\n\n" + page.table(["where", "change", "why nobody notices"], rows)
+    text = page.table(["survivor", "change", "why nobody notices"], rows) if rows else "None survives."
     files, keys = {one.file for one in tried}, {one.key for one in alive}
     stale = [key for key in reasons if key[0] in files and key not in keys]
     if stale:
@@ -208,5 +224,8 @@ def _code(mutant: Mutant) -> str:
 
 
 if __name__ == "__main__":
-    outcomes = try_mutants(sys.argv[1:])
-    sys.stdout.write(f"{_figures(outcomes)}\n\n{_survivors(outcomes)}\n")
+    if sys.argv[1] in _CORE:
+        write_section(sys.argv[1])
+    else:
+        outcomes = try_mutants(sys.argv[1:])
+        sys.stdout.write(f"{_figures(outcomes)}\n\n{_survivors(outcomes)}\n")
