@@ -1,11 +1,11 @@
-"""Measure, and write docs/benchmarks.md and docs/reliability.md.
+"""Measure, and write docs/benchmarks.md, docs/reliability.md and docs/mutants.md.
 
 ``python -m tests.bench [SECTION ...]``; all sections when none is named.
 """
 
 import sys
 
-from tests.bench import demos, idle, reliability, sampling, startup, storms
+from tests.bench import demos, idle, mutants, reliability, sampling, startup, storms
 
 SECTIONS = {
     "storms": storms.measure,
@@ -14,6 +14,7 @@ SECTIONS = {
     "sampling": sampling.measure,
     "demos": demos.measure,
     "reliability": reliability.measure,
+    "mutants": mutants.measure,
 }
 
 

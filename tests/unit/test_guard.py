@@ -11,8 +11,9 @@ from chaoslib_cp.cluster.connect import open_cluster, state_root
 from chaoslib_cp.cluster.guard import check_gate, require_permit
 from chaoslib_cp.cluster.marker import MARKER_PATH
 from chaoslib_cp.cluster.permit import permit_path, read_permit
-from chaoslib_cp.cluster.run import run_id, undo_log_for_change
+from chaoslib_cp.cluster.run import run_id, undo_folder, undo_log_for_change
 from chaoslib_cp.engine.undo.entry import DeleteObject
+from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
@@ -199,9 +200,67 @@ def test_names_that_only_resemble_production_pass(kube: KubeObjects, name: str) 
 @pytest.mark.parametrize("max_nodes", [0, -1, 5001, "many", True, float("nan")])
 def test_a_node_limit_out_of_range_is_refused(kube: KubeObjects, max_nodes: object) -> None:
     """Nobody gets round the limit by asking for a boundless one."""
-    with pytest.raises(ProfileInvalid, match="max_nodes"):
+    with pytest.raises(ProfileInvalid, match=r"^configuration\.max_nodes "):
         check_gate(settings(kube, max_nodes=max_nodes), None, ManualClock())
     assert kube.writes() == []
+
+
+def test_one_node_is_a_cluster_and_the_limit_itself_is_allowed(kube: KubeObjects) -> None:
+    """A limit of 1 on one node."""
+    kube.add_nodes(1)
+    assert check_gate(settings(kube, max_nodes=1), None, ManualClock()).cluster_uid == CLUSTER_UID
+
+
+@pytest.mark.parametrize("time", ["22:14:20", "22:12:20"])
+def test_clocks_a_minute_apart_pass_and_a_second_more_does_not(kube: KubeObjects, time: str) -> None:
+    """Deadlines of agents are taken from this machine's clock."""
+    body = json.dumps(kube.objects["/api/v1/namespaces/kube-system"]).encode()
+    there = Answer(200, {"Date": f"Tue, 14 Nov 2023 {time} GMT"}, body)
+    kube.fail_next("GET", "/api/v1/namespaces/kube-system", there, times=1)
+    assert check_gate(settings(kube), None, ManualClock()).cluster_uid == CLUSTER_UID
+    further = "22:14:21" if time > "22:13" else "22:12:19"
+    kube.fail_next(
+        "GET", "/api/v1/namespaces/kube-system", Answer(200, {"Date": f"Tue, 14 Nov 2023 {further} GMT"}, body)
+    )
+    with pytest.raises(TargetRefused, match="61 s apart"):
+        check_gate(settings(kube), None, ManualClock())
+
+
+def test_a_mark_that_ends_just_now_has_expired(kube: KubeObjects) -> None:
+    """The owner said until then."""
+    kube.mark(expires_epoch_s=ManualClock().epoch_s())
+    with pytest.raises(TargetRefused, match="has expired"):
+        check_gate(settings(kube), None, ManualClock())
+
+
+def test_a_permit_lasts_for_a_run_and_without_a_control_for_an_action_and_the_next(kube: KubeObjects) -> None:
+    """Four hours, a quarter of an hour: nothing ends a run that has no control."""
+    clock = ManualClock()
+    assert check_gate(settings(kube), None, clock).expires_epoch_s == clock.epoch_s() + 4 * 3600
+    assert check_gate(kube.configuration(), None, clock).expires_epoch_s == clock.epoch_s() + 900
+
+
+def test_without_a_control_the_gate_is_passed_again_when_the_permit_has_ended(kube: KubeObjects) -> None:
+    """Each use begins anew, so an old permit neither covers nor blocks."""
+    clock = ManualClock()
+    check_gate(kube.configuration(), None, clock)
+    clock.pass_s(901)
+    with open_cluster(kube.configuration(), None) as cluster:
+        assert require_permit(cluster, kube.configuration(), clock).expires_epoch_s == clock.epoch_s() + 900
+        asked = len(kube.server.requests)
+        require_permit(cluster, kube.configuration(), clock)
+    assert len(kube.server.requests) == asked
+
+
+@pytest.mark.parametrize(("uid", "ca"), [(CLUSTER_UID, "other"), ("other", "this")])
+def test_what_is_left_is_known_by_uid_or_by_authority(kube: KubeObjects, uid: str, ca: str) -> None:
+    """One of both may have been read wrongly, or be new; in doubt it is this cluster."""
+    with open_cluster(settings(kube), None) as cluster:
+        facts = {"cluster_uid": uid, "ca_sha256": cluster.ca_sha256 if ca == "this" else ca}
+    log = UndoLog.create(undo_folder(), "earlier", facts, ManualClock())
+    log.intend(DeleteObject("ConfigMap", "kube-system", "x", "earlier"))
+    with pytest.raises(TargetRefused, match="run earlier left 1 things"):
+        check_gate(settings(kube), None, ManualClock())
 
 
 @pytest.mark.parametrize("answer", [Answer(429), Answer(500), HANG])

@@ -1,7 +1,9 @@
 """The undo log survives crashes and refuses what is not its own."""
 
+import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly, parse_entry
+from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly, entry_as_dict, parse_entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import UndoFailed
 from tests.fakes.manual_clock import ManualClock
 
 CLOCK = ManualClock()
+FULL = 4_000_000
 DAEMONSET = DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", "run-1")
 
 
@@ -24,6 +27,62 @@ def make_log(folder: Path) -> UndoLog:
     log.note(log.intend(DAEMONSET), uid="uid-7")
     log.done(log.intend(ObserveOnly("delete pods")), "nothing to undo")
     return log
+
+
+def write_line(log: UndoLog, record: dict[str, object]) -> None:
+    """Add a line with a right checksum, as a log of another version might have it."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    line = {**record, "sum": hashlib.sha256(text.encode()).hexdigest()[:16]}
+    with log.path.open("a") as file:
+        file.write(json.dumps(line, sort_keys=True) + "\n")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"type": "intent", "at_s": 1.0, "entry": {"kind": "observe_only", "what": "x"}},
+        {"type": "intent", "number": 2, "at_s": 1.0, "entry": {"kind": "run_command", "what": "x"}},
+        {"type": "rename", "number": 0},
+    ],
+    ids=["no number", "unknown kind", "unknown type"],
+)
+def test_a_line_that_we_do_not_understand_refuses_the_log_before_anything_is_undone(
+    tmp_path: Path, record: dict[str, object]
+) -> None:
+    """A whole line with a right checksum may still be another version's."""
+    log = make_log(tmp_path)
+    write_line(log, record)
+    with pytest.raises(UndoFailed):
+        UndoLog.read(log.path, CLOCK)
+
+
+def test_a_log_that_is_gone_or_became_a_link_stops_the_change(tmp_path: Path) -> None:
+    """What cannot be put on record is not done, and nobody's file is written through a link."""
+    log = make_log(tmp_path)
+    elsewhere = log.path.rename(tmp_path / "elsewhere")
+    content = elsewhere.read_bytes()
+    with pytest.raises(UndoFailed, match=r"cannot write .*nothing was changed"):
+        log.done(0, "deleted")
+    log.path.symlink_to(elsewhere)
+    with pytest.raises(UndoFailed, match=r"cannot write .*nothing was changed"):
+        log.note(0, uid="other")
+    assert elsewhere.read_bytes() == content
+
+
+def test_a_full_log_stops_the_change_and_stays_readable(tmp_path: Path) -> None:
+    """No record is cut off to make room, and a file that is larger than any log of ours is refused."""
+    log = make_log(tmp_path)
+    room = FULL - log.path.stat().st_size
+    empty = FULL - room + len(b'{"facts": {"padding": ""}, "number": 0, "sum": "0123456789abcdef", "type": "note"}\n')
+    log.note(0, padding="x" * (FULL - empty))
+    assert log.path.stat().st_size == FULL
+    with pytest.raises(UndoFailed, match="full; nothing was changed"):
+        log.done(0, "deleted")
+    assert [item.number for item in UndoLog.read(log.path, CLOCK).open_items()] == [0]
+    with log.path.open("ab") as file:
+        file.write(b"{")
+    with pytest.raises(UndoFailed, match="none of ours"):
+        UndoLog.read(log.path, CLOCK)
 
 
 def test_an_intent_is_readable_by_another_process_before_anything_else_happens(tmp_path: Path) -> None:
@@ -75,10 +134,27 @@ def test_a_torn_last_line_is_ignored_and_cut_off_by_the_next_write(tmp_path: Pat
     """A crash in mid-write costs only the line that was being written."""
     log = make_log(tmp_path)
     with log.path.open("ab") as file:
-        file.write(b'{"type": "intent", "numb')
+        file.write(b'{"type": "intent", "numb' + b"e" * 500)
     again = UndoLog.read(log.path, CLOCK)
     again.done(0, "deleted")
     assert UndoLog.read(log.path, CLOCK).open_items() == []
+    assert log.path.read_bytes().endswith(b"}\n")
+
+
+def test_two_writers_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    """An action and `recover` may write at the same moment."""
+    log = make_log(tmp_path)
+
+    def write(name: str) -> None:
+        for number in range(20):
+            log.note(0, **{f"{name}-{number}": "x"})
+
+    writers = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(UndoLog.read(log.path, CLOCK).items()[0].notes) == 1 + 4 * 20
 
 
 @pytest.mark.parametrize(
@@ -177,6 +253,14 @@ def test_two_processes_that_write_one_log_get_numbers_of_their_own(tmp_path: Pat
         numbers = list(pool.map(lambda _: UndoLog.read(first.path, CLOCK).intend(DAEMONSET), range(40)))
     assert sorted(numbers) == list(range(40))
     assert len(first.open_items()) == 40
+
+
+@pytest.mark.parametrize("run", ["2024-Run_1.b", "r", "9"])
+def test_run_ids_and_cluster_scoped_objects_make_entries(run: str) -> None:
+    """Whatever a label may hold names a run; a ClusterRole has no namespace."""
+    entry = DeleteObject("ClusterRole", "", "system:ours", run)
+    assert parse_entry(entry_as_dict(entry)) == entry
+    assert str(entry) == "ClusterRole system:ours"
 
 
 @pytest.mark.parametrize(

@@ -126,11 +126,14 @@ def append(path: Path, make: Callable[[list[Record]], Record]) -> Record:
         content = _all_bytes(path, handle)
         whole = content.rfind(b"\n") + 1
         records, before = _records(path, content)
+        record = make(records)
+        line = _line(record, before)
+        if whole + len(line) > _MAX_BYTES:
+            raise UndoFailed(f"undo log {path} is full; nothing was changed; run chaos cp recover")
         if whole != len(content):
             os.ftruncate(handle, whole)
         os.lseek(handle, whole, os.SEEK_SET)
-        record = make(records)
-        _write_all(handle, _line(record, before))
+        _write_all(handle, line)
         os.fsync(handle)
     except OSError as error:
         raise UndoFailed(f"cannot write undo log {path}: {error.strerror}; nothing was changed") from error
@@ -145,7 +148,8 @@ def _open_own(path: Path, flags: int) -> int:
         handle = os.open(path, flags | _FLAGS)
     except OSError as error:
         reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
-        raise UndoFailed(f"cannot read undo log {path}: {reason}; {_NOTHING}; put the file itself there") from error
+        what, done = ("read", _NOTHING) if flags == os.O_RDONLY else ("write", "nothing was changed")
+        raise UndoFailed(f"cannot {what} undo log {path}: {reason}; {done}; put the file itself there") from error
     facts = os.fstat(handle)
     problem = ""
     if not stat.S_ISREG(facts.st_mode):

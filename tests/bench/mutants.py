@@ -1,0 +1,231 @@
+"""Mutants of the safety core that no test notices: docs/mutants.md.
+
+``python -m tests.bench mutants`` for the whole page, ``python -m tests.bench.mutants FOLDER`` for one section of it;
+while working on a module, ``python -m tests.bench.mutants FILE ...`` shows what survives in it and writes nothing.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench import page
+from tests.bench.mutation import reach, trial
+from tests.bench.mutation.operators import Mutant, mutants_of
+
+PAGE = page.ROOT / "docs" / "mutants.md"
+KEPT = Path(__file__).parent / "mutation" / "survivors.json"
+_CORE = {
+    "chaoslib_cp/engine/undo": ("entry", "log", "replay"),
+    "chaoslib_cp/cluster": (
+        "guard", "permit", "marker", "production", "rights", "run", "objects", "heal", "recover", "second_record",
+        "removal",
+    ),
+    "chaoslib_cp/control": (
+        "__init__", "run", "stop", "ending", "refusal", "rounds", "folder", "telling", "watching", "evidence", "cpu",
+    ),
+}  # fmt: skip
+# The tests that play these modules, by folder; each mutant is shown only to those of them that reach its line.
+_UNIT = (
+    "undo_log", "undo_replay", "undo_power_loss", "guard", "connect", "second_record", "rollout", "access",
+    "dns_actions", "cli", "permit", "marker", "any_sequence", "crash_points",
+)  # fmt: skip
+_CONTROL = ("folder", "refusal", "stop", "telling", "run", "ending", "evidence")
+_CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
+_TESTS = {
+    "chaoslib_cp/engine/undo": _CLUSTER_TESTS,
+    "chaoslib_cp/cluster": _CLUSTER_TESTS,
+    "chaoslib_cp/control": [
+        *(f"tests/unit/test_control_{name}.py" for name in _CONTROL),
+        *(f"tests/contract/test_{name}.py" for name in ("run", "endings", "secrets")),
+    ],
+}
+_ENOUGH_S = 6.0  # tests shown to one mutant, the quickest first, by the time they take without it
+_COPIED = ("chaoslib_cp", "tests", "experiments", "docs", "pyproject.toml")
+HEAD = """# Mutants
+
+How strong are the tests of what must not fail: undo log, gate, permit, recovery, control? Each mutant is the code with
+one small change; if no test fails, the mutant survives, and so would the mistake.
+
+`python -m tests.bench mutants` writes this page, `python -m tests.bench.mutants FOLDER` one section of it.
+
+Changed are comparisons, `and` and `or`, arithmetic, numbers, names and other strings without spaces, `not`, conditions,
+results (nothing is returned), caught exceptions (one is no longer caught), and statements (left out: calls, `raise`,
+`continue`, `break`, and assignments to attributes and items). Not changed are annotations, decorators, docstrings, log
+lines, and the words of messages: a changed message is not a changed behaviour. A mutant is shown to the tests that
+reach its line, the quickest first, up to {enough:.0f} s of them; one that makes them take five times as long counts as
+killed. Every run has a copy of the code of its own, no network, a read-only file system, and a limit of memory.
+
+"""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A mutant, and what became of it.
+
+    Attributes:
+        file: Its file, from the root of the repository.
+        mutant: What was changed.
+        outcome: survived, killed or timeout.
+        by: The first test that noticed.
+    """
+
+    file: str
+    mutant: Mutant
+    outcome: str
+    by: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What a survivor is known by: its file, the line as it is written, and the change."""
+        return self.file, self.mutant.source, str(self.mutant)
+
+
+def measure() -> None:
+    """Try every mutant of the safety core and write the page, a section as soon as it is known."""
+    for folder in _CORE:
+        write_section(folder)
+
+
+def write_section(folder: str) -> None:
+    """Try every mutant of one folder and replace its section of the page."""
+    tried = try_mutants([f"{folder}/{name}.py" for name in _CORE[folder]])
+    begin, end = f"<!-- begin {folder} -->", f"<!-- end {folder} -->"
+    section = f"{begin}\n## `{folder}`\n\n{page.circumstances()}\n\n{_figures(tried)}\n\n{_survivors(tried)}\n{end}"
+    text = PAGE.read_text() if PAGE.exists() else ""
+    others = [
+        f"<!-- begin {one} -->{text.partition(f'<!-- begin {one} -->')[2].partition(f'<!-- end {one} -->')[0]}"
+        f"<!-- end {one} -->"
+        if one != folder
+        else section
+        for one in _CORE
+        if one == folder or f"<!-- begin {one} -->" in text
+    ]
+    PAGE.write_text(HEAD.format(enough=_ENOUGH_S) + "\n\n".join(others) + "\n")
+
+
+def try_mutants(files: Sequence[str]) -> list[Tried]:
+    """Try every mutant of some files."""
+    with tempfile.TemporaryDirectory(prefix="cpm-") as made:
+        folder = Path(made)
+        for name in _COPIED:
+            source = page.ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, folder / name)
+        (folder / "tmp").mkdir()
+        (folder / ".venv").symlink_to(Path(sys.prefix).resolve())
+        (folder / "sitecustomize.py").write_text(
+            "import os\nif os.environ.get('CHAOSLIB_CP_REACH_TEST'):\n"
+            "    from tests.bench.mutation.reach import watch_child\n    watch_child()\n"
+        )
+        tests = list(dict.fromkeys(test for file in files for test in _TESTS[file.rpartition("/")[0]]))
+        reached = _reach(folder, tests)
+        mutants = [(file, mutant) for file in files for mutant in mutants_of((folder / file).read_text())]
+        nothing = Mutant(0, range(0), "", 0, "", "")  # shown to every test of a module: none may fail
+        mutants += [(file, nothing) for file in files]
+        plan = [_trial(folder, file, mutant, reached) for file, mutant in mutants]
+        sys.stderr.write(f"{len(plan)} mutants\n")
+        (folder / "plan.json").write_text(json.dumps(plan))
+        _in_sandbox(folder, ["-m", "tests.bench.mutation.trial", "plan.json", "results.jsonl", *tests])
+        results = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    tried = [Tried(*mutant, one["outcome"], one["by"]) for mutant, one in zip(mutants, results, strict=True)]
+    broken = [one for one in tried[-len(files) :] if one.outcome != "survived"]
+    if broken:
+        raise SystemExit(f"without any change {broken[0].file} is {broken[0].outcome} by {broken[0].by or 'nothing'}")
+    return tried[: -len(files)]
+
+
+def _reach(folder: Path, tests: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Run the tests once, without a mutant."""
+    notes = folder / "notes"
+    notes.mkdir()
+    options = ["-m", "pytest", "-q", "-p", "tests.bench.mutation.reach", *trial.OPTIONS]
+    _in_sandbox(folder, [*options, "-k", "not old-line", *tests], {reach.FOLDER: str(notes)})
+    return reach.read_notes(notes)
+
+
+def _trial(folder: Path, file: str, mutant: Mutant, reached: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    tests = [test for test, note in reached.items() if not note["lines"].get(file, set()).isdisjoint(mutant.lines)]
+    if not mutant.lines:  # no test imports the module: it was imported for all of them
+        tests = [test for test, note in reached.items() if note["lines"].get(file)]
+    chosen: list[str] = []
+    takes_s = 0.0
+    for test in sorted(tests, key=lambda test: float(reached[test]["seconds"])):
+        takes_s += reached[test]["seconds"]
+        if chosen and takes_s > _ENOUGH_S:
+            break
+        chosen.append(test)
+    mutated = mutant.applied((folder / file).read_text())
+    at_import = not mutant.lines and bool(mutant.after)
+    return {"file": file, "mutated": mutated, "at_import": at_import, "tests": chosen, "limit_s": 20.0 + 5 * takes_s}
+
+
+def _in_sandbox(folder: Path, arguments: Iterable[str], more: Mapping[str, str] | None = None) -> None:
+    """Run Python where only the copy and a temporary folder can be written, without a network."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    environment = {
+        **kept,
+        "HOME": str(folder),
+        "TMPDIR": str(folder / "tmp"),
+        "PYTHONPATH": str(folder),
+        **(more or {}),
+    }
+    python = Path(sys.prefix).resolve() / "bin" / "python"
+    places = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]  # noqa: S108 - its own
+    bwrap = ["bwrap", *places, "--bind", str(folder), str(folder), "--unshare-net", "--unshare-pid"]
+    subprocess.run(
+        [*bwrap, "--die-with-parent", "--chdir", str(folder), str(python), *arguments],
+        env=environment,
+        stdout=sys.stderr,
+        check=True,
+    )
+
+
+def _figures(tried: Sequence[Tried]) -> str:
+    files = dict.fromkeys(one.file for one in tried)
+    rows = [[f"`{file}`", *_counts([one for one in tried if one.file == file])] for file in files]
+    rows.append(["all", *_counts(tried)])
+    return page.table(["module", "mutants", "killed", "share"], rows)
+
+
+def _counts(tried: Sequence[Tried]) -> list[object]:
+    killed = sum(one.outcome != "survived" for one in tried)
+    return [len(tried), killed, f"{killed / max(len(tried), 1):.1%}"]
+
+
+def _survivors(tried: Sequence[Tried]) -> str:
+    """Each survivor with its reason, and the reasons that are no longer needed."""
+    reasons = {(one["file"], one["source"], one["change"]): one["reason"] for one in json.loads(KEPT.read_text())}
+    alive = [one for one in tried if one.outcome == "survived"]
+    rows = [
+        [f"`{one.file}:{one.mutant.line}`", _code(one.mutant), reasons.get(one.key, "**no reason given**")]
+        for one in alive
+    ]
+    text = page.table(["survivor", "change", "why nobody notices"], rows) if rows else "None survives."
+    files, keys = {one.file for one in tried}, {one.key for one in alive}
+    stale = [key for key in reasons if key[0] in files and key not in keys]
+    if stale:
+        lines = [f"- {file}: {change} in {source}" for file, source, change in stale]
+        text += "\n\nListed as survivors, and no longer alive:\n" + "\n".join(lines)
+    return text
+
+
+def _code(mutant: Mutant) -> str:
+    shown = str(mutant) if len(str(mutant)) <= 100 else f"{str(mutant)[:60]} ... {str(mutant)[-30:]}"
+    return "`" + shown.replace("|", "\\|") + "`"
+
+
+if __name__ == "__main__":
+    if sys.argv[1] in _CORE:
+        write_section(sys.argv[1])
+    else:
+        outcomes = try_mutants(sys.argv[1:])
+        sys.stdout.write(f"{_figures(outcomes)}\n\n{_survivors(outcomes)}\n")

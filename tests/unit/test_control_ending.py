@@ -1,0 +1,222 @@
+"""The end of a run: whatever is left is taken back or named, and the journal never says more than was proved."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoslib_cp.cluster.recover import open_logs
+from chaoslib_cp.control.ending import HEAL_S, end_run
+from chaoslib_cp.control.run import Run
+from chaoslib_cp.control.telling import Teller
+from chaoslib_cp.observe.timeline import Timeline
+from chaoslib_cp.rollout.actions import start_agent_rollout
+from tests.fakes.api_server import Answer
+from tests.fakes.kube_objects import KubeObjects
+from tests.fakes.manual_clock import ManualClock
+
+PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
+POD = "/api/v1/namespaces/kube-system/pods/chaoslib-cp-telemetry-x"
+RUN = "20261122T120000Z-t"
+
+
+@pytest.fixture
+def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
+    """A marked cluster."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with KubeObjects(tmp_path / "kube") as fake:
+        fake.mark()
+        yield fake
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """A run that has passed its gate and has a timeline."""
+    made = Run({"title": "T", "extensions": []}, ManualClock(), None)
+    made.run_dir = tmp_path / "runs" / RUN
+    made.run_dir.mkdir(parents=True)
+    made.teller = Teller(Timeline(made.run_dir / "timeline.jsonl"), made.clock)
+    made.facts = {"run": {"id": RUN, "title": "T"}, "versions": {}, "scale": {}}
+    made.armed = True
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def journal() -> dict[str, Any]:
+    """As Chaos Toolkit hands it over."""
+    return {"status": "completed", "deviated": False, "start": "2026-11-22T12:00:00", "duration": 7.0}
+
+
+def settings(kube: KubeObjects, run: Run) -> dict[str, Any]:
+    """Configuration of the run."""
+    return kube.configuration(chaoslib_cp_run_dir=str(run.run_dir), color="blue")
+
+
+def rolled_out(kube: KubeObjects, run: Run) -> None:
+    """Five objects, and no rollback that took them back."""
+    start_agent_rollout(PROFILE, duration_s=60.0, configuration=settings(kube, run))
+
+
+def ours(kube: KubeObjects) -> list[str]:
+    """Paths of everything we made."""
+    return [path for path, one in kube.objects.items() if "chaoslib-cp/run" in (one["metadata"].get("labels") or {})]
+
+
+def judged(journal: dict[str, Any]) -> dict[str, Any]:
+    """The summary in the journal."""
+    return dict(journal["chaoslib_cp"]["summary"])
+
+
+def test_the_run_leaves_summary_report_and_journal(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """What was played, for how long, with what; the three files agree, and no half of one is left."""
+    run.outputs = [("roll out", {"parameters": {"duration_s": 60.0}})]
+    end_run(run, journal, settings(kube, run), None)
+    assert run.run_dir is not None
+    assert sorted(file.name for file in run.run_dir.iterdir()) == [
+        "journal.json",
+        "report.html",
+        "summary.json",
+        "timeline.jsonl",
+    ]
+    summary = json.loads((run.run_dir / "summary.json").read_text(encoding="utf-8"))
+    assert summary == judged(journal)
+    assert summary["run"] == {"id": RUN, "title": "T", "started": "2026-11-22T12:00:00", "duration_s": 7.0}
+    assert summary["parameters"]["configuration"]["color"] == "blue"
+    assert summary["parameters"]["activities"] == {"roll out": {"duration_s": 60.0}}
+    written = json.loads((run.run_dir / "journal.json").read_text(encoding="utf-8"))
+    assert written["chaoslib_cp"]["run_dir"] == str(run.run_dir)
+    assert (written["status"], summary["verdict"]) == ("failed", "inconclusive")
+    assert (run.run_dir / "report.html").read_text(encoding="utf-8").startswith("<!")
+    text = (run.run_dir / "summary.json").read_text(encoding="utf-8")
+    assert text.endswith("}\n")
+    assert text.startswith('{\n  "schema"')
+
+
+@pytest.mark.parametrize("spoil", ["dry", "no folder", "not armed"])
+def test_a_run_that_never_began_is_not_judged(kube: KubeObjects, run: Run, journal: dict[str, Any], spoil: str) -> None:
+    """Its journal stays as it is."""
+    if spoil == "dry":
+        run.experiment = {"dry": type("Dry", (), {"value": "actions"})()}
+    elif spoil == "no folder":
+        run.run_dir = None
+    else:
+        run.armed = False
+    before = dict(journal)
+    end_run(run, journal, settings(kube, run), None)
+    assert journal == before
+
+
+def test_a_signal_is_named_in_the_journal_even_if_the_run_never_began(
+    kube: KubeObjects, run: Run, journal: dict[str, Any]
+) -> None:
+    """Chaos Toolkit says nothing of a signal that we took; what it does say is kept."""
+    run.armed = False
+    run.latch.signal_name = "SIGHUP"
+    end_run(run, journal, settings(kube, run), None)
+    named = {"kind": "signal", "name": "SIGHUP", "reason": "received SIGHUP"}
+    assert journal["interruption"] == named
+    run.latch.signal_name = "SIGTERM"
+    end_run(run, journal, settings(kube, run), None)
+    assert journal["interruption"] == named
+
+
+def test_a_journal_says_failed_when_judging_itself_fails(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """Chaos Toolkit swallows the error: "completed" would exit 0."""
+    run.facts = {}
+    with pytest.raises(KeyError):
+        end_run(run, journal, settings(kube, run), None)
+    assert journal["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "failed", "why"),
+    [
+        ("signal SIGTERM", "interrupted", [], "interrupted by signal SIGTERM"),
+        ("", "interrupted", [], "interrupted by Chaos Toolkit (status interrupted)"),
+        ("", "aborted", [], "interrupted by Chaos Toolkit (status aborted)"),
+        ("action 'x' failed", "interrupted", ["x: no such node"], "x: no such node"),
+    ],
+)
+def test_what_cut_a_run_short_is_the_first_reason(
+    kube: KubeObjects, run: Run, journal: dict[str, Any], reason: str, status: str, failed: list[str], why: str
+) -> None:
+    """A failed action is told as that, not as the interruption it brought about."""
+    run.latch.reason, journal["status"], run.failed_activities = reason, status, failed
+    end_run(run, journal, settings(kube, run), None)
+    assert why in judged(journal)["why"][0]
+    assert not any("interrupted" in one for one in judged(journal)["why"][1:])
+
+
+def test_an_uninterrupted_run_is_not_called_interrupted(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """Completed, failed: Chaos Toolkit's own words for other things."""
+    end_run(run, journal, settings(kube, run), None)
+    assert not any("interrupted" in one for one in judged(journal)["why"])
+
+
+def test_what_no_rollback_took_back_is_taken_back_now(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """After SIGUSR2 Chaos Toolkit plays no rollbacks."""
+    rolled_out(kube, run)
+    end_run(run, journal, settings(kube, run), None)
+    assert ours(kube) == []
+    assert open_logs() == []
+    assert judged(journal)["healed"] is True
+
+
+def test_what_cannot_be_taken_back_is_named_at_once(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """Nobody is taking it away, so waiting would not help."""
+    rolled_out(kube, run)
+    kube.fail_next("DELETE", "/apis/apps", Answer(403), times=999)
+    clock = run.clock
+    assert isinstance(clock, ManualClock)
+    end_run(run, journal, settings(kube, run), None)
+    assert judged(journal)["left_behind"] == [
+        "DaemonSet kube-system/chaoslib-cp-telemetry",
+        "the undo log has open entries",
+    ]
+    assert judged(journal)["healed"] is False
+    assert clock.monotonic_s() == pytest.approx(60, abs=1)
+
+
+def test_pods_get_the_time_they_need_to_go(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """Kubelets and controllers end them after the objects are gone; what stays longer is named."""
+    rolled_out(kube, run)
+    labels = {"chaoslib-cp/run": RUN, "chaoslib-cp/role": "agent"}
+    kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels}}
+    asked = 0
+
+    def go_at_the_fourth_look(request: Any) -> None:
+        nonlocal asked
+        asked += request.path.endswith("/pods") and request.method == "GET"
+        if asked == 4:
+            kube.objects.pop(POD, None)
+
+    kube.before_request = go_at_the_fourth_look
+    clock = run.clock
+    assert isinstance(clock, ManualClock)
+    end_run(run, journal, settings(kube, run), None)
+    assert judged(journal)["left_behind"] == []
+    assert clock.slept_s == [1.0] * 3
+
+
+def test_a_pod_that_never_goes_is_left_behind(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """After two minutes the run is over, and not called healed."""
+    rolled_out(kube, run)
+    labels = {"chaoslib-cp/run": RUN, "chaoslib-cp/role": "agent"}
+    kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels}}
+    end_run(run, journal, settings(kube, run), None)
+    assert judged(journal)["left_behind"] == ["Pod kube-system/chaoslib-cp-telemetry-x"]
+    assert run.clock.monotonic_s() == HEAL_S == 120.0
+
+
+def test_when_nobody_can_look_the_run_is_not_healed(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """Nothing seen is not the same as nothing there."""
+    rolled_out(kube, run)
+    kube.fail_next("GET", "/", Answer(429), times=9999)
+    run.failed_rollbacks = ["stop: it failed"]
+    end_run(run, journal, settings(kube, run), None)
+    left = judged(journal)["left_behind"]
+    assert left[0] == "stop: it failed"
+    assert left[1].startswith("could not look: ")

@@ -1,0 +1,169 @@
+"""What a reader needs to believe a result, and the observer's orders: read from cluster and configuration."""
+
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoslib_cp.control.evidence import own_knobs, parameters, scale, versions, with_knobs
+from chaoslib_cp.control.watching import observe_plan, wait_for_sight
+from chaoslib_cp.errors import ProfileInvalid, TargetRefused
+from chaoslib_cp.observe.timeline import Timeline
+from chaoslib_cp.version import VERSION
+from tests.contract.cluster import SCALE, FakeCluster, fake_cluster
+from tests.contract.experiments import dns_claim
+from tests.fakes.api_server import HANG, Answer, json_answer
+from tests.fakes.manual_clock import ManualClock
+
+SCALE_PATH = "/api/v1/namespaces/chaoslib-cp/configmaps/chaoslib-cp-scale"
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+    """A cluster that the environment names."""
+    with fake_cluster(tmp_path) as made:
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_versions_that_shape_a_result_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours, Python's, the machine's, Chaos Toolkit's, the API server's; what is not installed is said."""
+    monkeypatch.setattr("chaoslib_cp.control.evidence._DISTRIBUTIONS", ("pytest", "no-such-distribution"))
+    found = versions({}, None)
+    assert found == {
+        "chaostoolkit-cp": VERSION,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "pytest": pytest.__version__,
+        "no-such-distribution": "not installed",
+        "kube-apiserver": "v1.36.4",
+    }
+    monkeypatch.undo()
+
+
+def test_an_api_server_that_does_not_say_its_version_is_no_obstacle(cluster: FakeCluster) -> None:
+    """The reason stands where the version would."""
+    cluster.api.on("GET", "/version", Answer(404))
+    assert versions({}, None)["kube-apiserver"] == "there is no version in the cluster"
+    assert {"chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes", "kubernetes"} < versions({}, None).keys()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (json_answer({"data": {"scale.json": "{"}}), "no readable scale.json"),
+        (json_answer({"data": {}}), "no readable scale.json"),
+        (json_answer({}), "no readable scale.json"),
+        (json_answer({"data": {"scale.json": "[1]"}}), "scale.json is not a mapping"),
+        (Answer(404), "there is no chaoslib-cp-scale in the cluster"),
+        (Answer(403), "403"),
+    ],
+)
+def test_a_cluster_that_stands_for_nothing_known_says_so(cluster: FakeCluster, answer: Answer, words: str) -> None:
+    """Nobody said what this cluster stands for, and that is written down instead of a guess."""
+    assert scale({}, None) == SCALE
+    cluster.api.on("GET", SCALE_PATH, answer)
+    [(key, why)] = scale({}, None).items()
+    assert key == "unknown"
+    assert words in why
+
+
+def test_what_is_not_realistic_is_gathered_from_cluster_and_experiment() -> None:
+    """Ours alone, from our own block, behind what the cluster said."""
+    experiment = {
+        "extensions": [{"name": "other", "unrealistic": ["x"]}, {"name": "chaoslib_cp", "unrealistic": ["a", 2]}]
+    }
+    assert own_knobs(experiment) == ["a", "2"]
+    assert own_knobs({"extensions": [{"name": "chaoslib_cp"}]}) == own_knobs({}) == []
+    assert with_knobs({"nodes": 3, "unrealistic": ["0"]}, own_knobs(experiment)) == {
+        "nodes": 3,
+        "unrealistic": ["0", "a", "2"],
+    }
+    assert with_knobs({"nodes": 3}, ["a"]) == {"nodes": 3, "unrealistic": ["a"]}
+    assert with_knobs({"nodes": 3}, []) == {"nodes": 3}
+
+
+@pytest.mark.parametrize("key", ["admin_token", "Password", "MY_SECRET", "credentials", "ca_cert", "apikey", "API_KEY"])
+def test_values_that_look_like_secrets_are_left_out(key: str) -> None:
+    """By the names of their keys."""
+    assert parameters({key: "s3cr3t", "color": "green"}, [])["configuration"] == {"color": "green"}
+
+
+def test_what_was_really_played_is_kept() -> None:
+    """Plain values of the configuration, and what activities say they used."""
+    played = [
+        ("roll out", {"parameters": {"duration_s": 60.0}}),
+        ("probe", {"ok": True}),
+        ("odd", {"parameters": "x"}),
+        ("text", "x"),
+    ]
+    configuration = {"nodes": 3, "share": 0.5, "on": True, "name": "n", "pages": ["a"], "nothing": None}
+    assert parameters(configuration, played) == {
+        "configuration": {"nodes": 3, "share": 0.5, "on": True, "name": "n"},
+        "activities": {"roll out": {"duration_s": 60.0}},
+    }
+
+
+def test_the_observers_orders_follow_from_the_configuration(cluster: FakeCluster, tmp_path: Path) -> None:
+    """Who asks, where, how often, for how long."""
+    settings: dict[str, Any] = {
+        "observe_s": 90,
+        "prober_pages": ["10.0.0.1:1"],
+        "observe_periods_s": {"api_read": 1.0},
+        "observe_deadlines_s": {"api_read": 2.0},
+    }
+    plan = observe_plan(tmp_path, 5.0, settings, None)
+    assert (plan.run_dir, plan.kubeconfig) == (str(tmp_path), cluster.environment["KUBECONFIG"])
+    assert (plan.duration_s, plan.epoch_offset_s) == (90.0, 5.0)
+    assert plan.contexts == {one: one for one in ("runner", "admin", "break-glass", "observer")}
+    assert plan.prober_pages == ("10.0.0.1:1",)
+    assert plan.periods_s["api_read"] == 1.0
+    assert plan.deadlines_s["api_read"] == 2.0
+    usual = observe_plan(tmp_path, 5.0, {}, None)
+    assert (usual.duration_s, usual.prober_pages) == (1800.0, ())
+
+
+@pytest.mark.usefixtures("cluster")
+def test_an_identity_without_a_context_only_takes_its_vantage_points_away(tmp_path: Path) -> None:
+    """Without the runner nothing can be observed at all."""
+    plan = observe_plan(tmp_path, 0.0, {"admin_context": "nowhere"}, None)
+    assert set(plan.contexts) == {"runner", "break-glass", "observer"}
+    with pytest.raises(TargetRefused, match="nowhere"):
+        observe_plan(tmp_path, 0.0, {"runner_context": "nowhere"}, None)
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("given", ["long", [1]])
+def test_a_time_that_is_no_number_is_refused(tmp_path: Path, given: object) -> None:
+    """In one line, before anything was changed."""
+    with pytest.raises(ProfileInvalid, match=r"observe_s is .*not a number of seconds; nothing was changed"):
+        observe_plan(tmp_path, 0.0, {"observe_s": given}, None)
+
+
+def test_a_run_waits_until_its_claims_have_something_to_stand_on(tmp_path: Path) -> None:
+    """Three samples of each vantage point of the hypothesis; after 15 s it goes on and says who is blind."""
+    experiment = {"steady-state-hypothesis": {"probes": [dns_claim()]}}
+    clock = ManualClock()
+    assert wait_for_sight(tmp_path, experiment, clock) == ["dns_cached"]
+    assert clock.monotonic_s() == pytest.approx(15.0, abs=0.3)
+    timeline = Timeline(tmp_path / "timeline.jsonl")
+    line = {"kind": "sample", "measure": "dns_cached", "at_s": clock.epoch_s(), "latency_s": 0.0}
+    for _ in range(2):
+        timeline.append(line)
+    assert wait_for_sight(tmp_path, experiment, clock) == ["dns_cached"]
+    for _ in range(3):
+        timeline.append({**line, "at_s": clock.epoch_s()})
+    before_s = clock.monotonic_s()
+    assert wait_for_sight(tmp_path, experiment, clock) == []
+    assert clock.monotonic_s() == before_s
+    timeline.close()
+
+
+def test_a_sick_api_is_not_waited_for(cluster: FakeCluster) -> None:
+    """The evidence is asked for while the run has not begun; a hanging answer costs five seconds, not the run."""
+    cluster.api.on("GET", SCALE_PATH, HANG)
+    assert "timeout" in str(scale({}, None)["unknown"]) or "answer" in str(scale({}, None)["unknown"])
