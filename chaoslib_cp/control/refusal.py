@@ -17,6 +17,7 @@ RESTART_CONTAINERS = "restart-containers"
 COUPLINGS = ("none", "delete-pods", RESTART_CONTAINERS)
 """How DNS is made to depend on the API in a run; what ``dns.actions.restart_dns_pods`` accepts."""
 
+_LACKING = {"probes": "nobody watching", "pause": "no time for anything to happen"}
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
@@ -39,8 +40,9 @@ def experiment_refusals(
         configuration: The resolved configuration.
     """
     yield from _strategy_refusals(experiment, runtime)
-    if getattr(experiment.get("dry"), "value", None) == "probes":
-        yield "--dry probes would inject with nobody watching; use --dry actions"
+    dry = getattr(experiment.get("dry"), "value", None)
+    if dry in ("probes", "pause"):
+        yield f"--dry {dry} would inject all the same, with {_LACKING[dry]}; use --dry actions"
     yield from _secret_refusals(experiment)
     yield from extension_refusals(experiment)
     yield from rule_refusals(experiment, configuration)

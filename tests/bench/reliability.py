@@ -144,6 +144,46 @@ PROMISES = [
         lambda notes: f"{_sum(notes, 'rights')} rights taken away in turn, each missed",
     ),
     Promise(
+        "bad-log",
+        "An undo log that is damaged, edited, reordered, planted, a link, a copy or of a newer version: refused with "
+        "one line, the file unchanged, every other log healed",
+        "tests/unit/test_bad_undo_logs.py",
+        lambda notes: f"{len(notes)} kinds refused, {_sum(notes, 'lost')} lost",
+    ),
+    Promise(
+        "old-log",
+        "Undo logs of every version there was are read and healed",
+        "tests/unit/test_old_undo_logs.py",
+        lambda notes: f"{_sum(notes, 'healed')} of {len(notes)} versions healed",
+    ),
+    Promise(
+        "by-hand",
+        "The `kubectl` commands that `recover` prints, pasted as they are, leave nothing",
+        "tests/unit/test_by_hand.py",
+        lambda notes: f"{_sum(notes, 'lines')} commands carried out by kubectl, residue {_sum(notes, 'residue')}",
+    ),
+    Promise(
+        "race",
+        "However many runs start on a cluster at the same moment, one plays; after a kill none before `recover`",
+        "tests/unit/test_race.py",
+        lambda notes: ", ".join(f"{int(one['winners'])} of {int(one['starters'])}" for one in notes) + " played",
+    ),
+    Promise(
+        "clock",
+        "A clock that is set by an hour, runs at half or twice its rate, or a machine that sleeps: no load and no wait "
+        "outlives its end by more than a second",
+        "tests/unit/test_clocks.py",
+        lambda notes: (
+            f"{len(notes)} combinations, latest end {max(one['overrun_s'] for one in notes):+.2f} s from the deadline"
+        ),
+    ),
+    Promise(
+        "dry",
+        "A dry run of any kind changes nothing",
+        "tests/contract/test_run.py",
+        lambda notes: f"{len(notes)} dry runs, {_sum(notes, 'writes')} writes",
+    ),
+    Promise(
         "secret",
         "No secret leaves kubeconfig or environment, at any level of verbosity",
         "tests/contract/test_secrets.py",
