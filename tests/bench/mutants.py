@@ -24,7 +24,7 @@ KEPT = Path(__file__).parent / "mutation" / "survivors.json"
 _CORE = {
     "chaoslib_cp/engine/undo": ("entry", "log", "replay"),
     "chaoslib_cp/cluster": (
-        "guard", "permit", "marker", "production", "production", "rights", "run", "objects", "heal", "recover", "second_record",
+        "guard", "permit", "marker", "production", "rights", "run", "objects", "heal", "recover", "second_record",
         "removal",
     ),
     "chaoslib_cp/control": (
@@ -36,7 +36,7 @@ _UNIT = (
     "undo_log", "undo_replay", "undo_power_loss", "guard", "connect", "second_record", "rollout", "access",
     "dns_actions", "cli", "permit", "marker", "production", "any_sequence", "crash_points",
 )  # fmt: skip
-_CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "run", "ending", "evidence")
+_CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "run", "ending", "evidence")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
 _TESTS = {
     "chaoslib_cp/engine/undo": _CLUSTER_TESTS,
