@@ -15,6 +15,11 @@ from chaoslib_cp.cluster.connect import open_cluster, state_root
 from chaoslib_cp.cluster.objects import COLLECTIONS, create, kubectl_line, object_path
 from chaoslib_cp.cluster.rights import require_undo_rights
 from chaoslib_cp.cluster.run import (
+    ENDS_AT,
+    LIBRARY_NAMESPACE,
+    OWNER_LABELS,
+    ROLE_LABEL,
+    RUN_LABEL,
     process_using,
     run_dir,
     run_id,
@@ -79,6 +84,13 @@ def test_a_run_is_named_after_its_folder_as_a_label_allows(folder: str | None, n
     assert run_id(of(folder)) == name
     assert run_dir(of(folder)) == (Path(folder) if folder else None)
     assert run_id(None) == "adhoc"
+
+
+def test_labels_are_those_of_earlier_versions() -> None:
+    """What they left in a cluster is found by them; manifests and documentation name them too."""
+    assert (RUN_LABEL, ROLE_LABEL, ENDS_AT) == ("chaoslib-cp/run", "chaoslib-cp/role", "chaoslib-cp/ends-at-epoch-s")
+    assert OWNER_LABELS == {"app.kubernetes.io/managed-by": "chaoslib-cp"}
+    assert LIBRARY_NAMESPACE == "chaoslib-cp"
 
 
 def test_a_log_says_how_its_cluster_is_found_again(kube: KubeObjects, cluster: Cluster) -> None:
