@@ -34,9 +34,9 @@ _CORE = {
 # The tests that play these modules, by folder; each mutant is shown only to those of them that reach its line.
 _UNIT = (
     "undo_log", "undo_replay", "undo_power_loss", "guard", "connect", "second_record", "rollout", "access",
-    "dns_actions", "cli", "permit", "marker", "any_sequence", "crash_points",
+    "dns_actions", "cli", "permit", "marker", "production", "run_identity", "any_sequence", "crash_points",
 )  # fmt: skip
-_CONTROL = ("folder", "refusal", "stop", "telling", "run", "ending", "evidence")
+_CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "run", "ending", "evidence")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
 _TESTS = {
     "chaoslib_cp/engine/undo": _CLUSTER_TESTS,
@@ -46,7 +46,7 @@ _TESTS = {
         *(f"tests/contract/test_{name}.py" for name in ("run", "endings", "secrets")),
     ],
 }
-_ENOUGH_S = 6.0  # tests shown to one mutant, the quickest first, by the time they take without it
+_ENOUGH_S = 3.0  # tests shown to one mutant, the quickest first, by the time they take without it
 _COPIED = ("chaoslib_cp", "tests", "experiments", "docs", "pyproject.toml")
 HEAD = """# Mutants
 

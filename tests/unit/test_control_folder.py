@@ -1,5 +1,7 @@
 """Where a run keeps its files, and that one run at a time works on a cluster."""
 
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +56,64 @@ def test_a_run_that_was_killed_holds_no_lock(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path), UID], check=False, timeout=30)
     RunLock(tmp_path, UID).take()
+
+
+def test_other_extensions_and_empty_names_do_not_name_a_run() -> None:
+    """Only our own block counts, and only if it says something."""
+    assert run_name({"title": "T x", "extensions": None}) == "t-x"
+    assert run_name({"title": "T", "extensions": [{"name": "other", "run_name": "o"}, {"name": "chaoslib_cp"}]}) == "t"
+    assert run_name({}) == "experiment"
+    assert run_name({"title": "a" * 43 + " b"}) == "a" * 43
+
+
+def test_the_folder_of_a_run_is_absolute_wherever_it_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Activities may change the working directory."""
+    monkeypatch.chdir(tmp_path)
+    assert make_run_dir(Path("runs"), "x", "1") == tmp_path / "runs" / "1-x"
+
+
+def test_a_tenth_run_in_one_second_is_refused(tmp_path: Path) -> None:
+    """Something starts runs in a loop."""
+    names = [make_run_dir(tmp_path, "x", "1").name for _ in range(9)]
+    assert names == ["1-x", *(f"1-x-{number}" for number in range(2, 10))]
+    with pytest.raises(TargetRefused, match="nine runs of x"):
+        make_run_dir(tmp_path, "x", "1")
+
+
+def test_the_lock_says_who_has_it_to_this_user_alone(tmp_path: Path) -> None:
+    """`recover` reads the number, also after a longer one stood there."""
+    path = tmp_path / "locks" / f"{UID}.lock"
+    lock = RunLock(tmp_path / "locks", UID)
+    lock.take()
+    assert path.read_text() == f"{os.getpid()}\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(TargetRefused, match=rf"process {os.getpid()}\) works"):
+        RunLock(tmp_path / "locks", UID).take()
+    lock.release()
+    lock.release()
+    path.write_text("9" * 30)
+    lock.take()
+    assert path.read_text() == f"{os.getpid()}\n"
+    lock.release()
+
+
+def test_a_lock_without_a_name_in_it_is_a_lock_all_the_same(tmp_path: Path) -> None:
+    """Its holder is about to write it."""
+    with (tmp_path / f"{UID}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(TargetRefused, match=r"process unknown\) works"):
+            RunLock(tmp_path, UID).take()
+
+
+@pytest.mark.parametrize("in_the_way", ["link", "file"])
+def test_a_lock_that_cannot_be_made_refuses_the_run(tmp_path: Path, in_the_way: str) -> None:
+    """Somebody's file behind a link is not written to."""
+    theirs = tmp_path / "theirs"
+    theirs.write_text("theirs")
+    if in_the_way == "link":
+        (tmp_path / f"{UID}.lock").symlink_to(theirs)
+    folder = tmp_path if in_the_way == "link" else theirs
+    with pytest.raises(TargetRefused, match=r"cannot lock .*nothing was changed"):
+        RunLock(folder, UID).take()
+    assert theirs.read_text() == "theirs"

@@ -3,11 +3,12 @@
 import json
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from chaoslib_cp.control.refusal import control_refusals, experiment_refusals
+from chaoslib_cp.control.refusal import cluster_refusals, control_refusals, experiment_refusals
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 SAFE: dict[str, Any] = {"rollbacks": {"strategy": "always"}, "hypothesis": {"strategy": "continuously"}}
@@ -108,3 +109,91 @@ def test_a_secret_written_into_the_file_is_refused_and_not_repeated(value: Any) 
 def test_a_secret_from_the_environment_is_not_refused() -> None:
     """Chaos Toolkit keeps its name, not its value."""
     assert refusals({**GOOD, "secrets": {"k8s": {"token": {"type": "env", "key": "TOKEN"}}}}) == []
+
+
+def test_a_hypothesis_strategy_other_than_continuously_is_refused() -> None:
+    """It would miss a failure that heals itself; what nobody set is the default."""
+    [refused] = refusals(GOOD, {**SAFE, "hypothesis": {"strategy": "before-method-only"}})
+    assert refused.startswith("hypothesis strategy is 'before-method-only'")
+    assert [line.partition(":")[0] for line in refusals(GOOD, {})] == [
+        "rollbacks strategy is 'default'",
+        "hypothesis strategy is 'default'",
+    ]
+
+
+@pytest.mark.parametrize(("dry", "refused"), [("probes", True), ("actions", False), ("activities", False)])
+def test_a_run_with_actions_and_without_probes_is_refused(dry: str, refused: bool) -> None:
+    """It would inject with nobody watching."""
+    found = refusals({**GOOD, "dry": SimpleNamespace(value=dry)})
+    assert [line.startswith("--dry probes would inject") for line in found] == [True] * refused
+
+
+@pytest.mark.parametrize("place", ["method", "rollbacks", "hypothesis"])
+def test_nothing_may_run_in_the_background(place: str) -> None:
+    """Neither ours nor others': nothing could stop it early."""
+    experiment = deepcopy(GOOD)
+    quiet = {"type": "action", "name": "quiet", "background": True, "provider": {"module": "somebody.else"}}
+    where = experiment["steady-state-hypothesis"]["probes"] if place == "hypothesis" else experiment[place]
+    where.append(quiet)
+    assert [line.partition(" runs in")[0] for line in refusals(experiment)] == ["'quiet'"]
+    del quiet["name"]
+    quiet["ref"] = "shared"
+    assert refusals(experiment)[0].startswith("'shared' runs in the background")
+
+
+def test_a_tolerance_counts_in_the_hypothesis_only() -> None:
+    """In the method Chaos Toolkit never looks at it, whatever it says."""
+    experiment = deepcopy(GOOD)
+    experiment["method"].append({"type": "probe", "name": "p", "tolerance": None, "provider": {"module": "x"}})
+    experiment["steady-state-hypothesis"]["probes"][0]["tolerance"] = True
+    experiment["rollbacks"].append({"type": "probe", "name": "r", "tolerance": True, "provider": {"module": "x"}})
+    assert refusals(experiment) == ["'p': a tolerance in the method is never looked at; move it to the hypothesis"]
+
+
+def test_what_is_started_must_be_stopped_by_its_own_name() -> None:
+    """Another stop, or a stop of somebody else's, stops nothing of ours."""
+    experiment = deepcopy(GOOD)
+    experiment["rollbacks"] = [
+        {"name": "a", "provider": {**STOP, "func": "stop_start_agent"}},
+        {"name": "b", "provider": {**STOP, "module": "somebody.else"}},
+        {"name": "c"},
+    ]
+    assert refusals(experiment) == ["'roll out' is never stopped: add stop_agent_rollout to rollbacks"]
+    del experiment["rollbacks"]
+    assert len(refusals(experiment)) == 1
+
+
+def test_arguments_that_are_no_text_have_no_placeholders() -> None:
+    """A profile is a mapping; an activity may have no arguments at all."""
+    experiment = deepcopy(GOOD)
+    experiment["method"][0]["provider"]["arguments"] = {"profile": {"path": "${not-looked-at}"}, "share": 0.5}
+    assert refusals(experiment) == []
+    del experiment["method"][0]["provider"]["arguments"]
+    assert refusals(experiment) == []
+
+
+@pytest.mark.parametrize(("coupling", "words"), [("x${how}", "coupling 'x${how}' is unknown"), (3, "coupling 3 is")])
+def test_a_coupling_that_is_only_partly_configured_or_no_text_is_unknown(coupling: object, words: str) -> None:
+    """The whole of it is one of the three names."""
+    experiment = deepcopy(GOOD)
+    restart = {"type": "action", "name": "restart", "provider": {**RESTART, "arguments": {"coupling": coupling}}}
+    experiment["method"].append(restart)
+    [refused] = refusals(experiment, how="none")
+    assert words in refused
+
+
+def test_an_experiment_with_nothing_in_it_is_not_refused_for_that() -> None:
+    """Chaos Toolkit's own validation says what is missing."""
+    assert list(experiment_refusals({}, SAFE, {})) == []
+    assert list(experiment_refusals({"method": None, "rollbacks": None, "secrets": None}, SAFE, {})) == []
+
+
+def test_a_cluster_that_cannot_be_chosen_is_told_beforehand(tmp_path: Path) -> None:
+    """Inside the place from which it is reached, much else may be right by itself."""
+    [refused] = cluster_refusals({"kubeconfig": str(tmp_path / "nothing")}, None)
+    assert "nothing was changed" in refused
+
+
+def test_a_control_may_say_that_it_is_automatic() -> None:
+    """That is what it must be."""
+    assert list(control_refusals({"name": "c", "automatic": True, "scope": ""})) == []

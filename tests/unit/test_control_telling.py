@@ -60,6 +60,44 @@ def test_each_declared_effect_is_a_line_of_its_own(tmp_path: Path) -> None:
     ]
 
 
+def test_a_start_says_what_is_started(tmp_path: Path) -> None:
+    """Name, kind and function, and in which part of the run; a foreign activity may lack any of them."""
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    teller.activity_started({"name": "n", "type": "action", "provider": {"func": "f"}}, "rollback")
+    teller.activity_started({}, "method")
+    teller.activity_ended({"name": "n"}, "method", {"status": "failed", "output": {"effects": "all"}})
+    teller.activity_ended({"name": "n"}, "method", {})
+    teller.close()
+    started, nameless, ended, empty = read_timeline(tmp_path / "t.jsonl")
+    assert started == {
+        "kind": "event", "at_s": 1_700_000_000.0, "event": "activity_started",
+        "name": "n", "type": "action", "func": "f", "phase": "rollback",
+    }  # fmt: skip
+    assert (nameless["name"], nameless["type"], nameless["func"]) == (None, None, None)
+    assert (ended["status"], ended["phase"], ended["output"]) == ("failed", "method", {"effects": "all"})
+    assert (empty["status"], empty["output"]) == (None, None)
+
+
+def test_a_closed_timeline_takes_no_more_lines(tmp_path: Path) -> None:
+    """The file is let go of."""
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    teller.close()
+    with pytest.raises(OSError, match="descriptor"):
+        teller.tell("late")
+
+
+def test_what_just_fits_is_whole_and_one_byte_more_is_cut() -> None:
+    """3000 bytes of JSON."""
+    assert fitting("x" * 2998) == "x" * 2998
+    assert fitting("x" * 2999) == {"truncated": True}
+    assert fitting({"a": "x" * 4000, "n": None, 1: True}) == {"a": "x" * 200, "1": True, "truncated": True}
+    fits = {"deep": ["x" * 4000], **{f"{number:03}": "y" * 190 for number in range(15)}}
+    assert len(json.dumps({**fits, "deep": ""})) > 3000
+    assert fitting(fits) == {"truncated": True}
+    del fits["014"], fits["013"], fits["012"], fits["011"]
+    assert fitting(fits) == {**{key: fits[key] for key in fits if key != "deep"}, "truncated": True}
+
+
 @pytest.mark.parametrize("output", [None, "text", 5, ["a"], {"ok": True, "parameters": {"deep": [1, 2]}}])
 def test_a_small_output_is_kept_whole(output: Any) -> None:
     """Nothing is lost that fits."""

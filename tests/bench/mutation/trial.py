@@ -29,8 +29,9 @@ from typing import Any
 
 import pytest
 
-# A server of another test that is collected just now must not be taken for a failure of this one.
-OPTIONS = ("-p", "no:cacheprovider", "-W", "ignore::pytest.PytestUnraisableExceptionWarning")
+# A server of another test that is collected just now must not be taken for a failure of this one, and every trial
+# draws the same examples.
+OPTIONS = ("-p", "no:cacheprovider", "-W", "ignore::pytest.PytestUnraisableExceptionWarning", "--hypothesis-seed=1")
 _BYTES = 6 * 2**30
 _FILE_BYTES = 2**28
 _GRACE_S = 10.0

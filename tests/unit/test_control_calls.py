@@ -1,0 +1,113 @@
+"""What Chaos Toolkit calls by name, in its order, reaches the one run that is under way."""
+
+import logging
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaoslib.exceptions import InterruptExecution, InvalidControl
+
+from chaoslib_cp import control
+from tests.contract.cluster import FakeCluster, fake_cluster
+
+ACTION = {"type": "action", "name": "mark", "provider": {"func": "mark"}}
+EXPERIMENT: dict[str, Any] = {"title": "T"}
+
+
+class Registry:
+    """Chaos Toolkit's event registry, which tells the strategies in force."""
+
+    def register(self, handler: Any) -> None:
+        """Tell them at once."""
+        handler.running({"runtime": {"rollbacks": {"strategy": "always"}}})
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+    """A marked cluster that the environment names; whatever a test left is let go of."""
+    monkeypatch.chdir(tmp_path)
+    with fake_cluster(tmp_path) as made:
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        yield made
+        control.cleanup_control()
+
+
+def test_a_control_that_sees_half_of_a_run_is_invalid() -> None:
+    """Every reason in one line; a whole one passes."""
+    control.validate_control({"name": "c"})
+    with pytest.raises(InvalidControl, match=r"has a scope.*; control 'c' is not automatic"):
+        control.validate_control({"name": "c", "scope": "before", "automatic": False})
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_run_is_played_judged_and_let_go_of() -> None:
+    """From the gate to the verdict; the journal says that nothing was proved, and signals are given back."""
+    before = signal.getsignal(signal.SIGTERM)
+    configuration: dict[str, Any] = {}
+    control.configure_control(EXPERIMENT, Registry())
+    assert signal.getsignal(signal.SIGTERM) != before
+    control.before_experiment_control({}, configuration)
+    [run] = control._runs
+    assert run.armed
+    control.before_method_control({})
+    assert run.phase == "method"
+    control.before_hypothesis_control({})
+    assert run.rounds.inside
+    control.after_hypothesis_control({}, {"probes": []})
+    assert not run.rounds.inside
+    control.before_activity_control(ACTION)
+    control.after_activity_control(ACTION, {"status": "succeeded", "output": 1})
+    assert run.outputs == [("mark", 1)]
+    control.after_method_control({})
+    assert run.phase == "watching"
+    control.before_rollback_control({})
+    assert run.phase == "rollback"
+    journal: dict[str, Any] = {"status": "completed", "deviated": False}
+    control.after_experiment_control({}, journal, configuration)
+    assert run.phase == "ending"
+    assert journal["chaoslib_cp"]["summary"]["verdict"] == "inconclusive"
+    assert journal["status"] == "failed"
+    control.cleanup_control()
+    assert control._runs == []
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_stop_keeps_activities_from_starting(cluster: FakeCluster) -> None:
+    """Chaos Toolkit hears an interruption, not an error that it would swallow."""
+    control.configure_control(EXPERIMENT, Registry())
+    cluster.unmark()
+    with pytest.raises(InterruptExecution, match="not marked"):
+        control.before_experiment_control({}, {})
+    with pytest.raises(InterruptExecution, match="gate was not passed"):
+        control.before_activity_control(ACTION)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_second_experiment_in_a_process_takes_the_first_ones_place() -> None:
+    """What the first still held is let go of."""
+    control.configure_control(EXPERIMENT, Registry())
+    control.before_experiment_control({}, {})
+    [first] = control._runs
+    control.configure_control(EXPERIMENT, Registry())
+    [second] = control._runs
+    assert first is not second
+    control.before_experiment_control({}, {})
+    assert second.armed
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_run_that_cannot_be_judged_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    """Chaos Toolkit swallows the error itself; one that was judged says nothing of the kind."""
+    control.configure_control(EXPERIMENT, Registry())
+    control.before_experiment_control({}, {})
+    with caplog.at_level(logging.ERROR, "chaostoolkit"), pytest.raises(KeyError):
+        control.after_experiment_control({}, {}, {})
+    assert "could not be judged" in caplog.text
+    caplog.clear()
+    control.cleanup_control()
+    with caplog.at_level(logging.ERROR, "chaostoolkit"):
+        control.after_experiment_control({}, {}, {})
+    assert caplog.text == ""
