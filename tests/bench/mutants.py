@@ -34,7 +34,7 @@ _CORE = {
 # The tests that play these modules, by folder; each mutant is shown only to those of them that reach its line.
 _UNIT = (
     "undo_log", "undo_replay", "undo_power_loss", "guard", "connect", "second_record", "rollout", "access",
-    "dns_actions", "cli", "permit", "marker", "production", "run_identity", "any_sequence", "crash_points",
+    "dns_actions", "cli", "permit", "marker", "production", "run_identity", "heal", "any_sequence", "crash_points",
 )  # fmt: skip
 _CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "run", "ending", "evidence")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
@@ -43,7 +43,7 @@ _TESTS = {
     "chaoslib_cp/cluster": _CLUSTER_TESTS,
     "chaoslib_cp/control": [
         *(f"tests/unit/test_control_{name}.py" for name in _CONTROL),
-        *(f"tests/contract/test_{name}.py" for name in ("run", "endings", "secrets")),
+        "tests/contract/test_run.py",
     ],
 }
 _ENOUGH_S = 3.0  # tests shown to one mutant, the quickest first, by the time they take without it
@@ -206,7 +206,7 @@ def _survivors(tried: Sequence[Tried]) -> str:
     reasons = {(one["file"], one["source"], one["change"]): one["reason"] for one in json.loads(KEPT.read_text())}
     alive = [one for one in tried if one.outcome == "survived"]
     rows = [
-        [f"`{one.file}:{one.mutant.line}`", _code(one.mutant), reasons.get(one.key, "**no reason given**")]
+        [f"`{one.file}` {one.mutant.line}", _code(one.mutant), reasons.get(one.key, "**no reason given**")]
         for one in alive
     ]
     text = page.table(["survivor", "change", "why nobody notices"], rows) if rows else "None survives."

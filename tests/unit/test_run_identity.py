@@ -75,6 +75,7 @@ def of(folder: str | None) -> dict[str, Any]:
         ("/runs/" + "x" * 62 + "-y", "x" * 62),
         ("/runs/" + "x" * 70, "x" * 63),
         ("/runs/üü", "adhoc"),
+        ("/runs/X1-X", "X1-X"),
         ("", "adhoc"),
         (None, "adhoc"),
     ],
@@ -146,6 +147,8 @@ def test_who_uses_a_cluster_is_told_by_its_lock() -> None:
         assert process_using("link") == ""
         file.truncate(0)
         assert process_using("u") == "unknown"
+        lock.write_bytes(b"\xff")
+        assert process_using("u") == "\ufffd"
         lock.write_text(f"{os.getpid()}\n")
         assert process_using("u") == ""
     for _ in range(3):

@@ -1,0 +1,177 @@
+"""Deleting what we made: gone means not found, a conflict is looked at, and what is not ours is left alone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoslib_cp.cluster.call import CallFailed, Cluster
+from chaoslib_cp.cluster.connect import open_cluster
+from chaoslib_cp.cluster.heal import ATTEMPT_S, delete_ours, executors
+from chaoslib_cp.cluster.objects import object_path
+from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
+from chaoslib_cp.engine.undo.log import Item
+from chaoslib_cp.engine.undo.replay import Undone
+from chaoslib_cp.errors import TargetRefused, UndoFailed
+from tests.fakes.api_server import Answer, json_answer
+from tests.fakes.kube_objects import KubeObjects
+from tests.fakes.manual_clock import ManualClock
+
+ENTRY = DeleteObject("DaemonSet", "kube-system", "agent", "r")
+PATH = object_path(ENTRY)
+NOW_S = ManualClock().epoch_s()
+
+
+@pytest.fixture
+def kube(tmp_path: Path) -> Iterator[KubeObjects]:
+    """A cluster with our DaemonSet in it."""
+    with KubeObjects(tmp_path / "kube") as fake:
+        fake.objects[PATH] = ours("u1")
+        yield fake
+
+
+@pytest.fixture
+def cluster(kube: KubeObjects) -> Iterator[Cluster]:
+    """The same, as the runner."""
+    with open_cluster(kube.configuration(), None) as opened:
+        yield opened
+
+
+def ours(uid: str, **labels: str) -> dict[str, Any]:
+    """A DaemonSet with our label, or with others."""
+    return {
+        "kind": "DaemonSet",
+        "metadata": {"name": "agent", "uid": uid, "labels": labels or {"chaoslib-cp/run": "r"}},
+    }
+
+
+def item(uid: str = "u1", intended_at_s: float = NOW_S) -> Item:
+    """The undo entry, with or without its UID."""
+    return Item(0, ENTRY, intended_at_s, {"uid": uid} if uid else {}, "")
+
+
+def test_what_was_deleted_or_is_gone_is_closed(cluster: Cluster, kube: KubeObjects) -> None:
+    """With the UID as a precondition, and in the background: pods go by themselves."""
+    assert delete_ours(cluster, item(), 5, NOW_S) == Undone(True, "deleted")
+    assert delete_ours(cluster, item(), 5, NOW_S) == Undone(True, "already gone")
+    [first, _] = kube.writes()
+    assert first.json() == {
+        "kind": "DeleteOptions",
+        "apiVersion": "v1",
+        "propagationPolicy": "Background",
+        "preconditions": {"uid": "u1"},
+    }
+
+
+def test_without_a_uid_the_label_decides(cluster: Cluster, kube: KubeObjects) -> None:
+    """The create was never answered: what carries our run is ours, and is deleted by the UID it has now."""
+    assert delete_ours(cluster, item(uid=""), 5, NOW_S).words == "deleted"
+    assert kube.writes()[0].json()["preconditions"] == {"uid": "u1"}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [ours("u2", app="theirs"), {"metadata": {"uid": "u2"}}, {}, ours("u2", **{"chaoslib-cp/run": "other"}), ours("")],
+)
+def test_an_object_without_our_label_is_somebody_elses(
+    cluster: Cluster, kube: KubeObjects, found: dict[str, Any]
+) -> None:
+    """Nothing is deleted, and there is nothing left to do."""
+    kube.objects[PATH] = found
+    undone = delete_ours(cluster, item(uid=""), 5, NOW_S)
+    assert (undone.closed, undone.words) == (True, "another object has its name, left alone")
+    assert kube.writes() == []
+
+
+@pytest.mark.parametrize(("age_s", "closed"), [(-1.0, True), (0.0, False), (64.9, False), (65.0, True)])
+def test_a_create_that_was_never_answered_may_land_for_65_seconds(
+    cluster: Cluster, kube: KubeObjects, age_s: float, closed: bool
+) -> None:
+    """The server's own limit for a request and the wait before it; an intent from the future says nothing."""
+    del kube.objects[PATH]
+    undone = delete_ours(cluster, item(uid="", intended_at_s=NOW_S - age_s), 5, NOW_S)
+    assert undone.closed is closed
+    assert ("was never made" in undone.words) is closed
+    if age_s == 0:
+        assert "may land for another 65 s" in undone.words
+
+
+@pytest.mark.parametrize(
+    ("after", "closed", "words"),
+    [
+        (None, True, "already gone"),
+        (ours("u2"), True, "ours is gone, another object has its name, left alone"),
+        ({}, True, "ours is gone, another object has its name, left alone"),
+        (ours("u1"), False, "is still there, and the API server refuses to delete it for a conflict"),
+    ],
+)
+def test_a_conflict_is_looked_at_before_it_is_believed(
+    cluster: Cluster, kube: KubeObjects, after: dict[str, Any] | None, closed: bool, words: str
+) -> None:
+    """409 may mean another UID, or any other refusal."""
+    kube.fail_next("DELETE", PATH, Answer(409))
+    if after is None:
+        del kube.objects[PATH]
+    else:
+        kube.objects[PATH] = after
+    undone = delete_ours(cluster, item(), 5, NOW_S)
+    assert undone.closed is closed
+    assert words in undone.words
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_an_object_that_is_still_ending_is_not_gone(cluster: Cluster, kube: KubeObjects, is_gone: bool) -> None:
+    """A finalizer or a grace period holds it: the server answers with the object itself."""
+    kube.fail_next("DELETE", PATH, json_answer(ours("u1")), after_the_write=is_gone)
+    undone = delete_ours(cluster, item(), 5, NOW_S)
+    assert undone.closed is is_gone
+
+
+def test_what_is_no_object_is_never_deleted(cluster: Cluster, kube: KubeObjects) -> None:
+    """An entry that the cluster repairs by itself needs nothing."""
+    observed = Item(0, ObserveOnly("restart DNS"), NOW_S, {}, "")
+    with pytest.raises(UndoFailed, match="restart DNS: not an object"):
+        delete_ours(cluster, observed, 5, NOW_S)
+    assert executors([cluster], ManualClock())["observe_only"](observed) == Undone(True, "nothing to undo: restart DNS")
+    assert kube.server.requests == []
+
+
+@pytest.mark.parametrize(("answer", "raised"), [(Answer(403), TargetRefused), (Answer(500), CallFailed)])
+def test_a_delete_that_failed_is_an_error(
+    cluster: Cluster, kube: KubeObjects, answer: Answer, raised: type[Exception]
+) -> None:
+    """It is never taken for done."""
+    kube.fail_next("DELETE", PATH, answer)
+    with pytest.raises(raised):
+        delete_ours(cluster, item(), 5, NOW_S)
+
+
+@pytest.mark.parametrize("answer", [Answer(403), Answer(429)])
+def test_the_identity_that_got_through_goes_first_from_then_on(kube: KubeObjects, answer: Answer) -> None:
+    """In a storm each failed attempt costs its whole time."""
+    kube.fail_next("DELETE", "/", answer, times=9, who="runner")
+    with (
+        open_cluster(kube.configuration(), None) as runner,
+        open_cluster(kube.configuration(), None, "break-glass") as glass,
+    ):
+        delete = executors([runner, glass], ManualClock())["delete_object"]
+        assert delete(item()).closed
+        kube.objects[PATH] = ours("u1")
+        assert delete(item()).closed
+    assert [request.peer_name for request in kube.writes()] == ["user-runner", "user-break-glass", "user-break-glass"]
+
+
+def test_when_nobody_gets_through_every_reason_is_told(cluster: Cluster, kube: KubeObjects) -> None:
+    """By identity, in the order in which they were tried."""
+    kube.fail_next("DELETE", "/", Answer(403), times=9)
+    delete = executors([cluster, cluster], ManualClock())["delete_object"]
+    with pytest.raises(UndoFailed, match=r"^DaemonSet kube-system/agent was not deleted: .*403.* \| .*403"):
+        delete(item())
+    with pytest.raises(UndoFailed, match="no identity could be opened"):
+        executors([], ManualClock())["delete_object"](item())
+
+
+def test_one_attempt_waits_as_long_as_break_glass_needs_in_a_storm() -> None:
+    """7 s in the median: with less, each attempt would queue anew."""
+    assert ATTEMPT_S == 10.0
