@@ -211,21 +211,25 @@ NOT_PROMISED = """
 
 
 def measure() -> None:
-    """Run the tests with the large numbers and write the page; a promise whose tests fail is shown as broken."""
-    rows = []
-    for promise in PROMISES:
-        with tempfile.NamedTemporaryFile() as file:
-            began_s = time.monotonic()
-            ended = subprocess.run(
-                [sys.executable, "-m", "pytest", "-q", promise.tests],
-                env={**os.environ, **COUNTS, FILE_VARIABLE: file.name},
-                cwd=page.ROOT,
-                stdout=sys.stderr,
-                check=False,
-            )
-            notes = [json.loads(line) for line in Path(file.name).read_text().splitlines()]
-        mine = [note for note in notes if note["promise"] == promise.name]
-        measured = promise.measured(mine) if mine and ended.returncode == 0 else "BROKEN: its tests fail"
-        rows.append([promise.words, measured, f"`{promise.tests}`", f"{time.monotonic() - began_s:.0f} s"])
+    """Run the tests with the large numbers and write the page, row by row; a promise whose tests fail is broken."""
     head = HEAD.format(command="python -m tests.bench reliability", circumstances=page.circumstances())
-    PAGE.write_text(head + page.table(["promise", "measured", "by", "took"], rows) + NOT_PROMISED)
+    rows: list[list[object]] = []
+    for promise in PROMISES:
+        rows.append(_row(promise))
+        PAGE.write_text(head + page.table(["promise", "measured", "by", "took"], rows) + NOT_PROMISED)
+
+
+def _row(promise: Promise) -> list[object]:
+    with tempfile.NamedTemporaryFile() as file:
+        began_s = time.monotonic()
+        ended = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", promise.tests],
+            env={**os.environ, **COUNTS, FILE_VARIABLE: file.name},
+            cwd=page.ROOT,
+            stdout=sys.stderr,
+            check=False,
+        )
+        notes = [json.loads(line) for line in Path(file.name).read_text().splitlines()]
+    mine = [note for note in notes if note["promise"] == promise.name]
+    measured = promise.measured(mine) if mine and ended.returncode == 0 else "BROKEN: its tests fail"
+    return [promise.words, measured, f"`{promise.tests}`", f"{time.monotonic() - began_s:.0f} s"]
