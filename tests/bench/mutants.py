@@ -36,7 +36,7 @@ _CORE = {
 _UNIT = (
     "undo_log", "undo_replay", "undo_power_loss", "guard", "connect", "second_record", "rollout", "access",
     "dns_actions", "cli", "permit", "marker", "production", "run_identity", "heal", "bad_undo_logs",
-    "old_undo_logs", "by_hand", "race", "clocks", "any_sequence", "crash_points",
+    "old_undo_logs", "any_sequence", "crash_points",
 )  # fmt: skip
 _CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "run", "ending", "evidence", "abort")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
