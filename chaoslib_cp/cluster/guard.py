@@ -64,9 +64,9 @@ def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, cl
     settings = configuration or {}
     permit = read_permit(run_id(settings))
     pinned = str(settings.get("cluster_uid") or "")
-    if permit is None or (permit.run == WITHOUT_CONTROL and permit.refusal(cluster, pinned, clock.epoch_s())):
+    if permit is None or (permit.run == WITHOUT_CONTROL and permit.refusal(cluster, pinned, clock)):
         return _pass(cluster, settings, clock)
-    reason = permit.refusal(cluster, pinned, clock.epoch_s())
+    reason = permit.refusal(cluster, pinned, clock)
     if reason:
         raise TargetRefused(f"{reason}; nothing was changed; start a new run")
     return permit
@@ -86,10 +86,11 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
     _refuse_production(cluster, marker, settings)
     refuse_leftovers(uid, cluster.ca_sha256, run, clock)
     refuse_runs_from_elsewhere(cluster, clock, _HEALTHY_S)
-    lasts_s = _ADHOC_PERMIT_S if run == WITHOUT_CONTROL else _RUN_PERMIT_S
-    expires = min(marker.expires_epoch_s, clock.epoch_s() + lasts_s)
+    now_s, boot_s = clock.epoch_s(), clock.monotonic_s()
+    lasts_s = min(_ADHOC_PERMIT_S if run == WITHOUT_CONTROL else _RUN_PERMIT_S, marker.expires_epoch_s - now_s)
+    ends = (now_s + lasts_s, boot_s, boot_s + lasts_s)
     pages, pods = _for_the_storm(cluster)
-    permit = Permit(run, uid, cluster.ca_sha256, cluster.addresses, marker.owner, expires, pages, pods)
+    permit = Permit(run, uid, cluster.ca_sha256, cluster.addresses, marker.owner, *ends, pages, pods)
     write_permit(permit)
     return permit
 

@@ -16,6 +16,7 @@ from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from tests.fakes.api_server import HANG, Answer
+from tests.fakes.disturbed_clock import DISTURBANCES, DisturbedClock
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
 from tests.proof import note
@@ -336,6 +337,26 @@ def test_a_permit_does_not_cover_another_time_address_or_cluster(kube: KubeObjec
             require_permit(cluster, configuration, ManualClock())
 
 
+@pytest.mark.parametrize("disturbance", DISTURBANCES)
+def test_no_clock_that_is_set_lengthens_a_permit(kube: KubeObjects, disturbance: str) -> None:
+    """Four hours are four hours, on whichever clock they are over first."""
+    clock = DisturbedClock(DISTURBANCES[disturbance], 10)
+    check_gate(settings(kube), None, clock)
+    with open_cluster(settings(kube), None) as cluster:
+        clock.pass_s(4 * 3600 - clock.monotonic_s())
+        with pytest.raises(TargetRefused, match="expired"):
+            require_permit(cluster, settings(kube), clock)
+
+
+def test_a_permit_ends_with_the_machine_it_was_given_on(kube: KubeObjects) -> None:
+    """After a restart the clock that is never set begins anew, and says nothing of before."""
+    clock = ManualClock()
+    clock.pass_s(500)
+    check_gate(settings(kube), None, clock)
+    with open_cluster(settings(kube), None) as cluster, pytest.raises(TargetRefused, match="before this machine was"):
+        require_permit(cluster, settings(kube), ManualClock(clock.epoch_s() + 60))
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"run": 1}', '{"run": "x"', "null"])
 def test_a_permit_that_is_not_ours_counts_as_none(kube: KubeObjects, content: str) -> None:
     """A damaged file must not be leave to break things."""
@@ -370,6 +391,8 @@ def test_a_permit_holds_no_secret(kube: KubeObjects) -> None:
         "addresses",
         "owner",
         "expires_epoch_s",
+        "granted_boot_s",
+        "expires_boot_s",
         "prober_pages",
         "dns_pods",
     }
