@@ -34,7 +34,7 @@ _CORE = {
 # The tests that play these modules, by folder; each mutant is shown only to those of them that reach its line.
 _UNIT = (
     "undo_log", "undo_replay", "undo_power_loss", "guard", "connect", "second_record", "rollout", "access",
-    "dns_actions", "cli", "permit", "marker", "production", "run_identity", "heal", "any_sequence", "crash_points",
+    "dns_actions", "cli", "permit", "marker", "production", "run_identity", "heal", "recover", "any_sequence", "crash_points",
 )  # fmt: skip
 _CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "run", "ending", "evidence")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
@@ -165,7 +165,7 @@ def _trial(folder: Path, file: str, mutant: Mutant, reached: Mapping[str, Mappin
         chosen.append(test)
     mutated = mutant.applied((folder / file).read_text())
     at_import = not mutant.lines and bool(mutant.after)
-    return {"file": file, "mutated": mutated, "at_import": at_import, "tests": chosen, "limit_s": 20.0 + 5 * takes_s}
+    return {"file": file, "mutated": mutated, "at_import": at_import, "tests": chosen, "limit_s": 8.0 + 5 * takes_s}
 
 
 def _in_sandbox(folder: Path, arguments: Iterable[str], more: Mapping[str, str] | None = None) -> None:
