@@ -1,5 +1,6 @@
 """The second record: whatever we make carries its run and its end, so a lost undo log is rebuilt from the cluster."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,4 +107,5 @@ def _orphans(kind: str, listed: Mapping[str, Any]) -> Iterator[Orphan]:
             ends_at_s = float((metadata.get("annotations") or {})[ENDS_AT])
         except (UndoFailed, ValueError, KeyError):
             continue  # no end, or a label that we never write: somebody else's
-        yield Orphan(entry, str(metadata["uid"]), ends_at_s)
+        if math.isfinite(ends_at_s):  # we write no other; somebody edited it, and it would end at no time or never
+            yield Orphan(entry, str(metadata["uid"]), ends_at_s)

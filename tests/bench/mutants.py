@@ -34,7 +34,8 @@ _CORE = {
 # The tests that play these modules, by folder; each mutant is shown only to those of them that reach its line.
 _UNIT = (
     "undo_log", "undo_replay", "undo_power_loss", "guard", "connect", "second_record", "rollout", "access",
-    "dns_actions", "cli", "permit", "marker", "production", "run_identity", "heal", "recover", "any_sequence", "crash_points",
+    "dns_actions", "cli", "permit", "marker", "production", "run_identity", "heal", "recover",
+    "removal", "any_sequence", "crash_points",
 )  # fmt: skip
 _CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "run", "ending", "evidence")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
