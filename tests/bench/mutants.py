@@ -1,11 +1,13 @@
 """Mutants of the safety core that no test notices: docs/mutants.md.
 
-``python -m tests.bench mutants`` for the whole page, ``python -m tests.bench.mutants FOLDER`` for one section of it;
-while working on a module, ``python -m tests.bench.mutants FILE ...`` shows what survives in it and writes nothing.
+``python -m tests.bench mutants`` for the whole page, ``python -m tests.bench.mutants FOLDER [AT MOST]`` for one section
+of it; while working on a module, ``python -m tests.bench.mutants FILE ...`` shows what survives in it and writes
+nothing.
 """
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -45,6 +47,7 @@ _TESTS = {
     "chaoslib_cp/control": [f"tests/unit/test_control_{name}.py" for name in _CONTROL],
 }
 _ENOUGH_S = 10.0  # tests shown to one mutant, the quickest first, by the time they take without it
+_SEED = 1
 _COPIED = ("chaoslib_cp", "tests", "experiments", "docs", "pyproject.toml")
 HEAD = """# Mutants
 
@@ -91,11 +94,13 @@ def measure() -> None:
         write_section(folder)
 
 
-def write_section(folder: str) -> None:
-    """Try every mutant of one folder and replace its section of the page."""
-    tried = try_mutants([f"{folder}/{name}.py" for name in _CORE[folder]])
+def write_section(folder: str, at_most: int | None = None) -> None:
+    """Try every mutant of one folder, or as many as are asked for, and replace its section of the page."""
+    tried, there_are = try_mutants([f"{folder}/{name}.py" for name in _CORE[folder]], at_most)
+    drawn = f"; {len(tried)} of {there_are} mutants, drawn with seed {_SEED}" if len(tried) < there_are else ""
     begin, end = f"<!-- begin {folder} -->", f"<!-- end {folder} -->"
-    section = f"{begin}\n## `{folder}`\n\n{page.circumstances()}\n\n{_figures(tried)}\n\n{_survivors(tried)}\n{end}"
+    section = f"{begin}\n## `{folder}`\n\n{page.circumstances()}{drawn}\n\n{_figures(tried)}\n\n"
+    section += f"{_survivors(tried)}\n{end}"
     text = PAGE.read_text() if PAGE.exists() else ""
     others = [
         f"<!-- begin {one} -->{text.partition(f'<!-- begin {one} -->')[2].partition(f'<!-- end {one} -->')[0]}"
@@ -108,8 +113,8 @@ def write_section(folder: str) -> None:
     PAGE.write_text(HEAD.format(enough=_ENOUGH_S) + "\n\n".join(others) + "\n")
 
 
-def try_mutants(files: Sequence[str]) -> list[Tried]:
-    """Try every mutant of some files."""
+def try_mutants(files: Sequence[str], at_most: int | None = None) -> tuple[list[Tried], int]:
+    """Try the mutants of some files; also says how many there are."""
     with tempfile.TemporaryDirectory(prefix="cpm-") as made:
         folder = Path(made)
         for name in _COPIED:
@@ -122,6 +127,10 @@ def try_mutants(files: Sequence[str]) -> list[Tried]:
         tests = list(dict.fromkeys(test for file in files for test in _TESTS[file.rpartition("/")[0]]))
         reached = _reach(folder, tests)
         mutants = [(file, mutant) for file in files for mutant in mutants_of((folder / file).read_text())]
+        there_are = len(mutants)
+        if at_most is not None and at_most < there_are:
+            chosen = sorted(random.Random(_SEED).sample(range(there_are), at_most))  # noqa: S311 - no secret
+            mutants = [mutants[number] for number in chosen]
         nothing = Mutant(0, range(0), "", 0, "", "")  # shown to every test of a module: none may fail
         mutants += [(file, nothing) for file in files]
         plan = [_trial(folder, file, mutant, reached) for file, mutant in mutants]
@@ -133,7 +142,7 @@ def try_mutants(files: Sequence[str]) -> list[Tried]:
     broken = [one for one in tried[-len(files) :] if one.outcome != "survived"]
     if broken:
         raise SystemExit(f"without any change {broken[0].file} is {broken[0].outcome} by {broken[0].by or 'nothing'}")
-    return tried[: -len(files)]
+    return tried[: -len(files)], there_are
 
 
 def _reach(folder: Path, tests: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -217,7 +226,7 @@ def _code(mutant: Mutant) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1] in _CORE:
-        write_section(sys.argv[1])
+        write_section(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None)
     else:
-        outcomes = try_mutants(sys.argv[1:])
+        outcomes, _ = try_mutants(sys.argv[1:])
         sys.stdout.write(f"{_figures(outcomes)}\n\n{_survivors(outcomes)}\n")
