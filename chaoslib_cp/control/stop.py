@@ -50,7 +50,6 @@ class StopLatch:
         for number, handler in self._previous.items():
             if signal.getsignal(number) == self._on_signal:
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        self._previous.clear()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
         name = signal.Signals(number).name

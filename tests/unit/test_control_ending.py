@@ -11,7 +11,7 @@ from chaoslib_cp.cluster.recover import open_logs
 from chaoslib_cp.control.ending import HEAL_S, end_run
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.telling import Teller
-from chaoslib_cp.observe.timeline import Timeline
+from chaoslib_cp.observe.timeline import Timeline, read_timeline
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
@@ -81,6 +81,7 @@ def test_the_run_leaves_summary_report_and_journal(kube: KubeObjects, run: Run, 
         "summary.json",
         "timeline.jsonl",
     ]
+    assert read_timeline(run.run_dir / "timeline.jsonl")[-1]["event"] == "run_ended"
     summary = json.loads((run.run_dir / "summary.json").read_text(encoding="utf-8"))
     assert summary == judged(journal)
     assert summary["run"] == {"id": RUN, "title": "T", "started": "2026-11-22T12:00:00", "duration_s": 7.0}
@@ -147,6 +148,7 @@ def test_what_cut_a_run_short_is_the_first_reason(
     run.latch.reason, journal["status"], run.failed_activities = reason, status, failed
     end_run(run, journal, settings(kube, run), None)
     assert why in judged(journal)["why"][0]
+    assert journal["status"] == status
     assert not any("interrupted" in one for one in judged(journal)["why"][1:])
 
 
@@ -177,7 +179,7 @@ def test_what_cannot_be_taken_back_is_named_at_once(kube: KubeObjects, run: Run,
         "the undo log has open entries",
     ]
     assert judged(journal)["healed"] is False
-    assert clock.monotonic_s() == pytest.approx(60, abs=1)
+    assert clock.monotonic_s() == pytest.approx(60.0)
 
 
 def test_pods_get_the_time_they_need_to_go(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:

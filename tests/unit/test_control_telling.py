@@ -133,6 +133,12 @@ def test_the_journal_agrees_with_the_verdict(verdict: str, given_status: str, st
     assert (journal["status"] == "completed" and not journal["deviated"]) == (verdict == "held")
 
 
+@pytest.mark.parametrize(("count", "lines"), [(3, 3), (4, 1)])
+def test_a_few_pods_are_named_each(count: int, lines: int) -> None:
+    """Three can be read."""
+    assert len(grouped([f"Pod ns/agent-{number}" for number in range(count)])) == lines
+
+
 def test_the_pods_of_one_workload_are_one_line() -> None:
     """Many pods of a name are counted, everything else is named."""
     pods = [f"Pod kube-system/chaoslib-cp-telemetry-{number}" for number in range(74)]
