@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
     made.run_dir = tmp_path / "runs" / RUN
     made.run_dir.mkdir(parents=True)
     made.teller = Teller(Timeline(made.run_dir / "timeline.jsonl"), made.clock)
-    made.facts = {"run": {"id": RUN, "title": "T"}, "versions": {}, "scale": {}}
+    made.facts = {"run": {"id": RUN, "title": "Tür"}, "versions": {}, "scale": {}}
     made.armed = True
     yield made
     made.close()
@@ -84,7 +84,7 @@ def test_the_run_leaves_summary_report_and_journal(kube: KubeObjects, run: Run, 
     assert read_timeline(run.run_dir / "timeline.jsonl")[-1]["event"] == "run_ended"
     summary = json.loads((run.run_dir / "summary.json").read_text(encoding="utf-8"))
     assert summary == judged(journal)
-    assert summary["run"] == {"id": RUN, "title": "T", "started": "2026-11-22T12:00:00", "duration_s": 7.0}
+    assert summary["run"] == {"id": RUN, "title": "Tür", "started": "2026-11-22T12:00:00", "duration_s": 7.0}
     assert summary["parameters"]["configuration"]["color"] == "blue"
     assert summary["parameters"]["activities"] == {"roll out": {"duration_s": 60.0}}
     written = json.loads((run.run_dir / "journal.json").read_text(encoding="utf-8"))
@@ -94,6 +94,10 @@ def test_the_run_leaves_summary_report_and_journal(kube: KubeObjects, run: Run, 
     text = (run.run_dir / "summary.json").read_text(encoding="utf-8")
     assert text.endswith("}\n")
     assert text.startswith('{\n  "schema"')
+    raw = (run.run_dir / "journal.json").read_text(encoding="utf-8")
+    assert raw.startswith('{\n  "status"')
+    assert '"title": "Tür"' in text
+    assert '"title": "Tür"' in raw
 
 
 @pytest.mark.parametrize("spoil", ["dry", "no folder", "not armed"])

@@ -94,7 +94,10 @@ def test_what_just_fits_is_whole_and_one_byte_more_is_cut() -> None:
     fits = {"deep": ["x" * 4000], **{f"{number:03}": "y" * 190 for number in range(15)}}
     assert len(json.dumps({**fits, "deep": ""})) > 3000
     assert fitting(fits) == {"truncated": True}
-    del fits["014"], fits["013"], fits["012"], fits["011"]
+    del fits["014"]
+    scalars = {key: value for key, value in fits.items() if key != "deep"}
+    fits["numbers"] = 10 ** (3000 - len(json.dumps(scalars)) - len(', "numbers": 0'))
+    assert len(json.dumps({**scalars, "numbers": fits["numbers"]})) == 3000
     assert fitting(fits) == {**{key: fits[key] for key in fits if key != "deep"}, "truncated": True}
 
 
