@@ -79,7 +79,6 @@ class StopLatch:
         for number, handler in self._previous.items():
             if signal.getsignal(number) in (self._on_signal, self._on_wake):
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        self._previous.clear()
 
     def _on_wake(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
         self.leave_if_set()

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,27 @@ def test_a_run_is_played_judged_and_let_go_of() -> None:
     control.cleanup_control()
     assert control._runs == []
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize(("in_the_method", "is_shown"), [(True, False), (False, True)])
+def test_rounds_are_quiet_beside_the_method_only(in_the_method: bool, is_shown: bool) -> None:
+    """Chaos Toolkit plays them in a thread; before and after the method there is nothing they could hide."""
+    control.configure_control(EXPERIMENT, Registry())
+    control.before_experiment_control({}, {})
+    if in_the_method:
+        control.before_method_control({})
+    [run] = control._runs
+    shown = []
+
+    def play() -> None:
+        control.before_hypothesis_control({})
+        shown.append(run.rounds.filter(logging.LogRecord("chaostoolkit", logging.INFO, "", 0, "Probe", None, None)))
+
+    thread = threading.Thread(target=play)
+    thread.start()
+    thread.join()
+    assert shown == [is_shown]
 
 
 def test_a_stop_keeps_activities_from_starting(cluster: FakeCluster) -> None:

@@ -11,7 +11,7 @@ from chaoslib_cp.cluster.recover import open_logs
 from chaoslib_cp.control.ending import HEAL_S, end_run
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.telling import Teller
-from chaoslib_cp.observe.timeline import Timeline
+from chaoslib_cp.observe.timeline import Timeline, read_timeline
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
     made.run_dir = tmp_path / "runs" / RUN
     made.run_dir.mkdir(parents=True)
     made.teller = Teller(Timeline(made.run_dir / "timeline.jsonl"), made.clock)
-    made.facts = {"run": {"id": RUN, "title": "T"}, "versions": {}, "scale": {}}
+    made.facts = {"run": {"id": RUN, "title": "Tür"}, "versions": {}, "scale": {}}
     made.armed = True
     yield made
     made.close()
@@ -81,9 +81,10 @@ def test_the_run_leaves_summary_report_and_journal(kube: KubeObjects, run: Run, 
         "summary.json",
         "timeline.jsonl",
     ]
+    assert read_timeline(run.run_dir / "timeline.jsonl")[-1]["event"] == "run_ended"
     summary = json.loads((run.run_dir / "summary.json").read_text(encoding="utf-8"))
     assert summary == judged(journal)
-    assert summary["run"] == {"id": RUN, "title": "T", "started": "2026-11-22T12:00:00", "duration_s": 7.0}
+    assert summary["run"] == {"id": RUN, "title": "Tür", "started": "2026-11-22T12:00:00", "duration_s": 7.0}
     assert summary["parameters"]["configuration"]["color"] == "blue"
     assert summary["parameters"]["activities"] == {"roll out": {"duration_s": 60.0}}
     written = json.loads((run.run_dir / "journal.json").read_text(encoding="utf-8"))
@@ -93,6 +94,10 @@ def test_the_run_leaves_summary_report_and_journal(kube: KubeObjects, run: Run, 
     text = (run.run_dir / "summary.json").read_text(encoding="utf-8")
     assert text.endswith("}\n")
     assert text.startswith('{\n  "schema"')
+    raw = (run.run_dir / "journal.json").read_text(encoding="utf-8")
+    assert raw.startswith('{\n  "status"')
+    assert '"title": "Tür"' in text
+    assert '"title": "Tür"' in raw
 
 
 @pytest.mark.parametrize("spoil", ["dry", "no folder", "not armed"])
@@ -148,6 +153,7 @@ def test_what_cut_a_run_short_is_the_first_reason(
     run.failed_activities, run.stopped_by_action = failed, bool(failed)
     end_run(run, journal, settings(kube, run), None)
     assert why in judged(journal)["why"][0]
+    assert journal["status"] == status
     assert not any("interrupted" in one for one in judged(journal)["why"][1:])
 
 
@@ -178,7 +184,7 @@ def test_what_cannot_be_taken_back_is_named_at_once(kube: KubeObjects, run: Run,
         "the undo log has open entries",
     ]
     assert judged(journal)["healed"] is False
-    assert clock.monotonic_s() == pytest.approx(60, abs=1)
+    assert clock.monotonic_s() == pytest.approx(60.0)
 
 
 def test_pods_get_the_time_they_need_to_go(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:

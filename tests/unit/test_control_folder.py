@@ -82,20 +82,29 @@ def test_a_tenth_run_in_one_second_is_refused(tmp_path: Path) -> None:
 
 def test_the_lock_says_who_has_it_to_this_user_alone(tmp_path: Path) -> None:
     """`recover` reads the number, also after a longer one stood there."""
-    path = tmp_path / "locks" / f"{UID}.lock"
-    lock = RunLock(tmp_path / "locks", UID)
+    path = tmp_path / "state" / "locks" / f"{UID}.lock"
+    lock = RunLock(path.parent, UID)
     lock.take()
     assert path.read_text() == f"{os.getpid()}\n"
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
+    files = len(os.listdir("/proc/self/fd"))
     with pytest.raises(TargetRefused, match=rf"process {os.getpid()}\) works"):
-        RunLock(tmp_path / "locks", UID).take()
+        RunLock(path.parent, UID).take()
+    assert len(os.listdir("/proc/self/fd")) == files
     lock.release()
     lock.release()
     path.write_text("9" * 30)
     lock.take()
     assert path.read_text() == f"{os.getpid()}\n"
     lock.release()
+
+
+def test_letting_go_of_a_lock_that_was_never_taken_closes_nothing(tmp_path: Path) -> None:
+    """A run that was refused before it took the lock ends like any other."""
+    before = os.listdir("/proc/self/fd")
+    RunLock(tmp_path, UID).release()
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_lock_without_a_name_in_it_is_a_lock_all_the_same(tmp_path: Path) -> None:

@@ -1,8 +1,13 @@
 """One run under control: nothing is played before the gate, after a stop or a failed action; all is on record."""
 
+import contextlib
+import errno
 import json
 import logging
+import os
 import signal
+import sys
+import threading
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +17,7 @@ import pytest
 from chaoslib.exceptions import InterruptExecution
 
 from chaoslib_cp.cluster.connect import state_root
+from chaoslib_cp.cluster.marker import MARKER_PATH
 from chaoslib_cp.cluster.permit import read_permit
 from chaoslib_cp.control.folder import RunLock
 from chaoslib_cp.control.run import Run
@@ -77,6 +83,15 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClu
 def events(path: Path) -> list[tuple[str, str | None]]:
     """What was told: event and phase."""
     return [(line["event"], line.get("phase")) for line in read_timeline(path)]
+
+
+def observers(run_dir: Path) -> int:
+    """How many processes observe this run."""
+    found = 0
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has just ended
+            found += str(run_dir / "observe-plan.json").encode() in path.read_bytes()
+    return found
 
 
 def test_nothing_is_played_before_the_gate_was_passed(run: Run) -> None:
@@ -209,8 +224,7 @@ def test_signals_and_terminal_are_given_back(registry: Registry) -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-@pytest.mark.usefixtures("cluster")
-def test_a_run_that_passed_has_a_folder_a_permit_a_lock_and_an_observer(run: Run) -> None:
+def test_a_run_that_passed_has_a_folder_a_permit_a_lock_and_an_observer(run: Run, cluster: FakeCluster) -> None:
     """All of it before anything may be injected, and on record."""
     configuration: dict[str, Any] = {}
     run.open(configuration, None)
@@ -218,6 +232,7 @@ def test_a_run_that_passed_has_a_folder_a_permit_a_lock_and_an_observer(run: Run
     assert run.run_dir is not None
     assert run.run_dir == Path.cwd() / "runs" / "20231114T221320Z-t"
     assert configuration["chaoslib_cp_run_dir"] == str(run.run_dir)
+    assert [request.path for request in cluster.api.requests].count(MARKER_PATH) == 1
     permit = read_permit(run.run_dir.name)
     assert permit is not None
     assert permit.cluster_uid == UID
@@ -232,7 +247,9 @@ def test_a_run_that_passed_has_a_folder_a_permit_a_lock_and_an_observer(run: Run
     assert run.facts["versions"]["kube-apiserver"] == "v1.36.4"
     assert run.facts["scale"] == SCALE
     assert json.loads((run.run_dir / "observe-plan.json").read_text())["run_dir"] == str(run.run_dir)
+    assert observers(run.run_dir) == 1
     run.stop_watching()
+    assert observers(run.run_dir) == 0
     run.stop_watching()
     lines = [line["event"] for line in read_timeline(run.run_dir / "timeline.jsonl") if line["kind"] == "event"]
     assert lines[-1] == "run_ended"
@@ -283,3 +300,74 @@ def test_a_folder_that_cannot_be_written_interrupts_the_run(run: Run) -> None:
     with pytest.raises(InterruptExecution, match="cannot lock"):
         run.open({}, None)
     assert not run.armed
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_full_disk_interrupts_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a timeline nobody could judge it."""
+    real = os.open
+
+    def full(path: Any, *given: Any) -> int:
+        if str(path).endswith("timeline.jsonl"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, *given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", full)
+        with pytest.raises(InterruptExecution, match="No space left on device"):
+            run.open({}, None)
+    assert not run.armed
+
+
+def chaos_says(folder: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    """A testbed whose `chaos cp status` says this."""
+    program = folder / "chaos"
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv("CHAOSLIB_CP_INFRASTRUCTURE", "testbed")
+
+
+def test_cpu_time_is_on_record_after_each_action_of_the_method(
+    run: Run, told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Amplification is taken from it; after probes and rollbacks nobody needs it."""
+    chaos_says(tmp_path, monkeypatch, '{"cpu_s": {"kube-apiserver-0": 2.0, "farm": 0.5}}')
+    run.after_activity(PROBE, DONE)
+    assert events(told) == [("activity_ended", "method")]
+    run.after_activity(ACTION, DONE)
+    line = read_timeline(told)[-1]
+    assert (line["event"], line["server_cpu_s"], line["client_cpu_s"]) == ("api_cpu", 2.0, 0.5)
+    run.enter("rollback")
+    run.after_activity(ACTION, DONE)
+    assert events(told)[-1] == ("activity_ended", "rollback")
+
+
+@pytest.mark.parametrize("said", ['{"cpu_s": {}}', "nonsense"])
+def test_a_run_goes_on_without_cpu_time(
+    run: Run, told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """Where the kernel counts nothing, or the testbed does not answer."""
+    chaos_says(tmp_path, monkeypatch, said)
+    run.after_activity(ACTION, DONE)
+    assert events(told) == [("activity_ended", "method")]
+    assert run.outputs == [("roll out", {"ok": True})]
+
+
+@pytest.mark.usefixtures("told")
+def test_after_the_method_rounds_are_shown_again(run: Run) -> None:
+    """The system gives numbers of threads anew."""
+    shown = []
+
+    def play() -> None:
+        record = logging.LogRecord("chaostoolkit", logging.INFO, "", 0, "Probe", None, None)
+        run.rounds.begin(beside_the_method=True)
+        run.enter("method")
+        shown.append(run.rounds.filter(record))
+        run.enter("watching")
+        shown.append(run.rounds.filter(record))
+
+    thread = threading.Thread(target=play)
+    thread.start()
+    thread.join()
+    assert shown == [False, True]

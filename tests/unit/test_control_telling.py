@@ -94,7 +94,10 @@ def test_what_just_fits_is_whole_and_one_byte_more_is_cut() -> None:
     fits = {"deep": ["x" * 4000], **{f"{number:03}": "y" * 190 for number in range(15)}}
     assert len(json.dumps({**fits, "deep": ""})) > 3000
     assert fitting(fits) == {"truncated": True}
-    del fits["014"], fits["013"], fits["012"], fits["011"]
+    del fits["014"]
+    scalars = {key: value for key, value in fits.items() if key != "deep"}
+    fits["numbers"] = 10 ** (3000 - len(json.dumps(scalars)) - len(', "numbers": 0'))
+    assert len(json.dumps({**scalars, "numbers": fits["numbers"]})) == 3000
     assert fitting(fits) == {**{key: fits[key] for key in fits if key != "deep"}, "truncated": True}
 
 
@@ -131,6 +134,12 @@ def test_the_journal_agrees_with_the_verdict(verdict: str, given_status: str, st
     repair_journal(journal, given_status, verdict)
     assert (journal["status"], journal["deviated"]) == (status, deviated)
     assert (journal["status"] == "completed" and not journal["deviated"]) == (verdict == "held")
+
+
+@pytest.mark.parametrize(("count", "lines"), [(3, 3), (4, 1)])
+def test_a_few_pods_are_named_each(count: int, lines: int) -> None:
+    """Three can be read."""
+    assert len(grouped([f"Pod ns/agent-{number}" for number in range(count)])) == lines
 
 
 def test_the_pods_of_one_workload_are_one_line() -> None:

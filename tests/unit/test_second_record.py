@@ -1,5 +1,6 @@
 """A lost undo log is no loss: what was made carries enough to be found and taken back."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from chaoslib_cp.cluster.recover import open_logs, recover
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from tests.fakes.api_server import Answer
-from tests.fakes.kube_objects import KubeObjects
+from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
 
 PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
@@ -118,3 +119,67 @@ def test_without_a_named_cluster_there_is_nowhere_to_look(kube: KubeObjects, mon
     rolled_out = len(kube.server.requests)
     assert recovered(later(0)) == {"healed": True, "logs": []}
     assert len(kube.server.requests) == rolled_out
+
+
+def orphan(run: str, name: str, ends_at: str | None, uid: str = "u") -> dict[str, Any]:
+    """A ConfigMap as a run leaves it, with the end it carries."""
+    annotations = {} if ends_at is None else {"annotations": {"chaoslib-cp/ends-at-epoch-s": ends_at}}
+    labels = {"chaoslib-cp/run": run}
+    return {"metadata": {"name": name, "namespace": "default", "uid": uid, "labels": labels, **annotations}}
+
+
+def test_ten_minutes_after_its_end_a_run_is_over(kube: KubeObjects) -> None:
+    """The latest end of its objects counts; a second before, it is told how long to wait."""
+    path = "/api/v1/namespaces/default/configmaps"
+    kube.objects[f"{path}/a"] = orphan("r", "a", "1000.0", "ua")
+    kube.objects[f"{path}/b"] = orphan("r", "b", "500.0", "ub")
+    early = recovered(ManualClock(1599.0))
+    assert [log["problems"][0].rpartition("here in ")[2] for log in early["logs"]] == ["1 s"]
+    assert len(ours(kube)) == 2
+    report = recovered(ManualClock(1600.0))
+    [log] = report["logs"]
+    assert (report["healed"], log["run"]) == (True, "r.found-1600")
+    assert [item["object"] for item in log["items"]] == ["ConfigMap default/b", "ConfigMap default/a"]
+    assert ours(kube) == []
+    deletes = [request.json()["preconditions"]["uid"] for request in kube.writes()]
+    assert deletes == ["ub", "ua"]
+    header = json.loads((state_root() / "undo" / "r.found-1600.jsonl").read_text().splitlines()[0])
+    assert (header["cluster_uid"], header["kubeconfig"]) == (CLUSTER_UID, str(kube.kubeconfig))
+
+
+def test_each_lost_run_has_a_log_of_its_own(kube: KubeObjects) -> None:
+    """One that may still be played keeps no other from healing."""
+    path = "/api/v1/namespaces/default/configmaps"
+    kube.objects[f"{path}/a"] = orphan("over", "a", "1000.0")
+    kube.objects[f"{path}/b"] = orphan("now", "b", "5000.0")
+    kube.objects["/apis/rbac.authorization.k8s.io/v1/clusterroles/c"] = {
+        "metadata": {**orphan("over", "c", "1000.0")["metadata"], "namespace": ""}
+    }
+    report = recovered(ManualClock(1700.0))
+    assert report["healed"] is False
+    assert [log["run"] for log in report["logs"]] == ["over.found-1700", "(no undo log)"]
+    assert [item["object"] for item in report["logs"][0]["items"]] == ["ConfigMap default/a", "ClusterRole c"]
+    assert ours(kube) == [f"{path}/b"]
+
+
+@pytest.mark.parametrize("ends_at", ["nan", "inf", "-inf", "soon", None])
+def test_an_object_without_a_definite_end_is_not_ours(kube: KubeObjects, ends_at: str | None) -> None:
+    """We write none like that: with no time in it, it would be taken for over at once, or never."""
+    path = "/api/v1/namespaces/default/configmaps/a"
+    kube.objects[path] = orphan("r", "a", ends_at)
+    assert recovered(later(3600)) == {"healed": True, "logs": []}
+    assert ours(kube) == [path]
+
+
+def test_only_objects_of_ours_are_asked_for_wherever_they_are(kube: KubeObjects) -> None:
+    """Every kind that we make, in all namespaces, by our label."""
+    recovered(later(0))
+    asked = [(request.path, request.query) for request in kube.server.requests[1:]]
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    assert asked == [
+        (path, {"labelSelector": "chaoslib-cp/run"})
+        for path in (
+            "/api/v1/serviceaccounts", f"{rbac}/clusterroles", f"{rbac}/clusterrolebindings",
+            "/api/v1/configmaps", "/apis/apps/v1/daemonsets",
+        )
+    ]  # fmt: skip

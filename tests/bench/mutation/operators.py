@@ -154,7 +154,7 @@ def _of_statement(file: _File, statement: ast.stmt) -> Iterator[_Edit]:
 
 
 def _is_for_people(statement: ast.stmt) -> bool:
-    """Docstrings, log lines, and what a module exports."""
+    """Docstrings, log lines, what a module exports, and types."""
     match statement:
         case ast.Expr(value=ast.Constant()) | ast.Import() | ast.ImportFrom():
             return True
@@ -162,6 +162,8 @@ def _is_for_people(statement: ast.stmt) -> bool:
             return True
         case ast.Assign(targets=[ast.Name(id="__all__" | "logger")]):
             return True
+        case ast.Assign(value=ast.Subscript(value=ast.Name(id="Literal" | "Callable"))):
+            return True  # another name for a type
     return False
 
 

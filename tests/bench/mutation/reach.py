@@ -1,14 +1,12 @@
-"""Which test reaches which lines, also in processes that it starts: a plugin of pytest, and the start of its children.
+"""Which test reaches which lines: a plugin of pytest.
 
 The interpreter tells of each line once per test (``sys.monitoring``, Python 3.12 and later).
 """
 
-import atexit
 import json
 import os
 import sys
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
@@ -17,9 +15,8 @@ from typing import Any
 
 import pytest
 
-FOLDER = "CHAOSLIB_CP_REACH"
-"""Variable: where the notes of all processes go."""
-_TEST = "CHAOSLIB_CP_REACH_TEST"
+NOTES = "CHAOSLIB_CP_REACH"
+"""Variable: where the notes go."""
 _PACKAGE = str(Path(__file__).resolve().parents[3] / "chaoslib_cp")
 
 _lines: dict[str, set[int]] = defaultdict(set)
@@ -46,48 +43,30 @@ def watch() -> None:
     monitoring.set_events(monitoring.COVERAGE_ID, events.PY_START)
 
 
-def watch_child() -> None:
-    """What a process that a test starts does first, if somebody wants its notes (``sitecustomize``)."""
-    if os.environ.get(_TEST):
-        watch()
-        atexit.register(_note, os.environ[_TEST])
-
-
-def _note(test: str, seconds: float = 0.0) -> None:
-    lines = {os.path.relpath(file, Path(_PACKAGE).parent): sorted(lines) for file, lines in _lines.items()}
-    path = Path(os.environ[FOLDER]) / f"{uuid.uuid4()}.json"
-    half = path.with_suffix(".part")  # a test may kill this process just now
-    half.write_text(json.dumps({"test": test, "seconds": seconds, "lines": lines}))
-    half.rename(path)
-
-
-def read_notes(folder: Path) -> dict[str, dict[str, Any]]:
+def read_notes(file: Path) -> dict[str, dict[str, Any]]:
     """By test: ``seconds`` it took, and ``lines`` by file."""
     tests: dict[str, dict[str, Any]] = {}
-    for path in folder.glob("*.json"):
-        note = json.loads(path.read_text())
-        mine = tests.setdefault(note["test"], {"seconds": 0.0, "lines": defaultdict(set)})
-        mine["seconds"] += note["seconds"]
-        for file, lines in note["lines"].items():
-            mine["lines"][file].update(lines)
+    for line in file.read_text().splitlines():
+        note = json.loads(line)
+        tests[note["test"]] = {**note, "lines": {name: set(lines) for name, lines in note["lines"].items()}}
     return tests
 
 
 def pytest_configure() -> None:
     """Begin to watch."""
-    if os.environ.get(FOLDER):
-        watch()
+    watch()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Watch one test, with its set-up and its children."""
+    """Watch one test with its set-up."""
     _lines.clear()
     vars(sys)["monitoring"].restart_events()
-    os.environ[_TEST] = item.nodeid
     began_s = time.monotonic()
     try:
         return (yield)
     finally:
-        _note(item.nodeid, time.monotonic() - began_s)
-        del os.environ[_TEST]
+        lines = {os.path.relpath(file, Path(_PACKAGE).parent): sorted(lines) for file, lines in _lines.items()}
+        note = {"test": item.nodeid, "seconds": time.monotonic() - began_s, "lines": lines}
+        with Path(os.environ[NOTES]).open("a") as file:
+            file.write(json.dumps(note) + "\n")

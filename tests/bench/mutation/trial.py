@@ -8,7 +8,7 @@ that failed, and ``seconds``.
 
 The tests are collected once. A child gives the functions of its module their mutated code and runs its tests; what is
 decided when a module is imported (constants, defaults) needs a new interpreter. The mutant also lies on disk meanwhile,
-for the processes that tests start.
+for that one and for the processes that tests start.
 """
 
 import contextlib

@@ -1,0 +1,232 @@
+"""`recover` from the undo logs alone: whom it asks, what it reports, what it prints for people without patience."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoslib_cp.cluster.by_hand import kubectl_lines
+from chaoslib_cp.cluster.connect import open_cluster, state_root
+from chaoslib_cp.cluster.objects import create
+from chaoslib_cp.cluster.recover import (
+    RECOVER_S,
+    close_logs_of_deleted_cluster,
+    leftovers,
+    open_healers,
+    open_logs,
+    recover,
+)
+from chaoslib_cp.cluster.run import undo_folder, undo_log_for_change
+from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
+from chaoslib_cp.engine.undo.log import UndoLog
+from chaoslib_cp.errors import TargetRefused
+from tests.fakes.api_server import Answer
+from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
+from tests.fakes.manual_clock import ManualClock
+
+CLOCK = ManualClock()
+CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/ours"
+
+
+@pytest.fixture
+def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
+    """A cluster that only undo logs name."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("KUBERNETES_CONTEXT", raising=False)
+    with KubeObjects(tmp_path / "kube") as fake:
+        yield fake
+
+
+def changed(kube: KubeObjects, run: str = "r", **settings: Any) -> UndoLog:
+    """A run that made one ConfigMap and restarted DNS."""
+    configuration = kube.configuration(chaoslib_cp_run_dir=f"/runs/{run}", **settings)
+    metadata = {"name": "ours", "namespace": "kube-system", "labels": {"chaoslib-cp/run": run}}
+    with open_cluster(configuration, None) as cluster:
+        log = undo_log_for_change(configuration, cluster, CLUSTER_UID, CLOCK)
+        create(cluster, log, {"kind": "ConfigMap", "metadata": metadata})
+    log.intend(ObserveOnly("restart DNS"))
+    return log
+
+
+def header(log: UndoLog, **changed_facts: object) -> UndoLog:
+    """The same entries behind another header."""
+    items = log.items()
+    log.path.unlink()
+    known = {key: value for key, value in log.header.items() if key not in ("type", "schema", "run", "at_s", "sum")}
+    made = UndoLog.create(log.path.parent, log.run, {**known, **changed_facts}, CLOCK)
+    for item in items:
+        made.note(made.intend(item.entry), **item.notes)
+    return made
+
+
+def test_the_report_says_what_was_done_with_each_object(kube: KubeObjects) -> None:
+    """Last change first; the second time there is nothing to say."""
+    log = changed(kube)
+    assert open_logs(CLOCK) == ["r"]
+    assert recover(timeout_s=5, clock=CLOCK) == {
+        "healed": True,
+        "logs": [
+            {
+                "run": "r",
+                "path": str(log.path),
+                "items": [
+                    {"object": "restart DNS", "outcome": "nothing to undo: restart DNS", "closed": True},
+                    {"object": "ConfigMap kube-system/ours", "outcome": "deleted", "closed": True},
+                ],
+                "problems": [],
+                "kubectl": [],
+            }
+        ],
+    }
+    assert open_logs(CLOCK) == []
+    assert recover(timeout_s=5, clock=CLOCK) == {"healed": True, "logs": []}
+
+
+def test_what_could_not_be_undone_is_printed_for_people(kube: KubeObjects) -> None:
+    """With the kubeconfig and the context of break-glass that the run used, one line for each object."""
+    kube.rename_context("break-glass", "glass")
+    log = changed(kube, break_glass_context="glass")
+    kube.fail_next("DELETE", "/", Answer(403), times=99)
+    report = recover(timeout_s=0, clock=CLOCK)
+    [one] = report["logs"]
+    assert report["healed"] is False
+    assert [item["closed"] for item in one["items"]] == [True, False]
+    assert one["problems"] == []
+    assert one["kubectl"] == kubectl_lines(log)
+    assert [line.partition(" --namespace")[0] for line in one["kubectl"]] == [
+        f"kubectl --kubeconfig {kube.kubeconfig} --context glass"
+    ]
+    by = [request.peer_name for request in kube.writes() if request.method == "DELETE"]
+    assert by == ["user-runner", "user-break-glass"]
+    assert open_logs(CLOCK) == ["r"]
+    nowhere = header(log, kubeconfig="", contexts="unreadable")
+    assert kubectl_lines(nowhere)[0].startswith("kubectl --namespace kube-system delete ")
+
+
+def test_a_cluster_that_cannot_be_opened_is_a_problem_with_its_reasons(kube: KubeObjects) -> None:
+    """One for each identity; the log stays open and its lines are printed all the same."""
+    changed(kube)
+    kube.kubeconfig.write_text("contexts: []\n")
+    [one] = recover(timeout_s=0, clock=CLOCK)["logs"]
+    assert len(one["problems"]) == 2
+    assert "identity runner" in one["problems"][0]
+    assert "identity break-glass" in one["problems"][1]
+    assert (one["items"], len(one["kubectl"])) == ([], 1)
+
+
+def test_identities_are_opened_as_the_log_says_and_closed_again_if_they_lead_elsewhere(
+    kube: KubeObjects, tmp_path: Path
+) -> None:
+    """Ordinary first; what the log does not know is taken from the settings; another authority is another cluster."""
+    kube.rename_context("runner", "mine")
+    log = changed(kube, runner_context="mine")
+    clusters, reasons = open_healers(log, {"runner_context": "other"}, None)
+    assert [(one.identity, one.context) for one in clusters] == [("runner", "mine"), ("break-glass", "break-glass")]
+    assert reasons == []
+    with KubeObjects(tmp_path / "other") as other:
+        other.rename_context("runner", "mine")
+        moved = header(log, kubeconfig=str(tmp_path / "gone"))
+        clusters, reasons = open_healers(moved, other.configuration(), None)
+        assert clusters == []
+        assert len(reasons) == 2
+        assert (
+            f"https://127.0.0.1:{other.server.port} as runner has another certificate authority than run r"
+            in reasons[0]
+        )
+        back, _ = open_healers(moved, kube.configuration(), None)
+        assert len(back) == 2
+        assert open_healers(header(moved, kubeconfig=None), kube.configuration(), None)[1] == []
+    for cluster in (*clusters, *back):
+        cluster.close()
+
+
+def test_addresses_on_record_are_used_when_names_no_longer_resolve(kube: KubeObjects) -> None:
+    """DNS may be what is broken."""
+    log = changed(kube)
+    text = kube.kubeconfig.read_text().replace("127.0.0.1", "api.invalid")
+    kube.kubeconfig.write_text(text)
+    clusters, _ = open_healers(log, {}, None)
+    assert [one.addresses for one in clusters] == [(f"127.0.0.1:{kube.server.port}",)] * 2
+    clusters, reasons = open_healers(header(log, addresses="unreadable"), {}, None)
+    assert (clusters, len(reasons)) == ([], 2)
+
+
+def test_a_damaged_log_is_open_for_all_and_keeps_nobody_else_from_healing(kube: KubeObjects) -> None:
+    """It may be about any cluster, so a filter does not hide it; a deleted cluster does not close it."""
+    changed(kube)
+    damaged = state_root() / "undo" / "damaged.jsonl"
+    damaged.write_text("x\n")
+    assert sorted(open_logs(CLOCK)) == ["damaged", "r"]
+    assert open_logs(CLOCK, only_kubeconfig="/another") == ["damaged"]
+    assert sorted(open_logs(CLOCK, only_kubeconfig=str(kube.kubeconfig))) == ["damaged", "r"]
+    report = recover(timeout_s=5, clock=CLOCK, only_kubeconfig="/another")
+    assert report["healed"] is False
+    [one] = report["logs"]
+    assert (one["run"], one["path"], one["items"]) == ("damaged", str(damaged), [])
+    assert "--selector chaoslib-cp/run=damaged" in one["kubectl"][0]
+    assert "line 1 is damaged" in one["problems"][0]
+    assert close_logs_of_deleted_cluster(CLUSTER_UID, CLOCK) == ["r"]
+    assert recover(timeout_s=5, clock=CLOCK)["healed"] is False
+    assert CONFIG_MAP in kube.objects
+
+
+def test_closing_the_logs_of_a_deleted_cluster_says_so_in_them(kube: KubeObjects) -> None:
+    """A closed one and one of another cluster are left as they are."""
+    log = changed(kube)
+    other = UndoLog.create(undo_folder(), "other", {"cluster_uid": "other"}, CLOCK)
+    other.intend(ObserveOnly("x"))
+    assert close_logs_of_deleted_cluster(CLUSTER_UID, CLOCK) == ["r"]
+    assert [item.done for item in log.items()] == ["the cluster was deleted"] * 2
+    assert close_logs_of_deleted_cluster(CLUSTER_UID, CLOCK) == []
+    assert open_logs(CLOCK) == ["other"]
+
+
+def test_leftovers_are_what_carries_this_runs_label(kube: KubeObjects) -> None:
+    """Objects on record and pods of the run in their namespaces; what became somebody else's is not ours."""
+    settings = kube.configuration(chaoslib_cp_run_dir="/runs/r")
+    assert leftovers(settings, None, CLOCK) == []
+    log = changed(kube)
+    log.intend(DeleteObject("ClusterRole", "", "gone", "r"))
+    mine, theirs = ({"chaoslib-cp/run": run, "chaoslib-cp/role": "agent"} for run in ("r", "other"))
+    for name, labels in (("agent-1", mine), ("agent-2", theirs), ("agent-3", {"chaoslib-cp/run": "r"})):
+        path = f"/api/v1/namespaces/kube-system/pods/{name}"
+        kube.objects[path] = {"metadata": {"name": name, "uid": name, "labels": labels}}
+    assert leftovers(settings, None, CLOCK) == ["ConfigMap kube-system/ours", "Pod kube-system/agent-1"]
+    kube.objects[CONFIG_MAP]["metadata"]["labels"] = {"chaoslib-cp/run": "other"}
+    assert leftovers(settings, None, CLOCK) == ["Pod kube-system/agent-1"]
+    kube.objects[CONFIG_MAP]["metadata"]["labels"] = None
+    del kube.objects["/api/v1/namespaces/kube-system/pods/agent-1"]
+    assert leftovers(settings, None, CLOCK) == []
+    asked = [request.path for request in kube.server.requests if request.path.endswith("/pods")]
+    assert set(asked) == {"/api/v1/namespaces/kube-system/pods"}
+
+
+def test_when_the_cluster_cannot_be_asked_leftovers_are_unknown(kube: KubeObjects) -> None:
+    """Unknown is an error, not an empty list."""
+    changed(kube)
+    with pytest.raises(TargetRefused):
+        leftovers({"chaoslib_cp_run_dir": "/runs/r", "kubeconfig": "/nothing"}, None, CLOCK)
+
+
+def test_an_administrators_name_is_enough_to_look_for_lost_logs(
+    kube: KubeObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kubeconfig without break-glass has the administrator; without both nobody can look, and that is said."""
+    monkeypatch.setenv("KUBECONFIG", str(kube.kubeconfig))
+    kube.add_dns_pod("x")
+    kube.rename_context("break-glass", "other")
+    assert recover(timeout_s=0, clock=CLOCK)["healed"] is True
+    assert {request.peer_name for request in kube.server.requests} == {"user-admin"}
+    kube.rename_context("admin", "another")
+    report = recover(timeout_s=0, clock=CLOCK)
+    assert report["healed"] is False
+    [one] = report["logs"]
+    assert (one["run"], one["path"], one["items"], one["kubectl"]) == ("(no undo log)", "", [], [])
+    assert one["problems"][0].startswith("could not look for objects without an undo log: ")
+
+
+def test_recover_takes_two_minutes_for_each_log_unless_told() -> None:
+    """As the command line says."""
+    assert RECOVER_S == 120.0
