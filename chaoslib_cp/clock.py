@@ -3,6 +3,9 @@
 import time
 from typing import Protocol
 
+# The kernel's timers stand still while the machine is suspended: after it, a wait is noticed to be over this soon.
+_SLICE_S = 0.5
+
 
 class Clock(Protocol):
     """What the library needs to know of time."""
@@ -14,7 +17,7 @@ class Clock(Protocol):
         """Seconds since 1970-01-01 UTC; may step, so never used to measure a duration."""
 
     def sleep(self, duration_s: float) -> None:
-        """Wait ``duration_s`` seconds."""
+        """Wait until ``duration_s`` seconds have passed on ``monotonic_s``."""
 
 
 class SystemClock:
@@ -33,5 +36,7 @@ class SystemClock:
         return time.clock_gettime(time.CLOCK_REALTIME)
 
     def sleep(self, duration_s: float) -> None:
-        """Wait ``duration_s`` seconds."""
-        time.sleep(duration_s)
+        """Wait ``duration_s`` seconds; the time in which the machine is suspended counts."""
+        ends_s = self.monotonic_s() + duration_s
+        while (left_s := ends_s - self.monotonic_s()) > 0:
+            time.sleep(min(left_s, _SLICE_S))

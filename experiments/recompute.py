@@ -9,8 +9,8 @@ It prints both figures and, when the run has a summary.json, whether they agree 
 
 The definitions, once more and from scratch:
   zero      start of the first activity that declared an effect
-  mask      from the first of two wrong uncached DNS answers in a row (of the last such failure that began before the
-            workload's; a failure ends with three right answers in a row) to the first of two wrong workload answers
+  mask      from the first of two wrong uncached DNS answers in a row (since the workload's cache was last filled, which
+            shows as a TTL that went up) to the first of two wrong workload answers in a row
   lock-out  from the first of three failed ordinary writes in a row to the first of three good ones; a write that takes
             over 5 s has failed; without an end, to the last line of the timeline
 Samples that started more than 250 ms late say nothing and are left out.
@@ -18,6 +18,7 @@ Samples that started more than 250 ms late say nothing and are left out.
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,23 @@ def failures(series: list[list[tuple[float, bool]]], bad_needed: int, good_neede
 
 def mask_of(lines: Lines, zero: float) -> float | None:
     """Seconds, or None when there was no mask to measure."""
-    uncached = failures(answers(lines, "dns_uncached", zero), 2, 3)
     cached = failures(answers(lines, "dns_cached", zero), 2, 3)
-    before = [begin for begin, _ in uncached if cached and begin <= cached[0][0]]
-    return cached[0][0] - before[-1] if before else None
+    if not cached:
+        return None
+    met = cached[0][0]
+    uncached = failures(answers(lines, "dns_uncached", max(zero, last_fill(lines, met))), 2, 3)
+    begins = [begin for begin, _ in uncached if begin <= met]
+    return met - begins[0] if begins else None
+
+
+def last_fill(lines: Lines, met: float) -> float:
+    """Time of the last cached answer before a higher TTL was seen, in the cache that failed at ``met``; else 0."""
+    asked = [line for line in lines if line.get("measure") == "dns_cached" and not line.get("void")]
+    target = min(line["target"] for line in asked if line["at_s"] == met and not line["ok"])
+    asked = [line for line in asked if line["target"] == target and line.get("lag_s", 0) <= 0.25]
+    ttls = [(line["at_s"], line["ttl_s"]) for line in asked if line.get("ttl_s") is not None and line["at_s"] < met]
+    ttls.sort(key=lambda pair: pair[0])
+    return max((at for (at, ttl), (_, later) in pairwise(ttls) if later > ttl), default=0.0)
 
 
 def lockout_of(lines: Lines, zero: float) -> float | None:

@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 import pytest
 
-_MUST_RUN_IN_CI = ("contract", "testbed")
+_MUST_RUN_IN_CI = ("programs", "contract", "testbed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what is cheap first: unmarked tests, then those with `chaos` processes, then those on the testbed."""
+    """Run what is cheap first: unmarked tests, then those with `chaos` processes, last those on the testbed."""
     items.sort(
         key=lambda item: sum(2**rank for rank, name in enumerate(_MUST_RUN_IN_CI) if item.get_closest_marker(name))
     )
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skipped contract or testbed test into a failed one where CI=true."""
+    """Turn a test that was skipped and must not be into a failed one where CI=true."""
     report = yield
     return fail_if_skipped_in_ci(item, report, os.environ.get("CI") == "true")
 

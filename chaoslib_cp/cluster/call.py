@@ -188,7 +188,12 @@ class Cluster:
         match answer.status:
             case status if 200 <= status < 300:
                 return
-            case 401 | 403 | 404 | 409 as status:
+            case 401:
+                raise TargetRefused(
+                    f"{who} could not {what}: 401 {answer.reason()}; nothing was changed by it; its credentials have "
+                    "expired or are not for this cluster, so renew them"
+                )
+            case 403 | 404 | 409 as status:
                 raise TargetRefused(f"{who} could not {what}: {status} {answer.reason()}; nothing was changed by it")
             case 400 | 422 as status:
                 raise ProfileInvalid(f"{who} could not {what}: {status} {answer.reason()}; nothing was changed by it")

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from chaoslib_cp.cluster.run import ENDS_AT, OWNER_LABELS, ROLE_LABEL, RUN_LABEL
-from chaoslib_cp.engine.load.profile import LoadProfile
+from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.version import VERSION
 
@@ -18,8 +18,10 @@ AGENT_ROLE = "telemetry-agent"
 AGENT_IMAGE = f"chaoslib-cp:{VERSION}"
 _PROFILE_FOLDER = "/etc/chaoslib-cp"
 _STATE_FOLDER = "/var/lib/chaoslib-cp"
-_CORE = re.compile(r"/api/v1/(?:namespaces/[^/]+/)?(?P<resource>[a-z]+)(?:/[^/]+)?")
-_GROUP = re.compile(r"/apis/(?P<group>[a-z0-9.-]+)/v[a-z0-9]+/(?:namespaces/[^/]+/)?(?P<resource>[a-z]+)(?:/[^/]+)?")
+_CORE = re.compile(r"/api/v1/(?:namespaces/[^/]+/)?(?P<resource>[a-z]+)(?P<name>/[^/]+)?")
+_GROUP = re.compile(
+    r"/apis/(?P<group>[a-z0-9.-]+)/v[a-z0-9]+/(?:namespaces/[^/]+/)?(?P<resource>[a-z]+)(?P<name>/[^/]+)?"
+)
 _NON_RESOURCE = ("/metrics", "/livez", "/readyz", "/healthz", "/version", "/openapi/v2", "/openapi/v3")
 _FORBIDDEN = ("secrets",)
 
@@ -128,7 +130,7 @@ def rules_for(profile: LoadProfile) -> list[dict[str, Any]]:
     Raises:
         ProfileInvalid: A path is one we do not grant (secrets, subresources, unknown); nothing was changed.
     """
-    groups: dict[str, set[str]] = {}
+    verbs: dict[tuple[str, str], set[str]] = {}
     plain: set[str] = set()
     for request in profile.requests:
         if request.path in _NON_RESOURCE:
@@ -140,11 +142,19 @@ def rules_for(profile: LoadProfile) -> list[dict[str, Any]]:
                 f"profile {profile.name} asks for {request.path}, which agents are never given; nothing was changed; "
                 f"ask for a resource other than secrets, or one of {', '.join(_NON_RESOURCE)}"
             )
-        groups.setdefault(match.groupdict().get("group", ""), set()).add(match["resource"])
+        what = match.groupdict().get("group", ""), match["resource"]
+        verbs.setdefault(what, set()).add(_verb(request, bool(match["name"])))
     rules: list[dict[str, Any]] = [
-        {"apiGroups": [group], "resources": sorted(names), "verbs": ["get", "list", "watch"]}
-        for group, names in sorted(groups.items())
+        {"apiGroups": [group], "resources": [resource], "verbs": sorted(asked)}
+        for (group, resource), asked in sorted(verbs.items())
     ]
     if plain:
         rules.append({"nonResourceURLs": sorted(plain), "verbs": ["get"]})
     return rules
+
+
+def _verb(request: RequestSpec, is_of_one: bool) -> str:
+    """The verb that a read is authorized as (source: Kubernetes documentation, Authorization, request attributes)."""
+    if request.query.get("watch", "0").lower() in ("1", "t", "true"):  # source: strconv.ParseBool
+        return "watch"
+    return "get" if is_of_one else "list"

@@ -5,19 +5,21 @@ Stopping, rolling back and recovering never come here: they need only the undo l
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.call import Cluster
-from chaoslib_cp.cluster.connect import open_cluster
+from chaoslib_cp.cluster.connect import IDENTITIES, choose, open_cluster
 from chaoslib_cp.cluster.dns_pods import list_dns_pods
 from chaoslib_cp.cluster.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
 from chaoslib_cp.cluster.permit import Permit, read_permit, write_permit
 from chaoslib_cp.cluster.prober import prober_pages
 from chaoslib_cp.cluster.production import MAX_NODES, MOST_NODES, production_signs
 from chaoslib_cp.cluster.run import WITHOUT_CONTROL, process_using, run_id, undo_folder
+from chaoslib_cp.cluster.second_record import refuse_runs_from_elsewhere
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
-from chaoslib_cp.errors import ControlPlaneError, TargetRefused, UndoFailed
+from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused, UndoFailed
 from chaoslib_cp.limits import checked
 
 # A permit outlives any run we make (at most an hour of storm, then recovery), but not the working day.
@@ -35,15 +37,16 @@ def check_gate(
     """Pass the gate and leave a permit for this run. Reads a few objects, changes nothing in the cluster.
 
     Args:
-        configuration: The experiment's configuration; ``cluster_uid`` pins the cluster, ``max_nodes`` (1 to 5000,
-            default 300) says how large it may be.
+        configuration: The experiment's configuration; ``cluster_uid`` pins the cluster, ``allowed_contexts`` (names
+            in a list or with commas between them) says which contexts may be used at all, ``max_nodes`` (1 to 5000,
+            default 300) how large it may be.
         secrets: chaosk8s' own keys.
         clock: Source of time.
 
     Raises:
         TargetRefused: Not the cluster that was meant, not marked, mark expired, it looks like production, or something
             is left over.
-        ProfileInvalid: ``max_nodes`` is not a number in its range.
+        ProfileInvalid: ``max_nodes`` is not a number in its range, or ``allowed_contexts`` no names.
         TargetUnreachable: The API does not answer well enough to know.
     """
     clock = clock or SystemClock()
@@ -61,9 +64,9 @@ def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, cl
     settings = configuration or {}
     permit = read_permit(run_id(settings))
     pinned = str(settings.get("cluster_uid") or "")
-    if permit is None or (permit.run == WITHOUT_CONTROL and permit.refusal(cluster, pinned, clock.epoch_s())):
+    if permit is None or (permit.run == WITHOUT_CONTROL and permit.refusal(cluster, pinned, clock)):
         return _pass(cluster, settings, clock)
-    reason = permit.refusal(cluster, pinned, clock.epoch_s())
+    reason = permit.refusal(cluster, pinned, clock)
     if reason:
         raise TargetRefused(f"{reason}; nothing was changed; start a new run")
     return permit
@@ -71,6 +74,7 @@ def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, cl
 
 def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit:
     run = run_id(settings)
+    _refuse_contexts(cluster, settings)
     uid = _cluster_uid(cluster, clock)
     pinned = str(settings.get("cluster_uid") or "")
     if pinned and pinned != uid:
@@ -80,13 +84,36 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
         )
     marker = _marker(cluster, uid, clock.epoch_s())
     _refuse_production(cluster, marker, settings)
-    _refuse_leftovers(uid, cluster.ca_sha256, run, clock)
-    lasts_s = _ADHOC_PERMIT_S if run == WITHOUT_CONTROL else _RUN_PERMIT_S
-    expires = min(marker.expires_epoch_s, clock.epoch_s() + lasts_s)
+    refuse_leftovers(uid, cluster.ca_sha256, run, clock)
+    refuse_runs_from_elsewhere(cluster, clock, _HEALTHY_S)
+    now_s, boot_s = clock.epoch_s(), clock.monotonic_s()
+    lasts_s = min(_ADHOC_PERMIT_S if run == WITHOUT_CONTROL else _RUN_PERMIT_S, marker.expires_epoch_s - now_s)
+    ends = (now_s + lasts_s, boot_s, boot_s + lasts_s)
     pages, pods = _for_the_storm(cluster)
-    permit = Permit(run, uid, cluster.ca_sha256, cluster.addresses, marker.owner, expires, pages, pods)
+    permit = Permit(run, uid, cluster.ca_sha256, cluster.addresses, marker.owner, *ends, pages, pods)
     write_permit(permit)
     return permit
+
+
+def _refuse_contexts(cluster: Cluster, settings: Mapping[str, Any]) -> None:
+    """Every context that this run could use must be on the list, if there is one; healing later is not bound by it."""
+    given = settings.get("allowed_contexts") or ()
+    allowed = [name.strip() for name in given.split(",")] if isinstance(given, str) else given
+    if not isinstance(allowed, list | tuple) or not all(isinstance(name, str) and name for name in allowed):
+        raise ProfileInvalid(
+            f"configuration.allowed_contexts is {given!r}; nothing was changed; use names of contexts, in a list or "
+            "with commas between them"
+        )
+    used = {cluster.context: "runner"}
+    for identity in IDENTITIES[1:]:
+        with suppress(TargetRefused):  # no context for it, so nobody can use it
+            used.setdefault(choose(settings, None, identity).context, identity)
+    for context, identity in used.items():
+        if allowed and context not in allowed:
+            raise TargetRefused(
+                f"context {context!r}, used as {identity}, is not in configuration.allowed_contexts "
+                f"({', '.join(allowed)}); nothing was changed; name another, or put it on the list"
+            )
 
 
 def _for_the_storm(cluster: Cluster) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -149,9 +176,19 @@ def _refuse_production(cluster: Cluster, marker: Marker, settings: Mapping[str, 
             )
 
 
-def _refuse_leftovers(uid: str, ca_sha256: str, run: str, clock: Clock) -> None:
-    """Undo logs of this cluster that are still open, other than this run's own, must be healed first."""
-    for path in find_logs(undo_folder()):
+def refuse_leftovers(uid: str, ca_sha256: str, run: str, clock: Clock) -> None:
+    """Refuse while undo logs of this cluster, other than this run's own, are open: they must be healed first.
+
+    Asks nothing of the cluster, so it is cheap to repeat.
+
+    Raises:
+        TargetRefused: Something is left over, or a log cannot be read and may hold something; nothing was changed.
+    """
+    try:
+        paths = find_logs(undo_folder())
+    except UndoFailed as error:
+        raise TargetRefused(f"{error}; nothing was changed") from error
+    for path in paths:
         try:
             log = UndoLog.read(path, clock)
             items = log.open_items()

@@ -20,14 +20,14 @@ ATTEMPT_S = 10.0
 ALREADY_GONE = "already gone"
 
 
-def delete_ours(cluster: Cluster, item: Item, timeout_s: float, now_epoch_s: float) -> Undone:
+def delete_ours(cluster: Cluster, item: Item, timeout_s: float, clock: Clock) -> Undone:
     """Make one attempt to delete the object of an undo entry.
 
     Args:
         cluster: As whom.
         item: The entry, with the UID if it was learned.
         timeout_s: Limit of each of the one or two calls.
-        now_epoch_s: Seconds since 1970, to tell whether an unanswered create may still land.
+        clock: Source of time, to tell whether an unanswered create may still land.
 
     Returns:
         Closed when the object is gone, was never made, or its name belongs to somebody else now.
@@ -43,7 +43,7 @@ def delete_ours(cluster: Cluster, item: Item, timeout_s: float, now_epoch_s: flo
     if not uid:
         found = cluster.get(path, timeout_s=timeout_s)
         if found is None:
-            return _never_seen(item, now_epoch_s)
+            return _never_seen(item, clock)
         uid = _uid_if_ours(found, item.entry)
         if not uid:
             return Undone(closed=True, words="another object has its name, left alone")
@@ -65,7 +65,7 @@ def executors(clusters: Sequence[Cluster], clock: Clock, attempt_s: float = ATTE
         reasons = []
         for cluster in tuple(order):
             try:
-                undone = delete_ours(cluster, item, attempt_s, clock.epoch_s())
+                undone = delete_ours(cluster, item, attempt_s, clock)
             except (CallFailed, TargetRefused) as error:
                 reasons.append(str(error))
                 continue
@@ -111,9 +111,9 @@ def _conflict(cluster: Cluster, path: str, uid: str, entry: DeleteObject, timeou
     return Undone(closed=False, words=f"{entry} is still there, and the API server refuses to delete it for a conflict")
 
 
-def _never_seen(item: Item, now_epoch_s: float) -> Undone:
-    age_s = now_epoch_s - item.intended_at_s
-    if 0 <= age_s < _CREATE_MAY_LAND_S:
+def _never_seen(item: Item, clock: Clock) -> Undone:
+    age_s = item.age_s(clock)
+    if age_s < _CREATE_MAY_LAND_S:
         return Undone(
             closed=False,
             words=f"{item.entry} is not there, but its create was never answered and may land for another "

@@ -17,7 +17,6 @@ COLLECTIONS: Mapping[str, str] = {
     "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
     "DaemonSet": "/apis/apps/v1/namespaces/{namespace}/daemonsets",
 }
-_KUBECTL_NAMES = {kind: kind.lower() for kind in COLLECTIONS}
 
 
 def collection_path(object_kind: str, namespace: str) -> str:
@@ -34,16 +33,6 @@ def collection_path(object_kind: str, namespace: str) -> str:
 def object_path(entry: DeleteObject) -> str:
     """API path of the object an entry is about."""
     return f"{collection_path(entry.object_kind, entry.namespace)}/{entry.name}"
-
-
-def kubectl_line(entry: DeleteObject, kubeconfig: str, context: str) -> str:
-    """The command that does by hand what undo does."""
-    where = f" --namespace {entry.namespace}" if entry.namespace else ""
-    return (
-        f"kubectl --kubeconfig {kubeconfig} --context {context}{where} "
-        f"delete {_KUBECTL_NAMES.get(entry.object_kind, entry.object_kind)} "
-        f"--selector {RUN_LABEL}={entry.run} --field-selector metadata.name={entry.name} --wait=false"
-    )
 
 
 def create(cluster: Cluster, log: UndoLog, manifest: Mapping[str, Any], timeout_s: float = DEFAULT_TIMEOUT_S) -> int:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import state_root
 from chaoslib_cp.errors import TargetRefused
@@ -24,6 +25,8 @@ class Permit:
         addresses: The API server's addresses as ``ip:port``.
         owner: Who marked the cluster.
         expires_epoch_s: When it ends, seconds since 1970.
+        granted_boot_s: When it was given, on the clock that is never set (seconds since the machine's start).
+        expires_boot_s: When it ends on that clock: setting the other one lengthens no permit.
         prober_pages: Where the workload prober's page is (``ip:port``), noted while the API could be asked.
         dns_pods: The DNS pods there were (name by UID), noted likewise.
     """
@@ -34,13 +37,17 @@ class Permit:
     addresses: tuple[str, ...]
     owner: str
     expires_epoch_s: float
+    granted_boot_s: float
+    expires_boot_s: float
     prober_pages: tuple[str, ...] = ()
     dns_pods: Mapping[str, str] = field(default_factory=dict)
 
-    def refusal(self, cluster: Cluster, pinned_uid: str, now_epoch_s: float) -> str:
+    def refusal(self, cluster: Cluster, pinned_uid: str, clock: Clock) -> str:
         """Why it does not cover a change of this cluster now; empty when it does."""
-        if now_epoch_s >= self.expires_epoch_s:
+        if clock.epoch_s() >= self.expires_epoch_s or clock.monotonic_s() >= self.expires_boot_s:
             return "the permit of this run has expired"
+        if clock.monotonic_s() < self.granted_boot_s:
+            return "the permit of this run was given before this machine was started"
         if cluster.ca_sha256 != self.ca_sha256:
             return "the permit is for another certificate authority"
         if not set(cluster.addresses) & set(self.addresses):
@@ -100,11 +107,12 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
             "addresses": [*addresses],
             "owner": str() as owner,
             "expires_epoch_s": int() | float() as expires,
+            "granted_boot_s": int() | float() as granted_boot,
+            "expires_boot_s": int() | float() as expires_boot,
             "prober_pages": [*pages],
             "dns_pods": dict() as pods,
-        } if math.isfinite(expires):
+        } if math.isfinite(expires + granted_boot + expires_boot):
             named = {str(key): str(name) for key, name in pods.items()}
-            return Permit(
-                run, uid, ca, tuple(map(str, addresses)), owner, float(expires), tuple(map(str, pages)), named
-            )
+            ends = (float(expires), float(granted_boot), float(expires_boot))
+            return Permit(run, uid, ca, tuple(map(str, addresses)), owner, *ends, tuple(map(str, pages)), named)
     return None

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.cluster.by_hand import contexts_of, kubectl_lines, kubectl_lines_without_log
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import choose, open_cluster
 from chaoslib_cp.cluster.heal import executors
-from chaoslib_cp.cluster.objects import kubectl_line, object_path
+from chaoslib_cp.cluster.objects import object_path
 from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, process_using, run_id, undo_folder, undo_log_of_run
 from chaoslib_cp.cluster.second_record import rebuild_lost_logs
-from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
+from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.engine.undo.replay import replay
 from chaoslib_cp.errors import TargetRefused, TargetUnreachable, UndoFailed
@@ -44,6 +45,9 @@ def recover(
         ``healed`` (nothing is open any more), and ``logs``: for each that was open or unreadable its ``run``,
         ``path``, ``items`` (``object``, ``outcome``, ``closed``), ``problems``, and ``kubectl``: the commands that do
         what is still open by hand.
+
+    Raises:
+        UndoFailed: The folder of the undo logs is not this user's alone, or cannot be looked into; nothing was undone.
     """
     clock = clock or SystemClock()
     paths = [path for path in find_logs(undo_folder()) if _is_meant(path, only_kubeconfig, clock)]
@@ -59,6 +63,9 @@ def open_logs(clock: Clock | None = None, only_kubeconfig: str | None = None) ->
     Args:
         clock: Source of time.
         only_kubeconfig: Leave out clusters that were reached by another kubeconfig.
+
+    Raises:
+        UndoFailed: The folder of the undo logs is not this user's alone, or cannot be looked into.
     """
     clock = clock or SystemClock()
     found = []
@@ -79,6 +86,9 @@ def close_logs_of_deleted_cluster(cluster_uid: str, clock: Clock | None = None) 
 
     Returns:
         The runs that were closed.
+
+    Raises:
+        UndoFailed: The folder of the undo logs is not this user's alone, or cannot be looked into.
     """
     clock = clock or SystemClock()
     closed = []
@@ -134,7 +144,7 @@ def open_healers(
     Returns:
         Opened clusters, and why others could not be opened.
     """
-    recorded: dict[str, Any] = {**settings, **_contexts(log)}
+    recorded: dict[str, Any] = {**settings, **contexts_of(log.header)}
     if Path(str(log.header.get("kubeconfig") or "/nonexistent")).exists():
         recorded["kubeconfig"] = log.header["kubeconfig"]
     clusters, reasons = [], []
@@ -174,17 +184,6 @@ def heal_log(log: UndoLog, clusters: Sequence[Cluster], clock: Clock, timeout_s:
     ]
 
 
-def kubectl_lines(log: UndoLog) -> list[str]:
-    """Plain commands that undo by hand what is still open."""
-    context = _contexts(log).get("break_glass_context", "break-glass")
-    kubeconfig = str(log.header.get("kubeconfig") or "KUBECONFIG")
-    return [
-        kubectl_line(item.entry, kubeconfig, context)
-        for item in log.open_items()
-        if isinstance(item.entry, DeleteObject)
-    ]
-
-
 def _is_meant(path: Path, only_kubeconfig: str | None, clock: Clock) -> bool:
     """A log that cannot be read may be about any cluster."""
     if only_kubeconfig is None:
@@ -217,6 +216,7 @@ def _recover_one(
         report["kubectl"] = kubectl_lines(log)
     except UndoFailed as error:
         report["problems"] = [str(error)]
+        report["kubectl"] = kubectl_lines_without_log(path)
     return report
 
 
@@ -229,23 +229,12 @@ def _recover_without_log(
     except TargetRefused:
         return []
     try:
-        paths, problems = rebuild_lost_logs(secrets, _open_entries(clock), clock)
+        paths, problems = rebuild_lost_logs(secrets, clock)
     except (TargetRefused, TargetUnreachable) as error:
         words = f"could not look for objects without an undo log: {error}; nothing was undone by it"
         paths, problems = [], [f"{words}; name a kubeconfig with a context break-glass or admin, and recover again"]
     reports: list[dict[str, Any] | None] = [_recover_one(path, secrets, timeout_s, clock) for path in paths]
     return [*reports, _report("(no undo log)", problems)] if problems else reports
-
-
-def _open_entries(clock: Clock) -> set[Entry]:
-    """What the undo logs here know to be open."""
-    known: set[Entry] = set()
-    for path in find_logs(undo_folder()):
-        try:
-            known.update(item.entry for item in UndoLog.read(path, clock).open_items())
-        except UndoFailed:
-            continue  # reported where it is recovered
-    return known
 
 
 def _report(run: str, problems: list[str], path: str = "") -> dict[str, Any]:
@@ -255,8 +244,3 @@ def _report(run: str, problems: list[str], path: str = "") -> dict[str, Any]:
 def _addresses(log: UndoLog) -> list[str]:
     noted = log.header.get("addresses")
     return [str(address) for address in noted] if isinstance(noted, list) else []
-
-
-def _contexts(log: UndoLog) -> dict[str, str]:
-    noted = log.header.get("contexts")
-    return {str(key): str(value) for key, value in noted.items()} if isinstance(noted, dict) else {}

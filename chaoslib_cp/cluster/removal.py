@@ -92,7 +92,7 @@ def _attempt(admin: Cluster, item: Item, deadline_s: float, clock: Clock) -> Att
     at_s, started_s = clock.epoch_s(), clock.monotonic_s()
     with admin.fresh() as cluster:
         try:
-            undone = delete_ours(cluster, item, deadline_s, at_s)
+            undone = delete_ours(cluster, item, deadline_s, clock)
             outcome, how = ("ok" if undone.closed else "unknown"), undone.words
         except CallFailed as error:
             outcome, how = ("unknown" if error.is_unknown else error.outcome), error.outcome

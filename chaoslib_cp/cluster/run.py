@@ -52,7 +52,8 @@ def process_using(cluster_uid: str) -> str:
     except OSError:
         return ""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # shared: others who only look at the same moment must not take each other for the holder
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
         return "" if holder == str(os.getpid()) else holder

@@ -1,8 +1,9 @@
 """The second record: whatever we make carries its run and its end, so a lost undo log is rebuilt from the cluster."""
 
-import math
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.objects import COLLECTIONS
 from chaoslib_cp.cluster.run import ENDS_AT, RUN_LABEL, undo_folder, undo_log_facts
 from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
-from chaoslib_cp.engine.undo.log import UndoLog
+from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import TargetRefused, UndoFailed
 
 # After its end an object may still be in use: the agents stop within a second, the run's own recovery takes longer.
 _STILL_IN_USE_S = 600.0
 _READ_S = 10.0
+_YEAR_3000_S = 32_503_680_000.0
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,12 @@ class Orphan:
     ends_at_s: float
 
 
-def rebuild_lost_logs(
-    secrets: Mapping[str, Any] | None, known: Collection[Entry], clock: Clock
-) -> tuple[list[Path], list[str]]:
+def rebuild_lost_logs(secrets: Mapping[str, Any] | None, clock: Clock) -> tuple[list[Path], list[str]]:
     """Write an undo log for whatever the named cluster shows of ours and no log here tells of.
 
     Args:
         secrets: chaosk8s' own keys.
-        known: What the logs here know to be open.
-        clock: Source of time.
+        clock: Source of time, where the API server does not tell its own.
 
     Returns:
         The new logs, and for each run that was left alone one line that says why.
@@ -54,14 +53,51 @@ def rebuild_lost_logs(
     """
     paths, problems = [], []
     with _open_as_whoever_may_look(secrets) as cluster:
-        namespace = cluster.get("/api/v1/namespaces/kube-system", timeout_s=_READ_S) or {}
-        uid = str((namespace.get("metadata") or {}).get("uid") or "")
-        for run, orphans in _find_orphans(cluster, known).items():
+        answer = cluster.call("GET", "/api/v1/namespaces/kube-system", timeout_s=_READ_S)
+        cluster.expect_success(answer, "read namespace kube-system")
+        uid = str((answer.json().get("metadata") or {}).get("uid") or "")
+        # the cluster's clock is the one that whoever plays that run was compared with
+        now_s = clock.epoch_s() if answer.served_epoch_s is None else answer.served_epoch_s
+        for run, orphans in _find_orphans(cluster, COLLECTIONS, _open_entries(clock)).items():
             try:
+                _refuse_in_use(cluster, run, orphans, now_s)
                 paths.append(_rebuild(cluster, uid, run, orphans, clock))
             except UndoFailed as error:
                 problems.append(str(error))
     return paths, problems
+
+
+def refuse_runs_from_elsewhere(cluster: Cluster, clock: Clock, timeout_s: float) -> None:
+    """Refuse a cluster in which an agent is rolled out by a run that no undo log here knows.
+
+    Args:
+        cluster: As the runner, who may list DaemonSets; what comes without one carries no load.
+        clock: Source of time.
+        timeout_s: Limit of the call.
+
+    Raises:
+        TargetRefused: There is one, or nobody may look; nothing was changed.
+        CallFailed: The API does not answer.
+    """
+    kinds = {"DaemonSet": COLLECTIONS["DaemonSet"]}
+    for run, orphans in _find_orphans(cluster, kinds, _open_entries(clock), timeout_s).items():
+        ends_at_s = max(orphan.ends_at_s for orphan in orphans)
+        tense = "ends" if clock.epoch_s() < ends_at_s else "ended"
+        raise TargetRefused(
+            f"run {run} has {orphans[0].entry} in {cluster.server}, and no undo log here tells of it: it may be played "
+            f"from another machine; its load {tense} by itself at {_time(ends_at_s)}; nothing was changed; recover it "
+            f"there, or from {_time(ends_at_s + _STILL_IN_USE_S)} on here: name this cluster with KUBECONFIG and run "
+            "`chaos cp recover`"
+        )
+
+
+def _open_entries(clock: Clock) -> set[Entry]:
+    """What the undo logs here know to be open; one that cannot be read is reported where it is recovered."""
+    known: set[Entry] = set()
+    for path in find_logs(undo_folder()):
+        with suppress(UndoFailed):
+            known.update(item.entry for item in UndoLog.read(path, clock).open_items())
+    return known
 
 
 def _open_as_whoever_may_look(secrets: Mapping[str, Any] | None) -> Cluster:
@@ -72,26 +108,31 @@ def _open_as_whoever_may_look(secrets: Mapping[str, Any] | None) -> Cluster:
         return open_cluster(None, secrets, "admin")
 
 
-def _find_orphans(cluster: Cluster, known: Collection[Entry]) -> dict[str, list[Orphan]]:
+def _find_orphans(
+    cluster: Cluster, kinds: Mapping[str, str], known: Collection[Entry], timeout_s: float = _READ_S
+) -> dict[str, list[Orphan]]:
     """By run, in the order in which a run makes them."""
     found: dict[str, list[Orphan]] = {}
-    for kind, template in COLLECTIONS.items():
+    for kind, template in kinds.items():
         path = template.replace("/namespaces/{namespace}", "")
-        listed = cluster.get(path, timeout_s=_READ_S, labelSelector=RUN_LABEL) or {}
+        listed = cluster.get(path, timeout_s=timeout_s, labelSelector=RUN_LABEL) or {}
         for orphan in _orphans(kind, listed):
             if orphan.entry not in known:
                 found.setdefault(orphan.entry.run, []).append(orphan)
     return found
 
 
-def _rebuild(cluster: Cluster, cluster_uid: str, run: str, orphans: list[Orphan], clock: Clock) -> Path:
+def _refuse_in_use(cluster: Cluster, run: str, orphans: list[Orphan], now_s: float) -> None:
     free_at_s = max(orphan.ends_at_s for orphan in orphans) + _STILL_IN_USE_S
-    if clock.epoch_s() < free_at_s:
+    if now_s < free_at_s:
         raise UndoFailed(
             f"run {run} has {len(orphans)} objects in {cluster.server}, first {orphans[0].entry}, and no undo log "
             "here: it may be played from another machine; nothing was undone; recover it there, or here in "
-            f"{free_at_s - clock.epoch_s():.0f} s"
+            f"{free_at_s - now_s:.0f} s"
         )
+
+
+def _rebuild(cluster: Cluster, cluster_uid: str, run: str, orphans: list[Orphan], clock: Clock) -> Path:
     name = f"{run}.found-{clock.epoch_s():.0f}"
     log = UndoLog.create(undo_folder(), name, undo_log_facts(cluster, cluster_uid, {}), clock)
     for orphan in orphans:
@@ -107,5 +148,10 @@ def _orphans(kind: str, listed: Mapping[str, Any]) -> Iterator[Orphan]:
             ends_at_s = float((metadata.get("annotations") or {})[ENDS_AT])
         except (UndoFailed, ValueError, KeyError):
             continue  # no end, or a label that we never write: somebody else's
-        if math.isfinite(ends_at_s):  # we write no other; somebody edited it, and it would end at no time or never
-            yield Orphan(entry, str(metadata["uid"]), ends_at_s)
+        if not 0 <= ends_at_s < _YEAR_3000_S:
+            continue
+        yield Orphan(entry, str(metadata["uid"]), ends_at_s)
+
+
+def _time(epoch_s: float) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

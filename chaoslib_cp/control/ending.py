@@ -16,7 +16,7 @@ from chaoslib_cp.cluster.recover import leftovers, open_logs
 from chaoslib_cp.cluster.run import run_id
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.run import Run
-from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.errors import ControlPlaneError, UndoFailed
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, read_timeline
 from chaoslib_cp.report.html import render_html
 from chaoslib_cp.report.text import render_text
@@ -55,6 +55,8 @@ def end_run(
     if run.latch.signal_name:
         name = run.latch.signal_name
         journal.setdefault("interruption", {"kind": "signal", "name": name, "reason": f"received {name}"})
+    elif run.latch.reason and not run.stopped_by_action:
+        journal.setdefault("interruption", {"kind": "control", "name": EVIDENCE_KEY, "reason": run.latch.reason})
     if run.is_dry or run.run_dir is None or not run.armed:
         return
     given_status = journal["status"]
@@ -65,7 +67,7 @@ def end_run(
     facts["run"] = {**facts["run"], "started": journal.get("start"), "duration_s": journal.get("duration")}
     _take_back_what_no_rollback_did(run, configuration, secrets)
     conduct = Conduct(
-        interrupted_by="" if run.failed_activities else _interruption(run, given_status),
+        interrupted_by="" if run.stopped_by_action else _interruption(run, given_status),
         failed_activities=tuple(run.failed_activities),
         left_behind=(*run.failed_rollbacks, *_left_behind(run, configuration, secrets)),
     )
@@ -102,7 +104,7 @@ def _take_back_what_no_rollback_did(
     run: Run, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
 ) -> None:
     """Chaos Toolkit plays no rollbacks after some endings (SIGUSR2), and drops those after one that was interrupted."""
-    if run_id(configuration) not in open_logs():
+    if not _is_open(configuration):
         return
     logger.warning("Rollbacks left something open: taking it back now, up to %g s", TAKE_BACK_S)
     try:
@@ -117,7 +119,7 @@ def _left_behind(run: Run, configuration: Mapping[str, Any], secrets: Mapping[st
     said = False
     while True:
         left = grouped(_look_for_leftovers(configuration, secrets))
-        is_open = run_id(configuration) in open_logs()  # then nobody is taking it away, and waiting does not help
+        is_open = _is_open(configuration)  # then nobody is taking it away, and waiting does not help
         if not left or is_open or run.clock.monotonic_s() >= deadline_s:
             return left
         if not said:
@@ -140,9 +142,17 @@ def _look_for_leftovers(configuration: Mapping[str, Any], secrets: Mapping[str, 
         left = list(leftovers(configuration, secrets))
     except ControlPlaneError as error:
         left = [f"could not look: {error}"]
-    if run_id(configuration) in open_logs():
+    if _is_open(configuration):
         left.append("the undo log has open entries")
     return left
+
+
+def _is_open(configuration: Mapping[str, Any]) -> bool:
+    """Whether this run's undo log has open entries; what cannot be looked into may have."""
+    try:
+        return run_id(configuration) in open_logs()
+    except UndoFailed:
+        return True
 
 
 def _write(run_dir: Path, journal: Mapping[str, Any], summary: Mapping[str, Any], page: str) -> None:

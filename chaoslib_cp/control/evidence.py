@@ -9,6 +9,7 @@ from typing import Any
 
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.dns_pods import BACK_OFF_S, recent_crashes
+from chaoslib_cp.control.extension import own_blocks
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.version import VERSION
 
@@ -50,8 +51,7 @@ def scale(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -
 
 def own_knobs(experiment: Mapping[str, Any]) -> list[str]:
     """Name what the experiment itself says is not realistic in it: ``unrealistic`` of our extension block."""
-    ours = [block for block in experiment.get("extensions") or [] if block.get("name") == "chaoslib_cp"]
-    return [str(knob) for block in ours for knob in block.get("unrealistic") or []]
+    return [str(knob) for block in own_blocks(experiment) for knob in block.get("unrealistic") or []]
 
 
 def back_off_notes(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.control.extension import own_blocks
 from chaoslib_cp.errors import TargetRefused
 
 _NAME_CHARACTERS = 44  # with the time in front, a run id fits a label value of 63 characters
@@ -14,9 +15,9 @@ _NAME_CHARACTERS = 44  # with the time in front, a run id fits a label value of 
 
 def run_name(experiment: Mapping[str, Any]) -> str:
     """Name a run after its experiment: ``run_name`` of our extension block, else the title in short."""
-    for extension in experiment.get("extensions") or []:
-        if extension.get("name") == "chaoslib_cp" and extension.get("run_name"):
-            return _slug(str(extension["run_name"]))
+    for block in own_blocks(experiment):
+        if block.get("run_name"):
+            return _slug(str(block["run_name"]))
     return _slug(str(experiment.get("title", ""))) or "experiment"
 
 

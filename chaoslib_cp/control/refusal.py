@@ -9,12 +9,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chaoslib_cp.cluster.connect import choose, infrastructure_name
+from chaoslib_cp.control.abort_rules import rule_refusals
+from chaoslib_cp.control.extension import extension_refusals
 from chaoslib_cp.errors import TargetRefused
 
 RESTART_CONTAINERS = "restart-containers"
 COUPLINGS = ("none", "delete-pods", RESTART_CONTAINERS)
 """How DNS is made to depend on the API in a run; what ``dns.actions.restart_dns_pods`` accepts."""
 
+_LACKING = {"probes": "nobody watching", "pause": "no time for anything to happen"}
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
@@ -37,9 +40,12 @@ def experiment_refusals(
         configuration: The resolved configuration.
     """
     yield from _strategy_refusals(experiment, runtime)
-    if getattr(experiment.get("dry"), "value", None) == "probes":
-        yield "--dry probes would inject with nobody watching; use --dry actions"
+    dry = getattr(experiment.get("dry"), "value", None)
+    if dry in ("probes", "pause"):
+        yield f"--dry {dry} would inject all the same, with {_LACKING[dry]}; use --dry actions"
     yield from _secret_refusals(experiment)
+    yield from extension_refusals(experiment)
+    yield from rule_refusals(experiment, configuration)
     method, rollbacks = experiment.get("method") or [], experiment.get("rollbacks") or []
     hypothesis = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
     for activity in [*hypothesis, *method, *rollbacks]:

@@ -5,6 +5,7 @@ end, and the journal says "failed" until the run has been judged.
 """
 
 import logging
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,10 @@ from chaoslib.run import RunEventHandler
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.connect import state_root
-from chaoslib_cp.cluster.guard import check_gate
+from chaoslib_cp.cluster.guard import check_gate, refuse_leftovers
 from chaoslib_cp.control import evidence
+from chaoslib_cp.control.abort import AbortWatch
+from chaoslib_cp.control.abort_rules import AbortRule, read_rules
 from chaoslib_cp.control.cpu import tell_cpu
 from chaoslib_cp.control.folder import RunLock, make_run_dir, run_name
 from chaoslib_cp.control.refusal import cluster_refusals, experiment_refusals
@@ -54,6 +57,11 @@ class _Listener(RunEventHandler):  # type: ignore[misc]  # Chaos Toolkit has no 
         if self._run.teller and not self._run.rounds.inside:
             self._run.teller.activity_started(activity, self._run.phase)
 
+    def activity_completed(self, *_: object) -> None:
+        """Skip the pause after an activity that was cut short: Chaos Toolkit would still sleep it out."""
+        if self._run.phase == "method" and threading.current_thread() is threading.main_thread():
+            self._run.latch.leave_if_set()
+
 
 class Run:
     """What the control knows of the run that is under way.
@@ -62,6 +70,7 @@ class Run:
         armed: The gate was passed and everything that watches is in place; only then may anything be injected.
         phase: Which part of the experiment is being played.
         failed_activities: What failed in the method, one line each.
+        stopped_by_action: An action of the method failed, and that is why the run stops.
         failed_rollbacks: What failed in the rollbacks, one line each.
         outputs: Name and output of each activity of the method.
         runtime: The strategies in force.
@@ -76,11 +85,14 @@ class Run:
         self.run_dir: Path | None = None
         self.teller: Teller | None = None
         self.failed_activities: list[str] = []
+        self.stopped_by_action = False
         self.failed_rollbacks: list[str] = []
         self.outputs: list[tuple[str, Any]] = []
         self.facts: dict[str, dict[str, Any]] = {}
         self._configuration: Mapping[str, Any] = {}
+        self._rules: list[AbortRule] = []
         self._observer: ObserveSession | None = None
+        self._abort_watch: AbortWatch | None = None
         self._lock: RunLock | None = None
         self.runtime: Mapping[str, Any] = {}
         self.rounds = Rounds()
@@ -120,6 +132,8 @@ class Run:
         permit = check_gate(configuration, secrets, self.clock)
         self._lock = RunLock(state_root() / "locks", permit.cluster_uid)
         self._lock.take()
+        # another run may have had the lock between our gate and our lock, and have died of it
+        refuse_leftovers(permit.cluster_uid, permit.ca_sha256, permit.run, self.clock)
         self.run_dir = make_run_dir(folder, name, started_at)
         if str(self.run_dir) != configuration[RUN_DIR_KEY]:
             configuration[RUN_DIR_KEY] = str(self.run_dir)
@@ -143,6 +157,7 @@ class Run:
         self.teller.tell("run_started", **self.facts["run"])
         self._observer = start(observe_plan(self.run_dir, self.teller.epoch_offset_s, configuration, secrets))
         logger.info("Run folder: %s", self.run_dir)
+        self._rules = read_rules(self.experiment, configuration)
         blind = wait_for_sight(self.run_dir, self.experiment, self.clock)
         if blind:
             logger.warning("No samples yet of %s: is the prober there (`chaos cp manifests`)?", ", ".join(blind))
@@ -151,8 +166,11 @@ class Run:
         """Go on to another part of the experiment; rollbacks and judging are shielded from further signals."""
         self.phase = phase
         self.latch.shielded = phase in ("rollback", "ending")
-        if phase != "method":
+        if phase == "method":
+            self._watch_for_abort()
+        else:
             self.rounds.method_is_over()
+            self._stop_abort_watch()
         if phase == "rollback" and not self.armed:
             raise InterruptExecution("nothing was injected, so there is nothing to roll back")
 
@@ -189,11 +207,23 @@ class Run:
             return
         self.failed_activities.append(line)
         if activity.get("type") == "action":
+            self.stopped_by_action = not self.latch.reason
             self.latch.set(f"action {name!r} failed")
             raise InterruptExecution(f"action {name!r} failed, so nothing more is injected")
 
+    def _watch_for_abort(self) -> None:
+        if self.armed and not self.is_dry and self.run_dir and self.teller and self._observer:
+            self._abort_watch = AbortWatch(self._rules, self.run_dir, self._observer, self.latch, self.teller)
+            self._abort_watch.start()
+
+    def _stop_abort_watch(self) -> None:
+        if self._abort_watch is not None:
+            self._abort_watch.stop()
+            self._abort_watch = None
+
     def stop_watching(self) -> None:
         """End the observer and close the timeline; may be called twice."""
+        self._stop_abort_watch()
         if self._observer is not None:
             self._observer.stop()
             self._observer = None

@@ -1,13 +1,16 @@
 """The observer's orders, which follow from the experiment's configuration, and waiting until it sees something."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from chaoslib_cp.agent import prober
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.connect import IDENTITIES, choose
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
-from chaoslib_cp.observe.plan import ObservePlan
+from chaoslib_cp.observe.plan import DEFAULT_PERIODS_S, ObservePlan
+from chaoslib_cp.observe.prober_pull import PULL_DEADLINE_S, PULL_PERIOD_S
 from chaoslib_cp.observe.recent import recent_samples
 from chaoslib_cp.results.hypothesis import read_hypothesis
 
@@ -17,6 +20,47 @@ DEFAULT_OBSERVE_S = 1800.0
 _SIGHT_WITHIN_S = 15.0
 _A_FEW = 3
 _LOOK_EVERY_S = 0.2
+_PROBER_PERIODS_S: Final = {
+    "dns_cached": prober.CACHED_PERIOD_S,
+    "dns_uncached": prober.CACHED_PERIOD_S,
+    "dns_pod": prober.POD_PERIOD_S,
+    "dns_external": prober.EXTERNAL_PERIOD_S,
+}
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a measure is sampled.
+
+    Attributes:
+        period_s: Seconds between the starts of two attempts.
+        news_within_s: The longest that a watcher of the timeline waits for the next sample, seconds, even when every
+            attempt takes its whole time to fail.
+    """
+
+    period_s: float
+    news_within_s: float
+
+
+def paces(configuration: Mapping[str, Any]) -> dict[str, Pace]:
+    """Tell the pace of every measure that this configuration lets the observer or the prober sample.
+
+    Raises:
+        ProfileInvalid: ``observe_periods_s`` or ``observe_deadlines_s`` is wrong; nothing was changed.
+    """
+    try:
+        plan = ObservePlan("", "", 1.0, **_cadence(configuration))
+    except (TypeError, ValueError):
+        raise ProfileInvalid(
+            "configuration.observe_periods_s or observe_deadlines_s is not a mapping of measures to seconds; "
+            "nothing was changed; mend it"
+        ) from None
+    asked = {measure: plan.period_s(measure) for measure in DEFAULT_PERIODS_S}
+    pull_s = PULL_PERIOD_S + PULL_DEADLINE_S
+    return {
+        **{name: Pace(period_s, period_s + plan.deadline_s(name)) for name, period_s in asked.items() if period_s},
+        **{name: Pace(one_s, one_s + prober.DEADLINE_S + pull_s) for name, one_s in _PROBER_PERIODS_S.items()},
+    }
 
 
 def observe_plan(
@@ -51,10 +95,16 @@ def observe_plan(
         duration_s=duration_s,
         contexts={identity: choice.context for identity, choice in chosen.items()},
         prober_pages=tuple(configuration.get("prober_pages") or ()),
-        periods_s=dict(configuration.get("observe_periods_s") or {}),
-        deadlines_s=dict(configuration.get("observe_deadlines_s") or {}),
         epoch_offset_s=epoch_offset_s,
+        **_cadence(configuration),
     )
+
+
+def _cadence(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "periods_s": dict(configuration.get("observe_periods_s") or {}),
+        "deadlines_s": dict(configuration.get("observe_deadlines_s") or {}),
+    }
 
 
 def wait_for_sight(run_dir: Path, experiment: Mapping[str, Any], clock: Clock) -> list[str]:

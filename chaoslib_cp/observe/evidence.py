@@ -100,7 +100,7 @@ def _measure_all(
         taken += asyncio.run(_ask_api(configuration, secrets, api, time))
     if len(api) < len(measures):
         since_s = time.now_s() - window_s
-        pulled = pull_samples(configuration, secrets, time)
+        pulled = pull_samples(configuration, secrets, time, clock)
         taken += [one for one in pulled if one["measure"] in measures and number(one, "at_s") >= since_s]
     return taken
 

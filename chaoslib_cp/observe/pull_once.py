@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
+from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.permit import read_permit
@@ -17,13 +18,13 @@ _LOOKUP_S: Final = 5.0
 
 
 def pull_samples(
-    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, time: SteadyTime
+    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, time: SteadyTime, clock: Clock
 ) -> list[Record]:
     """Return what the prober's page holds, on our clock; nothing when it cannot be found or does not answer."""
     records: list[Record] = []
     try:
         with open_cluster(configuration, secrets) as cluster:
-            pages = _noted_pages(cluster, configuration, time) or prober_pages(cluster, timeout_s=_LOOKUP_S)
+            pages = _noted_pages(cluster, configuration, clock) or prober_pages(cluster, timeout_s=_LOOKUP_S)
     except ControlPlaneError:
         return []
     pull = ProberPull(pages, time, records.append, since_s=0.0)
@@ -33,8 +34,8 @@ def pull_samples(
     return [record for record in records if record.get("kind") == "sample" and not record.get("void")]
 
 
-def _noted_pages(cluster: Cluster, configuration: Mapping[str, Any] | None, time: SteadyTime) -> tuple[str, ...]:
+def _noted_pages(cluster: Cluster, configuration: Mapping[str, Any] | None, clock: Clock) -> tuple[str, ...]:
     """What the gate noted for this run and cluster, so that the API need not be asked in the storm."""
     permit = read_permit(run_id(configuration))
-    is_for_this = permit is not None and not permit.refusal(cluster, "", time.now_s())
+    is_for_this = permit is not None and not permit.refusal(cluster, "", clock)
     return permit.prober_pages if permit is not None and is_for_this else ()

@@ -26,19 +26,29 @@ def recent_samples(
         clock: Source of "now".
     """
     since_s = (clock or SystemClock()).epoch_s() - window_s
-    try:
-        lines = parse_lines(_tail(Path(run_dir) / TIMELINE_FILE, since_s - _LONGEST_ATTEMPT_S))
-    except FileNotFoundError:
-        return []
     found = [
         line
-        for line in lines
+        for line in recent_lines(run_dir, since_s)
         if line.get("kind") == "sample"
         and line.get("measure") == measure
         and line["at_s"] + line["latency_s"] >= since_s
         and not line.get("void")
     ]
     return sorted(found, key=lambda line: float(line["at_s"]))
+
+
+def recent_lines(run_dir: str | Path, since_s: float) -> list[dict[str, Any]]:
+    """Return the end of the timeline: every sample that ended at ``since_s`` (epoch seconds) or later is in it.
+
+    Lines from before that are in it, too. Without a timeline there are none.
+
+    Raises:
+        OSError: The timeline cannot be read.
+    """
+    try:
+        return parse_lines(_tail(Path(run_dir) / TIMELINE_FILE, since_s - _LONGEST_ATTEMPT_S))
+    except FileNotFoundError:
+        return []
 
 
 def _tail(path: Path, since_s: float) -> bytes:

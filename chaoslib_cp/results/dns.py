@@ -1,5 +1,7 @@
 """Workload DNS: how long caches masked the failure, and how long lookups failed."""
 
+from itertools import pairwise
+
 from chaoslib_cp.results.fault import Fault
 from chaoslib_cp.results.measured import Measured, absent, ratio, seconds
 from chaoslib_cp.results.recording import Recording
@@ -29,22 +31,37 @@ def failures(recording: Recording, measure: str, from_s: float) -> list[Episode]
 
 
 def mask_began_s(recording: Recording, fault: Fault) -> float | None:
-    """Begin of the uncached failure that the caches masked at last no longer (or still do), in epoch seconds.
+    """Begin of the uncached failure that the workload met once its cache ran out, in epoch seconds.
 
-    An earlier failure of the servers that ended before any workload noticed was masked altogether; it is not the one
-    that the workload met.
+    It is the first failure since that cache was last filled: what the servers answered before that hid nothing any
+    more. Where the caches outlasted everything, it is the last failure.
     """
     cached = failures(recording, CACHED, fault.began_s)
-    uncached = failures(recording, UNCACHED, fault.began_s)
-    limit_s = cached[0].began_s if cached else float("inf")
-    return next((episode.began_s for episode in reversed(uncached) if episode.began_s <= limit_s), None)
+    if not cached:
+        return max((episode.began_s for episode in failures(recording, UNCACHED, fault.began_s)), default=None)
+    met_s = cached[0].began_s
+    uncached = failures(recording, UNCACHED, max(fault.began_s, _last_filled_s(recording, met_s)))
+    return next((episode.began_s for episode in uncached if episode.began_s <= met_s), None)
+
+
+def _last_filled_s(recording: Recording, met_s: float) -> float:
+    """When the cache that failed at ``met_s`` was last filled before, at the earliest: its TTLs went up after this."""
+    asked = [one for one in recording.series(CACHED) if any(sample.at_s == met_s and not sample.ok for sample in one)]
+    series = min(asked, key=lambda one: one[0].target)
+    answered = [sample for sample in series if sample.ttl_s is not None and sample.at_s < met_s]
+    fills = [
+        before.at_s
+        for before, after in pairwise(answered)
+        if before.ttl_s is not None and after.ttl_s is not None and after.ttl_s > before.ttl_s
+    ]
+    return max(fills, default=0.0)
 
 
 def mask_s(recording: Recording, fault: Fault) -> Measured:
     """Time from the first wrong uncached answer to the first wrong answer a workload got, in seconds.
 
     Wrong means: the answer and the next one to the same question were wrong, late or missing. The uncached failure
-    meant is the last one that began before the workload's.
+    meant is the first one since the workload's cache was last filled.
     """
     missing = [measure for measure in (UNCACHED, CACHED) if not recording.of(measure)]
     if missing:

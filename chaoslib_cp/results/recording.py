@@ -25,6 +25,7 @@ class Sample:
         latency_s: Duration of the attempt; of a time-out, the whole time-out.
         lag_s: How late the attempt started against its schedule.
         void: The attempt started too late to say anything about the cluster.
+        ttl_s: What is left of the answer's TTL, in seconds; None when the answer has none.
     """
 
     at_s: float
@@ -35,6 +36,7 @@ class Sample:
     latency_s: float
     lag_s: float = 0.0
     void: bool = False
+    ttl_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def _sample(line: Mapping[str, Any]) -> Sample:
         latency_s=float(line["latency_s"]),
         lag_s=lag_s,
         void=bool(line.get("void", False)) or lag_s > MAX_LAG_S,
+        ttl_s=None if line.get("ttl_s") is None else float(line["ttl_s"]),
     )
 
 

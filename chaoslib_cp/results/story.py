@@ -69,6 +69,8 @@ def _acts(recording: Recording, fault: Fault) -> Iterator[Moment]:
     for event in recording.named("activity_ended"):
         if event.details.get("status") != "succeeded" and event.at_s >= fault.began_s:
             yield Moment(round(event.at_s - fault.began_s, 3), f"{event.details.get('name')}: FAILED", "bad")
+    for event in recording.named("run_aborted"):
+        yield Moment(round(event.at_s - fault.began_s, 3), "the run ABORTS itself; rollbacks follow", "act")
 
 
 def _failures_and_recoveries(recording: Recording, fault: Fault) -> Iterator[Moment]:

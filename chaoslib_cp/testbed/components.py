@@ -15,6 +15,7 @@ API_URL = f"https://{addresses.API_STABLE}:{addresses.API_PORT}"
 # Gone with the supervisor's mount namespace, even after SIGKILL.
 VOLATILE = Path("/run/chaoslib-cp")
 # Go's own floor since 1.25; set because Go does not read quotas reliably in nested version 1 cgroups.
+_AUDIT_POLICY = Path(__file__).with_name("audit-policy.yaml")
 GO_PROCESSORS = {"GOMAXPROCS": "2"}
 
 
@@ -97,6 +98,9 @@ def api_server(layout: Layout, spec: ClusterSpec, index: int) -> Component:
         "proxy-client-cert-file": str(pki / "front-proxy-client.crt"),
         "proxy-client-key-file": str(pki / "front-proxy-client.key"),
     }
+    if spec.audit_log:
+        flags["audit-policy-file"] = str(_AUDIT_POLICY)
+        flags["audit-log-path"] = str(layout.instance.logs / f"kube-apiserver-{index}-audit.log")
     if spec.api_servers > 1:
         # otherwise an HTTP/2 connection stays with its first server for good
         flags["goaway-chance"] = "0.001"

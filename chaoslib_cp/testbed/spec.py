@@ -37,12 +37,17 @@ class ClusterSpec:
     dns_replicas: int = _number(2, 1, 5, "CoreDNS pods; kubeadm starts 2")
     cluster_dns_ttl_s: int = _number(30, 0, 3600, "TTL of CoreDNS' answers for cluster names, in seconds")
     node_cache_ttl_s: int = _number(30, 1, 3600, "how long the node DNS cache keeps an answer, in seconds")
+    audit_log: bool = False  # a line in logs/kube-apiserver-N-audit.log for each request of a person or an experiment
     scale: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key in dataclasses.fields(self):
             if key.metadata:
                 _check_number(key, getattr(self, key.name))
+        if not isinstance(self.audit_log, bool):
+            raise ProfileInvalid(
+                f"cluster spec: audit_log must be true or false, not {self.audit_log!r}; nothing was started"
+            )
         if not isinstance(self.scale, dict) or not all(isinstance(text, str) for text in self.scale.values()):
             raise ProfileInvalid("cluster spec: scale must map a knob to a sentence about it; nothing was started")
 

@@ -24,27 +24,31 @@ from tests.bench.mutation.operators import Mutant, mutants_of
 PAGE = page.ROOT / "docs" / "mutants.md"
 KEPT = Path(__file__).parent / "mutation" / "survivors.json"
 _CORE = {
-    "chaoslib_cp/engine/undo": ("entry", "log", "replay"),
+    "chaoslib_cp/engine/undo": ("entry", "lines", "log", "replay"),
     "chaoslib_cp/cluster": (
         "guard", "permit", "marker", "production", "rights", "run", "objects", "heal", "recover", "second_record",
-        "removal",
+        "removal", "by_hand",
     ),
     "chaoslib_cp/control": (
         "__init__", "run", "stop", "ending", "refusal", "rounds", "folder", "telling", "watching", "evidence", "cpu",
+        "abort", "abort_rules", "extension",
     ),
 }  # fmt: skip
 # The tests that play these modules in one process, by folder; each mutant is shown only to those that reach its line.
 _UNIT = (
     "undo_log", "undo_replay", "undo_power_loss", "guard", "connect", "second_record", "rollout", "access",
-    "dns_actions", "cli", "permit", "marker", "production", "run_identity", "heal", "recover",
-    "removal", "any_sequence", "crash_points",
+    "dns_actions", "cli", "permit", "marker", "production", "run_identity", "heal", "recover", "removal",
+    "bad_undo_logs", "old_undo_logs", "any_sequence", "crash_points",
 )  # fmt: skip
-_CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "run", "ending", "evidence")
+_CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "run", "ending", "evidence", "abort")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
 _TESTS = {
     "chaoslib_cp/engine/undo": _CLUSTER_TESTS,
     "chaoslib_cp/cluster": _CLUSTER_TESTS,
-    "chaoslib_cp/control": [f"tests/unit/test_control_{name}.py" for name in _CONTROL],
+    "chaoslib_cp/control": [
+        *(f"tests/unit/test_control_{name}.py" for name in _CONTROL),
+        "tests/unit/test_abort_rules.py",
+    ],
 }
 _ENOUGH_S = 10.0  # tests shown to one mutant, the quickest first, by the time they take without it
 _SEED = 1

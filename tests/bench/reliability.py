@@ -14,8 +14,14 @@ from tests.bench import page
 from tests.proof import FILE_VARIABLE
 
 PAGE = page.ROOT / "docs" / "reliability.md"
-SEQUENCES = 10_000
-KILLS = 1_000
+# How many of each; `make test` plays fewer.
+COUNTS = {
+    "CHAOSLIB_CP_SEQUENCES": "10000",
+    "CHAOSLIB_CP_KILLS": "1000",
+    "CHAOSLIB_CP_TESTBED_KILLS": "20",
+    "CHAOSLIB_CP_CRASHES": "40",
+    "CHAOSLIB_CP_DENIALS": "1000",  # more than there are: every one
+}
 Notes = list[dict[str, float]]
 
 
@@ -40,6 +46,10 @@ def _sum(notes: Notes, key: str) -> int:
     return int(sum(one[key] for one in notes))
 
 
+def _worst(notes: Notes, key: str) -> str:
+    return f"{max(one[key] for one in notes):.1f} s"
+
+
 PROMISES = [
     Promise(
         "crash",
@@ -50,6 +60,12 @@ PROMISES = [
             f"{_sum(notes, 'points')} kills at {int(max(one.get('all', 0) for one in notes))} effects, "
             f"residue {_sum(notes, 'residue')}"
         ),
+    ),
+    Promise(
+        "crash-testbed",
+        "The same on a real API server, etcd and kubelets",
+        "tests/testbed/test_crash_points.py",
+        lambda notes: f"{_sum(notes, 'points')} kills, residue {_sum(notes, 'residue')}",
     ),
     Promise(
         "sequence",
@@ -82,16 +98,90 @@ PROMISES = [
         ),
     ),
     Promise(
+        "self-heal-testbed",
+        "The same with real API servers that hang, and agents on real and on fake nodes",
+        "tests/testbed/test_runner_killed.py",
+        lambda notes: (
+            f"{_sum(notes, 'kills')} kills; last agent's end "
+            f"{max(one['worst_overrun_s'] for one in notes):+.2f} s from the deadline"
+        ),
+    ),
+    Promise(
         "ending",
         "However `chaos run` ends, nothing is left; after SIGKILL, or without our control, one `recover` heals",
         "tests/contract/test_endings.py",
         lambda notes: f"{len(notes)} of {len(notes)} runs healed",
     ),
     Promise(
+        "abort",
+        "A breached abort rule, or the observer's death, stops a run in an action or a pause: within two looks of one "
+        "second each, without a call to the API, with all rollbacks and nothing left",
+        "tests/contract/test_abort.py",
+        lambda notes: (
+            f"{len(notes)} runs; from the breach in the timeline to the stop {_worst(notes, 'decided_s')}, "
+            f"to the first rollback {_worst(notes, 'rolled_back_s')} at most, {_sum(notes, 'calls')} calls"
+        ),
+    ),
+    Promise(
         "refusal",
         "What is not provably the marked test cluster is refused, each with its own reason and without a write",
         "tests/unit/test_guard.py",
         lambda notes: f"{len(notes)} refusals, {_sum(notes, 'writes')} writes",
+    ),
+    Promise(
+        "rights",
+        "The rights that an owner is asked for are those that a run uses, counted in the API server's audit log",
+        "tests/testbed/test_rights.py::test_every_right_is_used_and_none_is_missing",
+        lambda notes: (
+            f"{_sum(notes, 'granted')} granted, {_sum(notes, 'unused')} of them unused, "
+            f"{_sum(notes, 'forbidden')} requests forbidden"
+        ),
+    ),
+    Promise(
+        "denied",
+        "A right that is taken away is missed: the run says so, and leaves nothing",
+        "tests/testbed/test_rights.py",
+        lambda notes: f"{_sum(notes, 'rights')} rights taken away in turn, each missed",
+    ),
+    Promise(
+        "bad-log",
+        "An undo log that is damaged, edited, reordered, planted, a link, a copy or of a newer version: refused with "
+        "one line, the file unchanged, every other log healed",
+        "tests/unit/test_bad_undo_logs.py",
+        lambda notes: f"{len(notes)} kinds refused, {_sum(notes, 'lost')} lost",
+    ),
+    Promise(
+        "old-log",
+        "Undo logs of every version there was are read and healed",
+        "tests/unit/test_old_undo_logs.py",
+        lambda notes: f"{_sum(notes, 'healed')} of {len(notes)} versions healed",
+    ),
+    Promise(
+        "by-hand",
+        "The `kubectl` commands that `recover` prints, pasted as they are, leave nothing",
+        "tests/unit/test_by_hand.py",
+        lambda notes: f"{_sum(notes, 'lines')} commands carried out by kubectl, residue {_sum(notes, 'residue')}",
+    ),
+    Promise(
+        "race",
+        "However many runs start on a cluster at the same moment, one plays; after a kill none before `recover`",
+        "tests/unit/test_race.py",
+        lambda notes: ", ".join(f"{int(one['winners'])} of {int(one['starters'])}" for one in notes) + " played",
+    ),
+    Promise(
+        "clock",
+        "A clock that is set by an hour, runs at half or twice its rate, or a machine that sleeps: no load and no wait "
+        "outlives its end by more than a second",
+        "tests/unit/test_clocks.py",
+        lambda notes: (
+            f"{len(notes)} combinations, latest end {max(one['overrun_s'] for one in notes):+.2f} s from the deadline"
+        ),
+    ),
+    Promise(
+        "dry",
+        "A dry run of any kind changes nothing",
+        "tests/contract/test_run.py",
+        lambda notes: f"{len(notes)} dry runs, {_sum(notes, 'writes')} writes",
     ),
     Promise(
         "secret",
@@ -121,22 +211,25 @@ NOT_PROMISED = """
 
 
 def measure() -> None:
-    """Run the tests with the large numbers and write the page; a promise whose tests fail is shown as broken."""
-    rows = []
-    for promise in PROMISES:
-        with tempfile.NamedTemporaryFile() as file:
-            began_s = time.monotonic()
-            counts = {"CHAOSLIB_CP_SEQUENCES": str(SEQUENCES), "CHAOSLIB_CP_KILLS": str(KILLS)}
-            ended = subprocess.run(
-                [sys.executable, "-m", "pytest", "-q", promise.tests],
-                env={**os.environ, **counts, FILE_VARIABLE: file.name},
-                cwd=page.ROOT,
-                stdout=sys.stderr,
-                check=False,
-            )
-            notes = [json.loads(line) for line in Path(file.name).read_text().splitlines()]
-        mine = [note for note in notes if note["promise"] == promise.name]
-        measured = promise.measured(mine) if mine and ended.returncode == 0 else "BROKEN: its tests fail"
-        rows.append([promise.words, measured, f"`{promise.tests}`", f"{time.monotonic() - began_s:.0f} s"])
+    """Run the tests with the large numbers and write the page, row by row; a promise whose tests fail is broken."""
     head = HEAD.format(command="python -m tests.bench reliability", circumstances=page.circumstances())
-    PAGE.write_text(head + page.table(["promise", "measured", "by", "took"], rows) + NOT_PROMISED)
+    rows: list[list[object]] = []
+    for promise in PROMISES:
+        rows.append(_row(promise))
+        PAGE.write_text(head + page.table(["promise", "measured", "by", "took"], rows) + NOT_PROMISED)
+
+
+def _row(promise: Promise) -> list[object]:
+    with tempfile.NamedTemporaryFile() as file:
+        began_s = time.monotonic()
+        ended = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", promise.tests],
+            env={**os.environ, **COUNTS, FILE_VARIABLE: file.name},
+            cwd=page.ROOT,
+            stdout=sys.stderr,
+            check=False,
+        )
+        notes = [json.loads(line) for line in Path(file.name).read_text().splitlines()]
+    mine = [note for note in notes if note["promise"] == promise.name]
+    measured = promise.measured(mine) if mine and ended.returncode == 0 else "BROKEN: its tests fail"
+    return [promise.words, measured, f"`{promise.tests}`", f"{time.monotonic() - began_s:.0f} s"]

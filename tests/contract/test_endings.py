@@ -7,76 +7,20 @@ file, one `chaos cp recover` heals; everywhere else the run has healed before it
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.contract.cluster import FakeCluster
-from tests.contract.conftest import LINES, Chaos
-from tests.contract.experiments import Activity, act, experiment, probe
-from tests.fakes.api_server import Answer, FakeApiServer, json_answer
-from tests.fakes.kube_objects import KubeObjects
+from tests.contract.conftest import LINES
+from tests.contract.experiments import Activity, act
+from tests.contract.rehearsal import PAUSING, Stage, rehearsing
 from tests.proof import note
 
 pytestmark = pytest.mark.contract
 
 STRATEGIES = ("always", "default", "deviated")
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
-PAUSING = "Pausing before next activity"
 Process = subprocess.Popen[bytes]
-
-
-@dataclass
-class Stage:
-    """One ending on one cluster.
-
-    Attributes:
-        chaos: The command.
-        kube: The cluster.
-        made: The experiment, for an ending to spoil.
-    """
-
-    chaos: Chaos
-    kube: KubeObjects
-    made: dict[str, Any]
-
-    def file(self, name: str) -> Path:
-        """A file that activities leave behind."""
-        return self.chaos.folder / name
-
-    def ours(self) -> list[str]:
-        """Paths of everything that the rollout made."""
-        return [path for path, one in self.kube.objects.items() if "chaoslib-cp/run" in str(one["metadata"])]
-
-    def until_logged(self, words: str) -> None:
-        """Wait until the run has said something."""
-        end_s = time.monotonic() + 40
-        while words not in (self.chaos.folder / "output.log").read_text():
-            assert time.monotonic() < end_s, (self.chaos.folder / "output.log").read_text()
-            time.sleep(0.02)
-
-
-def ours(module: str, func: str, **arguments: Any) -> Activity:
-    """An activity of the library."""
-    provider = {"type": "python", "module": f"chaoslib_cp.{module}", "func": func, "arguments": arguments}
-    return {"type": "action", "name": func, "provider": provider}
-
-
-def rehearsal(chaos: Chaos, strategy: str) -> dict[str, Any]:
-    """Roll out, take some time, stop; the claim breaks when a file says so."""
-    claim = {
-        **probe("raises_if", path=str(chaos.folder / "raise"), broken=str(chaos.folder / "broken")),
-        "tolerance": {"type": "range", "target": "ok", "range": [1, 1]},
-    }
-    rollout = ours("rollout.actions", "start_agent_rollout", profile=PROFILE, duration_s=30.0)
-    page = chaos.cluster.environment["CONTRACT_PROBER_PAGE"]
-    made = experiment([rollout], [ours("rollout.actions", "stop_agent_rollout")], [claim], page)
-    made["runtime"]["rollbacks"]["strategy"] = strategy
-    return made
 
 
 def then(*activities: Activity) -> Callable[[Stage], None]:
@@ -200,30 +144,10 @@ ON_THE_NEW_LINE = [("new line", name, strategy) for strategy in STRATEGIES[1:] f
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     """A marked cluster that keeps objects, and `chaos` of one line."""
     line, name, strategy = request.param
-    python = LINES[line] / "bin" / "python"
-    if not python.exists():
-        pytest.skip(f"there is no {python}: `make venv venv-old-line` makes it")
-    folder = tmp_path / "work"
-    folder.mkdir()
-    with KubeObjects(tmp_path / "kube") as kube, FakeApiServer() as prober:
-        kube.mark()
-        kube.server.on("GET", "/version", json_answer({"gitVersion": "v1.36.4"}))
-        kube.server.on("GET", "/livez", Answer(body=b"ok"))
-        environment = {
-            "KUBECONFIG": str(kube.kubeconfig),
-            "XDG_STATE_HOME": str(tmp_path / "state"),
-            "HOME": str(tmp_path),
-            "CONTRACT_PROBER_PAGE": f"127.0.0.1:{prober.port}",
-        }
-        cluster = FakeCluster(kube.server, prober, environment)
-        prober.on("GET", "/", cluster.page)
-        chaos = Chaos(python, folder, cluster)
-        made = Stage(chaos, kube, rehearsal(chaos, strategy))
+    with rehearsing(line, tmp_path) as made:
+        made.made["runtime"]["rollbacks"]["strategy"] = strategy
         ENDINGS[name][0](made)
-        try:
-            yield made
-        finally:
-            chaos.end_all()
+        yield made
 
 
 @pytest.mark.parametrize(

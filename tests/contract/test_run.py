@@ -12,6 +12,7 @@ import pytest
 
 from tests.contract.conftest import ROOT, Chaos
 from tests.contract.experiments import Activity, act, claim, dns_claim, experiment, probe
+from tests.proof import note
 
 pytestmark = pytest.mark.contract
 
@@ -251,6 +252,40 @@ def test_a_dry_run_passes_the_gate_and_has_no_verdict(chaos: Chaos) -> None:
     assert "chaoslib_cp" not in done.journal
     chaos.cluster.unmark()
     assert chaos.run(storm(chaos), "--dry", "actions").exit_code == 1
+
+
+def ours(module: str, func: str, **arguments: Any) -> Activity:
+    """One of the library's own actions."""
+    provider = {"type": "python", "module": f"chaoslib_cp.{module}.actions", "func": func, "arguments": arguments}
+    return {"type": "action", "name": func, "provider": provider}
+
+
+@pytest.mark.parametrize(
+    ("dry", "exit_code", "says"),
+    [
+        ("actions", 0, "with dry"),
+        ("activities", 0, "with dry"),
+        ("probes", 1, "--dry probes would inject"),
+        ("pause", 1, "--dry pause would inject"),
+    ],
+)
+def test_a_dry_run_changes_nothing(chaos: Chaos, dry: str, exit_code: int, says: str) -> None:
+    """Whichever kind: no call that changes something reaches the API; the kinds that would make one are refused."""
+    made = storm(chaos, act("mark", path=str(chaos.folder / "played")))
+    made["method"] += [
+        ours("rollout", "start_agent_rollout", profile={"schema": 1, "requests": [{"path": "/metrics"}]}),
+        ours("dns", "restart_dns_pods", coupling="delete-pods"),
+        ours("rollout", "remove_agent"),
+    ]
+    made["rollbacks"].append(ours("rollout", "stop_agent_rollout"))
+    done = chaos.run(made, "--dry", dry)
+    asked = chaos.cluster.api.requests
+    assert [one for one in asked if one.method != "GET" and one.query.get("dryRun") != "All"] == []
+    assert bool(asked) == (exit_code == 0)
+    assert not (chaos.folder / "played").exists()
+    assert not (chaos.folder.parent / "state" / "chaoslib-cp" / "undo").exists()
+    assert (done.exit_code, says in done.log) == (exit_code, True), done.log
+    note("dry", writes=0)
 
 
 def test_values_given_on_the_command_line_are_kept_and_secrets_are_not(chaos: Chaos) -> None:

@@ -21,23 +21,39 @@ class PemFiles:
 
 
 class Authority:
-    """A CA that issues certificates into a folder."""
+    """A CA that issues certificates into a folder.
 
-    def __init__(self, folder: Path, name: str = "test-ca") -> None:
+    Args:
+        folder: Where certificates are put.
+        name: Its own.
+        certificate: Its own, if it is one that was made before with ``ALWAYS_THE_SAME`` as its key; else it is new.
+    """
+
+    ALWAYS_THE_SAME = 20241211
+    """A key that can be made again from a number: it guards nothing but a test's loopback."""
+
+    def __init__(self, folder: Path, name: str = "test-ca", certificate: bytes = b"") -> None:
         self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        kept = ec.derive_private_key(self.ALWAYS_THE_SAME, ec.SECP256R1()) if certificate else None
+        self._key = kept or ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0), [])
+        own = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0), [])
         self.ca_file = folder / f"{name}.pem"
-        self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        self.ca_file.write_bytes(certificate or own.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, common_name: str, organizations: tuple[str, ...] = (), address: str = "127.0.0.1") -> PemFiles:
-        """Return a certificate valid for ``address``, as server or client."""
+    def issue(
+        self,
+        common_name: str,
+        organizations: tuple[str, ...] = (),
+        address: str = "127.0.0.1",
+        lasts: datetime.timedelta = datetime.timedelta(days=1),
+    ) -> PemFiles:
+        """Return a certificate valid for ``address``, as server or client; one that lasts less than 0 has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
         parts = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
         parts += [x509.NameAttribute(NameOID.ORGANIZATION_NAME, one) for one in organizations]
         names = [x509.IPAddress(ipaddress.ip_address(address)), x509.DNSName("localhost")]
-        certificate = self._sign(x509.Name(parts), key, x509.BasicConstraints(ca=False, path_length=None), names)
+        certificate = self._sign(x509.Name(parts), key, x509.BasicConstraints(ca=False, path_length=None), names, lasts)
         stem = common_name.replace(":", "-")
         made = PemFiles(self._folder / f"{stem}.crt", self._folder / f"{stem}.key")
         made.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -69,6 +85,7 @@ class Authority:
         key: ec.EllipticCurvePrivateKey,
         constraints: x509.BasicConstraints,
         names: list[x509.GeneralName],
+        lasts: datetime.timedelta = datetime.timedelta(days=1),
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         builder = (
@@ -77,8 +94,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - datetime.timedelta(hours=2))
+            .not_valid_after(now + lasts)
             .add_extension(constraints, critical=True)
             # Python 3.13 checks chains strictly (RFC 5280): both identifiers must be there
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

@@ -9,6 +9,7 @@
 A failure may be told to happen after the write was carried out: the lost reply.
 """
 
+import datetime
 import itertools
 import json
 import re
@@ -20,6 +21,7 @@ from typing import Any
 import yaml
 
 from chaoslib_cp.cluster.marker import MARKER_PATH, marker_manifest
+from chaoslib_cp.cluster.objects import COLLECTIONS
 from tests.fakes.api_server import Answer, FakeApiServer, Request, json_answer
 from tests.fakes.certificates import Authority
 
@@ -29,6 +31,33 @@ REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 FAR_FUTURE_S = 4_000_000_000.0
 _SYSTEM = "/api/v1/namespaces/kube-system"
 _PODS = f"{_SYSTEM}/pods"
+
+
+def _discovery() -> dict[str, dict[str, Any]]:
+    """What kubectl asks before it deletes: which kinds there are, and where."""
+    answers: dict[str, dict[str, Any]] = {"/api": {"kind": "APIVersions", "versions": ["v1"]}}
+    groups: dict[str, Any] = {}
+    for kind, template in COLLECTIONS.items():
+        where, _, name = template.replace("/namespaces/{namespace}", "").rpartition("/")
+        version = where.removeprefix("/api/").removeprefix("/apis/")
+        facts = {"name": name, "singularName": kind.lower(), "kind": kind, "namespaced": "{" in template}
+        resources = answers.setdefault(
+            where, {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": []}
+        )
+        resources["resources"].append({**facts, "verbs": ["create", "delete", "get", "list"]})
+        if "/" in version:
+            named = {"groupVersion": version, "version": version.partition("/")[2]}
+            groups[version] = {"name": version.partition("/")[0], "versions": [named], "preferredVersion": named}
+    answers["/apis"] = {"kind": "APIGroupList", "apiVersion": "v1", "groups": list(groups.values())}
+    return answers
+
+
+DISCOVERY = _discovery()
+# The kinds of which there are lists with nothing in them.
+LISTED = {template.rpartition("/")[2]: kind for kind, template in COLLECTIONS.items()} | {
+    "pods": "Pod",
+    "nodes": "Node",
+}
 
 
 @dataclass
@@ -53,6 +82,7 @@ class KubeObjects:
         before_request: Called with each request before it is answered.
         late: Requests that are carried out when :meth:`land_late` is called.
         refused_images: Images of DaemonSets that are answered 422.
+        authority: Who issues its certificates; a new one if not given.
         denied: Pairs of verb and resource that a review of rights denies.
     """
 
@@ -63,11 +93,12 @@ class KubeObjects:
     late: list[Request] = field(default_factory=list)
     refused_images: set[str] = field(default_factory=set)
     denied: set[tuple[str, str]] = field(default_factory=set)
+    authority: Authority | None = None
 
     def __post_init__(self) -> None:
         """Make certificates and the server."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._authority = Authority(self.folder)
+        self._authority = self.authority or Authority(self.folder)
         self.server = FakeApiServer(self._authority.server_context(ask_for_certificate=True))
         self._uids = itertools.count(1)
         self._failures: list[_Failure] = []
@@ -154,6 +185,10 @@ class KubeObjects:
             context["name"] = new if context["name"] == old else context["name"]
         self.kubeconfig.write_text(yaml.safe_dump(document), encoding="utf-8")
 
+    def expire(self, who: str) -> None:
+        """Let the client certificate of an identity have expired an hour ago."""
+        self._authority.issue(f"user-{who}", lasts=-datetime.timedelta(hours=1))
+
     def add_dns_pod(self, name: str, node: str = "worker-1", is_ready: bool = True) -> None:
         """Put a DNS pod there."""
         state = [{"type": "Ready", "status": "True" if is_ready else "False"}]
@@ -234,15 +269,23 @@ class KubeObjects:
         if wanted and wanted != found["metadata"]["uid"]:
             return _status(409, "the UID in the precondition does not match")
         del self.objects[request.path]
-        return json_answer({"kind": "Status", "status": "Success"})
+        return json_answer({"apiVersion": "v1", "kind": "Status", "status": "Success"})
 
     def _read(self, request: Request) -> Answer:
         if request.path in self.objects:
             return json_answer(self.objects[request.path])
+        if request.path in DISCOVERY:
+            return json_answer(DISCOVERY[request.path])
         items = [found for path, found in self.objects.items() if request.path in _collections(path)]
-        if items or request.path.endswith(("pods", "nodes")):
+        kind = request.path.rpartition("/")[2]
+        if items or kind in LISTED:
             wanted = [pair.partition("=") for pair in request.query.get("labelSelector", "").split(",") if pair]
-            return json_answer({"kind": "List", "metadata": {}, "items": [i for i in items if _has(i, wanted)]})
+            name = request.query.get("fieldSelector", "").removeprefix("metadata.name=")
+            chosen = [i for i in items if _has(i, wanted) and name in ("", i["metadata"]["name"])]
+            words = request.path.split("/")
+            version = words[2] if words[1] == "api" else "/".join(words[2:4])
+            facts = {"kind": f"{LISTED.get(kind, '')}List", "apiVersion": version, "metadata": {}}
+            return json_answer({**facts, "items": chosen})
         return _status(404, "not found")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.engine.load.connection import Target, connector
 from chaoslib_cp.testbed.api import ApiAccess
 from chaoslib_cp.testbed.async_api import ApiSession, api_connect
@@ -79,16 +79,15 @@ class TelemetryCluster:
         """Return the requests for a path."""
         return [one for one in self.server.requests if one.path.endswith(path)]
 
-    def play(self, steps: Callable[[Farm], Coroutine[Any, Any, None]]) -> dict[str, Any]:
+    def play(self, steps: Callable[[Farm], Coroutine[Any, Any, None]], clock: Clock | None = None) -> dict[str, Any]:
         """Run the farm while the steps last and return its last status."""
 
         async def run() -> dict[str, Any]:
             loop = asyncio.get_running_loop()
             own = api_connect(self.access, loop)
             target = Target("127.0.0.1", self.server.port, "127.0.0.1", self._authority.client_context())
-            farm = Farm(
-                lambda: ApiSession(own, "127.0.0.1"), connector(target, loop, 60), "127.0.0.1", "kwok-", SystemClock()
-            )
+            agents = connector(target, loop, 60)
+            farm = Farm(lambda: ApiSession(own, "127.0.0.1"), agents, "127.0.0.1", "kwok-", clock or SystemClock())
             running = asyncio.ensure_future(farm.run())
             try:
                 await steps(farm)

@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from chaoslib_cp.clock import SystemClock
 from tests.fakes.api_server import HANG, Answer, FakeApiServer
 from tests.fakes.certificates import Authority
+
+CLOCK = SystemClock()
+GRACE_S = 1.0
 
 
 class Pod:
@@ -27,6 +31,7 @@ class Pod:
         (folder / "account" / "ca.crt").write_bytes(ca_file.read_bytes())
         self.token = folder / "account" / "token"
         self.token.write_text("first\n")
+        self.within: list[str] = []
         self.containers: list[subprocess.Popen[str]] = []
 
     def profile(self, **changes: Any) -> None:
@@ -44,7 +49,7 @@ class Pod:
         }
         words = ["load", "--profile", "profile.json", "--state", "state", "--service-account", "account", *more]
         container = subprocess.Popen(
-            [sys.executable, "-m", "chaoslib_cp.agent", *words],
+            [*self.within, sys.executable, "-m", "chaoslib_cp.agent", *words],
             cwd=self.folder,
             env=environment,
             stdin=subprocess.PIPE,
@@ -156,6 +161,59 @@ def test_a_deadline_in_the_past_means_no_load_at_all(pod: Pod, server: FakeApiSe
     pod.profile(deadline_epoch_s=1.0e9)
     assert line(pod.start())["total"]["offered"] == 0
     assert server.requests == []
+
+
+@pytest.mark.parametrize("offset_s", [86_400, -600])
+def test_a_machine_whose_uptime_is_another_than_its_timers_ends_in_time(
+    pod: Pod, server: FakeApiServer, offset_s: int
+) -> None:
+    """After a suspend the two differ by as long as it took, for good: only differences of one and the same count."""
+    pod.within = ["unshare", "--time", "--boottime", str(offset_s), "--fork", "--kill-child"]
+    if subprocess.run([*pod.within, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this user may make no time namespace, or the machine has just been started")
+    ends_s = CLOCK.epoch_s() + 6
+    pod.profile(deadline_epoch_s=ends_s)
+    container = pod.start()
+    account = line(container)
+    assert CLOCK.epoch_s() - ends_s <= GRACE_S
+    assert account["agents"]["ended"] == {"deadline": 1}
+    assert len(server.requests) > 3
+
+
+def test_a_container_whose_clock_is_an_hour_behind_ends_by_its_duration(pod: Pod, server: FakeApiServer) -> None:
+    """It takes the deadline for one that is an hour away; its own duration does not depend on what o'clock it is."""
+    pod.profile(duration_s=2, deadline_epoch_s=CLOCK.epoch_s() + 3600)
+    container = pod.start()
+    wait_for(server, 1)
+    began_s = time.monotonic()
+    assert line(container)["agents"]["ended"] == {"deadline": 1}
+    assert time.monotonic() - began_s <= 2 + GRACE_S
+
+
+def test_a_container_whose_clock_is_an_hour_ahead_asks_nothing(pod: Pod, server: FakeApiServer) -> None:
+    """In doubt it takes the storm for over."""
+    pod.profile(duration_s=60, deadline_epoch_s=CLOCK.epoch_s() + 60 - 3600)
+    assert line(pod.start())["total"]["offered"] == 0
+    assert server.requests == []
+
+
+def test_a_container_that_was_frozen_over_its_end_sends_nothing_when_it_is_thawed(
+    pod: Pod, server: FakeApiServer
+) -> None:
+    """Stopped with requests due, as a machine or a cgroup is that is paused: it wakes up to its end."""
+    ends_s = CLOCK.epoch_s() + 6
+    pod.profile(deadline_epoch_s=ends_s)
+    container = pod.start()
+    wait_for(server, 2)
+    container.send_signal(signal.SIGSTOP)
+    while CLOCK.epoch_s() < ends_s:
+        time.sleep(0.05)
+    sent = len(server.requests)
+    thawed_s = time.monotonic()
+    container.send_signal(signal.SIGCONT)
+    assert line(container)["agents"]["ended"] == {"deadline": 1}
+    assert time.monotonic() - thawed_s <= GRACE_S
+    assert len(server.requests) == sent
 
 
 @pytest.mark.parametrize(

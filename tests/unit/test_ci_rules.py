@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 def run_pytest(folder: Path, ci: str) -> str:
     """Run pytest over a folder with the rules of tests/conftest.py, and return what it printed."""
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n  testbed: x\n  contract: x\n")
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n  testbed: x\n  contract: x\n  programs: x\n")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-p", "tests.conftest", str(folder)],
         env={**os.environ, "CI": ci, "PYTHONPATH": str(ROOT)},
@@ -25,10 +25,10 @@ def run_pytest(folder: Path, ci: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("marker", ["testbed", "contract"])
+@pytest.mark.parametrize("marker", ["testbed", "contract", "programs"])
 @pytest.mark.parametrize(("ci", "ending"), [("true", "1 failed, 1 skipped"), ("", "2 skipped")])
 def test_skips_that_ci_must_not_pass_over_fail_there(tmp_path: Path, marker: str, ci: str, ending: str) -> None:
-    """In CI a skipped testbed or contract test is a failure that keeps its reason; a plain skip stays one."""
+    """In CI such a skipped test is a failure that keeps its reason; a plain skip stays one."""
     (tmp_path / "test_it.py").write_text(
         "import pytest\n"
         f"@pytest.mark.{marker}\ndef test_marked(): pytest.skip('no namespaces here')\n"

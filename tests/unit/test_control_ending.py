@@ -149,7 +149,8 @@ def test_what_cut_a_run_short_is_the_first_reason(
     kube: KubeObjects, run: Run, journal: dict[str, Any], reason: str, status: str, failed: list[str], why: str
 ) -> None:
     """A failed action is told as that, not as the interruption it brought about."""
-    run.latch.reason, journal["status"], run.failed_activities = reason, status, failed
+    run.latch.reason, journal["status"] = reason, status
+    run.failed_activities, run.stopped_by_action = failed, bool(failed)
     end_run(run, journal, settings(kube, run), None)
     assert why in judged(journal)["why"][0]
     assert journal["status"] == status

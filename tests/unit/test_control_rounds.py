@@ -29,12 +29,12 @@ class Terminal(logging.StreamHandler[Any]):
 
 
 @pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def terminal(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Terminal:
     """Chaos Toolkit's terminal."""
     made = Terminal(logging.INFO)
     monkeypatch.setattr(LOGGER, "handlers", [made])
     monkeypatch.setattr(LOGGER, "propagate", False)
-    monkeypatch.setattr(LOGGER, "level", logging.DEBUG)
+    caplog.set_level(logging.DEBUG, LOGGER.name)  # not the attribute: a logger remembers what it is enabled for
     return made
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -69,3 +71,43 @@ def test_the_signals_go_back_to_their_owners() -> None:
     assert newer is not None
     signal.signal(signal.SIGTERM, before[1])
     assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_another_thread_ends_a_blocking_call_of_the_main_thread(latch: StopLatch) -> None:
+    """An abort rule is noticed beside the main thread, which may be asleep for a minute."""
+    began_s = time.monotonic()
+    threading.Timer(0.2, latch.interrupt, ["blind"]).start()
+    with pytest.raises(SystemExit) as left:
+        time.sleep(60)
+    assert left.value.code == 20
+    assert time.monotonic() - began_s < 10
+    assert (latch.reason, latch.signal_name) == ("blind", "")
+
+
+def test_an_interruption_does_not_cut_rollbacks_short(latch: StopLatch) -> None:
+    """It came too late: the rollbacks are being played already."""
+    latch.shielded = True
+    late = threading.Thread(target=latch.interrupt, args=["blind"])
+    late.start()
+    late.join()
+    time.sleep(0.1)
+    latch.leave_if_set()
+
+
+def test_a_run_that_is_being_stopped_is_not_interrupted_again(latch: StopLatch) -> None:
+    """What a first stop began to clean up is left to end."""
+    latch.set("action 'x' failed")
+    second = threading.Thread(target=latch.interrupt, args=["blind"])
+    second.start()
+    second.join()
+    time.sleep(0.1)
+    assert latch.reason == "action 'x' failed"
+
+
+def test_an_interruption_after_everything_is_ignored(latch: StopLatch) -> None:
+    """The signal between threads ends no process that did not ask for it."""
+    latch.restore()
+    late = threading.Thread(target=latch.interrupt, args=["blind"])
+    late.start()
+    late.join()
+    time.sleep(0.1)

@@ -38,6 +38,10 @@ class LaterClock(SystemClock):
         """Seconds since 1970."""
         return super().epoch_s() + 70
 
+    def monotonic_s(self) -> float:
+        """Seconds since the machine's start."""
+        return super().monotonic_s() + 70
+
 
 def nothing(_settings: Settings) -> None:
     """The fault starts from a cluster as it is."""

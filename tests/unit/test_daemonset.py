@@ -72,11 +72,12 @@ def test_the_pod_meets_the_restricted_pod_security_standard() -> None:
 def test_agents_get_only_the_reads_the_profile_asks_for() -> None:
     """No verb that writes, no resource nobody asks for."""
     assert rules_for(profile("/metrics")) == [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
-    reads = ["get", "list", "watch"]
     assert rules_for(profile("/api/v1/pods", "/api/v1/namespaces/a/pods/b", "/apis/apps/v1/deployments")) == [
-        {"apiGroups": [""], "resources": ["pods"], "verbs": reads},
-        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": reads},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["list"]},
     ]
+    watch = {"schema": 1, "requests": [{"path": "/api/v1/nodes", "query": {"watch": "true"}}]}
+    assert rules_for(parse_profile(watch)) == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["watch"]}]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from tests.fakes.api_server import HANG, Answer
+from tests.fakes.disturbed_clock import DISTURBANCES, DisturbedClock
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
 from tests.proof import note
@@ -57,9 +58,28 @@ def test_a_marked_cluster_passes_and_leaves_a_permit_that_only_this_user_reads(k
     assert permit_path(permit.run).stat().st_mode & 0o777 == 0o600
 
 
+def elsewhere(ends_in_s: float) -> Callable[[KubeObjects], None]:
+    """An agent that a run of another machine has rolled out."""
+
+    def arrange(kube: KubeObjects) -> None:
+        annotations = {"chaoslib-cp/ends-at-epoch-s": f"{ManualClock().epoch_s() + ends_in_s:.0f}"}
+        labels = {"chaoslib-cp/run": "theirs", "chaoslib-cp/role": "telemetry-agent"}
+        metadata = {"name": "agent", "namespace": "x", "uid": "u", "labels": labels, "annotations": annotations}
+        kube.objects["/apis/apps/v1/namespaces/x/daemonsets/agent"] = {"metadata": metadata}
+
+    return arrange
+
+
 def no_mark(kube: KubeObjects) -> None:
     """Nobody declared it a test cluster."""
     del kube.objects[MARKER_PATH]
+
+
+def unreadable() -> None:
+    """A record of something, and nobody knows of what."""
+    folder = state_root() / "undo"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "earlier.jsonl").touch(mode=0o600)
 
 
 def mark_without(key: str) -> Callable[[KubeObjects], None]:
@@ -90,6 +110,15 @@ REFUSALS: dict[str, tuple[Callable[[KubeObjects], Any], dict[str, Any], str]] = 
     "not allowed to read the UID": (
         lambda kube: kube.fail_next("GET", "/api/v1/namespaces/kube-system", Answer(401)), {}, "401"),
     "something left over": (lambda kube: leave_something(kube, "/runs/earlier"), {}, "run earlier left 1 things"),
+    "a run of another machine": (
+        elsewhere(100), {}, r"run theirs has DaemonSet x/agent .* its load ends by itself at 2023-11-14T22:15:00Z; .* "
+        r"from 2023-11-14T22:25:00Z on here"),
+    "what a run of another machine left": (
+        elsewhere(-1000), {}, r"run theirs .* its load ended by itself at 2023-11-14T21:56:40Z; .*`chaos cp recover`"),
+    "not allowed to see runs of others": (
+        lambda kube: kube.fail_next("GET", "/apis/apps/v1/daemonsets", Answer(403)), {}, "403"),
+    "an undo log that cannot be read": (
+        lambda _kube: unreadable(), {}, "has no header; .*run `chaos cp recover`"),
     "more nodes than allowed": (lambda kube: kube.add_nodes(4), {"max_nodes": 3}, "4 nodes, .*max_nodes allows 3"),
     "a node says production": (lambda kube: kube.add_nodes(environment="production"), {}, "environment=production"),
     "a node says prod behind a domain": (lambda kube: kube.add_nodes(acme_org__env="prod-eu-1"), {}, "env=prod-eu-1"),
@@ -112,6 +141,10 @@ REFUSALS: dict[str, tuple[Callable[[KubeObjects], Any], dict[str, Any], str]] = 
         lambda kube: kube.rename_context("runner", "eu-prod"), {"runner_context": "eu-prod"}, "context eu-prod says"),
     "a server with another time": (
         lambda kube: kube.fail_next("GET", "/api/v1/namespaces/kube-system", ANOTHER_TIME), {}, "3600 s apart"),
+    "a context that is not on the list": (
+        lambda _kube: None, {"allowed_contexts": "eu-test,admin"}, "'runner', used as runner, is not in"),
+    "an identity whose context is not on the list": (
+        lambda _kube: None, {"allowed_contexts": ["runner", "observer"]}, "'admin', used as admin, is not in"),
     "no such context": (lambda _kube: None, {"runner_context": "prod"}, "no context 'prod'"),
 }  # fmt: skip
 
@@ -127,6 +160,15 @@ def test_each_doubt_is_a_refusal_with_its_own_reason_and_no_change(kube: KubeObj
     assert kube.writes() == []
     assert read_permit(run_id(settings(kube))) is None
     note("refusal", writes=0)
+
+
+def test_contexts_on_the_list_pass(kube: KubeObjects) -> None:
+    """All four, however they are written; a list of anything else is refused before anybody is asked."""
+    for allowed in (["runner", "admin", "break-glass", "observer"], "runner, admin,break-glass,observer", ""):
+        assert check_gate(settings(kube, allowed_contexts=allowed), None, ManualClock())
+    for nonsense in (7, {"runner": 1}, [1], ",", [""]):
+        with pytest.raises(ProfileInvalid, match="nothing was changed"):
+            check_gate(settings(kube, allowed_contexts=nonsense), None, ManualClock())
 
 
 @pytest.mark.parametrize(
@@ -239,6 +281,15 @@ def test_an_unreadable_undo_log_counts_as_something_left_over(kube: KubeObjects)
         check_gate(settings(kube), None, ManualClock())
 
 
+@pytest.mark.parametrize("end", ["nan", "inf", "-1", "1e308", "soon"])
+def test_somebody_elses_object_with_a_label_like_ours_is_no_obstacle(kube: KubeObjects, end: str) -> None:
+    """Nobody may shut us out of a cluster with an end that we never write."""
+    elsewhere(100)(kube)
+    found = kube.objects["/apis/apps/v1/namespaces/x/daemonsets/agent"]
+    found["metadata"]["annotations"]["chaoslib-cp/ends-at-epoch-s"] = end
+    assert check_gate(settings(kube), None, ManualClock()).cluster_uid == CLUSTER_UID
+
+
 def test_what_is_left_in_another_cluster_does_not_block_this_one(kube: KubeObjects, tmp_path: Path) -> None:
     """Two clusters side by side are possible."""
     with KubeObjects(tmp_path / "other") as other:
@@ -286,6 +337,26 @@ def test_a_permit_does_not_cover_another_time_address_or_cluster(kube: KubeObjec
             require_permit(cluster, configuration, ManualClock())
 
 
+@pytest.mark.parametrize("disturbance", DISTURBANCES)
+def test_no_clock_that_is_set_lengthens_a_permit(kube: KubeObjects, disturbance: str) -> None:
+    """Four hours are four hours, on whichever clock they are over first."""
+    clock = DisturbedClock(DISTURBANCES[disturbance], 10)
+    check_gate(settings(kube), None, clock)
+    with open_cluster(settings(kube), None) as cluster:
+        clock.pass_s(4 * 3600 - clock.monotonic_s())
+        with pytest.raises(TargetRefused, match="expired"):
+            require_permit(cluster, settings(kube), clock)
+
+
+def test_a_permit_ends_with_the_machine_it_was_given_on(kube: KubeObjects) -> None:
+    """After a restart the clock that is never set begins anew, and says nothing of before."""
+    clock = ManualClock()
+    clock.pass_s(500)
+    check_gate(settings(kube), None, clock)
+    with open_cluster(settings(kube), None) as cluster, pytest.raises(TargetRefused, match="before this machine was"):
+        require_permit(cluster, settings(kube), ManualClock(clock.epoch_s() + 60))
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"run": 1}', '{"run": "x"', "null"])
 def test_a_permit_that_is_not_ours_counts_as_none(kube: KubeObjects, content: str) -> None:
     """A damaged file must not be leave to break things."""
@@ -320,6 +391,8 @@ def test_a_permit_holds_no_secret(kube: KubeObjects) -> None:
         "addresses",
         "owner",
         "expires_epoch_s",
+        "granted_boot_s",
+        "expires_boot_s",
         "prober_pages",
         "dns_pods",
     }

@@ -53,9 +53,9 @@ def item(uid: str = "u1", intended_at_s: float = NOW_S) -> Item:
 
 def test_what_was_deleted_or_is_gone_is_closed(cluster: Cluster, kube: KubeObjects) -> None:
     """With the UID as a precondition, and in the background: pods go by themselves."""
-    assert delete_ours(cluster, item(), 5, NOW_S) == Undone(True, "deleted")
+    assert delete_ours(cluster, item(), 5, ManualClock()) == Undone(True, "deleted")
     [first] = kube.server.requests  # one call that is answered is enough in a storm
-    assert delete_ours(cluster, item(), 5, NOW_S) == Undone(True, "already gone")
+    assert delete_ours(cluster, item(), 5, ManualClock()) == Undone(True, "already gone")
     assert first.json() == {
         "kind": "DeleteOptions",
         "apiVersion": "v1",
@@ -66,7 +66,7 @@ def test_what_was_deleted_or_is_gone_is_closed(cluster: Cluster, kube: KubeObjec
 
 def test_without_a_uid_the_label_decides(cluster: Cluster, kube: KubeObjects) -> None:
     """The create was never answered: what carries our run is ours, and is deleted by the UID it has now."""
-    assert delete_ours(cluster, item(uid=""), 5, NOW_S).words == "deleted"
+    assert delete_ours(cluster, item(uid=""), 5, ManualClock()).words == "deleted"
     assert kube.writes()[0].json()["preconditions"] == {"uid": "u1"}
 
 
@@ -79,7 +79,7 @@ def test_an_object_without_our_label_is_somebody_elses(
 ) -> None:
     """Nothing is deleted, and there is nothing left to do."""
     kube.objects[PATH] = found
-    undone = delete_ours(cluster, item(uid=""), 5, NOW_S)
+    undone = delete_ours(cluster, item(uid=""), 5, ManualClock())
     assert (undone.closed, undone.words) == (True, "another object has its name, left alone")
     assert kube.writes() == []
 
@@ -90,7 +90,7 @@ def test_a_create_that_was_never_answered_may_land_for_65_seconds(
 ) -> None:
     """The server's own limit for a request and the wait before it; an intent from the future says nothing."""
     del kube.objects[PATH]
-    undone = delete_ours(cluster, item(uid="", intended_at_s=NOW_S - age_s), 5, NOW_S)
+    undone = delete_ours(cluster, item(uid="", intended_at_s=NOW_S - age_s), 5, ManualClock())
     assert undone.closed is closed
     assert ("was never made" in undone.words) is closed
     if age_s == 0:
@@ -115,7 +115,7 @@ def test_a_conflict_is_looked_at_before_it_is_believed(
         del kube.objects[PATH]
     else:
         kube.objects[PATH] = after
-    undone = delete_ours(cluster, item(), 5, NOW_S)
+    undone = delete_ours(cluster, item(), 5, ManualClock())
     assert undone.closed is closed
     assert words in undone.words
 
@@ -124,7 +124,7 @@ def test_a_conflict_is_looked_at_before_it_is_believed(
 def test_an_object_that_is_still_ending_is_not_gone(cluster: Cluster, kube: KubeObjects, is_gone: bool) -> None:
     """A finalizer or a grace period holds it: the server answers with the object itself."""
     kube.fail_next("DELETE", PATH, json_answer(ours("u1")), after_the_write=is_gone)
-    undone = delete_ours(cluster, item(), 5, NOW_S)
+    undone = delete_ours(cluster, item(), 5, ManualClock())
     assert undone.closed is is_gone
 
 
@@ -132,7 +132,7 @@ def test_what_is_no_object_is_never_deleted(cluster: Cluster, kube: KubeObjects)
     """An entry that the cluster repairs by itself needs nothing."""
     observed = Item(0, ObserveOnly("restart DNS"), NOW_S, {}, "")
     with pytest.raises(UndoFailed, match="restart DNS: not an object"):
-        delete_ours(cluster, observed, 5, NOW_S)
+        delete_ours(cluster, observed, 5, ManualClock())
     assert executors([cluster], ManualClock())["observe_only"](observed) == Undone(True, "nothing to undo: restart DNS")
     assert kube.server.requests == []
 
@@ -144,7 +144,7 @@ def test_a_delete_that_failed_is_an_error(
     """It is never taken for done."""
     kube.fail_next("DELETE", PATH, answer)
     with pytest.raises(raised):
-        delete_ours(cluster, item(), 5, NOW_S)
+        delete_ours(cluster, item(), 5, ManualClock())
 
 
 @pytest.mark.parametrize("answer", [Answer(403), Answer(429)])

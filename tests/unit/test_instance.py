@@ -56,8 +56,11 @@ def test_damaged_state_names_the_way_out(text: str) -> None:
 def test_supervisor_is_found_by_its_command_line_and_by_nothing_else() -> None:
     """A foreign process never counts as a supervisor, not even one of another testbed."""
     mine, other = Instance("mine"), Instance("other")
-    command = [sys.executable, "-c", "import sys; sys.stdin.read()", SUPERVISOR_MODULE, str(mine.folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+    program = "import sys; print('up', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program, SUPERVISOR_MODULE, str(mine.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # before it has started, its command line is empty
         assert mine.supervisor_pids() == [process.pid]
         assert mine.inside_pid() == process.pid
         assert other.supervisor_pids() == []

@@ -76,16 +76,38 @@ def test_an_outage_that_the_caches_outlasted_has_no_mask_and_says_so() -> None:
     assert reasons["misleading_green"] == "workload lookups never failed: users did not suffer"
 
 
+def cached_answers(until_s: int, filled_at_s: list[int], ttl_s: int, lost_from_s: int) -> list[Line]:
+    """What a workload's cache answers each second: right ones with the TTL that is left, then failures."""
+    lines = []
+    for at_s in range(until_s):
+        filled_s = max(one for one in [0, *filled_at_s] if one <= at_s)
+        left = {"ttl_s": ttl_s - (at_s - filled_s)} if at_s < lost_from_s else {}
+        lines.append(sample("dns_cached", at_s, "ok" if left else "servfail", **left))
+    return lines
+
+
 def test_the_mask_belongs_to_the_failure_that_reached_the_workload() -> None:
     """A first failure that was masked altogether does not lengthen the mask of the second."""
     values, _ = measured(
         *rollout(),
         *series("dns_uncached", 90, {(10, 16): "servfail", (40, 90): "servfail"}),
-        *series("dns_cached", 90, {(58, 90): "servfail"}),
+        *cached_answers(90, [18, 38], 20, lost_from_s=58),
         event("mask_predicted", 10.0, predicted_mask_s=15.0),
         event("mask_predicted", 40.0, predicted_mask_s=17.8),
     )
     assert (values["mask_s"], values["predicted_mask_s"]) == (18.0, 17.8)
+
+
+def test_lucky_answers_do_not_shorten_the_mask() -> None:
+    """One of two servers is back for a while: as long as no cache was filled from it, the mask goes on."""
+    values, _ = measured(
+        *rollout(),
+        *series("dns_uncached", 90, {(40, 52): "servfail", (56, 90): "servfail"}),
+        *cached_answers(90, [18, 38], 20, lost_from_s=58),
+        event("mask_predicted", 40.0, predicted_mask_s=18.0),
+        event("mask_predicted", 56.0, predicted_mask_s=2.0),
+    )
+    assert (values["mask_s"], values["predicted_mask_s"]) == (18.0, 18.0)
 
 
 def test_a_prediction_made_at_another_time_is_not_used() -> None:

@@ -11,8 +11,12 @@ from chaoslib_cp.cluster.connect import open_cluster, state_root
 from chaoslib_cp.cluster.permit import Permit, permit_path, read_permit, write_permit
 from chaoslib_cp.errors import TargetRefused
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
+from tests.fakes.manual_clock import ManualClock
 
-END_S = 1_700_000_000.0
+CLOCK = ManualClock()
+GIVEN_S = CLOCK.monotonic_s()
+LASTS_S = 100.0
+END_S = CLOCK.epoch_s() + LASTS_S
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +34,8 @@ def kube(tmp_path: Path) -> Iterator[KubeObjects]:
 
 def permit(**changed: object) -> Permit:
     """A permit for some cluster."""
-    usual = Permit("run-1", CLUSTER_UID, "ca", ("10.0.0.1:6443",), "tests", END_S, ("10.0.0.9:8080",), {"u": "coredns"})
+    ends = (END_S, GIVEN_S, GIVEN_S + LASTS_S)
+    usual = Permit("run-1", CLUSTER_UID, "ca", ("10.0.0.1:6443",), "tests", *ends, ("10.0.0.9:8080",), {"u": "coredns"})
     return dataclasses.replace(usual, **changed)  # type: ignore[arg-type]
 
 
@@ -106,12 +111,30 @@ def test_a_permit_without_an_end_counts_as_none(end: str) -> None:
 
 def test_a_permit_covers_its_own_cluster_until_its_end(kube: KubeObjects) -> None:
     """The last moment is not in it; an address is enough of several; a pinned UID must be the same."""
+    last = ManualClock()
+    last.sleep(LASTS_S - 1)
     with open_cluster(kube.configuration(), None) as cluster:
         mine = permit(ca_sha256=cluster.ca_sha256, addresses=(*cluster.addresses, "10.0.0.1:6443"))
-        assert mine.refusal(cluster, "", END_S - 1) == ""
-        assert mine.refusal(cluster, CLUSTER_UID, END_S - 1) == ""
-        assert "has expired" in mine.refusal(cluster, "", END_S)
-        assert "another certificate authority" in permit().refusal(cluster, "", END_S - 1)
+        assert mine.refusal(cluster, "", ManualClock()) == ""
+        assert mine.refusal(cluster, CLUSTER_UID, last) == ""
+        assert "another certificate authority" in permit().refusal(cluster, "", last)
         elsewhere = dataclasses.replace(mine, addresses=("10.0.0.1:6443",))
-        assert f"for 10.0.0.1:6443, not {cluster.addresses[0]}" in elsewhere.refusal(cluster, "", END_S - 1)
-        assert "cluster_uid says other" in mine.refusal(cluster, "other", END_S - 1)
+        assert f"for 10.0.0.1:6443, not {cluster.addresses[0]}" in elsewhere.refusal(cluster, "", last)
+        assert "cluster_uid says other" in mine.refusal(cluster, "other", last)
+        last.sleep(1)
+        assert "has expired" in mine.refusal(cluster, "", last)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"expires_epoch_s": END_S - LASTS_S}, "has expired"),
+        ({"expires_boot_s": GIVEN_S}, "has expired"),
+        ({"granted_boot_s": GIVEN_S + 1}, "before this machine was started"),
+    ],
+)
+def test_either_clock_ends_a_permit(kube: KubeObjects, changed: dict[str, float], reason: str) -> None:
+    """One of them may be set; the other begins anew with the machine."""
+    with open_cluster(kube.configuration(), None) as cluster:
+        mine = permit(ca_sha256=cluster.ca_sha256, addresses=cluster.addresses, **changed)
+        assert reason in mine.refusal(cluster, "", ManualClock())

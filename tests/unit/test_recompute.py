@@ -43,7 +43,8 @@ def timelines(draw: st.DrawFn) -> list[Line]:
             for _ in range(length):
                 latency_s = 6.0 if word == "slow" else 0.1
                 lag_s = draw(st.sampled_from([0.0, 0.0, 0.0, 0.3]))
-                lines.append(sample(name, at_s, "ok" if word == "slow" else word, latency_s=latency_s, lag_s=lag_s))
+                more = {"latency_s": latency_s, "lag_s": lag_s, "ttl_s": draw(st.sampled_from([None, 0, 3, 20]))}
+                lines.append(sample(name, at_s, "ok" if word == "slow" else word, **more))
                 at_s += draw(st.sampled_from([0.5, 1.0, 2.0]))
     return [*lines, event("run_ended", 120.0)]
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from chaoslib_cp.cluster.by_hand import kubectl_lines
 from chaoslib_cp.cluster.connect import open_cluster, state_root
 from chaoslib_cp.cluster.objects import create
 from chaoslib_cp.cluster.recover import (
     RECOVER_S,
     close_logs_of_deleted_cluster,
-    kubectl_lines,
     leftovers,
     open_healers,
     open_logs,
@@ -102,7 +102,7 @@ def test_what_could_not_be_undone_is_printed_for_people(kube: KubeObjects) -> No
     assert by == ["user-runner", "user-break-glass"]
     assert open_logs(CLOCK) == ["r"]
     nowhere = header(log, kubeconfig="", contexts="unreadable")
-    assert kubectl_lines(nowhere)[0].startswith("kubectl --kubeconfig KUBECONFIG --context break-glass ")
+    assert kubectl_lines(nowhere)[0].startswith("kubectl --namespace kube-system delete ")
 
 
 def test_a_cluster_that_cannot_be_opened_is_a_problem_with_its_reasons(kube: KubeObjects) -> None:
@@ -164,7 +164,8 @@ def test_a_damaged_log_is_open_for_all_and_keeps_nobody_else_from_healing(kube: 
     report = recover(timeout_s=5, clock=CLOCK, only_kubeconfig="/another")
     assert report["healed"] is False
     [one] = report["logs"]
-    assert (one["run"], one["path"], one["items"], one["kubectl"]) == ("damaged", str(damaged), [], [])
+    assert (one["run"], one["path"], one["items"]) == ("damaged", str(damaged), [])
+    assert "--selector chaoslib-cp/run=damaged" in one["kubectl"][0]
     assert "line 1 is damaged" in one["problems"][0]
     assert close_logs_of_deleted_cluster(CLUSTER_UID, CLOCK) == ["r"]
     assert recover(timeout_s=5, clock=CLOCK)["healed"] is False

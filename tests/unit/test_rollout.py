@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from chaoslib.exceptions import ActivityFailed, InterruptExecution
 
-from chaoslib_cp.cluster.agent_rollout import agent_item
-from chaoslib_cp.cluster.connect import state_root
+from chaoslib_cp.cluster.connect import open_cluster, state_root
 from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.cluster.recover import close_logs_of_deleted_cluster, leftovers, open_logs, recover
 from chaoslib_cp.cluster.removal import remove_as_admin
-from chaoslib_cp.cluster.run import undo_log_of_run
+from chaoslib_cp.cluster.run import undo_log_for_change, undo_log_of_run
+from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
@@ -157,16 +157,16 @@ def test_a_create_without_answer_is_undone_whether_or_not_it_landed(kube: KubeOb
 
 def test_a_create_that_may_still_land_stays_on_record_until_it_cannot(kube: KubeObjects) -> None:
     """Not there now is not proof while the server may still be working on it."""
-    started(kube)
-    log = undo_log_of_run(settings(kube), ManualClock())
-    assert log is not None
-    del kube.objects[DAEMONSET]
-    lines = log.path.read_text().splitlines(keepends=True)
-    log.path.write_text("".join(line for line in lines if '"note"' not in line))
-    early = recover(timeout_s=0, clock=ManualClock(agent_item(log).intended_at_s + 10))
+    clock = ManualClock()
+    with open_cluster(settings(kube), None) as cluster:
+        log = undo_log_for_change(settings(kube), cluster, CLUSTER_UID, clock)
+    log.intend(DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", RUN))
+    clock.pass_s(10)
+    early = recover(timeout_s=0, clock=clock)
     assert not early["healed"]
-    assert "may land for another" in str(early)
-    assert recover(timeout_s=0, clock=ManualClock(agent_item(log).intended_at_s + 70))["healed"]
+    assert "may land for another 55 s" in str(early)
+    clock.pass_s(55)
+    assert recover(timeout_s=0, clock=clock)["healed"]
 
 
 def test_an_object_that_exists_already_is_not_taken_over(kube: KubeObjects) -> None:

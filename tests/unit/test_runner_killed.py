@@ -26,7 +26,7 @@ from tests.fakes.certificates import Authority
 from tests.proof import note
 
 KILLS = int(os.environ.get("CHAOSLIB_CP_KILLS", "20"))
-AT_ONCE = 4
+AT_ONCE = 10 if KILLS > 100 else 4
 DURATION_S = 6.0
 GRACE_S = 1.0
 PERIOD_S = 0.1

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.cluster.connect import state_root
+from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.cluster.recover import open_logs, recover
+from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
@@ -69,6 +71,19 @@ def test_a_run_that_may_be_played_from_elsewhere_is_left_alone_and_named(kube: K
     assert "played from another machine" in report["logs"][0]["problems"][0]
     assert len(ours(kube)) == 5
     assert open_logs() == []
+
+
+def test_another_machine_waits_for_the_end_of_a_run_then_heals_it_and_may_start(kube: KubeObjects) -> None:
+    """The gate names the run and its end; ten minutes after that recover takes it back here, and the gate passes."""
+    rolled_out_and_log_lost(kube)
+    configuration = kube.configuration(chaoslib_cp_run_dir="/runs/here")
+    for by_s in (0, 300, 3600):
+        with pytest.raises(TargetRefused, match=r"run lost has DaemonSet .* from another machine"):
+            check_gate(configuration, None, later(by_s))
+        assert recovered(later(by_s))["healed"] == (by_s == 3600)
+        if by_s < 3600:
+            assert len(ours(kube)) == 5
+    assert check_gate(configuration, None, later(3600)).run == "here"
 
 
 def test_what_an_undo_log_knows_is_undone_by_that_log_alone(kube: KubeObjects) -> None:

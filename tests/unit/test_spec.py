@@ -34,6 +34,7 @@ def test_file_overrides_only_what_it_names(tmp_path: Path) -> None:
         ("api_servers: '2'", "api_servers must be a number, not '2'"),
         ("api_servers: 4", "allowed are 1 to 3"),
         ("scale: 20", "scale must map"),
+        ("audit_log: 1", "audit_log must be true or false, not 1"),
         ("- a list", "not a mapping"),
         ("", "not a mapping"),
         ("a: [", "no YAML"),

@@ -1,0 +1,112 @@
+"""Run inside a testbed: kill faults at their effects on a real API server, recover, and say what is left.
+
+    python -m tests.testbed.crash_inside 30
+
+It plays the scenarios of tests/unit/test_crash_points.py and prints a list of
+``{"scenario", "mode", "nth", "of", "healed", "left", "touched"}``.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from chaoslib_cp.cluster.call import Cluster
+from chaoslib_cp.cluster.connect import open_cluster
+from chaoslib_cp.cluster.marker import MARKER_PATH
+from chaoslib_cp.cluster.objects import COLLECTIONS
+from chaoslib_cp.cluster.recover import open_logs, recover
+from chaoslib_cp.cluster.run import RUN_LABEL, undo_folder
+from tests.fakes.dying import AFTER, MODES
+from tests.unit.test_crash_points import SCENARIOS, LaterClock, in_a_process, play, recover_and_die
+
+# What nobody but its owner may change, whatever we do.
+_THEIRS = (
+    MARKER_PATH,
+    "/api/v1/namespaces/kube-system/configmaps/coredns",
+    "/apis/apps/v1/namespaces/kube-system/daemonsets/node-local-dns",
+)
+_RECOVER_S = 60
+
+
+def settings(number: int) -> dict[str, Any]:
+    """Configuration of one run."""
+    return {
+        "kubeconfig": os.environ["KUBECONFIG"],
+        "infrastructure": "testbed",
+        "chaoslib_cp_run_dir": f"/runs/crash-{number}",
+    }
+
+
+def effects_of(scenario: str, folder: Path) -> int:
+    """Count the effects of a scenario that nobody kills, and take it back."""
+    counted = folder / f"{scenario}.json"
+    in_a_process(play, scenario, settings(0), 0, AFTER, str(counted))
+    recover(timeout_s=_RECOVER_S, clock=LaterClock())
+    return len(json.loads(counted.read_text()))
+
+
+def points(counts: dict[str, int], wanted: int) -> list[tuple[str, str, int]]:
+    """Choose points out of all scenarios, modes and effects, the same ones each time."""
+    every = [
+        (scenario, mode, nth) for scenario, count in counts.items() for mode in MODES for nth in range(1, count + 1)
+    ]
+    return random.Random(20241211).sample(every, min(wanted, len(every)))  # noqa: S311 - guards nothing
+
+
+def crash(number: int, scenario: str, mode: str, nth: int, folder: Path) -> None:
+    """Kill a scenario at one effect, then recover killed in the middle of it."""
+    exit_code = in_a_process(play, scenario, settings(number), nth, mode, str(folder / "lived"))
+    # a torn write is one of fewer effects, so it may have lived
+    if exit_code not in (0, -signal.SIGKILL):
+        raise RuntimeError(f"{scenario} ended with {exit_code} at effect {nth}")
+    in_a_process(recover_and_die, 1 + number % 12, mode)
+
+
+def state_of(cluster: Cluster) -> dict[str, str]:
+    """Versions of what is theirs."""
+    return {path: (cluster.get(path) or {}).get("metadata", {}).get("resourceVersion", "gone") for path in _THEIRS}
+
+
+def left(cluster: Cluster) -> list[str]:
+    """Names of our objects."""
+    found = []
+    for kind, template in COLLECTIONS.items():
+        listed = cluster.get(template.replace("/namespaces/{namespace}", ""), labelSelector=RUN_LABEL) or {}
+        found += [f"{kind} {item['metadata']['name']}" for item in listed.get("items") or []]
+    return found
+
+
+def main(wanted: int) -> None:
+    """Play, kill, recover, print."""
+    results = []
+    with tempfile.TemporaryDirectory() as name, open_cluster(None, None, "break-glass") as cluster:
+        folder = Path(name)
+        counts = {scenario: effects_of(scenario, folder) for scenario in SCENARIOS}
+        before = state_of(cluster)
+        for number, (scenario, mode, nth) in enumerate(points(counts, wanted), start=1):
+            shutil.rmtree(undo_folder(), ignore_errors=True)
+            crash(number, scenario, mode, nth, folder)
+            report = recover(timeout_s=_RECOVER_S, clock=LaterClock())
+            again = recover(timeout_s=_RECOVER_S, clock=LaterClock())
+            results.append(
+                {
+                    "scenario": scenario,
+                    "mode": mode,
+                    "nth": nth,
+                    "of": counts[scenario],
+                    "healed": report["healed"] and again == {"healed": True, "logs": []} and not open_logs(),
+                    "left": left(cluster),
+                    "touched": [path for path, version in state_of(cluster).items() if version != before[path]],
+                }
+            )
+    sys.stdout.write(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

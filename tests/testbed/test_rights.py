@@ -1,0 +1,259 @@
+"""The rights that are shipped are those that full runs use: counted in the API server's own audit log.
+
+CHAOSLIB_CP_DENIALS says how many of them are taken away in turn, one for each run; `make test` takes 6.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from chaoslib_cp.agent.manifests import prober_manifests
+from chaoslib_cp.cluster.roles import role_manifests
+from tests.proof import note
+from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
+
+pytestmark = pytest.mark.testbed
+
+SPEC = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\naudit_log: true\n"
+RUNNER, OBSERVER = "chaoslib-cp-runner", "chaoslib-cp-observer"
+AGENT_READS = "chaoslib-cp-agent-reads"
+RUN_LABEL = "chaoslib-cp/run"
+DENIALS = int(os.environ.get("CHAOSLIB_CP_DENIALS", "6"))
+# Kubernetes gives these to everybody who is authenticated: health, versions, questions about one's own rights.
+FOR_EVERYBODY = ('ClusterRole "system:discovery"', 'ClusterRole "system:public-info-viewer"', '"system:basic-user"')
+
+
+class Right(NamedTuple):
+    """One verb on one thing; for a path that is no resource, ``resource`` is the path."""
+
+    user: str
+    namespace: str
+    group: str
+    resource: str
+    name: str
+    verb: str
+
+
+@pytest.fixture(scope="module")
+def audited(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:  # noqa: ARG001
+    """A testbed that keeps an audit log, on which everything has been played that needs a right."""
+    folder, name = tmp_path_factory.mktemp("audited"), f"audit-{os.getpid()}"
+    (folder / "audited.yaml").write_text(SPEC)
+    ended = chaos_cp("up", str(folder / "audited.yaml"), "--name", name, "--json", timeout_s=UP_WITHIN_S)
+    try:
+        assert ended.returncode == 0, ended.stderr
+        testbed = Testbed(name, json.loads(ended.stdout))
+        for verb, namespace in (("list", "kube-system"), ("get", "chaoslib-cp"), ("watch", "kube-system")):
+            play(testbed, folder, verb, namespace)
+        yield testbed
+    finally:
+        chaos_cp("down", "--name", name)
+
+
+def play(testbed: Testbed, folder: Path, verb: str, namespace: str) -> None:
+    """One whole run: gate, baseline, rollout with every read an agent may do, DNS restart, removal, evidence."""
+    assert complaints(testbed, folder / verb, full_run(agent_requests(verb), namespace)) == []
+
+
+def complaints(testbed: Testbed, folder: Path, experiment: dict[str, Any]) -> list[str]:
+    """Play an experiment and return what the run says went wrong; whatever it was, nothing of it is left."""
+    folder.mkdir()
+    (folder / "experiment.json").write_text(json.dumps(experiment))
+    ended = testbed.run(*CHAOS, "--no-version-check", "run", "experiment.json", cwd=folder, timeout_s=240)
+    left = testbed.get("daemonsets,configmaps,serviceaccounts,clusterroles,clusterrolebindings", "-A", "-l", RUN_LABEL)
+    assert left["items"] == []
+    summaries = [json.loads(path.read_text()) for path in folder.glob("runs/*/summary.json")]
+    if not summaries:
+        assert ended.returncode != 0
+        return [line for line in ended.stderr.splitlines() if "Refused" in line]
+    [summary] = summaries
+    unknown = [f"{key}: {value}" for key in ("scale", "versions") if "unknown" in (value := str(summary[key]))]
+    # so gentle a load has no effect
+    return [why for why in summary["why"] if "it never came" not in why] + unknown
+
+
+def agent_requests(verb: str) -> list[dict[str, Any]]:
+    """A request for each thing that agents may be told to read."""
+    requests: list[dict[str, Any]] = []
+    for right in sorted(granted()[AGENT_READS]):
+        if right.resource.startswith("/"):
+            requests.append({"path": right.resource})
+            continue
+        path = f"/apis/{right.group}/v1/{right.resource}" if right.group else f"/api/v1/{right.resource}"
+        if right.verb == verb:
+            requests.append({"path": f"{path}/one" if verb == "get" else path})
+            requests[-1]["query"] = {"watch": "1"} if verb == "watch" else {}
+    return [{"period_s": 60.0, **request} for request in requests]
+
+
+def full_run(requests: list[dict[str, Any]], namespace: str) -> dict[str, Any]:
+    """An experiment with every activity that changes something through the API."""
+    profile = {"schema": 1, "name": "rights", "requests": requests, "request_timeout_s": 1.0}
+    rollout = {"namespace": namespace, "duration_s": 20.0, "effect_within_s": 5.0, "profile": profile}
+    restart = {"coupling": "delete-pods", "wait_for_fresh_cache": False, "effect_within_s": 5.0}
+    undo = activity("rollout.actions", "stop_agent_rollout")
+    healthy = activity("dns.probes", "workload_dns", {"path": "cached"}, kind="probe")
+    return {
+        "title": "Every right that is shipped is used",
+        "description": "For the audit log.",
+        "extensions": [{"name": "chaoslib_cp", "schema": 1, "run_name": "rights"}],
+        "configuration": {"infrastructure": "none"},
+        "runtime": {"hypothesis": {"strategy": "continuously"}, "rollbacks": {"strategy": "always"}},
+        "controls": [{"name": "chaoslib_cp", "provider": {"type": "python", "module": "chaoslib_cp.control"}}],
+        "steady-state-hypothesis": {
+            "title": "Workloads resolve names",
+            "probes": [{**healthy, "tolerance": {"type": "range", "target": "ok", "range": [1, 1]}}],
+        },
+        "method": [
+            activity("rollout.actions", "start_agent_rollout", rollout),
+            activity("rollout.probes", "rollout_progress", kind="probe"),
+            activity("dns.actions", "restart_dns_pods", restart),
+            undo,
+        ],
+        "rollbacks": [undo],
+    }
+
+
+def activity(area: str, name: str, arguments: dict[str, Any] | None = None, kind: str = "action") -> dict[str, Any]:
+    """One activity of an experiment."""
+    provider = {"type": "python", "module": f"chaoslib_cp.{area}", "func": name, "arguments": arguments or {}}
+    return {"type": kind, "name": name, "provider": provider}
+
+
+def granted() -> dict[str, set[Right]]:
+    """What `chaos cp manifests` asks an owner for, by the name of the role."""
+    found: dict[str, set[Right]] = {}
+    for role in [*role_manifests(), *prober_manifests("10.96.0.10", "image")]:
+        if role["kind"] not in ("Role", "ClusterRole"):
+            continue
+        name, namespace = role["metadata"]["name"], role["metadata"].get("namespace", "")
+        user = OBSERVER if name == OBSERVER else RUNNER
+        for rule in role["rules"]:
+            found.setdefault(name, set()).update(
+                Right(user, namespace, group, resource, only, verb)
+                for group in rule.get("apiGroups", [""])
+                for resource in [*rule.get("resources", []), *rule.get("nonResourceURLs", [])]
+                for only in rule.get("resourceNames", [""])
+                for verb in rule["verbs"]
+            )
+    return found
+
+
+def records(testbed: Testbed) -> list[dict[str, Any]]:
+    """The audit log's lines about the library's two identities."""
+    log = Path(testbed.state["logs"]) / "kube-apiserver-0-audit.log"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    return [line for line in lines if line["user"]["username"] in (RUNNER, OBSERVER)]
+
+
+def is_used(right: Right, log: list[dict[str, Any]]) -> bool:
+    """Whether some request needed this right."""
+    for line in log:
+        asked = line.get("objectRef") or {"resource": line["requestURI"].partition("?")[0]}
+        if (
+            (line["user"]["username"], line["verb"]) == (right.user, right.verb)
+            and (asked.get("apiGroup", ""), asked.get("resource")) == (right.group, right.resource)
+            and right.namespace in ("", asked.get("namespace"))
+            and right.name in ("", asked.get("name"))
+        ):
+            return True
+    return False
+
+
+def handed_on(log: list[dict[str, Any]]) -> set[Right]:
+    """What the runner granted to agents: he must hold it himself."""
+    return {
+        Right(RUNNER, "", group, resource, "", verb)
+        for line in log
+        if line["verb"] == "create" and (line.get("objectRef") or {}).get("resource") == "clusterroles"
+        for rule in line["requestObject"]["rules"]
+        for group in rule.get("apiGroups", [""])
+        for resource in [*rule.get("resources", []), *rule.get("nonResourceURLs", [])]
+        for verb in rule["verbs"]
+    }
+
+
+def test_every_right_is_used_and_none_is_missing(audited: Testbed) -> None:
+    """Take a verb away and a request is forbidden; add one and nobody uses it: either way this fails."""
+    log = records(audited)
+    roles = granted()
+    forbidden = [line["requestURI"] for line in log if line["annotations"]["authorization.k8s.io/decision"] != "allow"]
+    assert forbidden == []
+    own = set().union(*(rights for name, rights in roles.items() if name != AGENT_READS))
+    assert {right for right in own if not is_used(right, log)} == set()
+    assert roles[AGENT_READS] == handed_on(log)
+    note("rights", granted=len(own) + len(roles[AGENT_READS]), unused=0, forbidden=len(forbidden))
+
+
+def test_what_the_library_does_needs_no_right_meant_for_agents(audited: Testbed) -> None:
+    """An owner may cut the agents' reads down without breaking the gate, the restart of DNS, or the way back."""
+    own = set().union(*(rights for name, rights in granted().items() if name != AGENT_READS))
+    for line in records(audited):
+        if any(role in line["annotations"]["authorization.k8s.io/reason"] for role in FOR_EVERYBODY):
+            continue
+        assert any(is_used(right, [line]) for right in own), line
+
+
+def rights_to_deny() -> list[tuple[str, Right]]:
+    """The library's own rights, and one of each verb meant for agents; all of them or a few spread evenly."""
+    roles = granted()
+    agents = {right.verb: right for right in sorted(roles[AGENT_READS])}
+    every = [(RUNNER, right) for right in sorted(roles[RUNNER])]
+    every += [(AGENT_READS, right) for right in agents.values()]
+    count = min(DENIALS, len(every))
+    return [every[number * len(every) // count] for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("role", "right"), rights_to_deny(), ids=lambda one: "-".join(one[1:]) if isinstance(one, Right) else ""
+)
+def test_a_right_that_is_taken_away_is_missed(audited: Testbed, tmp_path: Path, role: str, right: Right) -> None:
+    """A run without it says so, and leaves nothing."""
+    kind = ["role", role, "-n", right.namespace] if right.namespace else ["clusterrole", role]
+    reads = ["clusterrole", AGENT_READS]
+    whole = {tuple(one): audited.get(*one)["rules"] for one in (kind, reads)}
+    requests = [{"path": "/version", "period_s": 60.0}]
+    if role == AGENT_READS:
+        requests = agent_requests(right.verb)
+    else:
+        patch(audited, reads, [])  # they may cover the same thing
+    patch(audited, kind, [without(rule, right) for rule in whole[tuple(kind)]])
+    try:
+        until_reviewed(audited, right, "no")
+        experiment = full_run(requests, right.namespace or "kube-system")
+        assert complaints(audited, tmp_path / "denied", experiment) != []
+        note("denied", rights=1)
+    finally:
+        for one, rules in whole.items():
+            patch(audited, list(one), rules)
+        until_reviewed(audited, right, "yes")
+
+
+def without(rule: dict[str, Any], right: Right) -> dict[str, Any]:
+    """The rule without one verb."""
+    things = [*rule.get("resources", []), *rule.get("nonResourceURLs", [])]
+    is_meant = right.resource in things and right.group in rule.get("apiGroups", [""])
+    return {**rule, "verbs": [verb for verb in rule["verbs"] if not (is_meant and verb == right.verb)] or ["none"]}
+
+
+def patch(testbed: Testbed, kind: list[str], rules: list[dict[str, Any]]) -> None:
+    """Give a role other rules."""
+    testbed.kubectl("patch", *kind, "--type=merge", f"--patch={json.dumps({'rules': rules})}")
+
+
+def until_reviewed(testbed: Testbed, right: Right, answer: str) -> None:
+    """Wait until the API server has taken a change of roles in."""
+    what = right.resource if right.resource.startswith("/") else f"{right.resource}.{right.group}".rstrip(".")
+    named = [f"{what}/{right.name}"] if right.name else [what]
+    where = ["-n", right.namespace] if right.namespace else []
+    ends_s = time.monotonic() + 30
+    while True:
+        ended = testbed.run("kubectl", "--context", "runner", "auth", "can-i", right.verb, *named, *where)
+        if ended.stdout.strip() == answer:
+            return
+        assert time.monotonic() < ends_s, (right, ended.stdout, ended.stderr)

@@ -1,0 +1,115 @@
+"""The runner is killed while the API servers are stopped: the load ends by its own deadline all the same.
+
+Against a stub, with more kills: tests/unit/test_runner_killed.py. CHAOSLIB_CP_TESTBED_KILLS says how many runners are
+killed here; `make test` kills 2.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoslib_cp.testbed.instance import Instance
+from tests.proof import note
+from tests.testbed.conftest import CHAOS, Testbed
+from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, until
+
+pytestmark = pytest.mark.testbed
+
+KILLS = int(os.environ.get("CHAOSLIB_CP_TESTBED_KILLS", "2"))
+STORM_S = 20.0
+GRACE_S = 1.0
+GENTLE = {"agent_duration_s": STORM_S, "agent_ramp_s": 1.0, "metrics_period_s": 5.0, "list_period_s": 60.0}
+
+
+@contextmanager
+def stopped_api_servers(testbed: Testbed) -> Iterator[None]:
+    """Stop the API servers as a machine does that hangs: connections stay, nobody answers."""
+    folder = str(Instance(testbed.name).folder)
+    servers = [
+        os.pidfd_open(int(entry.name))
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and is_api_server_of(folder, entry)
+    ]
+    assert servers
+    try:
+        for server in servers:
+            signal.pidfd_send_signal(server, signal.SIGSTOP)
+        yield
+    finally:
+        for server in servers:
+            signal.pidfd_send_signal(server, signal.SIGCONT)
+            os.close(server)
+
+
+def is_api_server_of(folder: str, process: Path) -> bool:
+    """Whether a process is an API server of the testbed with that folder."""
+    try:
+        program, *flags = (process / "cmdline").read_text().split("\0")
+    except OSError:
+        return False
+    return program.endswith("/kube-apiserver") and any(folder in flag for flag in flags)
+
+
+def ends_of_real_agents(testbed: Testbed) -> list[float]:
+    """When each agent on a real node ended its load, as its log says."""
+    ends = []
+    for pod in testbed.get("pods", "-n", "kube-system", "-l", "chaoslib-cp/role=telemetry-agent")["items"]:
+        if pod["spec"]["nodeName"].startswith("kwok-"):
+            continue
+        log = testbed.kubectl("logs", "-n", "kube-system", pod["metadata"]["name"], "--timestamps")
+        [last] = [line for line in log.splitlines() if '"the load is over"' in line]
+        ends.append(datetime.fromisoformat(last.split(" ")[0]).timestamp())
+    assert ends
+    return ends
+
+
+def has_agent_everywhere(testbed: Testbed) -> bool:
+    """Whether the rollout is complete."""
+    [rollout] = testbed.get("daemonsets", "-n", "kube-system", "-l", "chaoslib-cp/role=telemetry-agent")["items"]
+    status = rollout["status"]
+    return bool(0 < status["desiredNumberScheduled"] <= status["numberReady"])
+
+
+def kill_a_runner(testbed: Testbed, folder: Path, after_s: float) -> tuple[float, list[float]]:
+    """Play the experiment, stop the API servers, kill the runner; return the deadline and when agents ended."""
+    folder.mkdir()
+    command = [*CHAOS, "cp", "exec", "--name", testbed.name, "--", *CHAOS, "--no-version-check", "run"]
+    command += ["--var=dns_restart:str=none", *(f"--var={name}:float={value}" for name, value in GENTLE.items())]
+    with (folder / "output.log").open("wb") as log:
+        process = subprocess.Popen([*command, str(EXPERIMENT)], cwd=folder, stdout=log, stderr=log)
+    try:
+        deadline_s = until(lambda: agents_deadline(folder), "the rollout")
+        until(lambda: has_agent_everywhere(testbed), "an agent on every node")
+        with stopped_api_servers(testbed):
+            time.sleep(after_s)  # the moment of the kill is what is drawn, not a condition
+            os.kill(until(lambda: children_of(process.pid), "chaos run")[0], signal.SIGKILL)
+            process.wait(30)
+            calm = until(lambda: None if (status := farm(testbed))["agents"]["running"] else status, "calm")
+    finally:
+        process.kill()
+        process.wait(30)
+    return deadline_s, [calm["agents"]["last_ended_at_s"], *ends_of_real_agents(testbed)]
+
+
+def test_the_load_ends_without_runner_and_api_servers(testbed: Testbed, tmp_path: Path) -> None:
+    """By its deadline and a second at the latest, on real and on fake nodes; then `recover` leaves nothing."""
+    draws = random.Random(20241211)  # noqa: S311 - decides when to kill, guards nothing
+    overruns_s = []
+    for number in range(KILLS):
+        deadline_s, ends_s = kill_a_runner(testbed, tmp_path / str(number), draws.uniform(0, STORM_S / 4))
+        overruns_s.append(max(ends_s) - deadline_s)
+        recovered = testbed.run(*CHAOS, "cp", "recover", timeout_s=180)
+        assert recovered.returncode == 0, recovered.stdout + recovered.stderr
+        left: list[Any] = testbed.get("daemonsets,configmaps", "-A", "-l", "chaoslib-cp/run")["items"]
+        assert left == []
+    assert max(overruns_s) <= GRACE_S
+    note("self-heal-testbed", kills=len(overruns_s), worst_overrun_s=max(overruns_s))
