@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,8 @@ _TESTS = {
     ],
 }
 _ENOUGH_S = 10.0  # tests shown to one mutant, the quickest first, by the time they take without it
+_SLOW_S = 3.0
+_A_FEW = 5
 _SEED = 1
 _COPIED = ("chaoslib_cp", "tests", "experiments", "docs", "pyproject.toml")
 HEAD = """# Mutants
@@ -64,7 +67,7 @@ Changed are comparisons, `and` and `or`, arithmetic, numbers, names and other st
 results (nothing is returned), caught exceptions (one is no longer caught), and statements (left out: calls, `raise`,
 `continue`, `break`, and assignments to attributes and items). Not changed are annotations, decorators, docstrings, log
 lines, and the words of messages: a changed message is not a changed behaviour. A mutant is shown to the tests that
-reach its line, the quickest first, up to {enough:.0f} s of them; one that makes them take five times as long counts as
+reach its line, the quickest of each file first, up to {enough:.0f} s of them; one that makes them take five times as long counts as
 killed. Every run has a copy of the code of its own, no network, a read-only file system, and a limit of memory.
 
 """
@@ -163,7 +166,7 @@ def _trial(folder: Path, file: str, mutant: Mutant, reached: Mapping[str, Mappin
         tests = [test for test, note in reached.items() if note["lines"].get(file)]
     chosen: list[str] = []
     takes_s = 0.0
-    for test in sorted(tests, key=lambda test: float(reached[test]["seconds"])):
+    for test in _in_order({test: float(reached[test]["seconds"]) for test in tests}):
         takes_s += reached[test]["seconds"]
         if chosen and takes_s > _ENOUGH_S:
             break
@@ -171,6 +174,17 @@ def _trial(folder: Path, file: str, mutant: Mutant, reached: Mapping[str, Mappin
     mutated = mutant.applied((folder / file).read_text())
     at_import = not mutant.lines and bool(mutant.after)
     return {"file": file, "mutated": mutated, "at_import": at_import, "tests": chosen, "limit_s": 8.0 + 5 * takes_s}
+
+
+def _in_order(tests: Mapping[str, float]) -> list[str]:
+    """The quickest first, but a few of each file before more of one; what is slow comes last."""
+    seen: Counter[str] = Counter()
+    keys = {}
+    for test, takes_s in sorted(tests.items(), key=lambda one: one[1]):
+        file = test.partition("::")[0]
+        keys[test] = (takes_s > _SLOW_S, seen[file] // _A_FEW, takes_s)
+        seen[file] += 1
+    return sorted(keys, key=lambda test: keys[test])
 
 
 def _in_sandbox(folder: Path, arguments: Iterable[str], more: Mapping[str, str] | None = None) -> None:
