@@ -39,7 +39,7 @@ _CORE = {
 _UNIT = (
     "undo_log", "undo_replay", "undo_power_loss", "guard", "connect", "second_record", "rollout", "access",
     "dns_actions", "cli", "permit", "marker", "production", "run_identity", "heal", "recover", "removal",
-    "bad_undo_logs", "old_undo_logs", "any_sequence", "crash_points",
+    "bad_undo_logs", "old_undo_logs", "undo_lines", "any_sequence", "crash_points",
 )  # fmt: skip
 _CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "run", "ending", "evidence", "abort")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
@@ -67,8 +67,9 @@ Changed are comparisons, `and` and `or`, arithmetic, numbers, names and other st
 results (nothing is returned), caught exceptions (one is no longer caught), and statements (left out: calls, `raise`,
 `continue`, `break`, and assignments to attributes and items). Not changed are annotations, decorators, docstrings, log
 lines, and the words of messages: a changed message is not a changed behaviour. A mutant is shown to the tests that
-reach its line, the quickest of each file first, up to {enough:.0f} s of them; one that makes them take five times as long counts as
-killed. Every run has a copy of the code of its own, no network, a read-only file system, and a limit of memory.
+reach its line, the quickest of each file first, up to {enough:.0f} s of them; one that makes them take five times as
+long counts as killed. Every run has a copy of the code of its own, no network, a read-only file system, and a limit of
+memory.
 
 """
 
