@@ -51,9 +51,9 @@ _TESTS = {
         "tests/unit/test_abort_rules.py",
     ],
 }
-_ENOUGH_S = 10.0  # tests shown to one mutant, the quickest first, by the time they take without it
+_ENOUGH_S = 20.0  # tests shown to one mutant, the quickest first, by the time they take without it
 _SLOW_S = 3.0
-_A_FEW = 5
+_A_FEW = 12
 _SEED = 1
 _COPIED = ("chaoslib_cp", "tests", "experiments", "docs", "pyproject.toml")
 HEAD = """# Mutants
