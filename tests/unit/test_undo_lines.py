@@ -1,6 +1,7 @@
 """The undo log as a file: what is planted, left by a crash, too open or on a full disk changes and leaks nothing."""
 
 import errno
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from chaoslib_cp.engine.undo.entry import ObserveOnly
 from chaoslib_cp.engine.undo.lines import make_folder, read_header
-from chaoslib_cp.engine.undo.log import UndoLog
+from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.errors import UndoFailed
 from tests.fakes.manual_clock import ManualClock
 
@@ -122,3 +123,39 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
     with pytest.raises(UndoFailed):
         log.done(0, "deleted")
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+@pytest.mark.parametrize("facts", [{"run": 5}, {"run": None}, {"type": "intent"}])
+def test_a_first_line_that_names_no_run_is_no_header(tmp_path: Path, facts: dict[str, object]) -> None:
+    """Its checksum may be right all the same."""
+    log = UndoLog.create(tmp_path / "undo", "r", facts, CLOCK)
+    with pytest.raises(UndoFailed, match="has no header"):
+        UndoLog.read(log.path, CLOCK)
+
+
+@pytest.mark.parametrize("line", ["5", "[]", "null", '"x"', "{}", "{", "[" * 100_000])
+def test_a_line_of_any_other_kind_is_damage(tmp_path: Path, line: str) -> None:
+    """Whatever JSON it is, it is told in one clear error."""
+    log = log_in(tmp_path)
+    log.path.write_text(line + "\n")
+    with pytest.raises(UndoFailed, match="line 1 is damaged"):
+        UndoLog.read(log.path, CLOCK)
+
+
+@pytest.mark.parametrize(
+    ("epoch_s", "boot_s", "passed_s", "age_s"),
+    [(100.0, 5.0, 12.0, 7.0), (100.0, 5.0, 5.0, 0.0), (100.0, 5.0, 3.0, 3.0), (100.0, None, 12.0, 12.0)],
+)
+def test_the_age_of_an_intent_is_counted_from_the_start_of_the_machine(
+    epoch_s: float, boot_s: float | None, passed_s: float, age_s: float
+) -> None:
+    """Setting the clock does not change it; a machine that was started again counts anew; old logs have the clock."""
+    clock = ManualClock(epoch_s)
+    clock.pass_s(passed_s)
+    assert Item(0, ObserveOnly("x"), epoch_s, {}, "", boot_s).age_s(clock) == age_s
+
+
+def test_an_intent_of_the_future_in_an_old_log_is_old() -> None:
+    """Nobody knows how long ago it was; the clock was set back since."""
+    assert Item(0, ObserveOnly("x"), 101.0, {}, "").age_s(ManualClock(100.0)) == math.inf
+    assert Item(0, ObserveOnly("x"), 100.0, {}, "").age_s(ManualClock(100.0)) == 0.0
