@@ -108,7 +108,7 @@ def write_section(folder: str, at_most: int | None = None) -> None:
     drawn = f"; {len(tried)} of {there_are} mutants, drawn with seed {_SEED}" if len(tried) < there_are else ""
     begin, end = f"<!-- begin {folder} -->", f"<!-- end {folder} -->"
     section = f"{begin}\n## `{folder}`\n\n{page.circumstances()}{drawn}\n\n{_figures(tried)}\n\n"
-    section += f"{_survivors(tried)}\n{end}"
+    section += f"{_survivors(tried, len(tried) == there_are)}\n{end}"
     text = PAGE.read_text() if PAGE.exists() else ""
     others = [
         f"<!-- begin {one} -->{text.partition(f'<!-- begin {one} -->')[2].partition(f'<!-- end {one} -->')[0]}"
@@ -221,8 +221,8 @@ def _counts(tried: Sequence[Tried]) -> list[object]:
     return [len(tried), killed, f"{killed / max(len(tried), 1):.1%}"]
 
 
-def _survivors(tried: Sequence[Tried]) -> str:
-    """Each survivor with its reason, and the reasons that are no longer needed."""
+def _survivors(tried: Sequence[Tried], are_all: bool) -> str:
+    """Each survivor with its reason, and the reasons that are no longer needed: of a sample, as far as it shows."""
     reasons = {(one["file"], one["source"], one["change"]): one["reason"] for one in json.loads(KEPT.read_text())}
     alive = [one for one in tried if one.outcome == "survived"]
     rows = [
@@ -231,7 +231,8 @@ def _survivors(tried: Sequence[Tried]) -> str:
     ]
     text = page.table(["survivor", "change", "why nobody notices"], rows) if rows else "None survives."
     files, keys = {one.file for one in tried}, {one.key for one in alive}
-    stale = [key for key in reasons if key[0] in files and key not in keys]
+    shown = {one.key for one in tried}
+    stale = [key for key in reasons if key[0] in files and key not in keys and (are_all or key in shown)]
     if stale:
         lines = [f"- {file}: {change} in {source}" for file, source, change in stale]
         text += "\n\nListed as survivors, and no longer alive:\n" + "\n".join(lines)
@@ -248,4 +249,4 @@ if __name__ == "__main__":
         write_section(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None)
     else:
         outcomes, _ = try_mutants(sys.argv[1:])
-        sys.stdout.write(f"{_figures(outcomes)}\n\n{_survivors(outcomes)}\n")
+        sys.stdout.write(f"{_figures(outcomes)}\n\n{_survivors(outcomes, are_all=True)}\n")

@@ -10,7 +10,7 @@ import pytest
 
 from chaoslib_cp.engine.undo.entry import ObserveOnly
 from chaoslib_cp.engine.undo.lines import make_folder, read_header
-from chaoslib_cp.engine.undo.log import Item, UndoLog
+from chaoslib_cp.engine.undo.log import Item, UndoLog, find_logs
 from chaoslib_cp.errors import UndoFailed
 from tests.fakes.manual_clock import ManualClock
 
@@ -159,3 +159,28 @@ def test_an_intent_of_the_future_in_an_old_log_is_old() -> None:
     """Nobody knows how long ago it was; the clock was set back since."""
     assert Item(0, ObserveOnly("x"), 101.0, {}, "").age_s(ManualClock(100.0)) == math.inf
     assert Item(0, ObserveOnly("x"), 100.0, {}, "").age_s(ManualClock(100.0)) == 0.0
+
+
+def test_a_pipe_in_place_of_a_log_does_not_make_anybody_wait(tmp_path: Path) -> None:
+    """Opening it would wait for whoever planted it."""
+    log = log_in(tmp_path)
+    log.path.unlink()
+    os.mkfifo(log.path, 0o600)
+    with pytest.raises(UndoFailed, match="is no file"):
+        UndoLog.read(log.path, CLOCK)
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_taken_for_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Open entries may be in it."""
+
+    def broken(*_: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    log = log_in(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", broken)
+        with pytest.raises(UndoFailed, match=r"cannot look into undo folder .*Input/output error"):
+            find_logs(log.path.parent)
+    assert find_logs(log.path.parent) == [log.path]
