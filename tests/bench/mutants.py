@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ _CORE = {
 _UNIT = (
     "undo_log", "undo_replay", "undo_power_loss", "guard", "connect", "second_record", "rollout", "access",
     "dns_actions", "cli", "permit", "marker", "production", "run_identity", "heal", "recover", "removal",
-    "bad_undo_logs", "old_undo_logs", "any_sequence", "crash_points",
+    "bad_undo_logs", "old_undo_logs", "undo_lines", "any_sequence", "crash_points",
 )  # fmt: skip
 _CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "run", "ending", "evidence", "abort")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
@@ -50,7 +51,9 @@ _TESTS = {
         "tests/unit/test_abort_rules.py",
     ],
 }
-_ENOUGH_S = 10.0  # tests shown to one mutant, the quickest first, by the time they take without it
+_ENOUGH_S = 20.0  # tests shown to one mutant, the quickest first, by the time they take without it
+_SLOW_S = 3.0
+_A_FEW = 12
 _SEED = 1
 _COPIED = ("chaoslib_cp", "tests", "experiments", "docs", "pyproject.toml")
 HEAD = """# Mutants
@@ -64,8 +67,9 @@ Changed are comparisons, `and` and `or`, arithmetic, numbers, names and other st
 results (nothing is returned), caught exceptions (one is no longer caught), and statements (left out: calls, `raise`,
 `continue`, `break`, and assignments to attributes and items). Not changed are annotations, decorators, docstrings, log
 lines, and the words of messages: a changed message is not a changed behaviour. A mutant is shown to the tests that
-reach its line, the quickest first, up to {enough:.0f} s of them; one that makes them take five times as long counts as
-killed. Every run has a copy of the code of its own, no network, a read-only file system, and a limit of memory.
+reach its line, the quickest of each file first, up to {enough:.0f} s of them; one that makes them take five times as
+long counts as killed. Every run has a copy of the code of its own, no network, a read-only file system, and a limit of
+memory.
 
 """
 
@@ -104,7 +108,7 @@ def write_section(folder: str, at_most: int | None = None) -> None:
     drawn = f"; {len(tried)} of {there_are} mutants, drawn with seed {_SEED}" if len(tried) < there_are else ""
     begin, end = f"<!-- begin {folder} -->", f"<!-- end {folder} -->"
     section = f"{begin}\n## `{folder}`\n\n{page.circumstances()}{drawn}\n\n{_figures(tried)}\n\n"
-    section += f"{_survivors(tried)}\n{end}"
+    section += f"{_survivors(tried, len(tried) == there_are)}\n{end}"
     text = PAGE.read_text() if PAGE.exists() else ""
     others = [
         f"<!-- begin {one} -->{text.partition(f'<!-- begin {one} -->')[2].partition(f'<!-- end {one} -->')[0]}"
@@ -163,7 +167,7 @@ def _trial(folder: Path, file: str, mutant: Mutant, reached: Mapping[str, Mappin
         tests = [test for test, note in reached.items() if note["lines"].get(file)]
     chosen: list[str] = []
     takes_s = 0.0
-    for test in sorted(tests, key=lambda test: float(reached[test]["seconds"])):
+    for test in _in_order({test: float(reached[test]["seconds"]) for test in tests}):
         takes_s += reached[test]["seconds"]
         if chosen and takes_s > _ENOUGH_S:
             break
@@ -171,6 +175,17 @@ def _trial(folder: Path, file: str, mutant: Mutant, reached: Mapping[str, Mappin
     mutated = mutant.applied((folder / file).read_text())
     at_import = not mutant.lines and bool(mutant.after)
     return {"file": file, "mutated": mutated, "at_import": at_import, "tests": chosen, "limit_s": 8.0 + 5 * takes_s}
+
+
+def _in_order(tests: Mapping[str, float]) -> list[str]:
+    """The quickest first, but a few of each file before more of one; what is slow comes last."""
+    seen: Counter[str] = Counter()
+    keys = {}
+    for test, takes_s in sorted(tests.items(), key=lambda one: one[1]):
+        file = test.partition("::")[0]
+        keys[test] = (takes_s > _SLOW_S, seen[file] // _A_FEW, takes_s)
+        seen[file] += 1
+    return sorted(keys, key=lambda test: keys[test])
 
 
 def _in_sandbox(folder: Path, arguments: Iterable[str], more: Mapping[str, str] | None = None) -> None:
@@ -206,8 +221,8 @@ def _counts(tried: Sequence[Tried]) -> list[object]:
     return [len(tried), killed, f"{killed / max(len(tried), 1):.1%}"]
 
 
-def _survivors(tried: Sequence[Tried]) -> str:
-    """Each survivor with its reason, and the reasons that are no longer needed."""
+def _survivors(tried: Sequence[Tried], are_all: bool) -> str:
+    """Each survivor with its reason, and the reasons that are no longer needed: of a sample, as far as it shows."""
     reasons = {(one["file"], one["source"], one["change"]): one["reason"] for one in json.loads(KEPT.read_text())}
     alive = [one for one in tried if one.outcome == "survived"]
     rows = [
@@ -216,7 +231,8 @@ def _survivors(tried: Sequence[Tried]) -> str:
     ]
     text = page.table(["survivor", "change", "why nobody notices"], rows) if rows else "None survives."
     files, keys = {one.file for one in tried}, {one.key for one in alive}
-    stale = [key for key in reasons if key[0] in files and key not in keys]
+    shown = {one.key for one in tried}
+    stale = [key for key in reasons if key[0] in files and key not in keys and (are_all or key in shown)]
     if stale:
         lines = [f"- {file}: {change} in {source}" for file, source, change in stale]
         text += "\n\nListed as survivors, and no longer alive:\n" + "\n".join(lines)
@@ -233,4 +249,4 @@ if __name__ == "__main__":
         write_section(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None)
     else:
         outcomes, _ = try_mutants(sys.argv[1:])
-        sys.stdout.write(f"{_figures(outcomes)}\n\n{_survivors(outcomes)}\n")
+        sys.stdout.write(f"{_figures(outcomes)}\n\n{_survivors(outcomes, are_all=True)}\n")

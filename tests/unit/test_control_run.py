@@ -268,6 +268,9 @@ def test_a_second_run_in_one_second_gets_a_folder_and_a_permit_of_its_own(run: R
     assert run.run_dir.name == "20231114T221320Z-t-2"
     assert configuration["chaoslib_cp_run_dir"] == str(run.run_dir)
     assert read_permit("20231114T221320Z-t-2") is not None
+    assert observers(run.run_dir) == 1
+    run.close()
+    assert (observers(run.run_dir), run.teller) == (0, None)
 
 
 def test_a_refused_file_asks_no_cluster_and_names_every_reason(

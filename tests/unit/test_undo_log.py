@@ -1,6 +1,5 @@
 """The undo log survives crashes and refuses what is not its own."""
 
-import hashlib
 import json
 import os
 import threading
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chaoslib_cp.engine.undo import lines
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly, entry_as_dict, parse_entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import UndoFailed
@@ -29,30 +29,38 @@ def make_log(folder: Path) -> UndoLog:
     return log
 
 
-def write_line(log: UndoLog, record: dict[str, object]) -> None:
-    """Add a line with a right checksum, as a log of another version might have it."""
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
-    line = {**record, "sum": hashlib.sha256(text.encode()).hexdigest()[:16]}
-    with log.path.open("a") as file:
-        file.write(json.dumps(line, sort_keys=True) + "\n")
-
-
 @pytest.mark.parametrize(
     "record",
     [
         {"type": "intent", "at_s": 1.0, "entry": {"kind": "observe_only", "what": "x"}},
         {"type": "intent", "number": 2, "at_s": 1.0, "entry": {"kind": "run_command", "what": "x"}},
+        {"type": "intent", "number": 3, "at_s": 1.0, "entry": {"kind": "observe_only", "what": "x"}},
         {"type": "rename", "number": 0},
+        {"type": "note", "number": 2, "facts": {}},
+        {"type": "done", "number": -1, "outcome": "x"},
+        {"type": "done", "number": "0", "outcome": "x"},
+        {"type": "done", "number": 0.0, "outcome": "x"},
+        {"type": "done", "number": 0, "outcome": 5},
     ],
-    ids=["no number", "unknown kind", "unknown type"],
+    ids=[
+        "no number",
+        "unknown kind",
+        "a gap",
+        "unknown type",
+        "no such entry",
+        "negative",
+        "text",
+        "fraction",
+        "outcome",
+    ],
 )
 def test_a_line_that_we_do_not_understand_refuses_the_log_before_anything_is_undone(
     tmp_path: Path, record: dict[str, object]
 ) -> None:
     """A whole line with a right checksum may still be another version's."""
     log = make_log(tmp_path)
-    write_line(log, record)
-    with pytest.raises(UndoFailed):
+    lines.append(log.path, lambda _: record)
+    with pytest.raises(UndoFailed, match=r"number|kind|type"):
         UndoLog.read(log.path, CLOCK)
 
 
@@ -92,6 +100,17 @@ def test_an_intent_is_readable_by_another_process_before_anything_else_happens(t
     [item] = UndoLog.read(log.path, CLOCK).open_items()
     assert item.entry == DAEMONSET
     assert item.uid == ""
+
+
+def test_the_age_of_an_entry_is_read_back(tmp_path: Path) -> None:
+    """By the time since the machine was started, which nobody can set."""
+    clock = ManualClock()
+    clock.pass_s(5)
+    log = UndoLog.create(tmp_path / "undo", "run-1", {}, clock)
+    log.intend(DAEMONSET)
+    clock.pass_s(3)
+    [item] = UndoLog.read(log.path, clock).items()
+    assert (item.intended_at_boot_s, item.age_s(clock)) == (5.0, 3.0)
 
 
 def test_only_open_entries_are_undone_last_first(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ import pytest
 
 from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
-from chaoslib_cp.errors import UndoFailed
 from tests.fakes.manual_clock import ManualClock
 from tests.proof import note
 
@@ -143,16 +142,8 @@ def use_a_log(folder: Path, trace: Trace) -> None:
             log.done(number, "deleted")
 
 
-def entries(path: Path) -> list[Entry] | None:
-    """What a log says; None when it refuses to say anything, which is safe."""
-    try:
-        return [item.entry for item in UndoLog.read(path, CLOCK).items()]
-    except UndoFailed:
-        return None
-
-
 def test_no_finished_intent_is_lost_by_a_power_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At any moment, whatever was kept: readable with every promised intent in it, or refused; never silently less."""
+    """At any moment, whatever was kept: a log that has its name is readable, with every promised intent in it."""
     old = tmp_path / "old"
     old.mkdir()
     with monkeypatch.context() as patched:
@@ -169,8 +160,8 @@ def test_no_finished_intent_is_lost_by_a_power_failure(tmp_path: Path, monkeypat
             found = find_logs(new / "state" / "undo")
             assert found or not promised, f"the log is gone at call {end}: {image}"
             for path in found:
-                kept = entries(path)
-                readable += kept is not None
-                assert kept is None or kept[: len(promised)] == promised
+                kept: list[Entry] = [item.entry for item in UndoLog.read(path, CLOCK).items()]
+                readable += 1
+                assert kept[: len(promised)] == promised
     assert readable > 40
     note("power", images=built, readable=readable)

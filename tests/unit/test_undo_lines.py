@@ -1,0 +1,186 @@
+"""The undo log as a file: what is planted, left by a crash, too open or on a full disk changes and leaks nothing."""
+
+import errno
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoslib_cp.engine.undo.entry import ObserveOnly
+from chaoslib_cp.engine.undo.lines import make_folder, read_header
+from chaoslib_cp.engine.undo.log import Item, UndoLog, find_logs
+from chaoslib_cp.errors import UndoFailed
+from tests.fakes.manual_clock import ManualClock
+
+CLOCK = ManualClock()
+
+
+def log_in(folder: Path, **facts: object) -> UndoLog:
+    """A log with one open entry."""
+    log = UndoLog.create(folder / "undo", "r", {"cluster_uid": "u", **facts}, CLOCK)
+    log.intend(ObserveOnly("x"))
+    return log
+
+
+def test_the_header_is_told_of_whatever_version_it_is(tmp_path: Path) -> None:
+    """Somebody who must undo by hand needs to know the cluster, not the version."""
+    log = log_in(tmp_path)
+    assert read_header(log.path)["cluster_uid"] == "u"
+    newer = UndoLog.create(tmp_path / "undo", "newer", {"schema": 99}, CLOCK)
+    assert read_header(newer.path)["schema"] == 99
+
+
+@pytest.mark.parametrize("damage", ["another cluster", "no header", "garbage", "empty", "gone", "a link"])
+def test_a_header_that_may_be_somebody_elses_says_nothing(tmp_path: Path, damage: str) -> None:
+    """Better no advice than advice for the wrong cluster."""
+    path = log_in(tmp_path).path
+    text = path.read_text()
+    path.unlink()
+    if damage == "a link":
+        (tmp_path / "there").write_text(text)
+        path.symlink_to(tmp_path / "there")
+    elif damage != "gone":
+        texts = {
+            "another cluster": text.replace('"u"', '"v"'),
+            "no header": UndoLog.create(tmp_path / "undo", "q", {"type": "intent"}, CLOCK).path.read_text(),
+            "garbage": "x\n" + text,
+            "empty": "",
+        }
+        path.write_text(texts[damage])
+        path.chmod(0o600)
+    assert read_header(path) == {}
+
+
+@pytest.mark.parametrize("planted", ["file", "link"])
+def test_a_log_is_made_whatever_lies_where_its_half_will_be(tmp_path: Path, planted: str) -> None:
+    """A crash left it, or somebody put a link there: nothing is written through it."""
+    folder = tmp_path / "undo"
+    make_folder(folder)
+    half = folder / ".r.jsonl.new"
+    theirs = tmp_path / "theirs"
+    theirs.write_text("theirs")
+    if planted == "link":
+        half.symlink_to(theirs)
+    else:
+        half.write_text("{" * 9000)
+    log = log_in(tmp_path)
+    assert len(UndoLog.read(log.path, CLOCK).items()) == 1
+    assert [path.name for path in folder.iterdir()] == ["r.jsonl"]
+    assert theirs.read_text() == "theirs"
+
+
+def test_others_may_look_and_not_write(tmp_path: Path) -> None:
+    """0755 and 0644 are what a careless copy has; one bit more is refused, in folder and file."""
+    log = log_in(tmp_path)
+    log.path.parent.chmod(0o755)
+    log.path.chmod(0o644)
+    assert len(UndoLog.read(log.path, CLOCK).items()) == 1
+    make_folder(log.path.parent)
+    for mode in (0o620, 0o602):
+        log.path.chmod(mode)
+        with pytest.raises(UndoFailed, match="written to by others"):
+            UndoLog.read(log.path, CLOCK)
+        log.path.parent.chmod(0o100 | mode)
+        with pytest.raises(UndoFailed, match="others may write to undo folder"):
+            make_folder(log.path.parent)
+        log.path.parent.chmod(0o700)
+
+
+def test_a_full_disk_stops_the_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there before stays readable."""
+    log = log_in(tmp_path)
+
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(UndoFailed, match=r"cannot write undo log .*No space left.*nothing was changed"):
+            log.done(0, "deleted")
+        with pytest.raises(UndoFailed, match=r"cannot make undo log .*No space left.*nothing was changed"):
+            UndoLog.create(tmp_path / "undo", "q", {}, CLOCK)
+    assert len(UndoLog.read(log.path, CLOCK).open_items()) == 1
+
+
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    """A storm of retries must not run out of them, also when each is refused."""
+    log = log_in(tmp_path)
+    before = os.listdir("/proc/self/fd")
+    for number in range(3):
+        log.note(0, fact=str(number))
+        UndoLog.read(log.path, CLOCK)
+        read_header(log.path)
+        UndoLog.create(tmp_path / "undo", f"r{number}", {}, CLOCK)
+        with pytest.raises(UndoFailed):
+            UndoLog.create(tmp_path / "undo", "r", {}, CLOCK)
+    log.path.chmod(0o666)
+    with pytest.raises(UndoFailed):
+        log.done(0, "deleted")
+    log.path.chmod(0o600)
+    log.path.write_text("x\n")
+    with pytest.raises(UndoFailed):
+        log.done(0, "deleted")
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+@pytest.mark.parametrize("facts", [{"run": 5}, {"run": None}, {"type": "intent"}])
+def test_a_first_line_that_names_no_run_is_no_header(tmp_path: Path, facts: dict[str, object]) -> None:
+    """Its checksum may be right all the same."""
+    log = UndoLog.create(tmp_path / "undo", "r", facts, CLOCK)
+    with pytest.raises(UndoFailed, match="has no header"):
+        UndoLog.read(log.path, CLOCK)
+
+
+@pytest.mark.parametrize("line", ["5", "[]", "null", '"x"', "{}", "{", "[" * 100_000])
+def test_a_line_of_any_other_kind_is_damage(tmp_path: Path, line: str) -> None:
+    """Whatever JSON it is, it is told in one clear error."""
+    log = log_in(tmp_path)
+    log.path.write_text(line + "\n")
+    with pytest.raises(UndoFailed, match="line 1 is damaged"):
+        UndoLog.read(log.path, CLOCK)
+
+
+@pytest.mark.parametrize(
+    ("epoch_s", "boot_s", "passed_s", "age_s"),
+    [(100.0, 5.0, 12.0, 7.0), (100.0, 5.0, 5.0, 0.0), (100.0, 5.0, 3.0, 3.0), (100.0, None, 12.0, 12.0)],
+)
+def test_the_age_of_an_intent_is_counted_from_the_start_of_the_machine(
+    epoch_s: float, boot_s: float | None, passed_s: float, age_s: float
+) -> None:
+    """Setting the clock does not change it; a machine that was started again counts anew; old logs have the clock."""
+    clock = ManualClock(epoch_s)
+    clock.pass_s(passed_s)
+    assert Item(0, ObserveOnly("x"), epoch_s, {}, "", boot_s).age_s(clock) == age_s
+
+
+def test_an_intent_of_the_future_in_an_old_log_is_old() -> None:
+    """Nobody knows how long ago it was; the clock was set back since."""
+    assert Item(0, ObserveOnly("x"), 101.0, {}, "").age_s(ManualClock(100.0)) == math.inf
+    assert Item(0, ObserveOnly("x"), 100.0, {}, "").age_s(ManualClock(100.0)) == 0.0
+
+
+def test_a_pipe_in_place_of_a_log_does_not_make_anybody_wait(tmp_path: Path) -> None:
+    """Opening it would wait for whoever planted it."""
+    log = log_in(tmp_path)
+    log.path.unlink()
+    os.mkfifo(log.path, 0o600)
+    with pytest.raises(UndoFailed, match="is no file"):
+        UndoLog.read(log.path, CLOCK)
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_taken_for_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Open entries may be in it."""
+
+    def broken(*_: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    log = log_in(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", broken)
+        with pytest.raises(UndoFailed, match=r"cannot look into undo folder .*Input/output error"):
+            find_logs(log.path.parent)
+    assert find_logs(log.path.parent) == [log.path]
