@@ -53,7 +53,14 @@ def write_figures(run: Path) -> None:
 
 def circumstances() -> str:
     """Say when, on which commit and on what machine."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     cores = len([line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("processor")])
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return f"{when}, commit {commit.stdout.strip() or 'unknown'}, {cores} cores, Linux {platform.release()}"
+    return f"{when}, commit {commit()}, {cores} cores, Linux {platform.release()}"
+
+
+def commit() -> str:
+    """Say which commit is measured."""
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "unknown"

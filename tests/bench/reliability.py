@@ -1,4 +1,8 @@
-"""The promises of safety, each with the figures of the tests that prove it: docs/reliability.md."""
+"""The promises of safety, each with the figures of the tests that prove it: docs/reliability.md.
+
+``python -m tests.bench reliability`` for the whole page (an hour), ``python -m tests.bench.reliability NAME ...`` for
+the rows of some promises.
+"""
 
 import json
 import os
@@ -6,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,11 +194,12 @@ PROMISES = [
         lambda notes: f"{_sum(notes, 'files')} files and outputs scanned, {_sum(notes, 'found')} found",
     ),
 ]
+_COLUMNS = ("promise", "measured", "by", "took", "commit")
 HEAD = """# Reliability
 
-What is promised, and what the tests measured when this page was written by `{command}`; {circumstances}.
-The same tests run in `make test`, some with smaller numbers. How the library fares on a real control plane is in
-[benchmarks](benchmarks.md).
+What is promised, and what the tests measured. `python -m tests.bench reliability` writes this page; each row names the
+commit it was measured at. The same tests run in `make test`, some with smaller numbers. How the library fares on a real
+control plane is in [benchmarks](benchmarks.md), what the tests would not notice in [mutants](mutants.md).
 
 """
 NOT_PROMISED = """
@@ -210,16 +215,28 @@ NOT_PROMISED = """
 """
 
 
-def measure() -> None:
-    """Run the tests with the large numbers and write the page, row by row; a promise whose tests fail is broken."""
-    head = HEAD.format(command="python -m tests.bench reliability", circumstances=page.circumstances())
-    rows: list[list[object]] = []
+def measure(names: Sequence[str] = ()) -> None:
+    """Run the tests with the large numbers and write the page, row by row; a promise whose tests fail is broken.
+
+    Args:
+        names: Of promises whose rows are replaced; all by default.
+    """
+    rows = _rows_of_page() if names else {}
     for promise in PROMISES:
-        rows.append(_row(promise))
-        PAGE.write_text(head + page.table(["promise", "measured", "by", "took"], rows) + NOT_PROMISED)
+        if not names or promise.name in names:
+            rows[promise.words] = _row(promise)
+            known = [rows[one.words] for one in PROMISES if one.words in rows]
+            PAGE.write_text(HEAD + page.table(_COLUMNS, known) + NOT_PROMISED)
 
 
-def _row(promise: Promise) -> list[object]:
+def _rows_of_page() -> dict[str, list[str]]:
+    """By the words of the promise."""
+    lines = PAGE.read_text().splitlines() if PAGE.exists() else []
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    return {row[0]: row for row in rows if len(row) == len(_COLUMNS)}
+
+
+def _row(promise: Promise) -> list[str]:
     with tempfile.NamedTemporaryFile() as file:
         began_s = time.monotonic()
         ended = subprocess.run(
@@ -232,4 +249,9 @@ def _row(promise: Promise) -> list[object]:
         notes = [json.loads(line) for line in Path(file.name).read_text().splitlines()]
     mine = [note for note in notes if note["promise"] == promise.name]
     measured = promise.measured(mine) if mine and ended.returncode == 0 else "BROKEN: its tests fail"
-    return [promise.words, measured, f"`{promise.tests}`", f"{time.monotonic() - began_s:.0f} s"]
+    took = f"{time.monotonic() - began_s:.0f} s"
+    return [promise.words, measured, f"`{promise.tests}`", took, page.commit()]
+
+
+if __name__ == "__main__":
+    measure(sys.argv[1:])
