@@ -162,8 +162,9 @@ def _reach(folder: Path, tests: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def _trial(folder: Path, file: str, mutant: Mutant, reached: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     tests = [test for test, note in reached.items() if not note["lines"].get(file, set()).isdisjoint(mutant.lines)]
-    if not mutant.lines:  # no test imports the module: it was imported for all of them
-        tests = [test for test, note in reached.items() if note["lines"].get(file)]
+    if not mutant.lines:  # a constant, say: whoever compares it runs no line of its module
+        near = {test.partition("::")[0] for test, note in reached.items() if note["lines"].get(file)}
+        tests = [test for test in reached if test.partition("::")[0] in near]
     chosen: list[str] = []
     takes_s = 0.0
     for test in _in_order({test: float(reached[test]["seconds"]) for test in tests}):
