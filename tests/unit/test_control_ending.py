@@ -128,6 +128,17 @@ def test_a_signal_is_named_in_the_journal_even_if_the_run_never_began(
     assert journal["interruption"] == named
 
 
+@pytest.mark.parametrize("by_action", [True, False])
+def test_a_run_that_the_control_stopped_says_so(
+    kube: KubeObjects, run: Run, journal: dict[str, Any], by_action: bool
+) -> None:
+    """An abort is an interruption by us; a failed action is told as what it is."""
+    run.latch.reason, run.stopped_by_action = "api_read failing", by_action
+    end_run(run, journal, settings(kube, run), None)
+    stopped = {"kind": "control", "name": "chaoslib_cp", "reason": "api_read failing"}
+    assert journal.get("interruption") == (None if by_action else stopped)
+
+
 def test_a_journal_says_failed_when_judging_itself_fails(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
     """Chaos Toolkit swallows the error: "completed" would exit 0."""
     run.facts = {}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.control.evidence import own_knobs, parameters, scale, versions, with_knobs
-from chaoslib_cp.control.watching import observe_plan, wait_for_sight
+from chaoslib_cp.control.watching import Pace, observe_plan, paces, wait_for_sight
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.observe.timeline import Timeline
 from chaoslib_cp.version import VERSION
@@ -161,3 +161,14 @@ def test_a_run_waits_until_its_claims_have_something_to_stand_on(tmp_path: Path)
     assert wait_for_sight(tmp_path, experiment, clock) == []
     assert clock.monotonic_s() == before_s
     timeline.close()
+
+
+def test_each_measure_has_a_pace_and_a_time_within_which_news_must_come() -> None:
+    """A period and the longest attempt; what the prober measures is pulled besides. No period, no measure."""
+    found = paces({"observe_periods_s": {"api_read": 1.0}, "observe_deadlines_s": {"api_read": 2.0}})
+    slow, resolver, pod = Pace(3.0, 8.0), Pace(0.5, 5.4), Pace(1.0, 5.9)
+    assert found == {
+        "api_livez": slow, "api_version": slow, "api_read": Pace(1.0, 3.0), "admin_write": slow,
+        "break_glass_write": Pace(9.0, 19.0), "dns_cached": resolver, "dns_uncached": resolver, "dns_pod": pod,
+        "dns_external": pod,
+    }  # fmt: skip

@@ -250,6 +250,8 @@ def test_a_run_that_passed_has_a_folder_a_permit_a_lock_and_an_observer(run: Run
     assert observers(run.run_dir) == 1
     run.stop_watching()
     assert observers(run.run_dir) == 0
+    handles = [os.readlink(one) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+    assert str(run.run_dir / "timeline.jsonl") not in handles
     run.stop_watching()
     lines = [line["event"] for line in read_timeline(run.run_dir / "timeline.jsonl") if line["kind"] == "event"]
     assert lines[-1] == "run_ended"
