@@ -250,7 +250,7 @@ def _row(promise: Promise) -> list[str]:
     mine = [note for note in notes if note["promise"] == promise.name]
     measured = promise.measured(mine) if mine and ended.returncode == 0 else "BROKEN: its tests fail"
     took = f"{time.monotonic() - began_s:.0f} s"
-    return [promise.words, measured, f"`{promise.tests}`", took, page.commit()]
+    return [promise.words, measured, f"`{promise.tests.partition('::')[0]}`", took, page.commit()]
 
 
 if __name__ == "__main__":
