@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,11 @@ def agents_at_work(testbed: Testbed) -> list[str]:
     return ready if farm(testbed)["agents"]["running"] else []
 
 
-def end_of(testbed: Testbed, agent: str) -> float:
-    """When an agent on a real node ended its load, as its log says."""
+def end_of(testbed: Testbed, agent: str) -> float | None:
+    """When an agent on a real node ended its load, once its log says so."""
     log = testbed.kubectl("logs", "-n", "kube-system", agent, "--timestamps")
-    [last] = [line for line in log.splitlines() if '"the load is over"' in line]
-    return datetime.fromisoformat(last.partition(" ")[0]).timestamp()
+    said = [line.partition(" ")[0] for line in log.splitlines() if '"the load is over"' in line]
+    return datetime.fromisoformat(said[0]).timestamp() if said else None
 
 
 def kill_a_runner(testbed: Testbed, folder: Path, after_s: float) -> tuple[float, list[float]]:
@@ -96,7 +97,8 @@ def kill_a_runner(testbed: Testbed, folder: Path, after_s: float) -> tuple[float
     finally:
         process.kill()
         process.wait(30)
-    return deadline_s, [calm["agents"]["last_ended_at_s"], *(end_of(testbed, agent) for agent in real)]
+    ends_s = [until(partial(end_of, testbed, agent), f"the end of {agent}") for agent in real]
+    return deadline_s, [calm["agents"]["last_ended_at_s"], *ends_s]
 
 
 def test_the_load_ends_without_runner_and_api_servers(testbed: Testbed, tmp_path: Path) -> None:
