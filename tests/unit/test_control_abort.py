@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -126,7 +127,15 @@ def test_nothing_happens_after_the_end(tmp_path: Path, watch: AbortWatch, latch:
     watch.start()
     time.sleep(1.5)
     watch.stop()
+    assert [thread for thread in threading.enumerate() if thread.name == "abort-rules"] == []
     fails(tmp_path)
     time.sleep(1.5)
     assert latch.reason == ""
     assert events(tmp_path) == []
+
+
+def test_what_failed_before_the_method_is_no_reason(tmp_path: Path, watch: AbortWatch, latch: StopLatch) -> None:
+    """The baseline has judged that; what counts is what this run does."""
+    write_samples(tmp_path, "api_read", ["timeout"] * 5, first_ago_s=9.0)
+    watch.start()
+    assert latch.reason == ""
