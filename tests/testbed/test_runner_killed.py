@@ -60,9 +60,10 @@ def is_api_server_of(folder: str, process: Path) -> bool:
     return program.endswith("/kube-apiserver") and any(folder in flag for flag in flags)
 
 
-def agents_at_work(testbed: Testbed) -> list[str]:
-    """The agents' pods that run on nodes with a kubelet, once there are agents at work on fake nodes as well."""
-    pods = testbed.get("pods", "-n", "kube-system", "-l", "chaoslib-cp/role=telemetry-agent")["items"]
+def agents_at_work(testbed: Testbed, run: str) -> list[str]:
+    """A run's agents that work on nodes with a kubelet, once there are agents at work on fake nodes as well."""
+    selector = f"chaoslib-cp/role=telemetry-agent,chaoslib-cp/run={run}"  # those of the run before may still be ending
+    pods = testbed.get("pods", "-n", "kube-system", "-l", selector)["items"]
     ready = [
         pod["metadata"]["name"]
         for pod in pods
@@ -88,7 +89,8 @@ def kill_a_runner(testbed: Testbed, folder: Path, after_s: float) -> tuple[float
         process = subprocess.Popen([*command, str(EXPERIMENT)], cwd=folder, stdout=log, stderr=log)
     try:
         deadline_s = until(lambda: agents_deadline(folder), "the rollout")
-        real = until(lambda: agents_at_work(testbed), "agents on real and on fake nodes")
+        [run] = [path.name for path in folder.glob("runs/*")]
+        real = until(lambda: agents_at_work(testbed, run), "agents on real and on fake nodes")
         with stopped_api_servers(testbed):
             time.sleep(after_s)  # the moment of the kill is what is drawn, not a condition
             os.kill(until(lambda: children_of(process.pid), "chaos run")[0], signal.SIGKILL)
