@@ -172,6 +172,14 @@ def test_a_damaged_log_is_open_for_all_and_keeps_nobody_else_from_healing(kube: 
     assert CONFIG_MAP in kube.objects
 
 
+def test_a_rebuilt_log_that_is_damaged_names_the_run_whose_labels_are_in_the_cluster(kube: KubeObjects) -> None:
+    """The log has a name of its own, the objects carry that of their run."""
+    changed(kube)
+    (state_root() / "undo" / "r2.found-1600.jsonl").write_text("x\n")
+    [one] = recover(timeout_s=0, clock=CLOCK, only_kubeconfig="/another")["logs"]
+    assert one["kubectl"][0].endswith(" --selector chaoslib-cp/run=r2 --wait=false")
+
+
 def test_closing_the_logs_of_a_deleted_cluster_says_so_in_them(kube: KubeObjects) -> None:
     """A closed one and one of another cluster are left as they are."""
     log = changed(kube)
