@@ -1,13 +1,16 @@
 """The undo log as a file: what is planted, left by a crash, too open or on a full disk changes and leaks nothing."""
 
 import errno
+import fcntl
 import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chaoslib_cp.engine.undo import lines
 from chaoslib_cp.engine.undo.entry import ObserveOnly
 from chaoslib_cp.engine.undo.lines import make_folder, read_header
 from chaoslib_cp.engine.undo.log import Item, UndoLog, find_logs
@@ -78,6 +81,10 @@ def test_others_may_look_and_not_write(tmp_path: Path) -> None:
     log.path.chmod(0o644)
     assert len(UndoLog.read(log.path, CLOCK).items()) == 1
     make_folder(log.path.parent)
+    log.path.chmod(0o711)
+    log.path.parent.chmod(0o711)
+    assert find_logs(log.path.parent) == [log.path]
+    assert len(UndoLog.read(log.path, CLOCK).items()) == 1
     for mode in (0o620, 0o602):
         log.path.chmod(mode)
         with pytest.raises(UndoFailed, match="written to by others"):
@@ -184,3 +191,38 @@ def test_a_folder_that_cannot_be_looked_into_is_not_taken_for_an_empty_one(
         with pytest.raises(UndoFailed, match=r"cannot look into undo folder .*Input/output error"):
             find_logs(log.path.parent)
     assert find_logs(log.path.parent) == [log.path]
+
+
+def test_the_last_byte_of_a_log_may_be_used_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would not be read again is not written."""
+    log = log_in(tmp_path)
+    whole = log_in(tmp_path / "copy")
+    whole.note(0, fact="x")
+    monkeypatch.setattr(lines, "_MAX_BYTES", whole.path.stat().st_size)
+    log.note(0, fact="x")
+    assert UndoLog.read(log.path, CLOCK).items()[0].notes == {"fact": "x"}
+    with pytest.raises(UndoFailed, match="full; nothing was changed"):
+        log.note(0, fact="y")
+    assert UndoLog.read(log.path, CLOCK).items()[0].notes == {"fact": "x"}
+
+
+def test_a_writer_waits_for_the_one_before_it(tmp_path: Path) -> None:
+    """Two at once would take the same number, or write into each other's line."""
+    log = log_in(tmp_path)
+    with log.path.open("rb") as first, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        second = pool.submit(log.note, 0, fact="late")
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        assert UndoLog.read(log.path, CLOCK).items()[0].notes == {}
+        fcntl.flock(first, fcntl.LOCK_UN)
+        second.result(10)
+    assert UndoLog.read(log.path, CLOCK).items()[0].notes == {"fact": "late"}
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
+    """It is in the place of a log, so something may be open: whoever recovers must hear of it."""
+    log = log_in(tmp_path)
+    planted = log.path.with_name("planted.jsonl")
+    planted.symlink_to(tmp_path / "nowhere")
+    assert set(find_logs(log.path.parent)) == {log.path, planted}

@@ -62,9 +62,9 @@ def test_it_gives_up_in_time_and_leaves_the_entry_open(tmp_path: Path) -> None:
     """What could not be undone stays on record for the next try."""
     clock = ManualClock()
     log = log_of(tmp_path, clock, "a")
-    results = replay(log, {"delete_object": Executor(a=10_000)}, clock, timeout_s=20)
+    results = replay(log, {"delete_object": Executor(a=10_000)}, clock, timeout_s=18)
     assert not results[0].closed
-    assert clock.monotonic_s() == 20
+    assert clock.monotonic_s() == 18
     assert len(log.open_items()) == 1
 
 

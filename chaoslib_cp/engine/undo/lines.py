@@ -166,7 +166,6 @@ def _open_own(path: Path, flags: int) -> int:
 
 def _all_bytes(path: Path, handle: int) -> bytes:
     with os.fdopen(os.dup(handle), "rb") as reader:
-        reader.seek(0)
         content = reader.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
         raise UndoFailed(
