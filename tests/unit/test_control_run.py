@@ -261,6 +261,16 @@ def test_a_run_that_passed_has_a_folder_a_permit_a_lock_and_an_observer(run: Run
 
 
 @pytest.mark.usefixtures("cluster")
+def test_only_the_method_is_watched_for_aborts(run: Run) -> None:
+    """Rollbacks are played to their end, whatever the samples say by then."""
+    run.open({}, None)
+    run.enter("method")
+    assert "abort-rules" in {thread.name for thread in threading.enumerate()}
+    run.enter("rollback")
+    assert "abort-rules" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.usefixtures("cluster")
 def test_a_second_run_in_one_second_gets_a_folder_and_a_permit_of_its_own(run: Run) -> None:
     """The permit carries the name of the folder."""
     (Path("runs") / "20231114T221320Z-t").mkdir(parents=True)
