@@ -4,6 +4,7 @@ Against a stub, with more kills: tests/unit/test_runner_killed.py. CHAOSLIB_CP_T
 killed here; `make test` kills 2.
 """
 
+import json
 import os
 import random
 import signal
@@ -20,7 +21,7 @@ import pytest
 
 from chaoslib_cp.testbed.instance import Instance
 from tests.proof import note
-from tests.testbed.conftest import CHAOS, Testbed
+from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
 from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, until
 
 pytestmark = pytest.mark.testbed
@@ -29,7 +30,21 @@ KILLS = int(os.environ.get("CHAOSLIB_CP_TESTBED_KILLS", "2"))
 # Short: kube-controller-manager gives up its lease after 10 s without an API, and its restarts are backed off.
 STORM_S = 12.0
 GRACE_S = 1.0
+SPEC = "api_server_cpu_cores: 0.4\nfake_nodes: 20\npods_per_fake_node: 1\nkubelet_nodes: 2\n"
 GENTLE = {"agent_duration_s": STORM_S, "agent_ramp_s": 1.0, "metrics_period_s": 10.0, "list_period_s": 60.0}
+
+
+@pytest.fixture(scope="module")
+def testbed(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:  # noqa: ARG001
+    """A testbed without a past: controllers that crashed in somebody's storm would start nothing for minutes."""
+    spec, name = tmp_path_factory.mktemp("killed") / "killed.yaml", f"killed-{os.getpid()}"
+    spec.write_text(SPEC)
+    ended = chaos_cp("up", str(spec), "--name", name, "--json", timeout_s=UP_WITHIN_S)
+    try:
+        assert ended.returncode == 0, ended.stderr
+        yield Testbed(name, json.loads(ended.stdout))
+    finally:
+        chaos_cp("down", "--name", name)
 
 
 @contextmanager
