@@ -39,6 +39,12 @@ def command(as_json: bool) -> None:
     still_open = open_logs(only_kubeconfig=only) + [report["run"] for report in reports if not report["path"]]
     result = {"healed": not still_open, "logs": list(latest.values())}
     output.show(result, as_json, lambda: describe(latest.values()))
+    elsewhere = sorted(set(open_logs()) - set(still_open)) if inside and not as_json else []
+    if elsewhere:
+        output.say(
+            f"left alone, for they are about other clusters than testbed {inside}: {', '.join(elsewhere)}; run "
+            "`chaos cp recover` outside of it, without CHAOSLIB_CP_TESTBED"
+        )
     if still_open:
         raise UndoFailed(
             f"still open after this attempt: {', '.join(still_open)}; their own deadlines end every load; run "
@@ -64,18 +70,24 @@ def _testbeds_with_open_logs() -> list[str]:
 def _close_logs_of_ended_testbeds() -> list[dict[str, Any]]:
     """Close what was open in a testbed that ended without `down`, as when its machine went: its cluster is gone."""
     from chaoslib_cp.cluster.recover import close_logs_of_deleted_cluster
+
+    ended = [(name, log, log.open_items()) for name, log in _open_logs_of_testbeds() if _has_ended(name, log)]
+    for cluster_uid in {str(log.header.get("cluster_uid")) for _, log, _ in ended}:
+        close_logs_of_deleted_cluster(cluster_uid)
+    reports = []
+    for name, log, items in ended:
+        words = f"gone with the cluster of testbed {name}"
+        gone = [{"object": str(item.entry), "outcome": words, "closed": True} for item in items]
+        reports.append({"run": log.run, "path": str(log.path), "items": gone, "problems": [], "kubectl": []})
+    return reports
+
+
+def _has_ended(name: str, log: "UndoLog") -> bool:
+    """Whether the cluster that a log tells of is gone: its testbed is down, or has been brought up anew."""
     from chaoslib_cp.testbed.instance import Instance
 
-    reports: list[dict[str, Any]] = []
-    for name, log in _open_logs_of_testbeds():
-        instance, cluster_uid = Instance(name), str(log.header.get("cluster_uid"))
-        is_there = bool(instance.supervisor_pids()) and _uid_of(instance) in ("", cluster_uid)
-        items = [] if is_there else [str(item.entry) for item in log.open_items()]
-        for run in close_logs_of_deleted_cluster(cluster_uid) if items else []:
-            words = f"gone with the cluster of testbed {name}"
-            gone = [{"object": item, "outcome": words, "closed": True} for item in items]
-            reports.append({"run": run, "path": str(log.path), "items": gone, "problems": [], "kubectl": []})
-    return reports
+    instance = Instance(name)
+    return not instance.supervisor_pids() or _uid_of(instance) not in ("", str(log.header.get("cluster_uid")))
 
 
 def _open_logs_of_testbeds() -> "list[tuple[str, UndoLog]]":
