@@ -10,6 +10,8 @@ from typing import Any, Final
 from chaoslib_cp.errors import ProfileInvalid
 
 SCHEMA: Final = 1
+PLAN_FILE: Final = "observe-plan.json"
+"""Its name in the folder of a run."""
 MAX_DURATION_S: Final = 21_600.0
 _SHORTEST_S: Final = 0.2
 _LONGEST_S: Final = 60.0

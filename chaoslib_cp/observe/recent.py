@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.observe.plan import PLAN_FILE, read_plan
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, parse_lines
 
 _BLOCK_BYTES: Final = 65_536
@@ -25,7 +27,7 @@ def recent_samples(
         window_s: How far to look back from now.
         clock: Source of "now".
     """
-    since_s = (clock or SystemClock()).epoch_s() - window_s
+    since_s = timeline_now_s(run_dir, clock or SystemClock()) - window_s
     found = [
         line
         for line in recent_lines(run_dir, since_s)
@@ -35,6 +37,19 @@ def recent_samples(
         and not line.get("void")
     ]
     return sorted(found, key=lambda line: float(line["at_s"]))
+
+
+def timeline_now_s(run_dir: str | Path, clock: Clock) -> float:
+    """Tell the time as the timeline of a run counts it, in epoch seconds.
+
+    The observer counts on from its start and never steps; the wall clock may have been set since. Without a plan of an
+    observer it is the wall clock's time.
+    """
+    try:
+        offset_s = read_plan(Path(run_dir) / PLAN_FILE).epoch_offset_s
+    except ProfileInvalid:
+        offset_s = None
+    return clock.epoch_s() if offset_s is None else offset_s + clock.monotonic_s()
 
 
 def recent_lines(run_dir: str | Path, since_s: float) -> list[dict[str, Any]]:

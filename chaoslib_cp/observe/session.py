@@ -13,9 +13,8 @@ from typing import Any, Final
 
 from chaoslib_cp import errors
 from chaoslib_cp.errors import ControlPlaneError, TargetUnreachable
-from chaoslib_cp.observe.plan import ObservePlan
+from chaoslib_cp.observe.plan import PLAN_FILE, ObservePlan
 
-PLAN_FILE: Final = "observe-plan.json"
 LOG_FILE: Final = "observe.log"
 #: Reading credentials, resolving the server and finding the prober: three calls with 5 s each at most.
 _READY_WITHIN_S: Final = 20.0

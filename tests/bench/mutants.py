@@ -51,7 +51,7 @@ _TESTS = {
         "tests/unit/test_abort_rules.py",
     ],
 }
-_ENOUGH_S = 20.0  # tests shown to one mutant, the quickest first, by the time they take without it
+_ENOUGH_S = 20.0  # other tests shown to one mutant, the quickest first, by the time they take without it
 _SLOW_S = 3.0
 _A_FEW = 12
 _SEED = 1
@@ -67,9 +67,9 @@ Changed are comparisons, `and` and `or`, arithmetic, numbers, names and other st
 results (nothing is returned), caught exceptions (one is no longer caught), and statements (left out: calls, `raise`,
 `continue`, `break`, and assignments to attributes and items). Not changed are annotations, decorators, docstrings, log
 lines, and the words of messages: a changed message is not a changed behaviour. A mutant is shown to the tests that
-reach its line, the quickest of each file first, up to {enough:.0f} s of them; one that makes them take five times as
-long counts as killed. Every run has a copy of the code of its own, no network, a read-only file system, and a limit of
-memory.
+reach its line: all of the file that has its module's name, then others, the quickest of each file first, up to
+{enough:.0f} s of them; one that makes them take five times as long counts as killed. Every run has a copy of the code of
+its own, no network, a read-only file system, and a limit of memory.
 
 """
 
@@ -165,16 +165,22 @@ def _trial(folder: Path, file: str, mutant: Mutant, reached: Mapping[str, Mappin
     if not mutant.lines:  # a constant, say: whoever compares it runs no line of its module
         near = {test.partition("::")[0] for test, note in reached.items() if note["lines"].get(file)}
         tests = [test for test in reached if test.partition("::")[0] in near]
-    chosen: list[str] = []
-    takes_s = 0.0
-    for test in _in_order({test: float(reached[test]["seconds"]) for test in tests}):
+    chosen = [test for test in tests if _is_of_module(test, file)]
+    takes_s = sum(float(reached[test]["seconds"]) for test in chosen)
+    enough_s = takes_s + _ENOUGH_S
+    for test in _in_order({test: float(reached[test]["seconds"]) for test in tests if test not in chosen}):
         takes_s += reached[test]["seconds"]
-        if chosen and takes_s > _ENOUGH_S:
+        if chosen and takes_s > enough_s:
             break
         chosen.append(test)
     mutated = mutant.applied((folder / file).read_text())
     at_import = not mutant.lines and bool(mutant.after)
     return {"file": file, "mutated": mutated, "at_import": at_import, "tests": chosen, "limit_s": 8.0 + 5 * takes_s}
+
+
+def _is_of_module(test: str, file: str) -> bool:
+    """Whether a test stands in the file that is named after the module: test_undo_log.py after undo/log.py."""
+    return test.partition("::")[0].removesuffix(".py").endswith(f"_{Path(file).stem}")
 
 
 def _in_order(tests: Mapping[str, float]) -> list[str]:

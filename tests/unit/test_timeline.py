@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from chaoslib_cp.observe.plan import PLAN_FILE, ObservePlan
 from chaoslib_cp.observe.recent import recent_samples
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline, read_timeline
 
@@ -115,6 +118,16 @@ def test_attempt_that_just_failed_is_recent(tmp_path: Path) -> None:
     write(tmp_path / TIMELINE_FILE, sample(6, ok=False, latency_s=5.0), sample(6))
     (found,) = recent_samples(tmp_path, "dns_cached", 2.0, FixedClock())
     assert found["ok"] is False
+
+
+@pytest.mark.parametrize("set_by_s", [-3600.0, 3600.0])
+def test_setting_the_clock_makes_no_sample_newer_or_older(tmp_path: Path, set_by_s: float) -> None:
+    """An hour back, and samples of before the storm would pass for new ones; an hour on, and there would be none."""
+    clock = FixedClock()
+    started = ObservePlan(str(tmp_path), "kubeconfig", 60.0, epoch_offset_s=NOW_S + set_by_s - clock.monotonic_s())
+    started.write(tmp_path / PLAN_FILE)
+    write(tmp_path / TIMELINE_FILE, sample(-set_by_s + 40, n=1), sample(-set_by_s + 4, n=2))
+    assert [line["n"] for line in recent_samples(tmp_path, "dns_cached", 10.0, clock)] == [2]
 
 
 def test_recent_samples_of_a_long_run(tmp_path: Path) -> None:
