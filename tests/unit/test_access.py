@@ -22,13 +22,11 @@ OBSERVED = "/api/v1/namespaces/chaoslib-cp"
 
 
 @pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
+def kube(kube: KubeObjects) -> KubeObjects:
     """A healthy cluster."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with KubeObjects(tmp_path / "kube") as fake:
-        for path in ("/livez", "/version", OBSERVED):
-            fake.objects[path] = {"metadata": {"name": path}}
-        yield fake
+    for path in ("/livez", "/version", OBSERVED):
+        kube.objects[path] = {"metadata": {"name": path}}
+    return kube
 
 
 def run_of(tmp_path: Path, **samples: list[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,6 @@ from tests.proof import note
 
 THINGS = "/api/v1/namespaces/default/configmaps"
 KINDS = "daemonset,configmap,clusterrolebinding,clusterrole,serviceaccount"
-
-
-@pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
-    """A marked cluster that no variable names."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    with KubeObjects(tmp_path / "kube") as fake:
-        fake.mark()
-        yield fake
 
 
 def undo() -> Path:

@@ -1,7 +1,6 @@
 """Which cluster is opened, as whom, and how a call ends."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,6 @@ from chaoslib_cp.cluster.connect import choose, infrastructure_name, open_cluste
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import KubeObjects
-
-
-@pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
-    """A small cluster; no environment that could name another."""
-    for name in ("KUBECONFIG", "KUBERNETES_HOST", "KUBERNETES_CONTEXT", "CHAOSTOOLKIT_IN_POD"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with KubeObjects(tmp_path / "kube") as fake:
-        yield fake
 
 
 def edited(kube: KubeObjects, change: Any) -> dict[str, Any]:

@@ -23,15 +23,6 @@ RUN = "20261122T120000Z-t"
 
 
 @pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
-    """A marked cluster."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with KubeObjects(tmp_path / "kube") as fake:
-        fake.mark()
-        yield fake
-
-
-@pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     """A run that has passed its gate and has a timeline."""
     made = Run({"title": "T", "extensions": []}, ManualClock(), None)

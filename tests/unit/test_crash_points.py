@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,21 +86,17 @@ def test_every_exported_action_has_a_scenario() -> None:
 
 
 @pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
+def kube(kube: KubeObjects, tmp_path: Path) -> KubeObjects:
     """A marked cluster with DNS pods and somebody's own object."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
     driver = tmp_path / "driver"
     driver.write_text('#!/bin/sh\necho \'{"killed": ["a"]}\'\n')
     driver.chmod(0o755)
-    with KubeObjects(tmp_path / "kube") as fake:
-        fake.mark()
-        fake.add_dns_pod("coredns-a")
-        fake.add_dns_pod("coredns-b")
-        fake.objects["/api/v1/namespaces/kube-system/configmaps/theirs"] = {
-            "metadata": {"name": "theirs", "uid": "theirs", "labels": {"app.kubernetes.io/managed-by": "chaoslib-cp"}}
-        }
-        yield fake
+    kube.add_dns_pod("coredns-a")
+    kube.add_dns_pod("coredns-b")
+    kube.objects["/api/v1/namespaces/kube-system/configmaps/theirs"] = {
+        "metadata": {"name": "theirs", "uid": "theirs", "labels": {"app.kubernetes.io/managed-by": "chaoslib-cp"}}
+    }
+    return kube
 
 
 def in_a_process(target: Callable[..., None], *arguments: Any) -> int:

@@ -2,7 +2,6 @@
 
 import json
 import stat
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,11 @@ PODS = "/api/v1/namespaces/kube-system/pods"
 
 
 @pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
+def kube(kube: KubeObjects) -> KubeObjects:
     """A marked cluster with two DNS pods."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with KubeObjects(tmp_path / "kube") as fake:
-        fake.mark()
-        fake.add_dns_pod("coredns-a")
-        fake.add_dns_pod("coredns-b")
-        yield fake
+    kube.add_dns_pod("coredns-a")
+    kube.add_dns_pod("coredns-b")
+    return kube
 
 
 def settings(kube: KubeObjects, **more: Any) -> dict[str, Any]:

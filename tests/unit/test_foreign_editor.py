@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -96,14 +96,10 @@ EDITS = (replace, delete, copy_with_labels, edit_ours)
 
 
 @pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
+def kube(kube: KubeObjects) -> KubeObjects:
     """A marked cluster."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    with KubeObjects(tmp_path / "kube") as fake:
-        fake.mark()
-        fake.refused_images.add("refused")
-        yield fake
+    kube.refused_images.add("refused")
+    return kube
 
 
 def theirs(kube: KubeObjects) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The gate refuses whatever is not provably the marked test cluster, and changes nothing while it looks."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,6 @@ from tests.proof import note
 # ManualClock starts at 22:13:20 on that day
 ANOTHER_TIME = Answer(200, {"Date": "Tue, 14 Nov 2023 23:13:20 GMT"}, b'{"metadata": {"uid": "x"}}')
 RUN_DIR = "/runs/20261122T120000Z-openai"
-
-
-@pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
-    """A marked cluster and a state folder of its own."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with KubeObjects(tmp_path / "kube") as fake:
-        fake.mark()
-        yield fake
 
 
 def settings(kube: KubeObjects, **more: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Deleting what we made: gone means not found, a conflict is looked at, and what is not ours is left alone."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,11 +23,10 @@ NOW_S = ManualClock().epoch_s()
 
 
 @pytest.fixture
-def kube(tmp_path: Path) -> Iterator[KubeObjects]:
+def kube(kube: KubeObjects) -> KubeObjects:
     """A cluster with our DaemonSet in it."""
-    with KubeObjects(tmp_path / "kube") as fake:
-        fake.objects[PATH] = ours("u1")
-        yield fake
+    kube.objects[PATH] = ours("u1")
+    return kube
 
 
 @pytest.fixture

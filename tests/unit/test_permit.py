@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,13 +22,6 @@ END_S = CLOCK.epoch_s() + LASTS_S
 def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A state folder of its own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
-@pytest.fixture
-def kube(tmp_path: Path) -> Iterator[KubeObjects]:
-    """A cluster."""
-    with KubeObjects(tmp_path / "kube") as fake:
-        yield fake
 
 
 def permit(**changed: object) -> Permit:

@@ -1,7 +1,5 @@
 """Signs of production: each is found by name, label or size, and names that only resemble one are not."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +8,6 @@ from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.production import MAX_NODES, MOST_NODES, Sign, production_signs
 from tests.fakes.api_server import json_answer
 from tests.fakes.kube_objects import KubeObjects
-
-
-@pytest.fixture
-def kube(tmp_path: Path) -> Iterator[KubeObjects]:
-    """A cluster without any sign."""
-    with KubeObjects(tmp_path / "kube") as fake:
-        yield fake
 
 
 def signs(kube: KubeObjects, max_nodes: int = MAX_NODES, **more: Any) -> list[Sign]:

@@ -112,16 +112,6 @@ class Starters:
 
 
 @pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
-    """A marked cluster."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    with KubeObjects(tmp_path / "kube") as fake:
-        fake.mark()
-        yield fake
-
-
-@pytest.fixture
 def starters(tmp_path: Path, kube: KubeObjects) -> Iterator[Starters]:
     """Nobody has started yet."""
     folder = tmp_path / "work"

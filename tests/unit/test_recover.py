@@ -1,6 +1,5 @@
 """`recover` from the undo logs alone: whom it asks, what it reports, what it prints for people without patience."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +26,6 @@ from tests.fakes.manual_clock import ManualClock
 
 CLOCK = ManualClock()
 CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/ours"
-
-
-@pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
-    """A cluster that only undo logs name."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    monkeypatch.delenv("KUBERNETES_CONTEXT", raising=False)
-    with KubeObjects(tmp_path / "kube") as fake:
-        yield fake
 
 
 def changed(kube: KubeObjects, run: str = "r", **settings: Any) -> UndoLog:

@@ -1,7 +1,6 @@
 """Removing the agent as the administrator: what each attempt says, when the delete landed, and who ended the storm."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,6 @@ from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
 
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/agent"
-
-
-@pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
-    """A cluster."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with KubeObjects(tmp_path / "kube") as fake:
-        yield fake
 
 
 @pytest.fixture

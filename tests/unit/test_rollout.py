@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -30,15 +29,6 @@ PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 RUN = "20261122T120000Z-openai"
-
-
-@pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
-    """A marked cluster."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with KubeObjects(tmp_path / "kube") as fake:
-        fake.mark()
-        yield fake
 
 
 def settings(kube: KubeObjects, **more: Any) -> dict[str, Any]:

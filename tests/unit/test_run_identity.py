@@ -48,13 +48,6 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def kube(tmp_path: Path) -> Iterator[KubeObjects]:
-    """A cluster."""
-    with KubeObjects(tmp_path / "kube") as fake:
-        yield fake
-
-
-@pytest.fixture
 def cluster(kube: KubeObjects) -> Iterator[Cluster]:
     """The same, opened as the runner."""
     with open_cluster(kube.configuration(), None) as opened:

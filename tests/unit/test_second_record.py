@@ -2,8 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,13 +19,10 @@ PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "
 
 
 @pytest.fixture
-def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObjects]:
+def kube(kube: KubeObjects, monkeypatch: pytest.MonkeyPatch) -> KubeObjects:
     """A marked cluster that the environment names."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with KubeObjects(tmp_path / "kube") as fake:
-        fake.mark()
-        monkeypatch.setenv("KUBECONFIG", str(fake.kubeconfig))
-        yield fake
+    monkeypatch.setenv("KUBECONFIG", str(kube.kubeconfig))
+    return kube
 
 
 def rolled_out_and_log_lost(kube: KubeObjects) -> None:
