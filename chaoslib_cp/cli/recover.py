@@ -87,7 +87,8 @@ def _has_ended(name: str, log: "UndoLog") -> bool:
     from chaoslib_cp.testbed.instance import Instance
 
     instance = Instance(name)
-    return not instance.supervisor_pids() or _uid_of(instance) not in ("", str(log.header.get("cluster_uid")))
+    is_up = bool(instance.supervisor_pids()) or instance.is_up_elsewhere()
+    return not is_up or _uid_of(instance) not in ("", str(log.header.get("cluster_uid")))
 
 
 def _open_logs_of_testbeds() -> "list[tuple[str, UndoLog]]":

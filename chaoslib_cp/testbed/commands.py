@@ -88,9 +88,10 @@ def status(name: str) -> dict[str, Any]:
     """Return what a testbed says of itself.
 
     Returns:
-        ``{"name", "phase": "down" | "starting" | "ready" | "failed" | "crashed", "components": {name: {"alive",
-        "restarts"}}, "spec", "cluster_uid", "kubeconfig", "logs", "cpu_s": {control group: CPU seconds so far},
-        ...}``; only the first two when it is down. Containers have groups of their own, named after their node.
+        ``{"name", "phase": "down" | "starting" | "ready" | "failed" | "crashed" | "elsewhere", "components": {name:
+        {"alive", "restarts"}}, "spec", "cluster_uid", "kubeconfig", "logs", "cpu_s": {control group: CPU seconds so
+        far}, ...}``; only the first two when it is down. Containers have groups of their own, named after their node.
+        "elsewhere": a machine or container that shares its folder runs it.
 
     Raises:
         TestbedFailed: its state file is damaged.
@@ -101,7 +102,7 @@ def status(name: str) -> dict[str, Any]:
     if state is None:
         return {"name": name, "phase": "starting" if is_running else "down"}
     if not is_running and state["phase"] != "failed":
-        state["phase"] = "crashed"
+        state["phase"] = "elsewhere" if instance.is_up_elsewhere() else "crashed"
     files = {"kubeconfig": str(instance.kubeconfig), "logs": str(instance.logs)}
     return {"name": name, **state, **files, "cpu_s": CgroupTree(instance.cgroup_name, backend()).cpu_s()}
 
@@ -111,7 +112,7 @@ def _write_plan(instance: Instance, spec: ClusterSpec, programs: Path, rootless:
         instance.folder.mkdir(mode=0o700, parents=True)
         instance.logs.mkdir()
         plan = {"name": instance.name, "spec": dataclasses.asdict(spec), "programs": str(programs)}
-        (instance.folder / "supervisor.json").write_text(json.dumps({**plan, "rootless": rootless}, indent=1))
+        instance.plan_file.write_text(json.dumps({**plan, "rootless": rootless}, indent=1))
     except OSError as error:
         raise TestbedFailed(f"testbed {instance.name}: {instance.folder} cannot be written: {error}") from error
 
@@ -136,18 +137,20 @@ def _stop_signals_raise() -> Iterator[None]:
 
 
 def _start(instance: Instance) -> "subprocess.Popen[bytes]":
-    rootless = json.loads((instance.folder / "supervisor.json").read_text())["rootless"]
+    rootless = json.loads(instance.plan_file.read_text())["rootless"]
     user = ["--user", "--map-root-user"] if rootless else []
     namespaces = ["--net", "--uts", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
     supervisor = [sys.executable, "-m", SUPERVISOR_MODULE, str(instance.folder)]
     log = instance.logs / "supervisor.log"
-    with log.open("ab") as output:
+    with log.open("ab") as output, instance.plan_file.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # the child's copy keeps it, see Instance.is_up_elsewhere
         return subprocess.Popen(
             ["unshare", *user, *namespaces, *supervisor],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
+            pass_fds=[held.fileno()],
             cwd="/",
         )
 
@@ -188,9 +191,10 @@ def clear(instance: Instance) -> None:
     """Kill what runs, then remove cgroups and files. The caller holds the lock.
 
     Raises:
-        TestbedFailed: something stayed.
+        TestbedFailed: something stayed, or what runs is out of reach.
     """
     _kill(instance)
+    _refuse_elsewhere(instance)
     left = CgroupTree(instance.cgroup_name, backend()).remove()
     if left:
         raise TestbedFailed(f"testbed {instance.name}: control groups stayed: {', '.join(left)}; run down again")
@@ -216,6 +220,19 @@ def _kill(instance: Instance) -> None:
         if clock.monotonic_s() > ends_at_s:
             raise TestbedFailed(f"testbed {instance.name}: processes {pids} do not end; nothing else was removed")
         clock.sleep(0.02)
+
+
+def _refuse_elsewhere(instance: Instance) -> None:
+    """Leave the files of a testbed whose processes cannot be seen from here; one that just died is waited for."""
+    clock = SystemClock()
+    ends_at_s = clock.monotonic_s() + GONE_WITHIN_S
+    while instance.is_up_elsewhere():
+        if clock.monotonic_s() > ends_at_s:
+            raise TestbedFailed(
+                f"testbed {instance.name} is up on a machine or in a container that shares {instance.folder}; nothing "
+                "was changed; take it down there, or use another name"
+            )
+        clock.sleep(POLL_PERIOD_S)
 
 
 @contextlib.contextmanager

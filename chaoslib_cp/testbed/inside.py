@@ -88,6 +88,10 @@ def _ready(name: str) -> dict[str, Any]:
     state = status(name)
     if state["phase"] == "down":
         raise TestbedFailed(f"testbed {name} is not up; run: chaos cp up --name {name}")
+    if state["phase"] == "elsewhere":
+        raise TestbedFailed(
+            f"testbed {name} is up on a machine or in a container that shares {Instance(name).folder}; use it there"
+        )
     if state["phase"] != "ready":
         raise TestbedFailed(
             f"testbed {name} is {state['phase']}, not ready; run: chaos cp down --name {name}, then chaos cp up"

@@ -4,6 +4,7 @@ A running testbed is found by its supervisor's command line, never by a process 
 kernel, files survive crashes, command lines do neither.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -49,6 +50,11 @@ class Instance:
         return self.folder / "state.json"
 
     @property
+    def plan_file(self) -> Path:
+        """What the supervisor was told to bring up; its lock is held as long as the supervisor lives."""
+        return self.folder / "supervisor.json"
+
+    @property
     def kubeconfig(self) -> Path:
         """The four identities, as contexts."""
         return self.folder / "kubeconfig"
@@ -73,6 +79,25 @@ class Instance:
         supervisor proper.
         """
         return sorted(pid for pid, argv in _command_lines() if SUPERVISOR_MODULE in argv and str(self.folder) in argv)
+
+    def is_up_elsewhere(self) -> bool:
+        """Say whether a machine or container that shares this folder, and whose processes are not seen here, runs it.
+
+        The lock says so: it ends with its holder, however that dies (source: flock(2)).
+        """
+        if self.supervisor_pids():
+            return False
+        try:
+            descriptor = os.open(self.plan_file, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def inside_pid(self) -> int | None:
         """Return the id of a process that is in the instance's namespaces, or None when it is not running."""

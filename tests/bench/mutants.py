@@ -68,8 +68,8 @@ results (nothing is returned), caught exceptions (one is no longer caught), and 
 `continue`, `break`, and assignments to attributes and items). Not changed are annotations, decorators, docstrings, log
 lines, and the words of messages: a changed message is not a changed behaviour. A mutant is shown to the tests that
 reach its line: all of the file that has its module's name, then others, the quickest of each file first, up to
-{enough:.0f} s of them; one that makes them take five times as long counts as killed. Every run has a copy of the code of
-its own, no network, a read-only file system, and a limit of memory.
+{enough:.0f} s of them; one that makes them take five times as long counts as killed. Every run has a copy of the code
+of its own, no network, a read-only file system, and a limit of memory.
 
 """
 

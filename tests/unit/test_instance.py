@@ -1,5 +1,6 @@
 """A testbed's files and processes are found by name."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaoslib_cp.errors import ProfileInvalid, TestbedFailed
+from chaoslib_cp.testbed import commands
 from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance
 
 
@@ -28,6 +30,21 @@ def test_two_users_may_choose_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = Instance("same").cgroup_name
     monkeypatch.setenv("XDG_STATE_HOME", "/elsewhere")
     assert Instance("same").cgroup_name != mine
+
+
+def test_a_testbed_of_another_machine_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share a home folder: its supervisor is not among our processes, but it holds its lock."""
+    monkeypatch.setattr(commands, "GONE_WITHIN_S", 0.0)
+    instance = Instance("theirs")
+    instance.folder.mkdir(parents=True)
+    instance.plan_file.write_text("{}")
+    with instance.plan_file.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(TestbedFailed, match=r"shares .*nothing was changed; take it down there"):
+            commands.down("theirs")
+        assert instance.plan_file.exists()
+    commands.down("theirs")
+    assert not instance.folder.exists()
 
 
 def test_state_is_read_back_as_written() -> None:

@@ -1,5 +1,6 @@
 """`chaos cp recover` and testbeds: what ended with its testbed is closed, and what is elsewhere is named."""
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -47,6 +48,21 @@ def test_each_run_of_an_ended_testbed_is_closed_under_its_own_name() -> None:
     assert [item["object"] for item in reports["second"]["items"]] == ["ConfigMap kube-system/b"]
     assert open_logs() == []
     assert recover().stdout == "nothing to undo\n"
+
+
+def test_the_log_of_a_testbed_that_is_up_elsewhere_stays_open(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its home folder is shared with another machine or container: no process of it is seen, and its cluster lives."""
+    leave("first", "a")
+    instance = Instance("gone")
+    instance.folder.mkdir(parents=True)
+    instance.plan_file.write_text("{}")
+    instance.write_state({"phase": "ready"})
+    with instance.plan_file.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = recover()
+    assert done.exit_code == 1
+    assert f"testbed gone is up on a machine or in a container that shares {instance.folder}" in capfd.readouterr().err
+    assert open_logs() == ["first"]
 
 
 def test_inside_a_testbed_what_is_left_elsewhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
