@@ -20,8 +20,10 @@ pytestmark = pytest.mark.testbed
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = ROOT / "experiments" / "openai-2024-12-11.json"
-# 40 nodes must ask more often than 200 to drown the same server; the node cache of `small` keeps an entry for 8 s.
-SMALL = {
+# 40 nodes must ask more often than 200, and more at once, to drown a server as surely: with four requests in flight
+# each, CoreDNS synced while the storm went on. The node cache of `small` keeps an entry for 8 s.
+SMALL: dict[str, object] = {
+    "max_in_flight_per_agent": 8,
     "metrics_period_s": 2.0,
     "list_period_s": 6.0,
     "agent_ramp_s": 5.0,
@@ -34,16 +36,18 @@ STOPPED_STORM_S = 30.0
 T = TypeVar("T")
 
 
+def variables(**values: object) -> list[str]:
+    """Options of `chaos run` that give the experiment these values."""
+    return [f"--var={name}:{type(value).__name__}={value}" for name, value in values.items()]
+
+
 def play(testbed: Testbed, folder: Path, **values: object) -> tuple[int, Path]:
     """Play the experiment inside the testbed; return its exit code and the run's folder."""
     # DNS servers that crashed in an earlier test would be kept down by their kubelets' back-off
     testbed.kubectl("--namespace", "kube-system", "delete", "pod", "--selector", "k8s-app=kube-dns")
     testbed.kubectl("--namespace", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=60s")
-    given = {**SMALL, **values}
-    variables = [f"--var={name}:{type(value).__name__}={value}" for name, value in given.items()]
-    done = testbed.run(
-        *CHAOS, "--no-version-check", "run", *variables, str(EXPERIMENT), timeout_s=RUN_WITHIN_S, cwd=folder
-    )
+    command = [*CHAOS, "--no-version-check", "run", *variables(**{**SMALL, **values}), str(EXPERIMENT)]
+    done = testbed.run(*command, timeout_s=RUN_WITHIN_S, cwd=folder)
     run_dirs = sorted((folder / "runs").glob("*-openai-2024-12-11"))
     assert len(run_dirs) == 1, done.stderr
     return done.returncode, run_dirs[0]
@@ -95,9 +99,8 @@ def test_synced_dns_servers_survive_the_same_storm(testbed: Testbed, tmp_path: P
 )
 def test_a_run_stopped_in_mid_storm_leaves_nothing(testbed: Testbed, tmp_path: Path, number: signal.Signals) -> None:
     """However `chaos run` ends, the storm stops within its deadline + 1 s and `recover` leaves nothing of ours."""
-    values = {**SMALL, "agent_duration_s": STOPPED_STORM_S}
     command = [*CHAOS, "cp", "exec", "--name", testbed.name, "--", *CHAOS, "--no-version-check", "run"]
-    command += [f"--var={name}:float={value}" for name, value in values.items()]
+    command += variables(**{**SMALL, "agent_duration_s": STOPPED_STORM_S})
     with (tmp_path / "output.log").open("wb") as log:
         process = subprocess.Popen([*command, str(EXPERIMENT)], cwd=tmp_path, stdout=log, stderr=log)
     try:

@@ -22,7 +22,7 @@ import pytest
 from chaoslib_cp.testbed.instance import Instance
 from tests.proof import note
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
-from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, until
+from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, until, variables
 
 pytestmark = pytest.mark.testbed
 
@@ -100,7 +100,7 @@ def kill_a_runner(testbed: Testbed, folder: Path, after_s: float) -> tuple[float
     """Play the experiment, stop the API servers, kill the runner; return the deadline and when agents ended."""
     folder.mkdir()
     command = [*CHAOS, "cp", "exec", "--name", testbed.name, "--", *CHAOS, "--no-version-check", "run"]
-    command += ["--var=dns_restart:str=none", *(f"--var={name}:float={value}" for name, value in GENTLE.items())]
+    command += variables(dns_restart="none", **GENTLE)
     with (folder / "output.log").open("wb") as log:
         process = subprocess.Popen([*command, str(EXPERIMENT)], cwd=folder, stdout=log, stderr=log)
     try:
