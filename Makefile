@@ -5,7 +5,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell scripts/find-python 3.13 3.12 3.11)
+PYTHON ?= $(shell scripts/find-python 3.13 3.12 3.11 3.14)
 # Python 3.11 is where pip resolves the old line of Chaos Toolkit; the contract tests run on both lines.
 PYTHON_OLD_LINE ?= $(shell scripts/find-python 3.11 2>/dev/null)
 SPEC ?= as-incident

@@ -10,6 +10,7 @@ import pytest
 from chaostoolkit.cli import cli as chaos
 
 from chaoslib_cp.cluster.connect import IDENTITIES
+from chaoslib_cp.testbed.spec import load_spec
 from chaoslib_cp.version import VERSION
 from tests.docs import markdown
 from tests.docs.markdown import ROOT, Found
@@ -124,3 +125,10 @@ def test_image_tags_are_those_of_this_version() -> None:
     """A page that names the image names the tag that the manifests ask for."""
     tags = {tag for page in markdown.PAGES for tag in re.findall(r"chaoslib-cp:(\d[\w.]*\w)", page.read_text())}
     assert tags == {VERSION}
+
+
+def test_kind_gets_the_processor_share_of_as_incident() -> None:
+    """A run on kind is compared with one on the testbed: the quota on the page is the spec's number."""
+    quota = re.search(r"--cpu-period (\d+) --cpu-quota (\d+)", (ROOT / "docs" / "howto-kind.md").read_text())
+    assert quota
+    assert int(quota[2]) / int(quota[1]) == load_spec("as-incident").api_server_cpu_cores
