@@ -52,6 +52,7 @@ _TESTS = {
     ],
 }
 _ENOUGH_S = 20.0  # other tests shown to one mutant, the quickest first, by the time they take without it
+_PATIENCE_S = 5.0  # this, and five times as long as without a mutant, for each test and for all together
 _SLOW_S = 3.0
 _A_FEW = 12
 _SEED = 1
@@ -68,7 +69,7 @@ results (nothing is returned), caught exceptions (one is no longer caught), and 
 `continue`, `break`, and assignments to attributes and items). Not changed are annotations, decorators, docstrings, log
 lines, and the words of messages: a changed message is not a changed behaviour. A mutant is shown to the tests that
 reach its line: all of the file that has its module's name, then others, the quickest of each file first, up to
-{enough:.0f} s of them; one that makes them take five times as long counts as killed. Every run has a copy of the code
+{enough:.0f} s of them; one that makes a test take five times as long counts as killed. Every run has a copy of the code
 of its own, no network, a read-only file system, and a limit of memory.
 
 """
@@ -175,7 +176,9 @@ def _trial(folder: Path, file: str, mutant: Mutant, reached: Mapping[str, Mappin
         chosen.append(test)
     mutated = mutant.applied((folder / file).read_text())
     at_import = not mutant.lines and bool(mutant.after)
-    return {"file": file, "mutated": mutated, "at_import": at_import, "tests": chosen, "limit_s": 8.0 + 5 * takes_s}
+    each_s = [_PATIENCE_S + 5 * reached[test]["seconds"] for test in chosen]
+    limits = {"limits_s": each_s, "limit_s": _PATIENCE_S + 5 * takes_s}
+    return {"file": file, "mutated": mutated, "at_import": at_import, "tests": chosen, **limits}
 
 
 def _is_of_module(test: str, file: str) -> bool:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,15 @@ def can_run_testbeds() -> None:
 
 @pytest.fixture(scope="session")
 def testbed(can_run_testbeds: None) -> Iterator[Testbed]:  # noqa: ARG001 - it skips
-    """Bring a small testbed up for the session and take it down afterwards."""
-    name = f"test-{os.getpid()}"
-    ended = chaos_cp("up", "small", "--name", name, "--json", timeout_s=UP_WITHIN_S)
+    """One small testbed for the session."""
+    with brought_up("small", f"test-{os.getpid()}") as shared:
+        yield shared
+
+
+@contextmanager
+def brought_up(spec: str, name: str) -> Iterator[Testbed]:
+    """Bring a testbed up for the block and take it down afterwards."""
+    ended = chaos_cp("up", spec, "--name", name, "--json", timeout_s=UP_WITHIN_S)
     try:
         assert ended.returncode == 0, ended.stderr
         yield Testbed(name, json.loads(ended.stdout))

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ import pytest
 
 from chaoslib_cp.observe.timeline import read_timeline
 from chaoslib_cp.testbed.instance import Instance
-from tests.testbed.conftest import CHAOS, Testbed
+from tests.testbed.conftest import CHAOS, Testbed, brought_up
 
 pytestmark = pytest.mark.testbed
 
@@ -36,6 +36,13 @@ STOPPED_STORM_S = 30.0
 T = TypeVar("T")
 
 
+@pytest.fixture
+def testbed(can_run_testbeds: None) -> Iterator[Testbed]:  # noqa: ARG001 - it skips
+    """A testbed for each storm: what crashed in one would be kept down by back-offs in the next."""
+    with brought_up("small", f"storm-{os.getpid()}") as fresh:
+        yield fresh
+
+
 def variables(**values: object) -> list[str]:
     """Options of `chaos run` that give the experiment these values."""
     return [f"--var={name}:{type(value).__name__}={value}" for name, value in values.items()]
@@ -43,9 +50,6 @@ def variables(**values: object) -> list[str]:
 
 def play(testbed: Testbed, folder: Path, **values: object) -> tuple[int, Path]:
     """Play the experiment inside the testbed; return its exit code and the run's folder."""
-    # DNS servers that crashed in an earlier test would be kept down by their kubelets' back-off
-    testbed.kubectl("--namespace", "kube-system", "delete", "pod", "--selector", "k8s-app=kube-dns")
-    testbed.kubectl("--namespace", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=60s")
     command = [*CHAOS, "--no-version-check", "run", *variables(**{**SMALL, **values}), str(EXPERIMENT)]
     done = testbed.run(*command, timeout_s=RUN_WITHIN_S, cwd=folder)
     run_dirs = sorted((folder / "runs").glob("*-openai-2024-12-11"))

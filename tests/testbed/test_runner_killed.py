@@ -4,7 +4,6 @@ Against a stub, with more kills: tests/unit/test_runner_killed.py. CHAOSLIB_CP_T
 killed here; `make test` kills 2.
 """
 
-import json
 import os
 import random
 import signal
@@ -21,7 +20,7 @@ import pytest
 
 from chaoslib_cp.testbed.instance import Instance
 from tests.proof import note
-from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
+from tests.testbed.conftest import CHAOS, Testbed, brought_up
 from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, until, variables
 
 pytestmark = pytest.mark.testbed
@@ -37,14 +36,10 @@ GENTLE = {"agent_duration_s": STORM_S, "agent_ramp_s": 1.0, "metrics_period_s": 
 @pytest.fixture(scope="module")
 def testbed(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:  # noqa: ARG001
     """A testbed without a past: controllers that crashed in somebody's storm would start nothing for minutes."""
-    spec, name = tmp_path_factory.mktemp("killed") / "killed.yaml", f"killed-{os.getpid()}"
+    spec = tmp_path_factory.mktemp("killed") / "killed.yaml"
     spec.write_text(SPEC)
-    ended = chaos_cp("up", str(spec), "--name", name, "--json", timeout_s=UP_WITHIN_S)
-    try:
-        assert ended.returncode == 0, ended.stderr
-        yield Testbed(name, json.loads(ended.stdout))
-    finally:
-        chaos_cp("down", "--name", name)
+    with brought_up(str(spec), f"killed-{os.getpid()}") as fresh:
+        yield fresh
 
 
 @contextmanager

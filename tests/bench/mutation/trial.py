@@ -3,8 +3,8 @@
     python -m tests.bench.mutation.trial PLAN RESULTS TESTFILE...
 
 The plan is a JSON list: ``file``, ``mutated`` (its whole text), ``at_import`` (more than functions changed), ``tests``,
-``limit_s``. Results are JSON lines, in the same order: ``outcome`` (survived, killed, timeout), ``by``, the first test
-that failed, and ``seconds``.
+``limits_s`` (one for each test), ``limit_s`` (for all of them). Results are JSON lines, in the same order: ``outcome``
+(survived, killed, timeout), ``by``, the first test that failed, and ``seconds``.
 
 The tests are collected once. A child gives the functions of its module their mutated code and runs its tests; what is
 decided when a module is imported (constants, defaults) needs a new interpreter. The mutant also lies on disk meanwhile,
@@ -89,7 +89,8 @@ class Trials:
         if trial["at_import"] or not _give_mutated_code(trial["file"], trial["mutated"]):
             os.execv(sys.executable, [sys.executable, "-m", "pytest", "-x", "-q", *OPTIONS, *trial["tests"]])  # noqa: S606
         try:
-            for item, following in zip(items, [*items[1:], None], strict=True):
+            for item, following, limit_s in zip(items, [*items[1:], None], trial["limits_s"], strict=True):
+                signal.setitimer(signal.ITIMER_REAL, limit_s)
                 item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
                 if self._first.read_text():
                     return 1
