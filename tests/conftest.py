@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import Generator
 
+import hypothesis
 import pytest
 
 _MUST_RUN_IN_CI = ("programs", "contract", "testbed")
@@ -13,6 +14,9 @@ _MUST_RUN_IN_CI = ("programs", "contract", "testbed")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take signals as a terminal's processes do, and keep away from the testbeds and undo logs of whoever runs this."""
+    # Hypothesis gives an example 200 ms otherwise; no test of ours is about the speed of the machine
+    hypothesis.settings.register_profile("any-machine", hypothesis.settings(), deadline=None)
+    hypothesis.settings.load_profile("any-machine")
     # started in the background, a shell ignores SIGINT for its children
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

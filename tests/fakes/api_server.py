@@ -14,9 +14,11 @@ Scripts are matched by method and longest path prefix; everything else is answer
 
 import asyncio
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -121,6 +123,7 @@ class FakeApiServer:
         self._watches: dict[str, WatchStream] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._arriving: dict[asyncio.Task[None], socket.socket] = {}
         self._writers: set[asyncio.StreamWriter] = set()
 
     def __enter__(self) -> "FakeApiServer":
@@ -152,16 +155,40 @@ class FakeApiServer:
             writer.transport.abort()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls, backlog=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._listener.setblocking(False)
+        self.port = self._listener.getsockname()[1]
+        self._loop.add_reader(self._listener, self._take)
+
+    def _take(self) -> None:
+        """Take one connection. Not by asyncio's server: a close while it takes one leaves that one open for good."""
+        with suppress(BlockingIOError, ConnectionAbortedError):  # a client that is gone already
+            taken = self._listener.accept()[0]
+            taken.setblocking(False)
+            task = self._loop.create_task(self._greet(taken))
+            self._arriving[task] = taken
+            task.add_done_callback(self._arriving.pop)
+
+    async def _greet(self, taken: socket.socket) -> None:
+        """Shake hands over a connection, then talk over it in a task of its own."""
+        streams = asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._accept)
+        with suppress(OSError):  # the client left, or did not like our certificate
+            await self._loop.connect_accepted_socket(lambda: streams, taken, ssl=self._tls)
 
     async def _close(self) -> None:
-        self._server.close()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        for taken in self._arriving.values():
+            with suppress(OSError):  # closed by its client
+                taken.shutdown(socket.SHUT_RDWR)
+        # These end by themselves now: asyncio leaves a connection open whose handshake is cancelled before it begins.
+        await asyncio.gather(*self._arriving)
         self._abort_all()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted last is closed in the next round of the loop
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

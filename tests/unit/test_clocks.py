@@ -177,14 +177,14 @@ def test_the_load_does_not_outlive_its_end(disturbance: str, limit: str) -> None
 
 def test_the_farms_agents_do_not_outlive_their_end(tmp_path: Path, disturbance: str) -> None:
     """The same engine as the testbed uses it, for pods on fake nodes, on real sockets and in real time."""
-    clock = DisturbedClock(DISTURBANCES[disturbance], 0.5, time.monotonic)
-    profile = {
-        "schema": 1,
-        "requests": [{"path": "/metrics", "period_s": 0.1}],
-        "duration_s": 60,
-        "deadline_epoch_s": clock.epoch_s() + 2.5,
-    }
     with telemetry_cluster(tmp_path) as cluster:
+        clock = DisturbedClock(DISTURBANCES[disturbance], 0.5, time.monotonic)
+        profile = {
+            "schema": 1,
+            "requests": [{"path": "/metrics", "period_s": 0.1}],
+            "duration_s": 60,
+            "deadline_epoch_s": clock.epoch_s() + 2.5,
+        }
         where = "/api/v1/namespaces/monitoring/configmaps/telemetry-profile"
         cluster.server.on("GET", where, json_answer({"data": {"profile.json": json.dumps(profile)}}))
         cluster.server.on("GET", "/api/v1/pods", listing(pod(1), pod(2, "kwok-001")))

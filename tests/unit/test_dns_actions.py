@@ -84,17 +84,17 @@ def test_deleting_the_pods_times_acceptance_rescheduling_and_sync_apart(kube: Ku
 def test_what_is_not_seen_in_time_is_null_with_a_reason(kube: KubeObjects) -> None:
     """A CoreDNS that cannot sync never becomes ready; the action does not wait for it beyond its limit."""
     restart_by_deployment(kube, is_ready=False)
-    restart = restart_dns_pods(timeout_s=1, configuration=settings(kube))["restart"]
+    restart = restart_dns_pods(timeout_s=3, configuration=settings(kube))["restart"]
     assert restart["rescheduled_s"] is not None
     assert restart["synced_s"] is None
-    assert restart["reason"] == "not seen within 1 s"
+    assert restart["reason"] == "not seen within 3 s"
 
 
 def test_a_delete_is_repeated_until_it_is_accepted_and_hits_only_the_pod_that_was_seen(kube: KubeObjects) -> None:
     """The UID goes along, so that a repeated delete cannot kill the successor."""
     kube.fail_next("DELETE", f"{PODS}/coredns-a", RESET, after_the_write=True)
     kube.fail_next("DELETE", f"{PODS}/coredns-b", Answer(429))
-    restart = restart_dns_pods(timeout_s=2, configuration=settings(kube))["restart"]
+    restart = restart_dns_pods(timeout_s=4, configuration=settings(kube))["restart"]
     assert (restart["accepted"], restart["outcomes"]) == (2, [])
     deletes = [request for request in kube.writes() if request.method == "DELETE"]
     assert sorted(request.path.rpartition("/")[2] for request in deletes) == ["coredns-a"] * 2 + ["coredns-b"] * 2
@@ -122,7 +122,7 @@ def test_pods_the_gate_noted_are_deleted_when_the_api_no_longer_lists_them(kube:
     """In the storm a list may time out where a delete still gets through."""
     check_gate(settings(kube), None)
     kube.fail_next("GET", PODS, Answer(503), times=99)
-    restart = restart_dns_pods(timeout_s=2, configuration=settings(kube))["restart"]
+    restart = restart_dns_pods(timeout_s=4, configuration=settings(kube))["restart"]
     assert (restart["pods"], restart["accepted"]) == (2, 2)
 
 

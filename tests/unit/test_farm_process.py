@@ -64,7 +64,8 @@ def test_as_a_process_it_writes_its_status_and_obeys_sigterm(cluster: TelemetryC
     )
     try:
         asyncio.run(until(lambda: len(cluster.seen("/metrics")) > 12, "the load runs"))
-        assert json.loads(status_file.read_text())["agents"]["running"] == 1
+        runs = "its status says that one agent runs"
+        asyncio.run(until(lambda: json.loads(status_file.read_text())["agents"]["running"] == 1, runs))
         process.terminate()
         assert process.communicate(timeout=10)[1] == ""
         assert process.returncode == 0

@@ -51,19 +51,19 @@ def test_your_own_program_gets_arguments_and_answers_in_json(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "within_s", "says"),
     [
-        ("sys.exit('no such node')", "ended with 1: no such node"),
-        ("print('done')", "did not answer"),
-        ("print(json.dumps({'killed': 3}))", "did not answer"),
-        ("import time; time.sleep(60)", "took more than 1 s"),
+        ("sys.exit('no such node')", 60, "ended with 1: no such node"),
+        ("print('done')", 60, "did not answer"),
+        ("print(json.dumps({'killed': 3}))", 60, "did not answer"),
+        ("import time; time.sleep(60)", 1, "took more than 1 s"),
     ],
 )
-def test_a_failing_program_is_told_in_one_line(tmp_path: Path, body: str, says: str) -> None:
+def test_a_failing_program_is_told_in_one_line(tmp_path: Path, body: str, within_s: float, says: str) -> None:
     """Some containers may have been killed: it says so."""
     path = program(tmp_path, "mine", body)
     with pytest.raises(TargetUnreachable, match=says) as caught:
-        open_driver({"infrastructure": f"command:{path}"}).restart_containers("n", "k=v", 1)
+        open_driver({"infrastructure": f"command:{path}"}).restart_containers("n", "k=v", within_s)
     assert "what it had done stays" in str(caught.value)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaoslib_cp.engine.load.connection import Credentials
+from chaoslib_cp.engine.load.connection import Credentials, HttpConnection
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
 from tests.fakes.memory_peer import HANG, HANG_UP, OK, MemoryAnswer, MemoryPeer, status_answer
@@ -169,6 +169,28 @@ def test_the_absolute_deadline_holds_although_the_clock_steps_back() -> None:
     assert stage.runner.snapshot()["agents"] == {"running": 0, "ended": {"deadline": 3}}
     assert stage.runner.last_ended_s is not None
     assert stage.clock.monotonic_s() - stage.runner.last_ended_s < 1
+
+
+def test_nothing_is_sent_over_a_connection_that_is_made_after_the_end() -> None:
+    """Paused in mid-handshake, an agent wakes up past its end with a connection that is ready: that comes first."""
+    loop = VirtualLoop()
+    peer = MemoryPeer(loop, lambda _number, _head: OK)
+
+    async def connect_and_be_paused(connection: HttpConnection, credentials: Credentials) -> None:
+        await peer.connect(connection, credentials)
+        loop._jumping.now_s += 3600
+
+    async def run() -> LoadRunner:
+        runner = LoadRunner(profile(), "10.96.0.1", connect_and_be_paused, VirtualClock(loop), loop)
+        runner.add_agent("agent-0", Credentials())
+        await runner.wait_until_over()
+        return runner
+
+    runner = run_virtual(loop, run())
+    assert peer.heads == []
+    assert peer.open == 0
+    assert runner.totals().outcomes == {"aborted": 1}
+    assert runner.snapshot()["agents"] == {"running": 0, "ended": {"deadline": 1}}
 
 
 def test_an_agent_that_comes_after_the_deadline_is_not_started() -> None:

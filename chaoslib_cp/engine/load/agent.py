@@ -187,7 +187,8 @@ class Agent:
             self._conclude(request, outcome_of(error))
         else:
             request.connecting = None
-            connection.send(self._heads[request.kind])
+            if not self._is_past_end():
+                connection.send(self._heads[request.kind])
 
     def _time_out(self, request: _Request) -> None:
         self._release(request)
