@@ -14,8 +14,8 @@ from chaoslib_cp.version import VERSION
 API_URL = f"https://{addresses.API_STABLE}:{addresses.API_PORT}"
 # Gone with the supervisor's mount namespace, even after SIGKILL.
 VOLATILE = Path("/run/chaoslib-cp")
-# Go's own floor since 1.25; set because Go does not read quotas reliably in nested version 1 cgroups.
 _AUDIT_POLICY = Path(__file__).with_name("audit-policy.yaml")
+# Go's own floor since 1.25; set because Go does not read quotas reliably in nested version 1 cgroups.
 GO_PROCESSORS = {"GOMAXPROCS": "2"}
 
 
