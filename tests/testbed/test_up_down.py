@@ -218,9 +218,8 @@ def test_command_inside_gets_signals_and_dies_with_its_caller(testbed: Testbed, 
 
 def test_dead_api_server_comes_back(testbed: Testbed) -> None:
     """An API server that is killed is restarted as a kubelet would restart a static pod, and counted."""
-    pattern = f"kube-apiserver.*{Instance(testbed.name).folder}"
-    pid = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=True).stdout.split()[0]
-    os.kill(int(pid), signal.SIGKILL)
+    [pid] = testbed.api_server_pids()
+    os.kill(pid, signal.SIGKILL)
     deadline_s = time.monotonic() + 60
     while time.monotonic() < deadline_s:
         restarts = json.loads(chaos_cp("status", "--name", testbed.name, "--json").stdout)["components"]
