@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.state import state_root
 from chaoslib_cp.testbed import cgroups, trials
-from chaoslib_cp.testbed.instance import state_root
 from chaoslib_cp.testbed.programs import find_programs, incomplete_folder
 from chaoslib_cp.testbed.programs.cache import cache_root, free_bytes
 from chaoslib_cp.testbed.programs.pins import PINNED

@@ -14,13 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.errors import ProfileInvalid, TestbedFailed
+from chaoslib_cp.state import state_root
 
 SUPERVISOR_MODULE = "chaoslib_cp.testbed.supervisor"
-
-
-def state_root() -> Path:
-    """Return the folder of everything that outlives a process: ``$XDG_STATE_HOME/chaoslib-cp``."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "chaoslib-cp"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from chaoslib_cp.testbed.instance import Instance, state_root
+from chaoslib_cp.state import state_root
+from chaoslib_cp.testbed.instance import Instance
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
 
 pytestmark = pytest.mark.testbed
