@@ -17,7 +17,7 @@ from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed import doctor
 from chaoslib_cp.testbed.cgroups import CgroupTree, backend
-from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance, is_alive
+from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance, is_alive, lock
 from chaoslib_cp.testbed.programs import find_or_get_programs
 from chaoslib_cp.testbed.spec import ClusterSpec, load_spec
 
@@ -142,8 +142,10 @@ def _start(instance: Instance) -> "subprocess.Popen[bytes]":
     namespaces = ["--net", "--uts", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
     supervisor = [sys.executable, "-m", SUPERVISOR_MODULE, str(instance.folder)]
     log = instance.logs / "supervisor.log"
-    with log.open("ab") as output, instance.plan_file.open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # the child's copy keeps it, see Instance.is_up_elsewhere
+    with log.open("ab") as output, instance.plan_file.open("r+b") as held:
+        lock(
+            held.fileno(), fcntl.LOCK_EX, instance.plan_file
+        )  # the child's copy keeps it, see Instance.is_up_elsewhere
         return subprocess.Popen(
             ["unshare", *user, *namespaces, *supervisor],
             stdin=subprocess.DEVNULL,
@@ -245,7 +247,7 @@ def _locked(instance: Instance) -> Iterator[None]:
     except OSError as error:
         raise TestbedFailed(f"{parent} cannot be used: {error}; nothing was started") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock(descriptor, fcntl.LOCK_EX, parent)
         yield
     finally:
         os.close(descriptor)

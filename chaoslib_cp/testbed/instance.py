@@ -80,6 +80,9 @@ class Instance:
         """Say whether a machine or container that shares this folder, and whose processes are not seen here, runs it.
 
         The lock says so: it ends with its holder, however that dies (source: flock(2)).
+
+        Raises:
+            TestbedFailed: the file system does not lock.
         """
         if self.supervisor_pids():
             return False
@@ -88,7 +91,7 @@ class Instance:
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, self.plan_file)
         except BlockingIOError:
             return True
         finally:
@@ -130,6 +133,26 @@ class Instance:
         temporary = self.state_file.with_suffix(".new")
         temporary.write_text(json.dumps(state, indent=1))
         temporary.rename(self.state_file)
+
+
+def lock(descriptor: int, operation: int, path: Path) -> None:
+    """Lock an open file or folder.
+
+    On NFS, where a home folder often is, an exclusive lock needs a file that is open for writing (source: flock(2)).
+
+    Raises:
+        BlockingIOError: somebody else has it, and ``operation`` does not wait.
+        TestbedFailed: the file system does not lock; nothing was changed.
+    """
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise TestbedFailed(
+            f"{path} cannot be locked ({error.strerror}); nothing was changed; set XDG_STATE_HOME to a folder on a "
+            "local disk"
+        ) from error
 
 
 def is_alive(pid: int) -> bool:
