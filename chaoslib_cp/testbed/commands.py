@@ -75,9 +75,14 @@ def down(name: str) -> dict[str, Any]:
         ``{"name": ..., "was_up": bool}``
 
     Raises:
-        TestbedFailed: something stayed; the message says what.
+        TestbedFailed: something stayed, or this process is inside the testbed; the message says what.
     """
     instance = Instance(name)
+    if instance.is_around_us():
+        raise TestbedFailed(
+            f"testbed {name} cannot be taken down from inside; nothing was changed; leave its shell, then run: "
+            f"chaos cp down --name {name}"
+        )
     with _locked(instance):
         was_up = bool(instance.supervisor_pids())
         clear(instance)

@@ -106,6 +106,13 @@ class Instance:
                 return pid
         return None
 
+    def is_around_us(self) -> bool:
+        """Say whether this process is inside the testbed: its supervisor is then process 1, which only it can end.
+
+        Source: pid_namespaces(7): the kernel drops SIGKILL to process 1 when it comes from the same namespace.
+        """
+        return self.inside_pid() == 1
+
     def read_state(self) -> dict[str, Any] | None:
         """Return what the supervisor wrote last, or None when it wrote nothing.
 
