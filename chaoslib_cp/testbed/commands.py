@@ -43,14 +43,16 @@ def up(spec_name: str, name: str, say: Say, rootless: bool | None = None) -> dic
 
     Raises:
         ProfileInvalid: the spec or the name is wrong; nothing was started.
-        TestbedFailed: it did not come up; nothing was left behind.
+        TestbedFailed: it did not come up, and nothing was left behind; or it is up with another spec; or the start of
+            another process, which this one found, failed, and the message says what is left.
     """
     spec = load_spec(spec_name)
     instance = Instance(name)
     is_rootless = os.geteuid() != 0 if rootless is None else rootless
     with _locked(instance):
         if instance.supervisor_pids():
-            say(f"testbed {name} is up already")
+            _refuse_other_spec(instance, spec)
+            say(f"testbed {name} is {'up' if status(name)['phase'] == 'ready' else 'coming up'} already")
             _follow(instance, _silence)
             return status(name)
         clear(instance)
@@ -122,6 +124,25 @@ def _write_plan(instance: Instance, spec: ClusterSpec, programs: Path, rootless:
         raise TestbedFailed(f"testbed {instance.name}: {instance.folder} cannot be written: {error}") from error
 
 
+def _refuse_other_spec(instance: Instance, spec: ClusterSpec) -> None:
+    """Let nobody work on another cluster than the one asked for; a spec's name alone makes no difference."""
+    try:
+        running = json.loads(instance.plan_file.read_text())["spec"]
+    except (OSError, ValueError, KeyError) as error:
+        raise TestbedFailed(
+            f"testbed {instance.name} is up, and {instance.plan_file} does not say with which spec ({error}); nothing "
+            f"was changed; run: chaos cp down --name {instance.name}"
+        ) from error
+    wanted = dataclasses.asdict(spec)
+    others = [key for key in wanted if key != "name" and running.get(key) != wanted[key]]
+    if others:
+        raise TestbedFailed(
+            f"testbed {instance.name} is up with another spec, {running.get('name')}, which differs from {spec.name} "
+            f"in {', '.join(others)}; nothing was changed; run chaos cp down --name {instance.name} first, or use "
+            "another --name"
+        )
+
+
 def _silence(_words: str) -> None:
     """Tell nobody."""
 
@@ -169,8 +190,11 @@ def _follow(instance: Instance, say: Say, process: "subprocess.Popen[bytes] | No
         instance: the testbed.
         say: told the steps.
         process: its outermost process, when this one started it. Then its end is not read from command lines: for a
-            moment after a start they are empty.
+            moment after a start they are empty. The caller then takes down what did not come up.
     """
+    left = f"it was left as it is, its logs are in {instance.logs}; run: chaos cp down --name {instance.name}"
+    if process:
+        left = "nothing was left behind"
     clock = SystemClock()
     ends_at_s = clock.monotonic_s() + UP_WITHIN_S
     said = 0
@@ -186,11 +210,9 @@ def _follow(instance: Instance, say: Say, process: "subprocess.Popen[bytes] | No
             words = (instance.logs / "supervisor.log").read_text(errors="replace").strip().splitlines()
             status_word = f"its supervisor ended with status {process.returncode}" if process else "it ended"
             reason = state.get("error") or " | ".join(words[-3:]) or status_word
-            raise TestbedFailed(f"testbed {instance.name} did not come up: {reason}; nothing was left behind")
+            raise TestbedFailed(f"testbed {instance.name} did not come up: {reason}; {left}")
         if clock.monotonic_s() > ends_at_s:
-            raise TestbedFailed(
-                f"testbed {instance.name} did not come up within {UP_WITHIN_S:.0f} s; it was taken down"
-            )
+            raise TestbedFailed(f"testbed {instance.name} did not come up within {UP_WITHIN_S:.0f} s; {left}")
         clock.sleep(POLL_PERIOD_S)
 
 

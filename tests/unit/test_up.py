@@ -4,7 +4,11 @@ import errno
 import fcntl
 import os
 import stat
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -12,11 +16,18 @@ from click.testing import CliRunner, Result
 
 from chaoslib_cp.cli import cp
 from chaoslib_cp.testbed import commands
+from chaoslib_cp.testbed.instance import Instance
 from tests.fakes import supervisor
 
 # `chaos cp up` leaves its supervisor running on purpose; here the process that started it goes on
 pytestmark = pytest.mark.filterwarnings("ignore:.*Popen.__del__:pytest.PytestUnraisableExceptionWarning")
 
+PATIENCE_S = 30.0
+FAILS_WHEN_TOLD = """say() { echo "$1" > "$folder/state.new"; mv "$folder/state.new" "$folder/state.json"; }
+say '{"phase": "starting", "steps": []}'
+while [ ! -e "$folder/fail" ]; do sleep 0.05; done
+say '{"phase": "failed", "steps": [], "error": "out of luck"}'
+exit 1"""
 LOCAL_FLOCK = fcntl.flock
 
 
@@ -72,3 +83,38 @@ def test_a_file_system_without_locks_is_told_in_one_line(
     assert len(done.stderr.splitlines()) == 1
     assert "cannot be locked (No locks available); nothing was changed; set XDG_STATE_HOME" in done.stderr
     assert list((machine / "state" / "chaoslib-cp" / "testbed").iterdir()) == []
+
+
+def test_another_spec_is_not_taken_for_the_one_that_is_up(machine: Path) -> None:
+    """One who asks for another cluster is told that this is not it; the same figures under another name will do."""
+    assert chaos_cp("up", "small").exit_code == 0
+    pids = Instance("mine").supervisor_pids()
+    refused = chaos_cp("up", "as-incident")
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (1, 1)
+    assert "up with another spec, small, which differs from as-incident in api_server_cpu_cores" in refused.stderr
+    assert "nothing was changed; run chaos cp down --name mine first, or use another --name" in refused.stderr
+    (machine / "copy.yaml").write_text(resources.files("chaoslib_cp.testbed").joinpath("specs/small.yaml").read_text())
+    found = chaos_cp("up", str(machine / "copy.yaml"))
+    assert (found.exit_code, "testbed mine is up already" in found.stderr) == (0, True)
+    assert Instance("mine").supervisor_pids() == pids
+
+
+def test_what_an_orphaned_start_leaves_is_told_as_it_is(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its `up` was killed, a second one follows the start and sees it fail: the logs are there, and it says so."""
+    supervisor.install(machine / "again", monkeypatch, FAILS_WHEN_TOLD)
+    folder, command = Instance("mine").folder, [sys.executable, "-m", "chaostoolkit", "cp", "up", "small"]
+    with subprocess.Popen([*command, "--name", "mine"], stderr=subprocess.DEVNULL) as first:
+        ends_at_s = time.monotonic() + PATIENCE_S
+        while not (folder / "state.json").exists():
+            assert time.monotonic() < ends_at_s
+            time.sleep(0.02)
+        first.kill()
+    with subprocess.Popen([*command, "--name", "mine"], stderr=subprocess.PIPE, text=True) as second:
+        assert second.stderr is not None
+        assert "is coming up already" in second.stderr.readline()
+        (folder / "fail").touch()
+        said = second.stderr.read()
+    assert second.returncode == 1
+    assert f"did not come up: out of luck; it was left as it is, its logs are in {folder}/logs" in said
+    assert (folder / "logs").is_dir()
+    assert chaos_cp("down").exit_code == 0
