@@ -16,7 +16,7 @@ from typing import Any
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed import doctor
-from chaoslib_cp.testbed.cgroups import CgroupTree, backend
+from chaoslib_cp.testbed.cgroups import NOT_ENFORCED, CgroupTree, backend
 from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance, is_alive, lock
 from chaoslib_cp.testbed.programs import find_or_get_programs
 from chaoslib_cp.testbed.spec import ClusterSpec, load_spec
@@ -54,20 +54,27 @@ def up(spec_name: str, name: str, say: Say, rootless: bool | None = None) -> dic
             _refuse_other_spec(instance, spec)
             say(f"testbed {name} is {'up' if status(name)['phase'] == 'ready' else 'coming up'} already")
             _follow(instance, _silence)
-            return status(name)
+        else:
+            _bring_up(instance, spec, say, is_rootless)
+    state = status(name)
+    if state.get("cgroups") == "none":
+        say(f"warning: CPU and memory limits are {NOT_ENFORCED}; `chaos cp doctor` says what helps")
+    return state
+
+
+def _bring_up(instance: Instance, spec: ClusterSpec, say: Say, rootless: bool) -> None:
+    clear(instance)
+    doctor.require(rootless)
+    programs = find_or_get_programs(say)
+    try:
+        with _stop_signals_raise():
+            _write_plan(instance, spec, programs.folder, rootless)
+            process = _start(instance)
+            _follow(instance, say, process)
+    except BaseException:
+        # also Ctrl-C: half a testbed is of use to nobody
         clear(instance)
-        doctor.require(is_rootless)
-        programs = find_or_get_programs(say)
-        try:
-            with _stop_signals_raise():
-                _write_plan(instance, spec, programs.folder, is_rootless)
-                process = _start(instance)
-                _follow(instance, say, process)
-        except BaseException:
-            # also Ctrl-C: half a testbed is of use to nobody
-            clear(instance)
-            raise
-    return status(name)
+        raise
 
 
 def down(name: str) -> dict[str, Any]:
@@ -97,7 +104,8 @@ def status(name: str) -> dict[str, Any]:
     Returns:
         ``{"name", "phase": "down" | "starting" | "ready" | "failed" | "crashed" | "elsewhere", "components": {name:
         {"alive", "restarts"}}, "spec", "cluster_uid", "kubeconfig", "logs", "cpu_s": {control group: CPU seconds so
-        far}, ...}``; only the first two when it is down. Containers have groups of their own, named after their node.
+        far}, "cgroups": "none" when no limit is enforced, ...}``; only the first two when it is down. Containers have
+        groups of their own, named after their node.
         "elsewhere": a machine or container that shares its folder runs it.
 
     Raises:

@@ -62,7 +62,7 @@ class Stack:
         self._wait("the API server", api.missing_readiness)
         say("etcd and API server")
         uid = bootstrap.cluster_uid(api) or ""
-        bootstrap.create_objects(api, self._spec, uid)
+        bootstrap.create_objects(api, self._spec, uid, limits_enforced=self._cgroups.kind != "none")
         self._start_all(self._cluster_components())
         self._fill(api, say)
         self._wait_for_cluster(api, say)

@@ -20,6 +20,10 @@ from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
 pytestmark = pytest.mark.testbed
 TINY = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\n"
 ROUNDS = 10
+READ_ONLY_CGROUPS = """while read -r _ place _; do
+    case $place in /sys/fs/cgroup*) mount -o remount,bind,ro "$place" || exit ;; esac
+done < /proc/mounts
+exec "$@\""""
 
 
 def _leftovers(name: str) -> list[str]:
@@ -190,6 +194,19 @@ def test_unprivileged(tiny: str, name: str) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert Testbed(name, {}).kubectl("get", "--raw", "/readyz") == "ok"
+
+
+@pytest.mark.usefixtures("can_run_testbeds")
+def test_without_control_groups_no_quota_is_reported(tiny: str, name: str) -> None:
+    """On a machine where none may be made, `up` warns, and the note that each report repeats says the same."""
+    as_others_see_it = ["unshare", "--mount", "sh", "-c", READ_ONLY_CGROUPS, "sh"] if os.geteuid() == 0 else []
+    up = [*as_others_see_it, *CHAOS, "cp", "up", tiny, "--name", name]
+    ended = subprocess.run(up, capture_output=True, text=True, timeout=UP_WITHIN_S, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "warning: CPU and memory limits are not enforced" in ended.stderr
+    scale = Testbed(name, {}).get("configmap", "--namespace", "chaoslib-cp", "chaoslib-cp-scale")["data"]["scale.json"]
+    assert json.loads(scale)["api_server_cpu_cores"].startswith("0.4 core asked for, but not enforced")
+    assert json.loads(scale)["api_server_memory_mib"].startswith("3072 MiB asked for, but not enforced")
 
 
 def test_nothing_gets_out(testbed: Testbed) -> None:

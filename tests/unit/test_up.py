@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import os
 import stat
 import subprocess
@@ -83,6 +84,22 @@ def test_a_file_system_without_locks_is_told_in_one_line(
     assert len(done.stderr.splitlines()) == 1
     assert "cannot be locked (No locks available); nothing was changed; set XDG_STATE_HOME" in done.stderr
     assert list((machine / "state" / "chaoslib-cp" / "testbed").iterdir()) == []
+
+
+def test_limits_that_are_not_enforced_are_told(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both by `up`, also when it finds a testbed, and by `status`; where limits are enforced, by neither."""
+    assert "not enforced" not in chaos_cp("up", "small").output + chaos_cp("status").output
+    assert chaos_cp("down").exit_code == 0
+    unlimited = supervisor.READY.replace('"steps"', '"cgroups": "none", "steps"')
+    supervisor.install(machine / "unlimited", monkeypatch, unlimited)
+    try:
+        for _ in range(2):
+            warned = chaos_cp("up", "small", "--json")
+            assert "warning: CPU and memory limits are not enforced: no control group" in warned.stderr
+            assert json.loads(warned.stdout)["cgroups"] == "none"
+        assert "limits      not enforced: no control group" in chaos_cp("status").stdout
+    finally:
+        assert chaos_cp("down").exit_code == 0
 
 
 def test_another_spec_is_not_taken_for_the_one_that_is_up(machine: Path) -> None:
