@@ -36,6 +36,11 @@ class Layout:
         """Kubeconfigs and configuration files of components."""
         return self.instance.folder / "config"
 
+    @property
+    def nodes(self) -> Path:
+        """One folder for each kubelet node."""
+        return self.instance.folder / "nodes"
+
     def program(self, name: str) -> str:
         """Path of a program."""
         return str(self.programs / name)
@@ -193,7 +198,7 @@ def outside_resolver(layout: Layout) -> Component:
 def node(layout: Layout, index: int, python: str, rootless: bool) -> Component:
     """Build a kubelet node: our node runner, in a mount namespace that its kubelet and its containers share."""
     name = addresses.node_name(index)
-    folder = layout.instance.folder / "nodes" / name
+    folder = layout.nodes / name
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "node": name,

@@ -146,23 +146,6 @@ def test_interrupted_up_leaves_nothing(tiny: str, name: str) -> None:
     assert _leftovers(name) == []
 
 
-@pytest.mark.usefixtures("can_run_testbeds")
-def test_start_that_cannot_work_tells_the_crash(tiny: str, name: str, tmp_path: Path) -> None:
-    """A component that dies at start is told with its status and last words, and nothing is left."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    real = Path(json.loads(chaos_cp("programs", "--json", timeout_s=UP_WITHIN_S).stdout)["folder"])
-    for program in real.iterdir():
-        (programs / program.name).symlink_to(program)
-    (programs / "etcd").unlink()
-    (programs / "etcd").write_text("#!/bin/sh\necho no space for my data >&2\nexit 3\n")
-    (programs / "etcd").chmod(0o755)
-    ended = chaos_cp("up", tiny, "--name", name, env={**os.environ, "CHAOSLIB_CP_BIN": str(programs)})
-    assert ended.returncode == 1
-    assert "etcd ended with status 3; its last words: no space for my data" in ended.stderr
-    assert _leftovers(name) == []
-
-
 def test_damaged_state_is_told_and_cleared(name: str) -> None:
     """A corrupt state file: `status` names the way out, `down` goes it."""
     instance = Instance(name)
