@@ -40,7 +40,7 @@ test: system venv venv-old-line check programs ## check, then all tests in one g
 bench: system venv programs ## measure the figures of docs/benchmarks.md again
 	@$(BIN)/python -m tests.bench
 
-proto: venv ## generate the CRI stubs again from chaoslib_cp/testbed/cri/cri.proto
+proto: venv ## generate the CRI stubs again from chaoslib_cp/testbed/cri/api.proto
 	@scripts/generate-stubs
 
 clean: ## remove what make made here (not the programs in your cache folder)

@@ -28,11 +28,19 @@ def describe(state: Mapping[str, Any]) -> str:
         "error": state.get("error"),
         "version": state.get("kubernetes_version"),
         "cluster": state.get("cluster_uid"),
+        "limits": _limits(state.get("cgroups")),
         "components": _components(state.get("components", {})),
         "kubeconfig": state.get("kubeconfig"),
         "logs": state.get("logs"),
     }
     return output.rows({key: value for key, value in lines.items() if value})
+
+
+def _limits(cgroups: str | None) -> str:
+    """Say that the spec's limits are only words, where they are."""
+    from chaoslib_cp.testbed.cgroups import NOT_ENFORCED
+
+    return NOT_ENFORCED if cgroups == "none" else ""
 
 
 def _components(components: Mapping[str, Mapping[str, Any]]) -> str:

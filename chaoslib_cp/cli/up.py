@@ -14,7 +14,7 @@ def command(spec: str, name: str, as_json: bool) -> None:
     """Bring up a real control plane on this machine, as SPEC says.
 
     SPEC is a shipped name (as-incident, small) or the path of a YAML file. If the testbed is up already, it is left
-    as it is and reported.
+    as it is and reported; with another spec than SPEC it is left as it is, and that is an error.
     """
     from chaoslib_cp.testbed import commands
 

@@ -43,12 +43,6 @@ class Choice:
     context: str
 
 
-def state_root() -> Path:
-    """Where state is kept between commands (source: XDG Base Directory Specification)."""
-    root = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(root) / "chaoslib-cp"
-
-
 def infrastructure_name(configuration: Mapping[str, Any] | None) -> str:
     """Which infrastructure driver was chosen: configuration, else the environment ``chaos cp exec`` sets, else none."""
     chosen = (configuration or {}).get("infrastructure") or os.environ.get("CHAOSLIB_CP_INFRASTRUCTURE")

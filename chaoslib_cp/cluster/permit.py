@@ -10,8 +10,8 @@ from typing import Any
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.call import Cluster
-from chaoslib_cp.cluster.connect import state_root
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.state import state_root
 
 
 @dataclass(frozen=True)

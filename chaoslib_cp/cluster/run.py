@@ -9,8 +9,8 @@ from typing import Any
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.call import Cluster
-from chaoslib_cp.cluster.connect import state_root
 from chaoslib_cp.engine.undo.log import UndoLog
+from chaoslib_cp.state import state_root
 
 RUN_LABEL = "chaoslib-cp/run"
 ROLE_LABEL = "chaoslib-cp/role"

@@ -15,7 +15,6 @@ from chaoslib.exceptions import InterruptExecution
 from chaoslib.run import RunEventHandler
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.connect import state_root
 from chaoslib_cp.cluster.guard import check_gate, refuse_leftovers
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.abort import AbortWatch
@@ -30,6 +29,7 @@ from chaoslib_cp.control.watching import observe_plan, wait_for_sight
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.observe.session import ObserveSession, start
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
+from chaoslib_cp.state import state_root
 
 logger = logging.getLogger("chaostoolkit")
 

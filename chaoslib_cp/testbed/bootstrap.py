@@ -9,6 +9,7 @@ from chaoslib_cp.agent.manifests import prober_manifests
 from chaoslib_cp.cluster import marker, roles
 from chaoslib_cp.testbed import addons, addresses, kwok
 from chaoslib_cp.testbed.api import ApiClient, Manifest
+from chaoslib_cp.testbed.cgroups import NOT_ENFORCED
 from chaoslib_cp.testbed.farm import access as farm_access
 from chaoslib_cp.testbed.fill import FILLER_NAMESPACE
 from chaoslib_cp.testbed.pki import PEOPLE
@@ -29,8 +30,14 @@ def cluster_uid(api: ApiClient) -> str | None:
     return None if namespace is None else str(namespace["metadata"]["uid"])
 
 
-def create_objects(api: ApiClient, spec: ClusterSpec, uid: str) -> None:
+def create_objects(api: ApiClient, spec: ClusterSpec, uid: str, limits_enforced: bool) -> None:
     """Create roles, add-ons, the owner's marker, the scale factors and the prober.
+
+    Args:
+        api: as an identity that may create all of it.
+        spec: what the cluster is to be.
+        uid: of the cluster.
+        limits_enforced: whether the spec's CPU and memory limits are more than words on this machine.
 
     Raises:
         TestbedFailed: the API server refused one.
@@ -49,7 +56,7 @@ def create_objects(api: ApiClient, spec: ClusterSpec, uid: str) -> None:
             kubelet_nodes=spec.kubelet_nodes,
         ),
         *prober_manifests(addresses.CLUSTER_DNS, LIBRARY_IMAGE, f"www.{addresses.OUTSIDE_ZONE}"),
-        _scale(spec),
+        _scale(spec, limits_enforced),
         marker.marker_manifest(uid, "chaos cp up", expires_epoch_s),
     ]
     # namespaces first: a stable sort keeps everything else in order
@@ -70,13 +77,18 @@ def _admin_binding() -> Manifest:
     }
 
 
-def _scale(spec: ClusterSpec) -> Manifest:
+def _scale(spec: ClusterSpec, limits_enforced: bool) -> Manifest:
     """Put the spec's scale factors where a run's report finds them, on this and on any cluster."""
+    wishes = {
+        "api_server_cpu_cores": f"{spec.api_server_cpu_cores} core asked for, but {NOT_ENFORCED}",
+        "api_server_memory_mib": f"{spec.api_server_memory_mib} MiB asked for, but {NOT_ENFORCED}",
+    }
+    scale = spec.scale if limits_enforced else {**spec.scale, **wishes}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "chaoslib-cp-scale", "namespace": LIBRARY_NAMESPACE},
-        "data": {"scale.json": json.dumps(spec.scale)},
+        "data": {"scale.json": json.dumps(scale)},
     }
 
 

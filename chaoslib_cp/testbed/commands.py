@@ -16,8 +16,8 @@ from typing import Any
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed import doctor
-from chaoslib_cp.testbed.cgroups import CgroupTree, backend
-from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance, is_alive
+from chaoslib_cp.testbed.cgroups import NOT_ENFORCED, CgroupTree, backend
+from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance, is_alive, lock
 from chaoslib_cp.testbed.programs import find_or_get_programs
 from chaoslib_cp.testbed.spec import ClusterSpec, load_spec
 
@@ -43,29 +43,38 @@ def up(spec_name: str, name: str, say: Say, rootless: bool | None = None) -> dic
 
     Raises:
         ProfileInvalid: the spec or the name is wrong; nothing was started.
-        TestbedFailed: it did not come up; nothing was left behind.
+        TestbedFailed: it did not come up, and nothing was left behind; or it is up with another spec; or the start of
+            another process, which this one found, failed, and the message says what is left.
     """
     spec = load_spec(spec_name)
     instance = Instance(name)
     is_rootless = os.geteuid() != 0 if rootless is None else rootless
     with _locked(instance):
         if instance.supervisor_pids():
-            say(f"testbed {name} is up already")
+            _refuse_other_spec(instance, spec)
+            say(f"testbed {name} is {'up' if status(name)['phase'] == 'ready' else 'coming up'} already")
             _follow(instance, _silence)
-            return status(name)
+        else:
+            _bring_up(instance, spec, say, is_rootless)
+    state = status(name)
+    if state.get("cgroups") == "none":
+        say(f"warning: CPU and memory limits are {NOT_ENFORCED}; `chaos cp doctor` says what helps")
+    return state
+
+
+def _bring_up(instance: Instance, spec: ClusterSpec, say: Say, rootless: bool) -> None:
+    clear(instance)
+    doctor.require(rootless)
+    programs = find_or_get_programs(say)
+    try:
+        with _stop_signals_raise():
+            _write_plan(instance, spec, programs.folder, rootless)
+            process = _start(instance)
+            _follow(instance, say, process)
+    except BaseException:
+        # also Ctrl-C: half a testbed is of use to nobody
         clear(instance)
-        doctor.require(is_rootless)
-        programs = find_or_get_programs(say)
-        try:
-            with _stop_signals_raise():
-                _write_plan(instance, spec, programs.folder, is_rootless)
-                process = _start(instance)
-                _follow(instance, say, process)
-        except BaseException:
-            # also Ctrl-C: half a testbed is of use to nobody
-            clear(instance)
-            raise
-    return status(name)
+        raise
 
 
 def down(name: str) -> dict[str, Any]:
@@ -75,9 +84,14 @@ def down(name: str) -> dict[str, Any]:
         ``{"name": ..., "was_up": bool}``
 
     Raises:
-        TestbedFailed: something stayed; the message says what.
+        TestbedFailed: something stayed, or this process is inside the testbed; the message says what.
     """
     instance = Instance(name)
+    if instance.is_around_us():
+        raise TestbedFailed(
+            f"testbed {name} cannot be taken down from inside; nothing was changed; leave its shell, then run: "
+            f"chaos cp down --name {name}"
+        )
     with _locked(instance):
         was_up = bool(instance.supervisor_pids())
         clear(instance)
@@ -90,7 +104,8 @@ def status(name: str) -> dict[str, Any]:
     Returns:
         ``{"name", "phase": "down" | "starting" | "ready" | "failed" | "crashed" | "elsewhere", "components": {name:
         {"alive", "restarts"}}, "spec", "cluster_uid", "kubeconfig", "logs", "cpu_s": {control group: CPU seconds so
-        far}, ...}``; only the first two when it is down. Containers have groups of their own, named after their node.
+        far}, "cgroups": "none" when no limit is enforced, ...}``; only the first two when it is down. Containers have
+        groups of their own, named after their node.
         "elsewhere": a machine or container that shares its folder runs it.
 
     Raises:
@@ -115,6 +130,25 @@ def _write_plan(instance: Instance, spec: ClusterSpec, programs: Path, rootless:
         instance.plan_file.write_text(json.dumps({**plan, "rootless": rootless}, indent=1))
     except OSError as error:
         raise TestbedFailed(f"testbed {instance.name}: {instance.folder} cannot be written: {error}") from error
+
+
+def _refuse_other_spec(instance: Instance, spec: ClusterSpec) -> None:
+    """Let nobody work on another cluster than the one asked for; a spec's name alone makes no difference."""
+    try:
+        running = json.loads(instance.plan_file.read_text())["spec"]
+    except (OSError, ValueError, KeyError) as error:
+        raise TestbedFailed(
+            f"testbed {instance.name} is up, and {instance.plan_file} does not say with which spec ({error}); nothing "
+            f"was changed; run: chaos cp down --name {instance.name}"
+        ) from error
+    wanted = dataclasses.asdict(spec)
+    others = [key for key in wanted if key != "name" and running.get(key) != wanted[key]]
+    if others:
+        raise TestbedFailed(
+            f"testbed {instance.name} is up with another spec, {running.get('name')}, which differs from {spec.name} "
+            f"in {', '.join(others)}; nothing was changed; run chaos cp down --name {instance.name} first, or use "
+            "another --name"
+        )
 
 
 def _silence(_words: str) -> None:
@@ -142,8 +176,10 @@ def _start(instance: Instance) -> "subprocess.Popen[bytes]":
     namespaces = ["--net", "--uts", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
     supervisor = [sys.executable, "-m", SUPERVISOR_MODULE, str(instance.folder)]
     log = instance.logs / "supervisor.log"
-    with log.open("ab") as output, instance.plan_file.open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # the child's copy keeps it, see Instance.is_up_elsewhere
+    with log.open("ab") as output, instance.plan_file.open("r+b") as held:
+        lock(
+            held.fileno(), fcntl.LOCK_EX, instance.plan_file
+        )  # the child's copy keeps it, see Instance.is_up_elsewhere
         return subprocess.Popen(
             ["unshare", *user, *namespaces, *supervisor],
             stdin=subprocess.DEVNULL,
@@ -162,8 +198,11 @@ def _follow(instance: Instance, say: Say, process: "subprocess.Popen[bytes] | No
         instance: the testbed.
         say: told the steps.
         process: its outermost process, when this one started it. Then its end is not read from command lines: for a
-            moment after a start they are empty.
+            moment after a start they are empty. The caller then takes down what did not come up.
     """
+    left = f"it was left as it is, its logs are in {instance.logs}; run: chaos cp down --name {instance.name}"
+    if process:
+        left = "nothing was left behind"
     clock = SystemClock()
     ends_at_s = clock.monotonic_s() + UP_WITHIN_S
     said = 0
@@ -179,11 +218,9 @@ def _follow(instance: Instance, say: Say, process: "subprocess.Popen[bytes] | No
             words = (instance.logs / "supervisor.log").read_text(errors="replace").strip().splitlines()
             status_word = f"its supervisor ended with status {process.returncode}" if process else "it ended"
             reason = state.get("error") or " | ".join(words[-3:]) or status_word
-            raise TestbedFailed(f"testbed {instance.name} did not come up: {reason}; nothing was left behind")
+            raise TestbedFailed(f"testbed {instance.name} did not come up: {reason}; {left}")
         if clock.monotonic_s() > ends_at_s:
-            raise TestbedFailed(
-                f"testbed {instance.name} did not come up within {UP_WITHIN_S:.0f} s; it was taken down"
-            )
+            raise TestbedFailed(f"testbed {instance.name} did not come up within {UP_WITHIN_S:.0f} s; {left}")
         clock.sleep(POLL_PERIOD_S)
 
 
@@ -245,7 +282,7 @@ def _locked(instance: Instance) -> Iterator[None]:
     except OSError as error:
         raise TestbedFailed(f"{parent} cannot be used: {error}; nothing was started") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock(descriptor, fcntl.LOCK_EX, parent)
         yield
     finally:
         os.close(descriptor)

@@ -14,8 +14,8 @@ from chaoslib_cp.version import VERSION
 API_URL = f"https://{addresses.API_STABLE}:{addresses.API_PORT}"
 # Gone with the supervisor's mount namespace, even after SIGKILL.
 VOLATILE = Path("/run/chaoslib-cp")
-# Go's own floor since 1.25; set because Go does not read quotas reliably in nested version 1 cgroups.
 _AUDIT_POLICY = Path(__file__).with_name("audit-policy.yaml")
+# Go's own floor since 1.25; set because Go does not read quotas reliably in nested version 1 cgroups.
 GO_PROCESSORS = {"GOMAXPROCS": "2"}
 
 
@@ -35,6 +35,11 @@ class Layout:
     def config(self) -> Path:
         """Kubeconfigs and configuration files of components."""
         return self.instance.folder / "config"
+
+    @property
+    def nodes(self) -> Path:
+        """One folder for each kubelet node."""
+        return self.instance.folder / "nodes"
 
     def program(self, name: str) -> str:
         """Path of a program."""
@@ -193,7 +198,7 @@ def outside_resolver(layout: Layout) -> Component:
 def node(layout: Layout, index: int, python: str, rootless: bool) -> Component:
     """Build a kubelet node: our node runner, in a mount namespace that its kubelet and its containers share."""
     name = addresses.node_name(index)
-    folder = layout.instance.folder / "nodes" / name
+    folder = layout.nodes / name
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "node": name,

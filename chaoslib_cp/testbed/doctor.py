@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.state import state_root
 from chaoslib_cp.testbed import cgroups, trials
-from chaoslib_cp.testbed.instance import state_root
 from chaoslib_cp.testbed.programs import find_programs, incomplete_folder
 from chaoslib_cp.testbed.programs.cache import cache_root, free_bytes
 from chaoslib_cp.testbed.programs.pins import PINNED
@@ -223,8 +223,7 @@ def _limits() -> Check:
     if kind != "none":
         return _check("CPU and memory limits", True, f"cgroup {kind}", "", required=False)
     fix = "run it as root; in a container: with /sys/fs/cgroup writable and the cpu and memory controllers enabled"
-    detail = "no cgroup may be made, so limits are soft: overload depends on this machine's speed"
-    return _check("CPU and memory limits", False, detail, fix, required=False)
+    return _check("CPU and memory limits", False, cgroups.NOT_ENFORCED, fix, required=False)
 
 
 def _memory() -> Check:

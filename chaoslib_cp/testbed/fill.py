@@ -9,7 +9,7 @@ import hashlib
 import http
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ CONNECTIONS = 16
 _LABELS = {"app.kubernetes.io/managed-by": "chaoslib-cp"}
 _DEADLINE_S = 120.0
 _RETRY_S = 0.2
+_WATCH_PERIOD_S = 0.2
 # a starting API server answers 403 until its authorizer has synced (seen for some 10 s)
 _FORBIDDEN_FOR_S = 15.0
 # what a mid-sized cloud machine has; DaemonSet pods must fit, filler pods ask for nothing
@@ -102,7 +103,13 @@ def pod_manifest(node: int, index: int, pod_bytes: int) -> Manifest:
     return manifest
 
 
-def fill_pods(api: ApiAccess, nodes: int, pods_per_node: int, pod_bytes: int) -> FillReport:
+def _nothing() -> None:
+    """Watch nothing."""
+
+
+def fill_pods(
+    api: ApiAccess, nodes: int, pods_per_node: int, pod_bytes: int, watch: Callable[[], None] = _nothing
+) -> FillReport:
     """Create the pods of all fake nodes. They come first, bound to nodes that are made later.
 
     So a cluster's controllers and kubelets start while this goes on, and KWOK finds each pod once: pods that are
@@ -114,16 +121,17 @@ def fill_pods(api: ApiAccess, nodes: int, pods_per_node: int, pod_bytes: int) ->
         nodes: how many fake nodes there will be.
         pods_per_node: filler pods on each.
         pod_bytes: size of a filler pod's JSON as sent; the API server adds some 700 bytes of its own.
+        watch: called five times a second; what it raises ends the fill.
 
     Raises:
         TestbedFailed: an object was refused, or the API server did not answer for two minutes.
     """
-    return asyncio.run(_create_all(api, _foundation(), _pods(nodes, pods_per_node, pod_bytes)))
+    return asyncio.run(_create_all(api, _foundation(), _pods(nodes, pods_per_node, pod_bytes), watch))
 
 
-def fill_nodes(api: ApiAccess, nodes: int) -> FillReport:
+def fill_nodes(api: ApiAccess, nodes: int, watch: Callable[[], None] = _nothing) -> FillReport:
     """Create the fake nodes; arguments and errors as with ``fill_pods``."""
-    return asyncio.run(_create_all(api, [], _nodes(nodes)))
+    return asyncio.run(_create_all(api, [], _nodes(nodes), watch))
 
 
 def _nodes(nodes: int) -> Iterator[_Creation]:
@@ -154,16 +162,21 @@ def _foundation() -> list[_Creation]:
     ]
 
 
-async def _create_all(api: ApiAccess, first: list[_Creation], then: Iterator[_Creation]) -> FillReport:
+async def _create_all(
+    api: ApiAccess, first: list[_Creation], then: Iterator[_Creation], watch: Callable[[], None]
+) -> FillReport:
     begun_s = time.monotonic()
     ends_at_s = begun_s + _DEADLINE_S
     connect = api_connect(api, asyncio.get_running_loop())
     sessions = [ApiSession(connect, api.server_name) for _ in range(CONNECTIONS)]
     try:
-        statuses = [await _create(sessions[0], one, ends_at_s) for one in first]
         async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(_keep_watch(watch))
+            statuses = [await _create(sessions[0], one, ends_at_s) for one in first]
             # one iterator for all: whoever is free takes the next object
             workers = [group.create_task(_work(session, then, ends_at_s)) for session in sessions]
+            await asyncio.wait(workers)
+            watcher.cancel()
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from failures
     finally:
@@ -172,6 +185,12 @@ async def _create_all(api: ApiAccess, first: list[_Creation], then: Iterator[_Cr
     statuses += [status for worker in workers for status in worker.result()]
     created = statuses.count(http.HTTPStatus.CREATED)
     return FillReport(created, len(statuses) - created, time.monotonic() - begun_s)
+
+
+async def _keep_watch(watch: Callable[[], None]) -> None:
+    while True:
+        watch()
+        await asyncio.sleep(_WATCH_PERIOD_S)
 
 
 async def _work(session: ApiSession, creations: Iterator[_Creation], ends_at_s: float) -> list[int]:
@@ -196,8 +215,8 @@ async def _create(session: ApiSession, creation: _Creation, ends_at_s: float) ->
             wait_s = answer.retry_after_s or _RETRY_S
         await asyncio.sleep(wait_s)
     raise TestbedFailed(
-        f"{creation.name} could not be created, last answer: {last_words}; the cluster is half filled; look at the API "
-        "server's log and bring the testbed up again"
+        f"{creation.name} could not be created, last answer: {last_words}; the cluster is half filled; bring the "
+        "testbed up again"
     )
 
 

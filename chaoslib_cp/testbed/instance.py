@@ -14,13 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.errors import ProfileInvalid, TestbedFailed
+from chaoslib_cp.state import state_root
 
 SUPERVISOR_MODULE = "chaoslib_cp.testbed.supervisor"
-
-
-def state_root() -> Path:
-    """Return the folder of everything that outlives a process: ``$XDG_STATE_HOME/chaoslib-cp``."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "chaoslib-cp"
 
 
 @dataclass(frozen=True)
@@ -84,6 +80,9 @@ class Instance:
         """Say whether a machine or container that shares this folder, and whose processes are not seen here, runs it.
 
         The lock says so: it ends with its holder, however that dies (source: flock(2)).
+
+        Raises:
+            TestbedFailed: the file system does not lock.
         """
         if self.supervisor_pids():
             return False
@@ -92,7 +91,7 @@ class Instance:
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, self.plan_file)
         except BlockingIOError:
             return True
         finally:
@@ -106,6 +105,13 @@ class Instance:
             if is_supervisor and os.path.basename(argv[0]) != "unshare":
                 return pid
         return None
+
+    def is_around_us(self) -> bool:
+        """Say whether this process is inside the testbed: its supervisor is then process 1, which only it can end.
+
+        Source: pid_namespaces(7): the kernel drops SIGKILL to process 1 when it comes from the same namespace.
+        """
+        return self.inside_pid() == 1
 
     def read_state(self) -> dict[str, Any] | None:
         """Return what the supervisor wrote last, or None when it wrote nothing.
@@ -134,6 +140,26 @@ class Instance:
         temporary = self.state_file.with_suffix(".new")
         temporary.write_text(json.dumps(state, indent=1))
         temporary.rename(self.state_file)
+
+
+def lock(descriptor: int, operation: int, path: Path) -> None:
+    """Lock an open file or folder.
+
+    On NFS, where a home folder often is, an exclusive lock needs a file that is open for writing (source: flock(2)).
+
+    Raises:
+        BlockingIOError: somebody else has it, and ``operation`` does not wait.
+        TestbedFailed: the file system does not lock; nothing was changed.
+    """
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise TestbedFailed(
+            f"{path} cannot be locked ({error.strerror}); nothing was changed; set XDG_STATE_HOME to a folder on a "
+            "local disk"
+        ) from error
 
 
 def is_alive(pid: int) -> bool:

@@ -102,12 +102,7 @@ class Process:
     def last_words(self) -> str:
         """Return how it ended and the last lines of its log, as one line."""
         status = self._popen.poll() if self._popen else None
-        if status is None:
-            ended = "is running"
-        elif status < 0:
-            ended = f"was killed by {signal.Signals(-status).name}"
-        else:
-            ended = f"ended with status {status}"
+        ended = "is running" if status is None else how_it_ended(status)
         lines = self._log.read_text(errors="replace").splitlines()[-LAST_WORDS_LINES:] if self._log.exists() else []
         return f"{self.component.name} {ended}; its last words: {' | '.join(lines) or 'none'}"
 
@@ -126,3 +121,8 @@ class Process:
         self.restarts += 1
         self.start()
         return True
+
+
+def how_it_ended(status: int) -> str:
+    """Say it in words, from what ``subprocess`` calls the return code."""
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"

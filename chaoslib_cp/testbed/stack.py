@@ -1,6 +1,7 @@
 """The stack: which components start in which order, when each counts as ready, and how they are kept running."""
 
 import asyncio
+import http.client
 import os
 import sys
 from collections.abc import Callable
@@ -9,17 +10,19 @@ from typing import Any
 
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.engine.sample import dns
-from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.errors import ControlPlaneError, TestbedFailed
 from chaoslib_cp.testbed import addresses, bootstrap, components, identities, kwok, network
 from chaoslib_cp.testbed.api import ApiClient
 from chaoslib_cp.testbed.cgroups import UNLIMITED, CgroupTree, backend
 from chaoslib_cp.testbed.components import VOLATILE, Layout
 from chaoslib_cp.testbed.fill import fill_nodes, fill_pods
 from chaoslib_cp.testbed.instance import Instance
+from chaoslib_cp.testbed.node.config import CRASH_FILE
 from chaoslib_cp.testbed.process import Component, Process
 from chaoslib_cp.testbed.spec import ClusterSpec
 
 POLL_PERIOD_S = 0.05
+DEATH_SHOWS_WITHIN_S = 2.0
 READY_WITHIN_S = 120.0
 DNS_QUESTION = f"kubernetes.default.svc.{addresses.CLUSTER_DOMAIN}."
 DNS_DEADLINE_S = 0.5
@@ -55,21 +58,13 @@ class Stack:
         Raises:
             TestbedFailed: a component died or did not get ready; the message holds its last words.
         """
-        self._prepare()
-        say("network and certificates")
-        self._start_all(self._api_components())
-        api = ApiClient(identities.access(self._layout, "break-glass"))
-        self._wait("the API server", api.missing_readiness)
-        say("etcd and API server")
-        uid = bootstrap.cluster_uid(api) or ""
-        bootstrap.create_objects(api, self._spec, uid)
-        self._start_all(self._cluster_components())
-        self._fill(api, say)
-        self._wait_for_cluster(api, say)
-        self._limit()
-        version = (api.get("/version") or {}).get("gitVersion")
-        api.close()
-        return {"cgroups": self._cgroups.kind, "cluster_uid": uid, "kubernetes_version": version}
+        try:
+            return self._bring_up(say)
+        except (ControlPlaneError, OSError, http.client.HTTPException) as error:
+            crashes = self._crashes_in(DEATH_SHOWS_WITHIN_S)
+            words = " ".join(str(error).split())
+            seen_as = words if isinstance(error, ControlPlaneError) else f"{type(error).__name__}: {words}"
+            raise TestbedFailed(f"{'; '.join(crashes)}; seen as: {seen_as}" if crashes else seen_as) from error
 
     def keep_running(self) -> None:
         """Restart what died, and send new API connections only to servers that run."""
@@ -86,6 +81,23 @@ class Stack:
             name: {"alive": process.is_alive(), "restarts": process.restarts}
             for name, process in self._processes.items()
         }
+
+    def _bring_up(self, say: Callable[[str], None]) -> dict[str, Any]:
+        self._prepare()
+        say("network and certificates")
+        self._start_all(self._api_components())
+        api = ApiClient(identities.access(self._layout, "break-glass"))
+        self._wait("the API server", api.missing_readiness)
+        say("etcd and API server")
+        uid = bootstrap.cluster_uid(api) or ""
+        bootstrap.create_objects(api, self._spec, uid, limits_enforced=self._cgroups.kind != "none")
+        self._start_all(self._cluster_components())
+        self._fill(api, say)
+        self._wait_for_cluster(api, say)
+        self._limit()
+        version = (api.get("/version") or {}).get("gitVersion")
+        api.close()
+        return {"cgroups": self._cgroups.kind, "cluster_uid": uid, "kubernetes_version": version}
 
     def _prepare(self) -> None:
         self._layout.instance.logs.mkdir(exist_ok=True)
@@ -129,13 +141,13 @@ class Stack:
 
     def _fill(self, api: ApiClient, say: Callable[[str], None]) -> None:
         spec, access = self._spec, identities.access(self._layout, "break-glass")
-        fill_pods(access, spec.fake_nodes, spec.pods_per_fake_node, spec.pod_bytes)
+        fill_pods(access, spec.fake_nodes, spec.pods_per_fake_node, spec.pod_bytes, self._refuse_crashes)
         say(f"{spec.fake_nodes * spec.pods_per_fake_node} filler pods created")
         # the controllers untaint new nodes one by one, 20 a second: those that run pods come first
         names = [addresses.node_name(index + 1) for index in range(spec.kubelet_nodes)]
         self._wait("the kubelets", lambda: bootstrap.missing_kubelets(api, names))
         say("kubelets ready for pods")
-        fill_nodes(access, spec.fake_nodes)
+        fill_nodes(access, spec.fake_nodes, self._refuse_crashes)
         say(f"{spec.fake_nodes} fake nodes created")
 
     def _wait_for_cluster(self, api: ApiClient, say: Callable[[str], None]) -> None:
@@ -154,12 +166,27 @@ class Stack:
         """Wait until ``missing`` returns "", watching every component meanwhile."""
         ends_at_s = self._clock.monotonic_s() + READY_WITHIN_S
         while reason := missing():
-            for process in self._processes.values():
-                if not process.is_alive():
-                    raise TestbedFailed(f"waiting for {what}: {process.last_words()}")
+            if self._crashes():
+                raise TestbedFailed(f"no sign of {what}: {reason}")
             if self._clock.monotonic_s() > ends_at_s:
                 raise TestbedFailed(f"waited {READY_WITHIN_S:.0f} s for {what} in vain: {reason}")
             self._clock.sleep(POLL_PERIOD_S)
+
+    def _crashes(self) -> list[str]:
+        """Return the last words of what has died so far, kubelets included; during a start nothing is restarted."""
+        dead = [process.last_words() for process in self._processes.values() if not process.is_alive()]
+        return dead + [file.read_text() for file in sorted(self._layout.nodes.glob(f"*/{CRASH_FILE}"))]
+
+    def _crashes_in(self, patience_s: float) -> list[str]:
+        """Return the same, once there are any: a process closes its connections a little before it counts as dead."""
+        ends_at_s = self._clock.monotonic_s() + patience_s
+        while not (crashes := self._crashes()) and self._clock.monotonic_s() < ends_at_s:
+            self._clock.sleep(POLL_PERIOD_S)
+        return crashes
+
+    def _refuse_crashes(self) -> None:
+        if self._crashes():
+            raise TestbedFailed("the cluster is half filled")
 
     def _missing_dns(self) -> str:
         servers = [addresses.CLUSTER_DNS]

@@ -114,6 +114,14 @@ def test_example_shown_is_the_example_that_runs() -> None:
     assert code in shown
 
 
+def test_files_in_the_help_of_make_exist() -> None:
+    """What `make` says of its targets names no file that is not there."""
+    help_lines = re.findall(r"^[a-z-]+:.*## (.+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    files = {word for line in help_lines for word in re.findall(r"(?:[\w-]+/)+[\w.-]+\.\w+", line)}
+    assert files
+    assert {file for file in files if not (ROOT / file).exists()} == set()
+
+
 def test_every_decision_is_listed() -> None:
     """A decision that the index does not name is one that nobody finds."""
     folder = ROOT / "docs" / "decisions"

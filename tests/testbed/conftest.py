@@ -14,6 +14,7 @@ import pytest
 
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed import doctor
+from chaoslib_cp.testbed.instance import Instance
 
 CHAOS = [sys.executable, "-m", "chaostoolkit"]
 UP_WITHIN_S = 1800  # a machine with empty caches builds the programs first
@@ -52,6 +53,19 @@ class Testbed:
     def get(self, *arguments: str) -> Any:
         """Return the decoded JSON of ``kubectl get``."""
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def api_server_pids(self) -> list[int]:
+        """Return the process ids of its API servers, found without any program of the machine."""
+        folder = str(Instance(self.name).folder)
+        return [int(entry.name) for entry in Path("/proc").iterdir() if _is_api_server_of(folder, entry)]
+
+
+def _is_api_server_of(folder: str, process: Path) -> bool:
+    try:
+        program, *flags = (process / "cmdline").read_text(errors="replace").split("\0")
+    except OSError:  # it ended, or this entry is no process
+        return False
+    return program.endswith("/kube-apiserver") and any(folder in flag for flag in flags)
 
 
 @pytest.fixture(scope="session")

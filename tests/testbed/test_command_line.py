@@ -3,10 +3,12 @@
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from chaoslib_cp.testbed.commands import GONE_WITHIN_S
 from tests.testbed.conftest import CHAOS, Testbed, chaos_cp
 
 pytestmark = pytest.mark.testbed
@@ -35,6 +37,17 @@ def test_commands_inside_know_their_testbed(testbed: Testbed) -> None:
     """Inside, `--name` need not be given again."""
     ended = testbed.run("chaos", "cp", "status", "--json")
     assert json.loads(ended.stdout)["name"] == testbed.name
+
+
+def test_down_from_inside_is_refused_at_once(testbed: Testbed) -> None:
+    """Nobody can end the namespace he is in: `down` says where to run it instead, and the testbed stays up."""
+    started_at_s = time.monotonic()
+    ended = testbed.run("chaos", "cp", "down")
+    assert time.monotonic() - started_at_s < GONE_WITHIN_S
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
+    assert "cannot be taken down from inside; nothing was changed; leave its shell" in ended.stderr
+    assert f"run: chaos cp down --name {testbed.name}" in ended.stderr
+    assert testbed.kubectl("get", "--raw", "/readyz") == "ok"
 
 
 def test_env_names_every_context(testbed: Testbed) -> None:

@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.testbed.instance import Instance
 from tests.proof import note
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
 from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, until, variables
@@ -45,12 +44,7 @@ def testbed(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) ->
 @contextmanager
 def stopped_api_servers(testbed: Testbed) -> Iterator[None]:
     """Stop the API servers as a machine does that hangs: connections stay, nobody answers."""
-    folder = str(Instance(testbed.name).folder)
-    servers = [
-        os.pidfd_open(int(entry.name))
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and is_api_server_of(folder, entry)
-    ]
+    servers = [os.pidfd_open(pid) for pid in testbed.api_server_pids()]
     assert servers
     try:
         for server in servers:
@@ -60,15 +54,6 @@ def stopped_api_servers(testbed: Testbed) -> Iterator[None]:
         for server in servers:
             signal.pidfd_send_signal(server, signal.SIGCONT)
             os.close(server)
-
-
-def is_api_server_of(folder: str, process: Path) -> bool:
-    """Whether a process is an API server of the testbed with that folder."""
-    try:
-        program, *flags = (process / "cmdline").read_text().split("\0")
-    except OSError:
-        return False
-    return program.endswith("/kube-apiserver") and any(folder in flag for flag in flags)
 
 
 def agents_at_work(testbed: Testbed, run: str) -> list[str]:

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.cluster.connect import open_cluster, state_root
+from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.cluster.recover import open_logs, recover
 from chaoslib_cp.cluster.run import RUN_LABEL, undo_log_for_change
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused, UndoFailed
+from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from chaoslib_cp.cluster.connect import state_root
 from chaoslib_cp.cluster.recover import recover
 from chaoslib_cp.rollout.actions import start_agent_rollout
+from chaoslib_cp.state import state_root
 from chaoslib_cp.testbed.programs import find_programs
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects

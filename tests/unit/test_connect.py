@@ -9,7 +9,7 @@ import yaml
 
 from chaoslib_cp.cluster.access import credentials
 from chaoslib_cp.cluster.call import CallFailed, Cluster
-from chaoslib_cp.cluster.connect import choose, infrastructure_name, open_cluster, state_root
+from chaoslib_cp.cluster.connect import choose, infrastructure_name, open_cluster
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import KubeObjects
@@ -260,13 +260,9 @@ def test_inline_credentials_of_a_kubeconfig_are_read(kube: KubeObjects) -> None:
     by_data.close()
 
 
-def test_state_and_infrastructure_come_from_configuration_then_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_infrastructure_comes_from_configuration_then_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """One place reads the environment."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.delenv("CHAOSLIB_CP_INFRASTRUCTURE", raising=False)
-    assert state_root() == tmp_path / "chaoslib-cp"
     assert infrastructure_name(None) == "none"
     monkeypatch.setenv("CHAOSLIB_CP_INFRASTRUCTURE", "testbed")
     assert infrastructure_name({}) == "testbed"

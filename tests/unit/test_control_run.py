@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from chaoslib.exceptions import InterruptExecution
 
-from chaoslib_cp.cluster.connect import state_root
 from chaoslib_cp.cluster.marker import MARKER_PATH
 from chaoslib_cp.cluster.permit import read_permit
 from chaoslib_cp.control.folder import RunLock
@@ -24,6 +23,7 @@ from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.observe.timeline import Timeline, read_timeline
+from chaoslib_cp.state import state_root
 from tests.contract.cluster import SCALE, UID, FakeCluster, fake_cluster
 from tests.fakes.manual_clock import ManualClock
 

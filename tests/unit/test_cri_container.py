@@ -1,6 +1,9 @@
 """A container's life: its output is logged, its end is told as what it was, it can be stopped and killed."""
 
 import os
+import signal
+import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -118,6 +121,45 @@ def test_failed_start_says_why(tmp_path: Path, spawner: Executor) -> None:
     with pytest.raises(CallFailed, match="no such mount"):
         container.start(spawner, lambda _: ["sh", "-c", "echo no such mount >&2; exit 1"], Group([]))
     assert container.state == api.CONTAINER_CREATED
+
+
+def test_container_that_cannot_join_its_group_never_runs(tmp_path: Path, spawner: Executor) -> None:
+    """It would run without limits, and nobody would know of it: its command is not begun, no process is left."""
+    container, before = _container(tmp_path), len(os.listdir("/proc/self/fd"))
+    gone = Group([tmp_path / "gone" / "cgroup.procs"])
+    with pytest.raises(CallFailed, match=r"cannot start the container: .*gone/cgroup.procs"):
+        _start(container, spawner, f"touch {tmp_path}/ran", gone)
+    assert not Path(f"/proc/{container.pid}").exists()
+    assert not (tmp_path / "ran").exists()
+    assert container.state == api.CONTAINER_CREATED
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_stop_in_the_moment_of_the_end_hits_nobody_else(
+    tmp_path: Path, spawner: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel gives a closed descriptor's number to the next file, which may stand for another container."""
+    _start(container := _container(tmp_path), spawner, TERM_IS_IGNORED)
+    [follower] = [thread for thread in threading.enumerate() if thread.name == f"container-{container.identity}"]
+    send = signal.pidfd_send_signal
+    bystanders: list[int] = []
+    with subprocess.Popen(["sleep", "600"]) as bystander:
+
+        def end_first(descriptor: int, number: int) -> None:
+            """What stop() asks of the kernel arrives after the end, and after other files were opened."""
+            os.kill(container.pid, signal.SIGKILL)
+            _wait_for_end(container)
+            follower.join(0.5)  # it may have to wait for us, so not for long
+            bystanders.extend(os.pidfd_open(bystander.pid) for _ in range(descriptor + 1))
+            send(descriptor, number)
+
+        monkeypatch.setattr(signal, "pidfd_send_signal", end_first)
+        container.stop(grace_s=0)
+        assert bystander.poll() is None
+        bystander.terminate()
+        assert bystander.wait(PATIENCE_S) == -signal.SIGTERM
+    for descriptor in bystanders:
+        os.close(descriptor)
 
 
 def test_container_starts_once(tmp_path: Path, spawner: Executor) -> None:

@@ -14,7 +14,7 @@ from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed import kwok
 from chaoslib_cp.testbed.api import ApiAccess
 from chaoslib_cp.testbed.fill import fill_nodes, fill_pods, node_manifest, pod_manifest
-from tests.fakes.api_server import RESET, Answer, FakeApiServer, Request, Script, json_answer
+from tests.fakes.api_server import HANG, RESET, Answer, FakeApiServer, Request, Script, json_answer
 from tests.fakes.certificates import Authority
 
 
@@ -102,6 +102,19 @@ def test_a_refusal_names_the_object_and_the_reason(server: FakeApiServer, access
         fill_nodes(access, 2)
     assert str(failure.value).startswith("Node kwok-00")
     assert "422 spec.taints[0]: Invalid value; the cluster is half filled" in str(failure.value)
+
+
+def test_a_fill_ends_with_what_it_depends_on(server: FakeApiServer, access: ApiAccess) -> None:
+    """An API server whose store has died accepts requests and never answers: nobody waits two minutes for it."""
+    server.on("POST", "/api/v1", HANG)
+    beats = iter(range(3))
+
+    def watch() -> None:
+        if next(beats, None) is None:
+            raise TestbedFailed("etcd ended with status 3")
+
+    with pytest.raises(TestbedFailed, match="etcd ended with status 3"):
+        fill_pods(access, 3, 2, 1500, watch)
 
 
 @pytest.mark.parametrize("pod_bytes", [512, 1500, 4096, 16384])

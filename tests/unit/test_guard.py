@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.cluster.connect import open_cluster, state_root
+from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.guard import check_gate, require_permit
 from chaoslib_cp.cluster.marker import MARKER_PATH
 from chaoslib_cp.cluster.permit import permit_path, read_permit
@@ -15,6 +15,7 @@ from chaoslib_cp.cluster.run import run_id, undo_folder, undo_log_for_change
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
+from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.disturbed_clock import DISTURBANCES, DisturbedClock
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chaoslib_cp.testbed.node.config import NodeConfig
+from chaoslib_cp.testbed.node.config import CRASH_FILE, NodeConfig
 from chaoslib_cp.testbed.node.kubelet import Kubelet, command, configuration
 from tests.unit.test_node_config import KEYS
 
@@ -78,7 +78,10 @@ def test_kubelet_dies_with_its_node(node: NodeConfig) -> None:
 def test_dead_kubelet_is_restarted_and_its_panic_is_told(
     node: NodeConfig, tmp_path: Path, stop_when_up: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A kubelet that dies is started again, and the node's log has its status, its panic and what to do."""
+    """A kubelet that dies is started again, and the node's log has its status, its panic and what to do.
+
+    So has a file for the supervisor: the kubelet is no child of it.
+    """
     program = tmp_path / "kubelet"
     program.write_text(KUBELET.format(folder=tmp_path))
     program.chmod(0o755)
@@ -87,3 +90,5 @@ def test_dead_kubelet_is_restarted_and_its_panic_is_told(
     assert (tmp_path / "starts").read_text().split() == ["start", "start", "start", "ended"]
     assert caplog.text.count("ended with status 7; its last words: panic: out of luck") == 2
     assert caplog.text.count("init containers") == 2
+    told = (tmp_path / CRASH_FILE).read_text()
+    assert told.startswith(f"the kubelet of {node.node} ended with status 7; its last words: panic: out of luck")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from chaoslib_cp.cluster.connect import state_root
 from chaoslib_cp.cluster.objects import object_path
 from chaoslib_cp.cluster.recover import recover
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.lines import SCHEMA, SCHEMAS
 from chaoslib_cp.engine.undo.log import UndoLog
+from chaoslib_cp.state import state_root
 from tests.fakes.certificates import Authority
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chaoslib_cp.cluster.connect import open_cluster, state_root
+from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.permit import Permit, permit_path, read_permit, write_permit
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.state import state_root
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
 

@@ -13,12 +13,12 @@ import pytest
 from chaoslib.exceptions import InterruptExecution
 
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.cluster.connect import state_root
 from chaoslib_cp.cluster.recover import recover
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.rollout.actions import start_agent_rollout
+from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Request
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.proof import note

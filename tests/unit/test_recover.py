@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.cluster.by_hand import kubectl_lines
-from chaoslib_cp.cluster.connect import open_cluster, state_root
+from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.objects import create
 from chaoslib_cp.cluster.recover import (
     RECOVER_S,
@@ -20,6 +20,7 @@ from chaoslib_cp.cluster.run import undo_folder, undo_log_for_change
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from chaoslib.exceptions import ActivityFailed, InterruptExecution
 
-from chaoslib_cp.cluster.connect import open_cluster, state_root
+from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.cluster.recover import close_logs_of_deleted_cluster, leftovers, open_logs, recover
 from chaoslib_cp.cluster.removal import remove_as_admin
@@ -21,6 +21,7 @@ from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
+from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.cluster.call import CallFailed, Cluster
-from chaoslib_cp.cluster.connect import open_cluster, state_root
+from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.objects import COLLECTIONS, create, object_path
 from chaoslib_cp.cluster.rights import require_undo_rights
 from chaoslib_cp.cluster.run import (
@@ -31,6 +31,7 @@ from chaoslib_cp.cluster.run import (
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, UndoFailed
+from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, Answer, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, REVIEWS, KubeObjects
 from tests.fakes.manual_clock import ManualClock

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.cluster.connect import state_root
 from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.cluster.recover import open_logs, recover
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import start_agent_rollout
+from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock

@@ -63,6 +63,7 @@ class Container:
         self.pid = 0
         self._ended = threading.Event()
         self._pidfd: int | None = None
+        self._pidfd_lock = threading.Lock()  # a descriptor that was closed may be another file's a moment later
         self._group = Group([])
         self._log: LogFile | None = None
 
@@ -119,12 +120,25 @@ class Container:
                 _, words = process.communicate()
                 raise CallFailed(grpc.StatusCode.INTERNAL, f"cannot start the container: {words.decode().strip()}")
             self.pid = json.loads(report)["child-pid"]
-            self._pidfd = os.pidfd_open(self.pid)
-            self._group.join(process.pid, self.pid)
+            try:
+                self._pidfd = os.pidfd_open(self.pid)
+                self._group.join(process.pid, self.pid)
+            except OSError as error:
+                # closing the pipe would release it as well
+                self._abandon(process)
+                raise CallFailed(grpc.StatusCode.INTERNAL, f"cannot start the container: {error}") from error
             release.write(b"\n")
         _wait_until_set_up(self.pid)
         self.started_at_ns = now_ns()
         return process
+
+    def _abandon(self, process: "subprocess.Popen[bytes]") -> None:
+        """Kill what waits to be released: the container's process first, while bubblewrap still keeps its id."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+        self._close_pidfd()
 
     def _follow(self, process: "subprocess.Popen[bytes]", log_file: LogFile) -> None:
         with selectors.DefaultSelector() as selector:
@@ -157,8 +171,7 @@ class Container:
         self.finished_at_ns = now_ns()
         self._group.remove()
         self._ended.set()
-        if self._pidfd is not None:
-            os.close(self._pidfd)
+        self._close_pidfd()
         name = self.config.metadata.name
         log.info("container %s (%s) ended: %s, exit code %d", name, self.identity, self.reason, self.exit_code)
 
@@ -179,9 +192,16 @@ class Container:
             raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, f"container {self.identity} outlived SIGKILL")
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._pidfd is not None:
-            with contextlib.suppress(ProcessLookupError, OSError):  # it ended meanwhile
-                signal.pidfd_send_signal(self._pidfd, number)
+        with self._pidfd_lock:
+            if self._pidfd is not None:
+                with contextlib.suppress(OSError):  # it ended meanwhile
+                    signal.pidfd_send_signal(self._pidfd, number)
+
+    def _close_pidfd(self) -> None:
+        with self._pidfd_lock:
+            if self._pidfd is not None:
+                os.close(self._pidfd)
+            self._pidfd = None
 
     def reopen_log(self) -> None:
         """Go on in a new log file."""

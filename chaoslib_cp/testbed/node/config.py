@@ -8,6 +8,8 @@ from pathlib import Path
 
 from chaoslib_cp.errors import TestbedFailed
 
+# In a node's folder: how its kubelet ended, since whoever waits for it to get ready cannot see it die.
+CRASH_FILE = "kubelet-ended"
 IMAGE_KINDS = ("program", "python")
 
 

@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.testbed.node.config import NodeConfig
+from chaoslib_cp.testbed.node.config import CRASH_FILE, NodeConfig
+from chaoslib_cp.testbed.process import how_it_ended
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,8 @@ class Kubelet:
         configuration_file.write_text(json.dumps(configuration(node, socket), indent=1))
         self._command = command(node, configuration_file)
         self._restart_after_s = restart_after_s
+        self._node = node.node
+        self._crash_file = Path(node.folder) / CRASH_FILE
         self._log_file = Path(node.logs) / f"kubelet-{node.node}.log"
 
     def keep_running(self, stop: threading.Event) -> None:
@@ -117,12 +120,22 @@ class Kubelet:
             if stop.is_set():
                 _end(process)
                 return
-            log.error("kubelet ended with status %d; its last words: %s", process.returncode, self._last_words())
+            ended = (
+                f"the kubelet of {self._node} {how_it_ended(process.returncode)}; its last words: {self._last_words()}"
+            )
+            log.error("%s", ended)
+            self._tell(ended)
             stop.wait(self._restart_after_s)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         with self._log_file.open("ab") as output:
             return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
+    def _tell(self, words: str) -> None:
+        """Leave word for the supervisor, which sees this process and not the kubelet."""
+        unfinished = self._crash_file.with_suffix(".new")
+        unfinished.write_text(words)
+        unfinished.rename(self._crash_file)
 
     def _last_words(self) -> str:
         lines = self._log_file.read_text(errors="replace").splitlines()[-SEARCHED_LINES:]
