@@ -7,14 +7,15 @@ from chaoslib_cp.cli.status import describe
 
 
 @click.command("up")
-@click.argument("spec", default="as-incident")
+@click.argument("spec", required=False)
 @output.name_option
 @output.json_option
-def command(spec: str, name: str, as_json: bool) -> None:
+def command(spec: str | None, name: str, as_json: bool) -> None:
     """Bring up a real control plane on this machine, as SPEC says.
 
-    SPEC is a shipped name (as-incident, small) or the path of a YAML file. If the testbed is up already, it is left
-    as it is and reported; with another spec than SPEC it is left as it is, and that is an error.
+    SPEC is a shipped name (as-incident, small) or the path of a YAML file; without it as-incident is meant. If the
+    testbed is up already, it is left as it is and reported; if it is up with another spec than the SPEC that is given,
+    it is left as it is, and that is an error.
     """
     from chaoslib_cp.testbed import commands
 

@@ -23,17 +23,18 @@ from chaoslib_cp.testbed.spec import ClusterSpec, load_spec
 
 POLL_PERIOD_S = 0.1
 GONE_WITHIN_S = 15.0
+DEFAULT_SPEC = "as-incident"
 # Longer than every wait inside the supervisor, which then tells better what was wrong.
 UP_WITHIN_S = 600.0
 
 Say = Callable[[str], None]
 
 
-def up(spec_name: str, name: str, say: Say, rootless: bool | None = None) -> dict[str, Any]:
+def up(spec_name: str | None, name: str, say: Say, rootless: bool | None = None) -> dict[str, Any]:
     """Bring a testbed up, or find the one that is up already.
 
     Args:
-        spec_name: a shipped spec's name, or a file.
+        spec_name: a shipped spec's name, or a file; None for whatever is up, and ``as-incident`` if nothing is.
         name: the instance's name.
         say: told each step as it is done.
         rootless: use a user namespace; by default exactly when this process is not root's.
@@ -46,12 +47,13 @@ def up(spec_name: str, name: str, say: Say, rootless: bool | None = None) -> dic
         TestbedFailed: it did not come up, and nothing was left behind; or it is up with another spec; or the start of
             another process, which this one found, failed, and the message says what is left.
     """
-    spec = load_spec(spec_name)
+    spec = load_spec(spec_name or DEFAULT_SPEC)
     instance = Instance(name)
     is_rootless = os.geteuid() != 0 if rootless is None else rootless
     with _locked(instance):
         if instance.supervisor_pids():
-            _refuse_other_spec(instance, spec)
+            if spec_name is not None:
+                _refuse_other_spec(instance, spec)
             say(f"testbed {name} is {'up' if status(name)['phase'] == 'ready' else 'coming up'} already")
             _follow(instance, _silence)
         else:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.contract.conftest import ROOT, Chaos
 from tests.contract.experiments import Activity, act, claim, dns_claim, experiment, probe
+from tests.exported import exported
 from tests.proof import note
 
 pytestmark = pytest.mark.contract
@@ -254,12 +255,6 @@ def test_a_dry_run_passes_the_gate_and_has_no_verdict(chaos: Chaos) -> None:
     assert chaos.run(storm(chaos), "--dry", "actions").exit_code == 1
 
 
-def ours(module: str, func: str, **arguments: Any) -> Activity:
-    """One of the library's own actions."""
-    provider = {"type": "python", "module": f"chaoslib_cp.{module}.actions", "func": func, "arguments": arguments}
-    return {"type": "action", "name": func, "provider": provider}
-
-
 @pytest.mark.parametrize(
     ("dry", "exit_code", "says"),
     [
@@ -272,12 +267,8 @@ def ours(module: str, func: str, **arguments: Any) -> Activity:
 def test_a_dry_run_changes_nothing(chaos: Chaos, dry: str, exit_code: int, says: str) -> None:
     """Whichever kind: no call that changes something reaches the API; the kinds that would make one are refused."""
     made = storm(chaos, act("mark", path=str(chaos.folder / "played")))
-    made["method"] += [
-        ours("rollout", "start_agent_rollout", profile={"schema": 1, "requests": [{"path": "/metrics"}]}),
-        ours("dns", "restart_dns_pods", coupling="delete-pods"),
-        ours("rollout", "remove_agent"),
-    ]
-    made["rollbacks"].append(ours("rollout", "stop_agent_rollout"))
+    made["method"] += [one.activity for one in exported("action")]
+    made["rollbacks"].append(next(one.activity for one in exported("action") if one.name.startswith("stop_")))
     done = chaos.run(made, "--dry", dry)
     asked = chaos.cluster.api.requests
     assert [one for one in asked if one.method != "GET" and one.query.get("dryRun") != "All"] == []

@@ -116,10 +116,11 @@ def test_ten_rounds_leave_nothing(tiny: str, name: str, killed: bool) -> None:
     assert _machine() == before
 
 
-def test_second_up_finds_the_first(testbed: Testbed) -> None:
+@pytest.mark.parametrize("spec", [["small"], []], ids=["the same", "none named"])
+def test_second_up_finds_the_first(testbed: Testbed, spec: list[str]) -> None:
     """`up` on a running testbed changes nothing and says so."""
     pids = Instance(testbed.name).supervisor_pids()
-    ended = chaos_cp("up", "small", "--name", testbed.name)
+    ended = chaos_cp("up", *spec, "--name", testbed.name)
     assert ended.returncode == 0
     assert "is up already" in ended.stderr + ended.stdout
     assert Instance(testbed.name).supervisor_pids() == pids

@@ -1,0 +1,66 @@
+"""Every exported activity with arguments that play it in seconds: tests that must hold for all of them start here.
+
+An activity that is added later fails tests/unit/test_exported.py until it has arguments, and is covered from then on.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import chaoslib_cp
+
+PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
+# In the order in which a run would play them.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "start_agent_rollout": {"profile": PROFILE, "duration_s": 20.0, "effect_within_s": 5.0},
+    "rollout_progress": {"timeout_s": 2.0},
+    "api_health": {},
+    "api_is_saturated": {"timeout_s": 1.0},
+    "restart_dns_pods": {"coupling": "delete-pods", "wait_for_fresh_cache": False, "timeout_s": 2.0},
+    "workload_dns": {},
+    "admin_write": {},
+    "break_glass_write": {},
+    "remove_agent": {"timeout_s": 5.0, "attempt_deadline_s": 2.0},
+    "wait_until_recovered": {"timeout_s": 1.0, "good_in_a_row": 1},
+    "stop_agent_rollout": {"timeout_s": 10.0},
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One activity as `chaos discover` lists it.
+
+    Attributes:
+        kind: action or probe.
+        module: Where it is.
+        name: Its function.
+    """
+
+    kind: str
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def activity(self) -> dict[str, Any]:
+        """It as part of an experiment."""
+        provider = {"type": "python", "module": self.module, "func": self.name, "arguments": ARGUMENTS[self.name]}
+        return {"type": self.kind, "name": self.name, "provider": provider}
+
+    def play(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """Call it as Chaos Toolkit does and return its result."""
+        function = getattr(importlib.import_module(self.module), self.name)
+        return dict(function(**ARGUMENTS[self.name], configuration=configuration, secrets=None))
+
+
+def exported(*kinds: str) -> list[Exported]:
+    """List the activities of these kinds, all by default, in the order in which a run would play them."""
+    listed = [Exported(one["type"], one["mod"], one["name"]) for one in chaoslib_cp.discover()["activities"]]
+    order = list(ARGUMENTS)
+    return sorted(
+        (one for one in listed if one.kind in (kinds or ("action", "probe"))),
+        key=lambda one: order.index(one.name) if one.name in order else len(order),
+    )
