@@ -14,6 +14,7 @@ import pytest
 
 from chaoslib_cp.agent.manifests import prober_manifests
 from chaoslib_cp.cluster.roles import role_manifests
+from tests.exported import exported
 from tests.proof import note
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
 
@@ -58,6 +59,12 @@ def audited(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) ->
 def play(testbed: Testbed, folder: Path, verb: str, namespace: str) -> None:
     """One whole run: gate, baseline, rollout with every read an agent may do, DNS restart, removal, evidence."""
     assert complaints(testbed, folder / verb, full_run(agent_requests(verb), namespace)) == []
+
+
+def test_every_action_is_in_the_run_whose_rights_are_counted() -> None:
+    """One that is added later is counted, or this fails; an administrator's rights are no role of ours."""
+    played = {one["name"] for one in full_run([], "default")["method"] if one["type"] == "action"}
+    assert {one.name for one in exported("action")} == played | {"remove_agent"}
 
 
 def complaints(testbed: Testbed, folder: Path, experiment: dict[str, Any]) -> list[str]:
