@@ -6,16 +6,16 @@ In an experiment file, at the top level::
 
 Chaos Toolkit calls the functions below by name. Without this control every action still passes the gate by itself, but
 there is no verdict and no stopping.
+
+Chaos Toolkit swallows what goes wrong in here and plays on, and takes a control that cannot be imported for none at
+all. So nothing of ours is imported above, and a run that could not be taken over is refused by every hook.
 """
 
 import logging
 from collections.abc import Mapping
 from typing import Any
 
-from chaoslib.exceptions import InvalidControl
-
-from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.control.refusal import control_refusals
+from chaoslib.exceptions import InterruptExecution, InvalidControl
 
 __all__ = [
     "after_activity_control",
@@ -36,6 +36,7 @@ logger = logging.getLogger("chaostoolkit")
 
 # Chaos Toolkit offers a control no place of its own between two calls; it plays one run at a time in a process.
 _runs: list[Any] = []
+_failures: list[str] = []
 
 
 def validate_control(control: Mapping[str, Any]) -> None:
@@ -43,32 +44,55 @@ def validate_control(control: Mapping[str, Any]) -> None:
 
     The rest of the file is checked when the run starts: here Chaos Toolkit shows only the control's own block.
     """
+    from chaoslib_cp.control.refusal import control_refusals
+
     refused = list(control_refusals(control))
     if refused:
         raise InvalidControl("; ".join(refused))
 
 
 def configure_control(experiment: Mapping[str, Any], event_registry: Any = None) -> None:
-    """Take over the signals and wait for the run to begin."""
-    # Imported here: `chaos validate` and `chaos discover` need none of what a run needs.
-    from chaoslib_cp.control.run import Run
-
+    """Take over the signals and wait for the run to begin; why that failed is what the run is refused with."""
     cleanup_control()
-    _runs.append(Run(experiment, SystemClock(), event_registry))
+    try:
+        # Imported here: `chaos validate` and `chaos discover` need none of what a run needs. The end of a run as well,
+        # so that what cannot be imported is known before anything is injected.
+        from chaoslib_cp.clock import SystemClock
+        from chaoslib_cp.control.ending import end_run  # noqa: F401
+        from chaoslib_cp.control.run import Run
+
+        _runs.append(Run(experiment, SystemClock(), event_registry))
+    except Exception as error:  # Chaos Toolkit would swallow it, and drop a control of its settings file
+        logger.debug("control chaoslib_cp could not take over the run", exc_info=True)
+        _failures.append(f"{type(error).__name__}: {error}")
+
+
+def _the_run() -> Any:
+    """The run that is under way.
+
+    Raises:
+        InterruptExecution: There is none, so nobody would watch, stop or judge what is played.
+    """
+    if not _runs:
+        why = _failures[-1] if _failures else "Chaos Toolkit did not configure it"
+        raise InterruptExecution(
+            f"control chaoslib_cp could not take over the run ({why}); nothing is injected; "
+            "install chaostoolkit-cp anew, with the versions of Chaos Toolkit that it names"
+        )
+    return _runs[-1]
 
 
 def before_experiment_control(
     context: Mapping[str, Any], configuration: dict[str, Any], secrets: Mapping[str, Any] | None = None
 ) -> None:
     """Pass the gate, take the lock, start the observer; or interrupt the run before it began."""
-    for run in _runs:
-        run.open(configuration, secrets)
+    _the_run().open(configuration, secrets)
 
 
 def before_hypothesis_control(context: Mapping[str, Any]) -> None:
     """Note in this thread that a round of the hypothesis begins."""
-    for run in _runs:
-        run.rounds.begin(beside_the_method=run.phase == "method")
+    run = _the_run()
+    run.rounds.begin(beside_the_method=run.phase == "method")
 
 
 def after_hypothesis_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> None:
@@ -79,8 +103,7 @@ def after_hypothesis_control(context: Mapping[str, Any], state: Mapping[str, Any
 
 def before_method_control(context: Mapping[str, Any]) -> None:
     """Note that injections begin."""
-    for run in _runs:
-        run.enter("method")
+    _the_run().enter("method")
 
 
 def after_method_control(context: Mapping[str, Any], state: Any = None) -> None:
@@ -91,14 +114,12 @@ def after_method_control(context: Mapping[str, Any], state: Any = None) -> None:
 
 def before_rollback_control(context: Mapping[str, Any]) -> None:
     """Shield the rollbacks from further signals."""
-    for run in _runs:
-        run.enter("rollback")
+    _the_run().enter("rollback")
 
 
 def before_activity_control(context: Mapping[str, Any]) -> None:
     """Stop the activity if the run must stop."""
-    for run in _runs:
-        run.before_activity()
+    _the_run().before_activity()
 
 
 def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> None:
@@ -114,6 +135,9 @@ def after_experiment_control(
     secrets: Mapping[str, Any] | None = None,
 ) -> None:
     """Judge the run and repair the journal, so that ``chaos`` exits 0 only for held."""
+    if not _runs:
+        state["status"] = "failed"
+        return
     from chaoslib_cp.control.ending import end_run
 
     judged = False
@@ -129,5 +153,6 @@ def after_experiment_control(
 
 def cleanup_control() -> None:
     """Let go of observer, lock and signals, however the run ended."""
+    _failures.clear()
     while _runs:
         _runs.pop().close()

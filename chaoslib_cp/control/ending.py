@@ -57,6 +57,8 @@ def end_run(
         journal.setdefault("interruption", {"kind": "signal", "name": name, "reason": f"received {name}"})
     elif run.latch.reason and not run.stopped_by_action:
         journal.setdefault("interruption", {"kind": "control", "name": EVIDENCE_KEY, "reason": run.latch.reason})
+    if not run.armed and journal["status"] == "completed":
+        journal["status"] = "failed"  # the gate broke down, and there was no activity that could have been refused
     if run.is_dry or run.run_dir is None or not run.armed:
         return
     given_status = journal["status"]

@@ -52,6 +52,14 @@ class Chaos:
     folder: Path
     cluster: FakeCluster
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    spoiled: str = ""
+
+    def spoil(self, lines: str) -> None:
+        """Run Python lines in each process before anything else, to take something of its libraries away."""
+        folder = self.folder.parent / "spoiled"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(lines, encoding="utf-8")
+        self.spoiled = f"{folder}{os.pathsep}"
 
     def end_all(self) -> None:
         """End whatever a test left running, each with its own process group."""
@@ -62,7 +70,8 @@ class Chaos:
 
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start ``chaos`` and return at once; its output goes to a file."""
-        environment = {**os.environ, **self.cluster.environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        paths = {"PYTHONPATH": f"{self.spoiled}{ROOT}", "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, **self.cluster.environment, **paths}
         with (self.folder / "output.log").open("ab") as log:
             process = subprocess.Popen(
                 [str(self.python), "-m", "chaostoolkit", "--no-version-check", *arguments],

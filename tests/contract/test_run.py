@@ -161,6 +161,22 @@ def test_a_cluster_without_the_mark_is_refused_before_anything(chaos: Chaos) -> 
     assert not [request for request in chaos.cluster.api.requests if request.method != "GET"]
 
 
+@pytest.mark.parametrize(
+    ("missing", "options"),
+    [("control.run", ()), ("control.ending", ()), ("control.refusal", ("--no-validation",))],
+)
+def test_a_control_that_cannot_take_over_plays_nothing(chaos: Chaos, missing: str, options: tuple[str, ...]) -> None:
+    """C1: Chaos Toolkit swallows what goes wrong in ``configure_control``, and would play the run unwatched."""
+    chaos.spoil(f"import sys; sys.modules['chaoslib_cp.{missing}'] = None")
+    done = chaos.run(storm(chaos, act("mark", path=str(chaos.folder / "played"))), *options)
+    assert done.exit_code != 0, done.log
+    assert "control chaoslib_cp could not take over the run" in done.log
+    assert not (chaos.folder / "played").exists()
+    assert chaos.cluster.storm_until_s == 0
+    assert (done.journal["run"], done.journal["rollbacks"], done.journal["status"]) == ([], [], "failed")
+    assert chaos.cluster.api.requests == []
+
+
 def background(made: dict[str, Any]) -> None:
     """Let an activity run in the background."""
     made["method"][0]["background"] = True

@@ -2,8 +2,10 @@
 
 import logging
 import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +130,40 @@ def test_a_run_that_cannot_be_judged_says_so(caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.ERROR, "chaostoolkit"), pytest.raises(KeyError):
         control.after_experiment_control({}, {}, {})
     assert "could not be judged" in caplog.text
-    caplog.clear()
+
+
+def test_a_run_that_was_not_taken_over_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chaos Toolkit swallows what goes wrong while a control is configured: each hook says it and stops the run."""
+    monkeypatch.setitem(sys.modules, "chaoslib_cp.control.ending", None)
+    control.configure_control(EXPERIMENT, Registry())
+    told = r"could not take over the run \(ModuleNotFoundError: .*ending.*; nothing is injected; install"
+    hooks: list[Callable[[], None]] = [
+        lambda: control.before_experiment_control({}, {}),
+        lambda: control.before_hypothesis_control({}),
+        lambda: control.before_method_control({}),
+        lambda: control.before_activity_control(ACTION),
+        lambda: control.before_rollback_control({}),
+    ]
+    for hook in hooks:
+        with pytest.raises(InterruptExecution, match=told) as refused:
+            hook()
+        assert "\n" not in str(refused.value)
+    control.after_hypothesis_control({}, {"probes": []})
+    control.after_activity_control(ACTION, {"status": "succeeded"})
+    control.after_method_control({})
+    journal = {"status": "completed"}
+    control.after_experiment_control({}, journal, {})
+    assert journal["status"] == "failed"
     control.cleanup_control()
-    with caplog.at_level(logging.ERROR, "chaostoolkit"):
-        control.after_experiment_control({}, {}, {})
-    assert caplog.text == ""
+    monkeypatch.undo()
+    with pytest.raises(InterruptExecution, match="did not configure it"):
+        control.before_activity_control(ACTION)
+
+
+def test_the_control_can_be_imported_whatever_else_of_ours_cannot() -> None:
+    """A control that cannot be imported is none for Chaos Toolkit: one warning, and the run is played without it."""
+    probe = (
+        "import chaoslib_cp.control, sys; print(sorted(one for one in sys.modules if one.startswith('chaoslib_cp')))"
+    )
+    shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=30)
+    assert shown.stdout.strip() == "['chaoslib_cp', 'chaoslib_cp.control', 'chaoslib_cp.version']"

@@ -93,7 +93,7 @@ def test_the_run_leaves_summary_report_and_journal(kube: KubeObjects, run: Run, 
 
 @pytest.mark.parametrize("spoil", ["dry", "no folder", "not armed"])
 def test_a_run_that_never_began_is_not_judged(kube: KubeObjects, run: Run, journal: dict[str, Any], spoil: str) -> None:
-    """Its journal stays as it is."""
+    """Its journal stays as it is, save that a run whose gate was never passed is no success."""
     if spoil == "dry":
         run.experiment = {"dry": type("Dry", (), {"value": "actions"})()}
     elif spoil == "no folder":
@@ -102,7 +102,7 @@ def test_a_run_that_never_began_is_not_judged(kube: KubeObjects, run: Run, journ
         run.armed = False
     before = dict(journal)
     end_run(run, journal, settings(kube, run), None)
-    assert journal == before
+    assert journal == {**before, "status": "failed" if spoil == "not armed" else "completed"}
 
 
 def test_a_signal_is_named_in_the_journal_even_if_the_run_never_began(
