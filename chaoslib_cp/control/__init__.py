@@ -91,14 +91,13 @@ def before_experiment_control(
 
 def before_hypothesis_control(context: Mapping[str, Any]) -> None:
     """Note in this thread that a round of the hypothesis begins."""
-    run = _the_run()
-    run.rounds.begin(beside_the_method=run.phase == "method")
+    _the_run().begin_round()
 
 
 def after_hypothesis_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> None:
     """Note that the round is over, and say so if its outcome changed."""
     for run in _runs:
-        run.rounds.end(state)
+        run.end_round(state)
 
 
 def before_method_control(context: Mapping[str, Any]) -> None:

@@ -82,6 +82,7 @@ class Run:
         self.latch = StopLatch()
         self.armed = False
         self.phase: Phase = "watching"
+        self._method_is_over = False
         self.run_dir: Path | None = None
         self.teller: Teller | None = None
         self.failed_activities: list[str] = []
@@ -163,9 +164,13 @@ class Run:
             logger.warning("No samples yet of %s: is the prober there (`chaos cp manifests`)?", ", ".join(blind))
 
     def enter(self, phase: Phase) -> None:
-        """Go on to another part of the experiment; rollbacks and judging are shielded from further signals."""
+        """Go on to another part of the experiment; whatever comes after the method is shielded from signals.
+
+        Rollbacks follow then in any case, and Chaos Toolkit first waits for the hypothesis beside the method, outside
+        of what catches a ``SystemExit``: one raised there would cost the rollbacks and the verdict.
+        """
         self.phase = phase
-        self.latch.shielded = phase in ("rollback", "ending")
+        self.latch.shielded = self._method_is_over = phase != "method"
         if phase == "method":
             self._watch_for_abort()
         else:
@@ -173,6 +178,21 @@ class Run:
             self._stop_abort_watch()
         if phase == "rollback" and not self.armed:
             raise InterruptExecution("nothing was injected, so there is nothing to roll back")
+
+    def begin_round(self) -> None:
+        """A round of the hypothesis begins in this thread; the one after the method may be cut short again."""
+        self.rounds.begin(beside_the_method=self.phase == "method")
+        self._shield_around_the_last_round(shielded=False)
+
+    def end_round(self, state: Mapping[str, Any] | None) -> None:
+        """It is over."""
+        self.rounds.end(state)
+        self._shield_around_the_last_round(shielded=True)
+
+    def _shield_around_the_last_round(self, shielded: bool) -> None:
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and self.phase == "watching" and self._method_is_over:
+            self.latch.shielded = shielded
 
     def before_activity(self) -> None:
         """Let an activity start, or not.

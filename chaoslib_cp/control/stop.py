@@ -31,7 +31,8 @@ class StopLatch:
     Attributes:
         reason: Why, empty while the run may go on.
         signal_name: The signal that did it, empty when it was something else.
-        shielded: True while rollbacks and judging are under way: a signal is noted and does not cut them short.
+        shielded: True once rollbacks are sure to follow, until the run is judged: a signal is noted, nothing is cut
+            short.
     """
 
     def __init__(self) -> None:

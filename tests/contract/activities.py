@@ -1,12 +1,24 @@
 """Activities for experiments of the contract tests: small, and with effects a test can see from outside."""
 
 import os
+import threading
 import time
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-__all__ = ["fail", "mark", "needs_file", "raises_if", "remove", "sleep", "start_storm", "stop_storm"]
+__all__ = [
+    "await_file",
+    "dawdles_beside",
+    "fail",
+    "mark",
+    "needs_file",
+    "raises_if",
+    "remove",
+    "sleep",
+    "start_storm",
+    "stop_storm",
+]
 
 
 def mark(path: str) -> dict[str, Any]:
@@ -32,6 +44,23 @@ def raises_if(path: str, broken: str) -> dict[str, Any]:
     if Path(path).exists():
         raise RuntimeError("the API cannot be reached")
     return {"ok": not Path(broken).exists()}
+
+
+def await_file(path: str) -> dict[str, Any]:
+    """Wait until the file is there, 20 s at most."""
+    end_s = time.monotonic() + 20
+    while not Path(path).exists() and time.monotonic() < end_s:
+        time.sleep(0.02)
+    return {"path": path}
+
+
+def dawdles_beside(broken: str, dawdling: str, duration_s: float) -> dict[str, Any]:
+    """Probe: false once ``broken`` is there; beside the method it then takes its time, and says so by a file."""
+    is_broken = Path(broken).exists()
+    if is_broken and threading.current_thread() is not threading.main_thread():
+        mark(dawdling)
+        time.sleep(duration_s)
+    return {"ok": not is_broken}
 
 
 def sleep(duration_s: float, started: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from tests.fakes.kube_objects import KubeObjects
 
 PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 PAUSING = "Pausing before next activity"
+DEVIATED = "in the given tolerance so failing this experiment"
 
 
 @dataclass

@@ -14,7 +14,7 @@ import pytest
 
 from tests.contract.conftest import LINES
 from tests.contract.experiments import Activity, act
-from tests.contract.rehearsal import PAUSING, Stage, rehearsing
+from tests.contract.rehearsal import DEVIATED, PAUSING, Stage, rehearsing
 from tests.proof import note
 
 pytestmark = pytest.mark.contract
@@ -58,6 +58,14 @@ def break_claim(stage: Stage) -> None:
     stage.made["method"].append(act("mark", path=str(stage.file("broken"))))
 
 
+def dawdle_in_claim(stage: Stage) -> None:
+    """The claim is false at the end, which a slow round beside the method is the last to find."""
+    files = {"broken": str(stage.file("broken")), "dawdling": str(stage.file("dawdling"))}
+    claim = stage.made["steady-state-hypothesis"]["probes"][0]
+    claim["provider"] |= {"func": "dawdles_beside", "arguments": {**files, "duration_s": 6.0}}
+    stage.made["method"] += [act("mark", path=files["broken"]), act("await_file", path=files["dawdling"])]
+
+
 def raise_in_claim(stage: Stage) -> None:
     """The probe of the claim raises from the middle of the method on."""
     stage.made["method"].append(act("mark", path=str(stage.file("raise"))))
@@ -88,12 +96,15 @@ def both(*spoilers: Callable[[Stage], None]) -> Callable[[Stage], None]:
     return spoil
 
 
+LOGGED = {"pause": PAUSING, "last round": DEVIATED}
+
+
 def send(where: str, *numbers: signal.Signals) -> Callable[[Stage, Process], None]:
-    """Send signals once the run is in its action, pause or rollback."""
+    """Send signals once the run is in its action, pause or rollback, or waits for its last round."""
 
     def during(stage: Stage, process: Process) -> None:
-        if where == "pause":
-            stage.until_logged(PAUSING)
+        if where in LOGGED:
+            stage.until_logged(LOGGED[where])
         else:
             stage.chaos.until_played(stage.file(f"in-{where}"))
         for number in numbers:
@@ -127,6 +138,9 @@ ENDINGS: dict[str, tuple[Callable[[Stage], None], Callable[[Stage, Process], Non
     "SIGHUP in pause": (pause, send("pause", signal.SIGHUP)),
     "SIGUSR1 in action": (linger, send("action", signal.SIGUSR1)),
     "SIGUSR2 in pause": (pause, send("pause", signal.SIGUSR2)),
+    "SIGINT in the last round": (dawdle_in_claim, send("last round", signal.SIGINT)),
+    "SIGTERM in the last round": (dawdle_in_claim, send("last round", signal.SIGTERM)),
+    "SIGHUP twice in the last round": (dawdle_in_claim, send("last round", signal.SIGHUP, signal.SIGHUP)),
     "SIGINT in rollback": (slow_rollback, send("rollback", signal.SIGINT)),
     "SIGTERM in rollback": (slow_rollback, send("rollback", signal.SIGTERM)),
     "SIGHUP in rollback": (slow_rollback, send("rollback", signal.SIGHUP)),
@@ -168,6 +182,9 @@ def test_every_ending_heals(stage: Stage, name: str, strategy: str) -> None:
     if name.startswith(NEEDS_RECOVER):
         recovered = stage.chaos.finish(stage.chaos.start("cp", "recover"))
         assert recovered.exit_code == 0, recovered.log
+    elif name.endswith("in the last round") and not is_refused:
+        assert done.journal["rollbacks"], done.log
+        assert done.summary["why"][0].startswith("interrupted by signal SIG"), done.log
     assert stage.ours() == [], done.log
     again = stage.chaos.finish(stage.chaos.start("cp", "recover"))
     assert again.exit_code == 0, again.log

@@ -116,17 +116,41 @@ def test_after_a_stop_only_rollbacks_are_played(run: Run) -> None:
 
 @pytest.mark.usefixtures("told")
 @pytest.mark.parametrize(
-    ("phase", "shielded"), [("watching", False), ("method", False), ("rollback", True), ("ending", True)]
+    ("phase", "shielded"), [("method", False), ("watching", True), ("rollback", True), ("ending", True)]
 )
-def test_rollbacks_and_judging_are_shielded_from_signals(
+def test_whatever_follows_the_method_is_shielded_from_signals(
     run: Run,
     phase: Any,
     shielded: bool,
 ) -> None:
-    """A second Ctrl-C must not drop them; before them a signal acts at once."""
+    """A second Ctrl-C must not drop the rollbacks; in the method a signal acts at once."""
     run.enter(phase)
     assert run.phase == phase
     assert run.latch.shielded is shielded
+
+
+def test_a_round_in_the_main_thread_is_cut_short_by_a_signal_and_the_wait_after_it_is_not(run: Run) -> None:
+    """Chaos Toolkit waits there for the round beside the method, where a SystemExit costs rollbacks and verdict."""
+
+    def shielded_in_and_after_a_round() -> tuple[bool, bool]:
+        run.begin_round()
+        inside = run.latch.shielded
+        run.end_round({"probes": []})
+        return inside, run.latch.shielded
+
+    assert shielded_in_and_after_a_round() == (False, False), "the baseline"
+    run.enter("method")
+    assert shielded_in_and_after_a_round() == (False, False)
+    run.enter("watching")
+    beside: list[tuple[bool, bool]] = []
+    thread = threading.Thread(target=lambda: beside.append(shielded_in_and_after_a_round()))
+    thread.start()
+    thread.join()
+    assert beside == [(True, True)], "the last round beside the method"
+    assert shielded_in_and_after_a_round() == (False, True), "the round after the method"
+    run.armed = True
+    run.enter("rollback")
+    assert shielded_in_and_after_a_round() == (True, True)
 
 
 def test_a_failed_action_ends_the_injections(run: Run, told: Path) -> None:
