@@ -17,6 +17,13 @@ _VANTAGE_POINTS = {
     "break_glass_write": (lockout.BREAK_GLASS,),
 }
 
+CHECKED_BY_THEMSELVES = {
+    "api_is_saturated": "a load, not a state of health: its good is the bad of api_health",
+    "rollout_progress": "of our own rollout, which no vantage point of a user sees",
+    "wait_until_recovered": "waits for several vantage points at once, for the method",
+}
+"""Probes of ours that no vantage point stands for, and why: like probes of others, they count as often as they ran."""
+
 
 @dataclass(frozen=True)
 class Check:

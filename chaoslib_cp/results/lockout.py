@@ -24,11 +24,11 @@ def usable_write(sample: Sample) -> bool:
     return sample.ok and sample.latency_s <= WRITE_LIMIT_S
 
 
-def lockouts(recording: Recording, fault: Fault) -> list[Episode]:
-    """Find the lock-outs of the ordinary administrator since the fault began."""
+def lockouts(recording: Recording, from_s: float) -> list[Episode]:
+    """Find the lock-outs of the ordinary administrator after ``from_s``."""
     found = [
         episode
-        for samples in recording.series(ADMIN, fault.began_s)
+        for samples in recording.series(ADMIN, from_s)
         for episode in episodes(samples, IN_A_ROW, IN_A_ROW, usable_write)
     ]
     return sorted(found, key=lambda episode: episode.began_s)
@@ -42,7 +42,7 @@ def lockout_s(recording: Recording, fault: Fault) -> Measured:
     """
     if not recording.series(ADMIN, fault.began_s):
         return absent(f"no usable sample of {ADMIN} since the fault began")
-    found = lockouts(recording, fault)
+    found = lockouts(recording, fault.began_s)
     if not found:
         return absent(f"no {IN_A_ROW} ordinary writes in a row failed: nobody was locked out")
     bound = None
@@ -55,7 +55,7 @@ def lockout_s(recording: Recording, fault: Fault) -> Measured:
 
 def lockout_total_s(recording: Recording, fault: Fault) -> Measured:
     """All lock-outs of the run together, in seconds."""
-    found = lockouts(recording, fault)
+    found = lockouts(recording, fault.began_s)
     if not found:
         return absent("nobody was locked out")
     return seconds(sum(episode.length_s(recording.ends_at_s) for episode in found))
@@ -66,7 +66,7 @@ def lockout_ended_by(recording: Recording, fault: Fault) -> Measured:
 
     When the deadline had passed, it is named whatever else happened before: the load may have gone on until then.
     """
-    found = lockouts(recording, fault)
+    found = lockouts(recording, fault.began_s)
     if not found:
         return absent("nobody was locked out")
     if found[0].ended_s is None:
@@ -96,7 +96,7 @@ def break_glass_s(recording: Recording, fault: Fault) -> Measured:
     done = [sample.at_s + sample.latency_s for sample in writes if sample.ok]
     if not done:
         return absent("no break-glass write worked while the ordinary administrator was locked out")
-    return seconds(min(done) - lockouts(recording, fault)[0].began_s)
+    return seconds(min(done) - lockouts(recording, fault.began_s)[0].began_s)
 
 
 def break_glass_latency_p50_s(recording: Recording, fault: Fault) -> Measured:
@@ -118,7 +118,7 @@ def break_glass_success_ratio(recording: Recording, fault: Fault) -> Measured:
 
 def _break_glass_writes(recording: Recording, fault: Fault) -> list[Sample] | str:
     """The break-glass writes that started during the first lock-out, or why there are none."""
-    found = lockouts(recording, fault)
+    found = lockouts(recording, fault.began_s)
     if not found:
         return "nobody was locked out"
     until_s = recording.ends_at_s if found[0].ended_s is None else found[0].ended_s

@@ -43,12 +43,12 @@ def first_signal(recording: Recording, fault: Fault) -> Signal | None:
     return min(signals, key=lambda signal: signal.at_s, default=None)
 
 
-def broken_episodes(recording: Recording, fault: Fault) -> dict[str, list[Episode]]:
-    """Find what failed since the fault began: measure to its failures, only measures that have any."""
-    found = {measure: health_failures(recording, measure, fault.began_s) for measure in api.HEALTH}
-    found[dns.UNCACHED] = dns.failures(recording, dns.UNCACHED, fault.began_s)
-    found[dns.CACHED] = dns.failures(recording, dns.CACHED, fault.began_s)
-    found[lockout.ADMIN] = lockout.lockouts(recording, fault)
+def broken_episodes(recording: Recording, from_s: float) -> dict[str, list[Episode]]:
+    """Find what failed after ``from_s``: measure to its failures, only measures that have any."""
+    found = {measure: health_failures(recording, measure, from_s) for measure in api.HEALTH}
+    found[dns.UNCACHED] = dns.failures(recording, dns.UNCACHED, from_s)
+    found[dns.CACHED] = dns.failures(recording, dns.CACHED, from_s)
+    found[lockout.ADMIN] = lockout.lockouts(recording, from_s)
     return {measure: failed for measure, failed in found.items() if failed}
 
 
@@ -118,7 +118,7 @@ def recover_first_s(recording: Recording, fault: Fault) -> Measured:
     Working again: the first of three good samples in a row that ended its last failure. Only what was still failing
     when the fault ended counts; 0 when nothing was.
     """
-    ends = [failed[-1].ended_s for failed in broken_episodes(recording, fault).values()]
+    ends = [failed[-1].ended_s for failed in broken_episodes(recording, fault.began_s).values()]
     if not ends:
         return absent("nothing failed: nothing to recover from")
     later = [end_s for end_s in ends if end_s is None or end_s >= fault.ended_s]
@@ -130,7 +130,7 @@ def recover_first_s(recording: Recording, fault: Fault) -> Measured:
 
 def recover_full_s(recording: Recording, fault: Fault) -> Measured:
     """End of the fault to the last vantage point that worked again, in seconds; see ``recover_first_s``."""
-    broken = broken_episodes(recording, fault)
+    broken = broken_episodes(recording, fault.began_s)
     if not broken:
         return absent("nothing failed: nothing to recover from")
     open_ended = [measure for measure, failed in broken.items() if failed[-1].ended_s is None]

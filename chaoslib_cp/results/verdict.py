@@ -10,20 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from chaoslib_cp.results import dns, lockout, recovery
+from chaoslib_cp.results.coverage import Window, gap, window
 from chaoslib_cp.results.effects import Effect
 from chaoslib_cp.results.fault import Fault
 from chaoslib_cp.results.hypothesis import Part
-from chaoslib_cp.results.observer import void_ratio
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import Episode, episodes, good
 
 Word = Literal["held", "broke", "inconclusive"]
-
-MAX_VOID_RATIO = 0.2
-"""With more void samples than this at a vantage point, its silence says nothing."""
-
-MIN_SAMPLES = 5
-"""Usable samples a vantage point must have while the fault was on."""
 
 HIDDEN_IN_A_ROW = 3
 """Bad samples in a row that break a part whose probe was not reached in its round."""
@@ -86,7 +80,8 @@ def judge(
     probes said: what was seen was not caused by what was meant. Then one broken claim breaks the whole; and every
     claim must have held for the whole to hold.
     """
-    judged = tuple(_judge_part(recording, fault, part, conduct.watched) for part in parts)
+    during = window(recording, fault)
+    judged = tuple(_judge_part(recording, during, part, conduct.watched) for part in parts)
     doubts = _doubts(effects, parts, conduct)
     if doubts:
         return Verdict("inconclusive", tuple(doubts), judged)
@@ -114,10 +109,10 @@ def _doubts(effects: Sequence[Effect], parts: Sequence[Part], conduct: Conduct) 
     return doubts
 
 
-def _judge_part(recording: Recording, fault: Fault | None, part: Part, watched: bool) -> PartVerdict:
+def _judge_part(recording: Recording, during: Window, part: Part, watched: bool) -> PartVerdict:
     broke_s = [check.at_s for check in part.after_start if check.measured and not check.met]
-    hidden = _hidden_failure(recording, fault, part)
-    seen = _failures(recording, fault, part)
+    hidden = _hidden_failure(recording, during.began_s, part)
+    seen = _failures(recording, during.began_s, part)
     if broke_s or hidden:
         first_s = min([*broke_s, *(episode.began_s for episode in hidden)])
         # The timeline is finer than the rounds of checks: take the begin of the failure the check ran into.
@@ -129,34 +124,30 @@ def _judge_part(recording: Recording, fault: Fault | None, part: Part, watched: 
         return PartVerdict(part.name, "inconclusive", None, f"{part.name} could not be measured {unmeasured} times")
     if not part.after_start:
         return PartVerdict(part.name, "inconclusive", None, f"{part.name} was never checked after the baseline")
-    gap = _gap(recording, fault, part) if watched and fault else ""
-    return PartVerdict(part.name, "inconclusive", None, gap) if gap else PartVerdict(part.name, "held")
+    unseen = gap(recording, during, part, watched)
+    return PartVerdict(part.name, "inconclusive", None, unseen) if unseen else PartVerdict(part.name, "held")
 
 
-def _failures(recording: Recording, fault: Fault | None, part: Part) -> list[Episode]:
-    if fault is None:
-        return []
+def _failures(recording: Recording, from_s: float, part: Part) -> list[Episode]:
     found: list[Episode] = []
     for measure in part.measures:
         if measure == lockout.ADMIN:
-            found += lockout.lockouts(recording, fault)
+            found += lockout.lockouts(recording, from_s)
         elif measure.startswith("dns_"):
-            found += dns.failures(recording, measure, fault.began_s)
+            found += dns.failures(recording, measure, from_s)
         else:
-            found += recovery.health_failures(recording, measure, fault.began_s)
+            found += recovery.health_failures(recording, measure, from_s)
     return sorted(found, key=lambda episode: episode.began_s)
 
 
-def _hidden_failure(recording: Recording, fault: Fault | None, part: Part) -> list[Episode]:
+def _hidden_failure(recording: Recording, from_s: float, part: Part) -> list[Episode]:
     """Clear failures in the timeline between two checks of a part, when its probe was not reached."""
-    if fault is None:
-        return []
     checked_s = sorted(check.at_s for check in part.after_start)
     is_good = lockout.usable_write if part.measures == (lockout.ADMIN,) else good
     return [
         episode
         for measure in part.measures
-        for samples in recording.series(measure, fault.began_s)
+        for samples in recording.series(measure, from_s)
         for between in _between(samples, checked_s)
         for episode in episodes(between, HIDDEN_IN_A_ROW, 1, is_good)
     ]
@@ -168,15 +159,3 @@ def _between(samples: Sequence[Sample], times_s: Sequence[float]) -> list[list[S
     for sample in samples:
         pieces[bisect_left(times_s, sample.at_s)].append(sample)
     return pieces
-
-
-def _gap(recording: Recording, fault: Fault, part: Part) -> str:
-    """Why the timeline is too thin to call a part held; empty when it is not."""
-    for measure in part.measures:
-        usable = [sample for sample in recording.of(measure) if fault.began_s <= sample.at_s <= fault.ended_s]
-        if len(usable) < MIN_SAMPLES:
-            return f"{part.name}: only {len(usable)} usable samples of {measure} while the fault was on"
-        void = void_ratio(recording, measure, fault.began_s)
-        if void > MAX_VOID_RATIO:
-            return f"{part.name}: the observer was starved, {void:.0%} of the samples of {measure} started too late"
-    return ""

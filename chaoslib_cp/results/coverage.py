@@ -1,0 +1,96 @@
+"""Whether a claim was looked at often enough to be called held: in the timeline, or else by its own probe."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from chaoslib_cp.results.fault import Fault
+from chaoslib_cp.results.hypothesis import Part
+from chaoslib_cp.results.observer import void_ratio
+from chaoslib_cp.results.recording import Event, Recording
+
+MAX_VOID_RATIO = 0.2
+"""With more void samples than this at a vantage point, its silence says nothing."""
+
+MIN_SAMPLES = 5
+"""Usable samples a vantage point must have while the fault was on."""
+
+MIN_CHECKS = 3
+"""Checks that a claim without a vantage point must have while the fault was on."""
+
+MAX_UNCHECKED_S = 10.0
+"""The longest that such a claim may go unchecked, seconds: ten of Chaos Toolkit's rounds, of one second by default."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The time in which a claim had to be watched, epoch seconds of the timeline.
+
+    Attributes:
+        began_s: Begin of the fault; of the method when nothing declared an effect.
+        ended_s: Its end.
+        checks_ended_s: Its end as far as there are rounds of the hypothesis: none is played beside rollbacks.
+        words: What it is, for a reason.
+    """
+
+    began_s: float
+    ended_s: float
+    checks_ended_s: float
+    words: str
+
+
+def window(recording: Recording, fault: Fault | None) -> Window:
+    """Find the time in which claims must have been watched: the fault, else the method, else the whole recording."""
+    played = [
+        event
+        for event in (*recording.named("activity_started"), *recording.named("activity_ended"))
+        if event.details.get("phase") == "method"
+    ]
+    method_ended_s = max(_times(played), default=recording.ends_at_s)
+    if fault is not None:
+        checks_ended_s = max(fault.began_s, min(fault.ended_s, method_ended_s))
+        return Window(fault.began_s, fault.ended_s, checks_ended_s, "while the fault was on")
+    began_s = min(_times(played or recording.events), default=0.0)
+    return Window(began_s, method_ended_s, method_ended_s, "while the method ran")
+
+
+def _times(events: Iterable[Event]) -> list[float]:
+    return [event.at_s for event in events]
+
+
+def gap(recording: Recording, during: Window, part: Part, watched: bool) -> str:
+    """Say why too little was seen of a part to call it held; empty when enough was.
+
+    Args:
+        recording: The timeline.
+        during: When the part had to be watched.
+        part: The claim. Without a vantage point in the timeline, only its own checks count.
+        watched: Whether an observer wrote samples.
+    """
+    return _thin_timeline(recording, during, part) if part.measures and watched else _seldom_checked(during, part)
+
+
+def _thin_timeline(recording: Recording, during: Window, part: Part) -> str:
+    for measure in part.measures:
+        usable = [sample for sample in recording.of(measure) if during.began_s <= sample.at_s <= during.ended_s]
+        if len(usable) < MIN_SAMPLES:
+            return f"{part.name}: only {len(usable)} usable samples of {measure} {during.words}"
+        void = void_ratio(recording, measure, during.began_s)
+        if void > MAX_VOID_RATIO:
+            return f"{part.name}: the observer was starved, {void:.0%} of the samples of {measure} started too late"
+    return ""
+
+
+def _seldom_checked(during: Window, part: Part) -> str:
+    checked_s = sorted(
+        check.at_s
+        for check in part.after_start
+        if check.measured and during.began_s <= check.at_s <= during.checks_ended_s
+    )
+    if len(checked_s) < MIN_CHECKS:
+        return f"{part.name}: checked only {len(checked_s)} times {during.words}"
+    edges_s = [during.began_s, *checked_s, during.checks_ended_s]
+    longest_s = max(later_s - earlier_s for earlier_s, later_s in pairwise(edges_s))
+    if longest_s > MAX_UNCHECKED_S:
+        return f"{part.name}: not checked for {longest_s:.0f} s {during.words}"
+    return ""
