@@ -16,12 +16,15 @@ from chaoslib_cp.cluster.recover import leftovers, open_logs
 from chaoslib_cp.cluster.run import run_id
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.run import Run
+from chaoslib_cp.control.watching import paces
 from chaoslib_cp.errors import ControlPlaneError, UndoFailed
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, read_timeline
 from chaoslib_cp.report.html import render_html
 from chaoslib_cp.report.text import render_text
+from chaoslib_cp.results.fault import find_fault
 from chaoslib_cp.results.hypothesis import read_hypothesis
 from chaoslib_cp.results.recording import record
+from chaoslib_cp.results.recovery import still_broken
 from chaoslib_cp.results.summary import summarise
 from chaoslib_cp.results.verdict import Conduct
 
@@ -35,6 +38,10 @@ starved and must list everything anew (20 to over 60 s were seen with 200 nodes 
 
 TAKE_BACK_S = 60.0
 """How long the run itself tries to undo what no rollback undid, seconds; ``chaos cp recover`` tries again."""
+
+SPARE_SAMPLES = 5
+"""How many samples a broken measure gets to show that rollbacks cured it, after the attempt that is under way: three
+good ones in a row are a recovery."""
 
 _FEW = 3
 
@@ -63,15 +70,17 @@ def end_run(
         return
     given_status = journal["status"]
     journal["status"] = "failed"  # until the verdict is known: Chaos Toolkit swallows what a control raises
-    run.stop_watching()
-    recording = record(read_timeline(run.run_dir / TIMELINE_FILE))
     facts = {**run.facts, "parameters": evidence.parameters(configuration, run.outputs)}
     facts["run"] = {**facts["run"], "started": journal.get("start"), "duration_s": journal.get("duration")}
     _take_back_what_no_rollback_did(run, configuration, secrets)
+    left_behind = (*run.failed_rollbacks, *_left_behind(run, configuration, secrets))
+    _see_recovery(run, run.run_dir, configuration)
+    run.stop_watching()
+    recording = record(read_timeline(run.run_dir / TIMELINE_FILE))
     conduct = Conduct(
         interrupted_by="" if run.stopped_by_action else _interruption(run, given_status),
         failed_activities=tuple(run.failed_activities),
-        left_behind=(*run.failed_rollbacks, *_left_behind(run, configuration, secrets)),
+        left_behind=left_behind,
     )
     summary = summarise(recording, read_hypothesis(run.experiment, journal), conduct, facts)
     repair_journal(journal, given_status, summary["verdict"])
@@ -126,6 +135,22 @@ def _left_behind(run: Run, configuration: Mapping[str, Any], secrets: Mapping[st
             return left
         if not said:
             logger.info("Waiting for the rest of this run to go, up to %g s: %s", HEAL_S, "; ".join(left))
+            said = True
+        run.clock.sleep(_LOOK_EVERY_S)
+
+
+def _see_recovery(run: Run, run_dir: Path, configuration: Mapping[str, Any]) -> None:
+    """Keep the observer until it has seen the effect of the rollbacks: a few samples of whatever is still broken."""
+    began_s, said = run.clock.monotonic_s(), False
+    while run.is_watched:
+        recording = record(read_timeline(run_dir / TIMELINE_FILE))
+        broken = still_broken(recording, find_fault(recording))
+        known = paces(configuration)
+        patience_s = max((known[one].news_within_s + SPARE_SAMPLES * known[one].period_s for one in broken), default=0)
+        if run.clock.monotonic_s() - began_s >= patience_s:
+            return
+        if not said:
+            logger.info("Waiting for %s to recover, up to %.0f s", ", ".join(broken), patience_s)
             said = True
         run.clock.sleep(_LOOK_EVERY_S)
 

@@ -241,6 +241,11 @@ class Run:
             self._abort_watch.stop()
             self._abort_watch = None
 
+    @property
+    def is_watched(self) -> bool:
+        """The observer is still writing samples."""
+        return self._observer is not None and self._observer.running
+
     def stop_watching(self) -> None:
         """End the observer and close the timeline; may be called twice."""
         self._stop_abort_watch()

@@ -64,10 +64,12 @@ def _page(summary: Mapping[str, Any], recording: Recording) -> Iterator[str]:
 
 def _healed(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary["healed"]:
-        yield "<p>Healed: nothing of this run is left in the cluster.</p>"
+        yield "<p>Healed: nothing of this run is left in the cluster, and what broke works again.</p>"
     for left in summary["left_behind"]:
         words = escape(str(left))
         yield f'<p class="broke"><strong>Not healed:</strong> {words}; run <code>chaos cp recover</code></p>'
+    for unwell in summary["not_recovered"]:
+        yield f'<p class="broke"><strong>Not healed:</strong> {escape(str(unwell))}</p>'
 
 
 def _parts(summary: Mapping[str, Any]) -> Iterator[str]:

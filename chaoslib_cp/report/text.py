@@ -105,7 +105,9 @@ def _green(summary: Mapping[str, Any]) -> str:
 def _footer(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
     for left in summary["left_behind"]:
         yield f"  NOT HEALED: {left}; run `chaos cp recover`"
+    for unwell in summary["not_recovered"]:
+        yield f"  NOT HEALED: {unwell}; wait, or look at the cluster before you run anything else there"
     if summary["healed"]:
-        yield "  healed: nothing of this run is left in the cluster"
+        yield "  healed: nothing of this run is left in the cluster, and what broke works again"
     yield from (f"  scale: {line}" for line in unrealistic_knobs(summary.get("scale", {})))
     yield f"  more: {run_dir / 'report.html'}"

@@ -1,6 +1,6 @@
 """The clock of an incident: when it could be seen, when the load ended, when things worked again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from chaoslib_cp.results import api, dns, lockout
@@ -13,6 +13,15 @@ FAILING_IN_A_ROW = 2
 """Failed health checks that raise the signal: fewer would page for a lost packet."""
 
 GOOD_IN_A_ROW = 3
+
+_NAMES = {
+    "api_livez": "API /livez",
+    "api_version": "API /version",
+    api.READ: "small API reads",
+    dns.UNCACHED: "DNS past the caches",
+    dns.CACHED: "workload DNS",
+    lockout.ADMIN: "the ordinary admin's way in",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,35 @@ def broken_episodes(recording: Recording, from_s: float) -> dict[str, list[Episo
     found[dns.CACHED] = dns.failures(recording, dns.CACHED, from_s)
     found[lockout.ADMIN] = lockout.lockouts(recording, from_s)
     return {measure: failed for measure, failed in found.items() if failed}
+
+
+def still_broken(recording: Recording, fault: Fault | None) -> list[str]:
+    """Name the measures that broke since fault or method began and had not recovered when the recording ended.
+
+    A measure has recovered with several good samples in a row; one whose samples ceased has not. What never worked
+    before, or in a run that played nothing, was not broken by the run.
+    """
+    played = [one.at_s for one in recording.named("activity_started") if one.details.get("phase") == "method"]
+    from_s = fault.began_s if fault else min(played, default=None)
+    if from_s is None:
+        return []
+    broken = [measure for measure, failed in broken_episodes(recording, from_s).items() if _is_open(failed)]
+    return [measure for measure in broken if not _never_worked(recording, measure, from_s)]
+
+
+def not_recovered(recording: Recording, fault: Fault | None) -> list[str]:
+    """Say the same for a person, one line each."""
+    return [f"{_NAMES[measure]} had not recovered when the run ended" for measure in still_broken(recording, fault)]
+
+
+def _never_worked(recording: Recording, measure: str, until_s: float) -> bool:
+    before = [sample.ok for sample in recording.of(measure) if sample.at_s < until_s]
+    return bool(before) and not any(before)
+
+
+def _is_open(failed: Iterable[Episode]) -> bool:
+    """Whether a failure goes on, at any target: the one that began last may have ended before an older one."""
+    return any(episode.ended_s is None for episode in failed)
 
 
 def detect_s(recording: Recording, fault: Fault) -> Measured:
@@ -133,7 +171,7 @@ def recover_full_s(recording: Recording, fault: Fault) -> Measured:
     broken = broken_episodes(recording, fault.began_s)
     if not broken:
         return absent("nothing failed: nothing to recover from")
-    open_ended = [measure for measure, failed in broken.items() if failed[-1].ended_s is None]
+    open_ended = [measure for measure, failed in broken.items() if _is_open(failed)]
     if open_ended:
         return absent(f"{', '.join(sorted(open_ended))} had not recovered when the recording ended")
     last_s = max(failed[-1].ended_s or 0.0 for failed in broken.values())

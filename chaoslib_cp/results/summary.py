@@ -8,6 +8,7 @@ from chaoslib_cp.results.fault import find_fault
 from chaoslib_cp.results.hypothesis import Part
 from chaoslib_cp.results.measures import measure
 from chaoslib_cp.results.recording import Recording
+from chaoslib_cp.results.recovery import not_recovered
 from chaoslib_cp.results.story import tell
 from chaoslib_cp.results.verdict import Conduct, judge
 
@@ -27,13 +28,15 @@ def summarise(
 
     Returns:
         The content of summary.json: ``schema``, ``verdict``, ``why``, ``parts``, ``measures`` (None where not
-        measured), ``reasons`` (why not, or what to know), ``story``, ``effects``, ``healed``, ``left_behind`` and the
-        given facts. Plain JSON types only; times in seconds since the rollout began.
+        measured), ``reasons`` (why not, or what to know), ``story``, ``effects``, ``healed``, ``left_behind`` (what of
+        ours is still there), ``not_recovered`` (what broke and was still broken at the end) and the given facts. Plain
+        JSON types only; times in seconds since the rollout began.
     """
     fault = find_fault(recording)
     effects = judge_effects(recording)
     verdict = judge(recording, fault, effects, parts, conduct)
     values, reasons = measure(recording, fault)
+    unwell = not_recovered(recording, fault)
     began_s = fault.began_s if fault else None
     return {
         "schema": SCHEMA,
@@ -44,8 +47,9 @@ def summarise(
         "reasons": reasons,
         "story": [moment.as_dict() for moment in tell(recording, fault)] if fault else [],
         "effects": [effect.as_dict() for effect in effects],
-        "healed": not conduct.left_behind,
+        "healed": not conduct.left_behind and not unwell,
         "left_behind": list(conduct.left_behind),
+        "not_recovered": unwell,
         "began_epoch_s": began_s,
         "unusable_lines": recording.unusable_lines,
         **{name: dict(content) for name, content in facts.items()},

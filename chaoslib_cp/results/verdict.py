@@ -89,7 +89,7 @@ def judge(
     if broke:
         return Verdict("broke", broke, judged)
     open_points = [part.why for part in judged if part.word == "inconclusive"]
-    open_points += [f"not healed: {left}" for left in conduct.left_behind]
+    open_points += [f"not healed: {left}" for left in (*conduct.left_behind, *recovery.not_recovered(recording, fault))]
     if not parts:
         open_points.append("the experiment claims nothing: it has no steady-state hypothesis")
     if open_points:

@@ -206,8 +206,8 @@ control plane is in [benchmarks](benchmarks.md), what the tests would not notice
 NOT_PROMISED = """
 
 ## What is not promised
-- That the API recovers at once when the load ends: an overload may outlive its cause. It is measured, and a run whose
-  claims are not met again is not called healed.
+- That the API recovers at once when the load ends: an overload may outlive its cause. It is measured, and a run that
+  ends while something that broke has not recovered is not called healed.
 - That an object of ours that somebody edited by hand is kept: it is still ours, and it is deleted.
 - That nothing stays of a node that dies with an agent on it: the load ends with the node, but its pod object stays
   until the cluster collects it.

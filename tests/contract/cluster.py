@@ -19,7 +19,7 @@ from tests.fakes.certificates import Authority
 UID = "7b5d0b4e-2f2f-4f6a-9a3e-000000000001"
 SCALE = {"api_server_cpu_cores": "0.2 core here <b>because</b> 2 cores run it all"}
 IDENTITIES = ("runner", "admin", "break-glass", "observer")
-_READ_PATH = "/api/v1/namespaces/chaoslib-cp/configmaps/observed"
+_READ_PATH = "/api/v1/namespaces/chaoslib-cp"
 
 
 @dataclass
@@ -40,7 +40,7 @@ class FakeCluster:
     def read(self, _: Request) -> Answer:
         """Answer the observer's small read."""
         storming = time.monotonic() < self.storm_until_s
-        return json_answer({"kind": "Status"}, 503) if storming else json_answer({"kind": "ConfigMap"})
+        return json_answer({"kind": "Status"}, 503) if storming else json_answer({"kind": "Namespace"})
 
     def storm(self, request: Request) -> Answer:
         """Start or end the storm."""

@@ -97,6 +97,17 @@ def test_a_failed_rollback_is_never_held(chaos: Chaos) -> None:
     assert "NOT HEALED: cannot clean up" in done.log
 
 
+def test_what_has_not_recovered_is_never_held(chaos: Chaos) -> None:
+    """The claim was true all the time, but the API fails on after the rollbacks: the run is not called healed."""
+    lasting = storm(chaos, pause(chaos, 5.0))
+    lasting["method"][0]["provider"]["arguments"]["duration_s"] = 60.0
+    lasting["rollbacks"] = []
+    done = chaos.run(lasting)
+    assert (done.exit_code, done.summary["verdict"]) == (1, "inconclusive"), done.log
+    assert (done.summary["healed"], done.summary["left_behind"]) == (False, [])
+    assert "NOT HEALED: small API reads had not recovered when the run ended" in done.log
+
+
 def test_an_effect_that_never_came_is_inconclusive(chaos: Chaos) -> None:
     """A storm that nobody felt proves nothing, though every claim was true."""
     quiet = storm(chaos, pause(chaos, 5.0))

@@ -87,7 +87,7 @@ def test_a_failing_run_writes_no_secret_anywhere(chaos: Chaos, tmp_path: Path) -
     kubeconfig = with_tokens(chaos)
     for status in (401, 500):
         chaos.cluster.api.on("POST", "/", Answer(status))
-    chaos.cluster.api.on("GET", "/api/v1/namespaces/chaoslib-cp/configmaps/observed", Answer(401))
+    chaos.cluster.api.on("GET", "/api/v1/namespaces/chaoslib-cp", Answer(401))
     played(chaos, act("fail", message="it did not work"))
     chaos.cluster.unmark()
     played(chaos)

@@ -12,10 +12,12 @@ from chaoslib_cp.control.ending import HEAL_S, end_run
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.observe.timeline import Timeline, read_timeline
+from chaoslib_cp.report.text import render_text
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.fakes.manual_clock import ManualClock
+from tests.unit.made_timeline import event, sample
 
 PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 POD = "/api/v1/namespaces/kube-system/pods/chaoslib-cp-telemetry-x"
@@ -229,3 +231,77 @@ def test_when_nobody_can_look_the_run_is_not_healed(kube: KubeObjects, run: Run,
     left = judged(journal)["left_behind"]
     assert left[0] == "stop: it failed"
     assert left[1].startswith("could not look: ")
+
+
+class Watching:
+    """An observer that has not ended; what it samples is up to the clock."""
+
+    running = True
+
+    def stop(self) -> int:
+        """End."""
+        return 0
+
+
+class Sampling(ManualClock):
+    """Each sleep brings one sample of workload DNS, which is good again from a given moment on."""
+
+    def __init__(self, path: Path, good_from_s: float) -> None:
+        super().__init__()
+        self._timeline = Timeline(path)
+        self._good_from_s = good_from_s
+
+    def take_sample(self) -> None:
+        """One now."""
+        good = self.monotonic_s() >= self._good_from_s
+        made = sample("dns_cached", 0.0, "ok" if good else "timeout")
+        self._timeline.append({**made, "at_s": self.epoch_s()})
+
+    def sleep(self, duration_s: float) -> None:
+        """Let time pass."""
+        super().sleep(duration_s)
+        self.take_sample()
+
+
+def broken_dns(run: Run, good_from_s: float) -> Sampling:
+    """The run has broken workload DNS, and is still watched."""
+    assert run.run_dir is not None
+    clock = Sampling(run.run_dir / "timeline.jsonl", good_from_s)
+    run.clock = clock
+    run._observer = Watching()  # type: ignore[assignment]  # a peer without a process
+    timeline = Timeline(run.run_dir / "timeline.jsonl")
+    timeline.append({**event("activity_started", 0.0, name="x", phase="method"), "at_s": clock.epoch_s()})
+    for _ in range(3):
+        clock.take_sample()
+    return clock
+
+
+def test_what_has_not_recovered_is_not_healed(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """Nothing of ours is left, and workload DNS fails all the same: awaited for a few samples, then told."""
+    clock = broken_dns(run, good_from_s=1e9)
+    end_run(run, journal, settings(kube, run), None)
+    summary = judged(journal)
+    assert (summary["healed"], summary["left_behind"]) == (False, [])
+    assert summary["not_recovered"] == ["workload DNS had not recovered when the run ended"]
+    assert "not healed: workload DNS had not recovered when the run ended" in summary["why"]
+    assert 5 < clock.monotonic_s() < 10
+    assert run.run_dir is not None
+    assert "  NOT HEALED: workload DNS had not recovered when the run ended" in render_text(summary, run.run_dir)
+    assert "Not healed:</strong> workload DNS" in (run.run_dir / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_recovery_after_the_rollbacks_is_seen(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """The observer stays until three good samples were taken, and no longer."""
+    clock = broken_dns(run, good_from_s=2.0)
+    end_run(run, journal, settings(kube, run), None)
+    assert (judged(journal)["healed"], judged(journal)["not_recovered"]) == (True, [])
+    assert clock.slept_s == [1.0] * 4
+
+
+def test_without_an_observer_nothing_is_awaited(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """It has ended: nobody would see the recovery."""
+    clock = broken_dns(run, good_from_s=2.0)
+    run._observer = None
+    end_run(run, journal, settings(kube, run), None)
+    assert clock.slept_s == []
+    assert judged(journal)["healed"] is False

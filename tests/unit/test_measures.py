@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from chaoslib_cp.results.fault import find_fault
 from chaoslib_cp.results.measures import measure
 from chaoslib_cp.results.recording import Recording, record
+from chaoslib_cp.results.recovery import not_recovered
 from chaoslib_cp.results.streaks import bad_time_s, episodes
 from tests.unit.made_timeline import EPOCH_S, Line, event, incident, recorded, rollout, sample, series
 
@@ -291,3 +292,30 @@ def test_a_delete_that_starved_controllers_did_not_carry_out_ended_nothing() -> 
     quiet = [*series("api_read", 90, {(3, 22): "timeout"}), *series("api_livez", 90), *series("admin_write", 90)]
     values, _ = measured(*rollout({"deadline_epoch_s": EPOCH_S + 60}), landed, *quiet)
     assert (values["mitigate_s"], values["mitigated_by"]) == (20.0, "delete landed")
+
+
+def test_a_failure_that_goes_on_is_named_at_whichever_target() -> None:
+    """A later failure of another target that ended hides no older one that did not."""
+    lines = [
+        *rollout(),
+        *series("dns_cached", 60, {(5, 99): "timeout"}),
+        *series("dns_cached", 60, {(20, 30): "timeout"}, target="another"),
+    ]
+    recording = recorded(*lines)
+    assert not_recovered(recording, find_fault(recording)) == ["workload DNS had not recovered when the run ended"]
+    values, reasons = measured(*lines)
+    assert values["recover_full_s"] is None
+    assert "dns_cached had not recovered" in reasons["recover_full_s"]
+
+
+def test_what_was_broken_before_a_run_that_played_nothing_is_not_its_doing() -> None:
+    """The baseline was not met."""
+    assert (
+        not_recovered(recorded(event("run_started", 0.0), *series("dns_cached", 9, {(-5, 9): "timeout"})), None) == []
+    )
+
+
+def test_what_never_worked_was_not_broken_by_the_run() -> None:
+    """A question that this cluster refuses to answer at all leaves no run unhealed."""
+    recording = recorded(*rollout(), *series("api_read", 60, {(-5, 60): "http_403"}))
+    assert not_recovered(recording, find_fault(recording)) == []
