@@ -336,6 +336,18 @@ def test_the_shipped_experiment_is_valid(chaos: Chaos) -> None:
     assert done.exit_code == 0, done.log
 
 
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_the_shipped_experiment_can_be_pinned_to_a_cluster(chaos: Chaos, by: str) -> None:
+    """Chaos Toolkit ignores a ``--var`` that the file does not declare: the run would be pinned to nothing."""
+    options = ["--var", "cluster_uid=another"] if by == "option" else []
+    chaos.cluster.environment |= {} if options else {"CHAOSLIB_CP_CLUSTER_UID": "another"}
+    chaos.cluster.environment["CHAOSLIB_CP_DNS_RESTART"] = "delete-pods"
+    path = str(ROOT / "experiments" / "openai-2024-12-11.json")
+    done = chaos.finish(chaos.start("run", *options, path))
+    assert done.exit_code == 1
+    assert "configuration.cluster_uid says another; nothing was changed" in done.log
+
+
 def test_every_activity_is_discovered_with_its_types(chaos: Chaos) -> None:
     """``chaos discover`` lists what the shipped experiment uses, and no argument reads "object"."""
     done = chaos.finish(chaos.start("discover", "--no-install", "chaostoolkit-cp"))

@@ -154,6 +154,12 @@ def test_each_doubt_is_a_refusal_with_its_own_reason_and_no_change(kube: KubeObj
     note("refusal", writes=0)
 
 
+def test_a_pin_on_this_cluster_passes_and_an_empty_one_pins_nothing(kube: KubeObjects) -> None:
+    """Empty is what an experiment's configuration says when nobody gave a UID."""
+    for pinned in (CLUSTER_UID, "", None):
+        assert check_gate(settings(kube, cluster_uid=pinned), None, ManualClock())
+
+
 def test_contexts_on_the_list_pass(kube: KubeObjects) -> None:
     """All four, however they are written; a list of anything else is refused before anybody is asked."""
     for allowed in (["runner", "admin", "break-glass", "observer"], "runner, admin,break-glass,observer", ""):
