@@ -70,7 +70,7 @@ def end_run(
         return
     given_status = journal["status"]
     journal["status"] = "failed"  # until the verdict is known: Chaos Toolkit swallows what a control raises
-    facts = {**run.facts, "parameters": evidence.parameters(configuration, run.outputs)}
+    facts = {**run.facts, "parameters": evidence.parameters(run.experiment, configuration, run.outputs)}
     facts["run"] = {**facts["run"], "started": journal.get("start"), "duration_s": journal.get("duration")}
     _take_back_what_no_rollback_did(run, configuration, secrets)
     left_behind = (*run.failed_rollbacks, *_left_behind(run, configuration, secrets))

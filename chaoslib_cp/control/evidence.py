@@ -17,7 +17,23 @@ _DISTRIBUTIONS = ("chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes",
 _SCALE_PATH = "/api/v1/namespaces/chaoslib-cp/configmaps/chaoslib-cp-scale"
 _SCALE_KEY = "scale.json"
 _READ_TIMEOUT_S = 5.0
-_SECRET = re.compile(r"token|passw|secret|credential|cert|api_?key", re.IGNORECASE)
+_OWN_KEYS = {
+    "admin_context",
+    "allowed_contexts",
+    "break_glass_context",
+    "chaoslib_cp_run_dir",
+    "cluster_uid",
+    "infrastructure",
+    "kubeconfig",
+    "max_nodes",
+    "observe_s",
+    "observer_context",
+    "runner_context",
+}
+"""Keys of the configuration that this library reads itself, and whose values are names, paths and numbers."""
+
+_SECRET = re.compile(r"token|pass|pwd|secret|credential|cert|key|auth|private|bearer", re.IGNORECASE)
+_REFERENCE = re.compile(r"\$\{(\w+)\}")
 
 
 def versions(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> dict[str, str]:
@@ -77,23 +93,43 @@ def with_knobs(scale_of_cluster: Mapping[str, Any], knobs: Iterable[str]) -> dic
     return {**scale_of_cluster, "unrealistic": [*already, *knobs]} if knobs else dict(scale_of_cluster)
 
 
-def parameters(configuration: Mapping[str, Any], outputs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def parameters(
+    experiment: Mapping[str, Any], configuration: Mapping[str, Any], outputs: Iterable[tuple[str, Any]]
+) -> dict[str, Any]:
     """Collect what was really played: the configuration's plain values, and what activities say they used.
 
     Chaos Toolkit's journal keeps the unresolved file, so this is the only place where values given on the command line
-    or by the environment are kept. Keys that look like secrets are left out.
+    or by the environment are kept. A configuration may hold secrets under any name, so a value is shown only where
+    this library reads it or an activity of ours is given it, and where its name does not look like a secret's.
+
+    Returns:
+        ``configuration`` (name to value), ``not_shown`` (names of all other keys of it) and ``activities``.
     """
-    plain = {
+    known = _OWN_KEYS | set(_references(experiment))
+    shown = {
         key: value
         for key, value in configuration.items()
-        if isinstance(value, str | int | float | bool) and not _SECRET.search(key)
+        if key in known and isinstance(value, str | int | float | bool) and not _SECRET.search(key)
     }
     used = {
         name: output["parameters"]
         for name, output in outputs
         if isinstance(output, Mapping) and isinstance(output.get("parameters"), Mapping)
     }
-    return {"configuration": plain, "activities": used}
+    return {"configuration": shown, "not_shown": sorted(configuration.keys() - shown.keys()), "activities": used}
+
+
+def _references(experiment: Mapping[str, Any]) -> list[str]:
+    """Names of the configuration that our own activities and our extension block are given."""
+    hypothesis = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
+    activities = [*hypothesis, *(experiment.get("method") or []), *(experiment.get("rollbacks") or [])]
+    providers = [(one.get("provider") or {}, one.get("pauses")) for one in activities]
+    ours = [
+        (provider.get("arguments"), pauses)
+        for provider, pauses in providers
+        if str(provider.get("module", "")).startswith("chaoslib_cp.")
+    ]
+    return _REFERENCE.findall(json.dumps([ours, list(own_blocks(experiment))], default=str))
 
 
 def _read(path: str, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -78,7 +78,8 @@ def test_the_run_leaves_summary_report_and_journal(kube: KubeObjects, run: Run, 
     summary = json.loads((run.run_dir / "summary.json").read_text(encoding="utf-8"))
     assert summary == judged(journal)
     assert summary["run"] == {"id": RUN, "title": "Tür", "started": "2026-11-22T12:00:00", "duration_s": 7.0}
-    assert summary["parameters"]["configuration"]["color"] == "blue"
+    assert summary["parameters"]["configuration"]["chaoslib_cp_run_dir"] == str(run.run_dir)
+    assert "color" in summary["parameters"]["not_shown"]
     assert summary["parameters"]["activities"] == {"roll out": {"duration_s": 60.0}}
     written = json.loads((run.run_dir / "journal.json").read_text(encoding="utf-8"))
     assert written["chaoslib_cp"]["run_dir"] == str(run.run_dir)

@@ -1,5 +1,6 @@
 """What a reader needs to believe a result, and the observer's orders: read from cluster and configuration."""
 
+import json
 import platform
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.contract.experiments import dns_claim
 from tests.fakes.api_server import Answer, json_answer
 from tests.fakes.manual_clock import ManualClock
 
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 SCALE_PATH = "/api/v1/namespaces/chaoslib-cp/configmaps/chaoslib-cp-scale"
 
 
@@ -87,10 +89,39 @@ def test_what_is_not_realistic_is_gathered_from_cluster_and_experiment() -> None
     assert with_knobs({"nodes": 3}, []) == {"nodes": 3}
 
 
-@pytest.mark.parametrize("key", ["admin_token", "Password", "MY_SECRET", "credentials", "ca_cert", "apikey", "API_KEY"])
-def test_values_that_look_like_secrets_are_left_out(key: str) -> None:
-    """By the names of their keys."""
-    assert parameters({key: "s3cr3t", "color": "green"}, [])["configuration"] == {"color": "green"}
+def given(module: str, **more: Any) -> dict[str, Any]:
+    """An activity that is given one value of the configuration, and more."""
+    return {"name": "it", "provider": {"module": module, "arguments": {"deep": [{"x": "${mine}"}], **more}}}
+
+
+OURS = {"method": [{**given("chaoslib_cp.rollout.actions"), "pauses": {"before": "${reaction_s}"}}]}
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["admin_token", "Password", "db_pass", "pwd", "private_key", "dsn", "MY_SECRET", "ca_cert", "basic_auth", "x"],
+)
+def test_values_that_may_be_secrets_are_named_and_not_shown(key: str) -> None:
+    """Under any name if no activity of ours is given it; if one is, under a name that looks like a secret's."""
+    secret = "s3cr3t"
+    found = parameters(OURS, {key: secret, "mine": "green", "reaction_s": 20.0, "cluster_uid": "u"}, [])
+    assert found["configuration"] == {"mine": "green", "reaction_s": 20.0, "cluster_uid": "u"}
+    assert found["not_shown"] == [key]
+    if key != "x" and key != "dsn":
+        ours = {"rollbacks": [given("chaoslib_cp.rollout.actions", y=f"Bearer ${{{key}}}")]}
+        assert secret not in json.dumps(parameters(ours, {key: secret}, []))
+
+
+def test_what_an_activity_of_others_is_given_is_not_shown() -> None:
+    """It may well be a password."""
+    assert parameters({"method": [given("chaosk8s.actions")]}, {"mine": "s3cr3t"}, [])["configuration"] == {}
+
+
+def test_all_parameters_of_the_shipped_experiment_are_shown() -> None:
+    """They are what a reader needs to play it again."""
+    shipped = json.loads((EXPERIMENTS / "openai-2024-12-11.json").read_text(encoding="utf-8"))
+    defaults = {key: value["default"] for key, value in shipped["configuration"].items()}
+    assert parameters(shipped, defaults, [])["configuration"] == defaults
 
 
 def test_what_was_really_played_is_kept() -> None:
@@ -101,9 +132,14 @@ def test_what_was_really_played_is_kept() -> None:
         ("odd", {"parameters": "x"}),
         ("text", "x"),
     ]
-    configuration = {"nodes": 3, "share": 0.5, "on": True, "name": "n", "pages": ["a"], "nothing": None}
-    assert parameters(configuration, played) == {
-        "configuration": {"nodes": 3, "share": 0.5, "on": True, "name": "n"},
+    experiment = {
+        "steady-state-hypothesis": {"probes": [given("chaoslib_cp.dns.probes", a="${nodes} ${share}", b="${on}")]},
+        "rollbacks": [given("chaoslib_cp.rollout.actions", c="${pages}", d="${nothing}")],
+    }
+    configuration = {"nodes": 3, "share": 0.5, "on": True, "mine": "n", "pages": ["a"], "nothing": None}
+    assert parameters(experiment, configuration, played) == {
+        "configuration": {"nodes": 3, "share": 0.5, "on": True, "mine": "n"},
+        "not_shown": ["nothing", "pages"],
         "activities": {"roll out": {"duration_s": 60.0}},
     }
 
