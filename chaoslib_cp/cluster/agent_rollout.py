@@ -42,7 +42,7 @@ def roll_out(cluster: Cluster, log: UndoLog, rollout: AgentRollout, clock: Clock
     try:
         numbers = [create(cluster, log, manifest) for manifest in manifests]
     except ControlPlaneError:
-        replay(log, executors([cluster], clock), clock, _TAKE_BACK_S)
+        replay(log, executors([cluster], str(log.header.get("cluster_uid") or ""), clock), clock, _TAKE_BACK_S)
         raise
     log.note(numbers[-1], deadline_epoch_s=str(rollout.profile.deadline_epoch_s))
     made = set(numbers)

@@ -93,7 +93,8 @@ def open_cluster(
 
     Args:
         configuration: The experiment's configuration (module docstring names the keys).
-        secrets: chaosk8s' own keys: KUBERNETES_CONTEXT, KUBERNETES_HOST, KUBERNETES_API_KEY and so on.
+        secrets: chaosk8s' own keys: KUBERNETES_CONTEXT, KUBERNETES_HOST, KUBERNETES_API_KEY and so on. A CA that is
+            given is enforced, whatever KUBERNETES_VERIFY_SSL says.
         identity: One of ``IDENTITIES``.
         known_addresses: ``ip:port`` noted earlier, used when the server's name no longer resolves.
 
@@ -104,7 +105,11 @@ def open_cluster(
     choice = choose(configuration, secrets, identity)
     client_configuration = _configuration_from_factory(choice, secrets or {})
     client_configuration.retries = False
+    if client_configuration.ssl_ca_cert:
+        # chaosk8s verifies nothing unless KUBERNETES_VERIFY_SSL is set: an authority that was given is enforced
+        client_configuration.verify_ssl = True
     server = str(client_configuration.host)
+    ca_sha256 = _hash_of(client_configuration.ssl_ca_cert)
     addresses = _addresses(server, known_addresses)
     _connect_by_address(client_configuration, addresses[0])
     facts = {
@@ -113,7 +118,8 @@ def open_cluster(
         "kubeconfig": choice.kubeconfig,
         "server": server,
         "addresses": addresses,
-        "ca_sha256": _hash_of(client_configuration.ssl_ca_cert),
+        "ca_sha256": ca_sha256,
+        "is_verified": bool(ca_sha256) and urlsplit(server).scheme == "https",
     }
     return Cluster(client_configuration, facts)
 

@@ -58,10 +58,13 @@ def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, cl
     """What every action that starts something calls first: this run's permit, or the whole gate if there is none yet.
 
     Raises:
-        TargetRefused: No permit covers this cluster and the gate was not passed. Nothing was changed.
+        TargetRefused: No permit covers this cluster and the gate was not passed, the contexts are not on the list, or
+            nothing says that it is this cluster that answers. Nothing was changed.
         TargetUnreachable: There is no permit and the API is too unwell to pass the gate.
     """
     settings = configuration or {}
+    _refuse_unverified(cluster)
+    _refuse_contexts(cluster, settings)
     permit = read_permit(run_id(settings))
     pinned = str(settings.get("cluster_uid") or "")
     if permit is None or (permit.run == WITHOUT_CONTROL and permit.refusal(cluster, pinned, clock)):
@@ -74,6 +77,7 @@ def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, cl
 
 def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit:
     run = run_id(settings)
+    _refuse_unverified(cluster)
     _refuse_contexts(cluster, settings)
     uid = _cluster_uid(cluster, clock)
     pinned = str(settings.get("cluster_uid") or "")
@@ -90,9 +94,20 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
     lasts_s = min(_ADHOC_PERMIT_S if run == WITHOUT_CONTROL else _RUN_PERMIT_S, marker.expires_epoch_s - now_s)
     ends = (now_s + lasts_s, boot_s, boot_s + lasts_s)
     pages, pods = _for_the_storm(cluster)
-    permit = Permit(run, uid, cluster.ca_sha256, cluster.addresses, marker.owner, *ends, pages, pods)
+    where = (uid, cluster.ca_sha256, cluster.server, cluster.context, cluster.addresses)
+    permit = Permit(run, *where, marker.owner, *ends, pages, pods)
     write_permit(permit)
     return permit
+
+
+def _refuse_unverified(cluster: Cluster) -> None:
+    """Without an authority that is enforced, whoever answers at the address passes for the cluster."""
+    if not cluster.is_verified:
+        raise TargetRefused(
+            f"nothing proves that {cluster.server} is the cluster that was meant: its certificate is not checked "
+            "against an authority of its own; nothing was changed; use https and give the cluster's CA "
+            "(certificate-authority in the kubeconfig, without insecure-skip-tls-verify, or KUBERNETES_CA_CERT_FILE)"
+        )
 
 
 def _refuse_contexts(cluster: Cluster, settings: Mapping[str, Any]) -> None:

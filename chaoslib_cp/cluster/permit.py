@@ -22,6 +22,8 @@ class Permit:
         run: Run it was given to.
         cluster_uid: UID of kube-system.
         ca_sha256: Hash of the cluster's certificate authority.
+        server: ``https://host:port/path`` as configured: one host with one authority may serve many clusters.
+        context: The runner's context, empty when there is no kubeconfig.
         addresses: The API server's addresses as ``ip:port``.
         owner: Who marked the cluster.
         expires_epoch_s: When it ends, seconds since 1970.
@@ -34,6 +36,8 @@ class Permit:
     run: str
     cluster_uid: str
     ca_sha256: str
+    server: str
+    context: str
     addresses: tuple[str, ...]
     owner: str
     expires_epoch_s: float
@@ -50,6 +54,10 @@ class Permit:
             return "the permit of this run was given before this machine was started"
         if cluster.ca_sha256 != self.ca_sha256:
             return "the permit is for another certificate authority"
+        if (cluster.server, cluster.context) != (self.server, self.context):
+            return (
+                f"the permit is for {_place(self.server, self.context)}, not {_place(cluster.server, cluster.context)}"
+            )
         if not set(cluster.addresses) & set(self.addresses):
             return f"the permit is for {', '.join(self.addresses)}, not {', '.join(cluster.addresses)}"
         if pinned_uid and pinned_uid != self.cluster_uid:
@@ -104,6 +112,8 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
             "run": str() as run,
             "cluster_uid": str() as uid,
             "ca_sha256": str() as ca,
+            "server": str() as server,
+            "context": str() as context,
             "addresses": [*addresses],
             "owner": str() as owner,
             "expires_epoch_s": int() | float() as expires,
@@ -114,5 +124,10 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
         } if math.isfinite(expires + granted_boot + expires_boot):
             named = {str(key): str(name) for key, name in pods.items()}
             ends = (float(expires), float(granted_boot), float(expires_boot))
-            return Permit(run, uid, ca, tuple(map(str, addresses)), owner, *ends, tuple(map(str, pages)), named)
+            where = (uid, ca, server, context, tuple(map(str, addresses)))
+            return Permit(run, *where, owner, *ends, tuple(map(str, pages)), named)
     return None
+
+
+def _place(server: str, context: str) -> str:
+    return f"{server} by context {context}" if context else server

@@ -11,6 +11,7 @@ from chaoslib_cp.cluster.connect import choose, open_cluster
 from chaoslib_cp.cluster.heal import executors
 from chaoslib_cp.cluster.objects import object_path
 from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, process_using, run_id, undo_folder, undo_log_of_run
+from chaoslib_cp.cluster.same_cluster import SameCluster
 from chaoslib_cp.cluster.second_record import rebuild_lost_logs
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
@@ -110,13 +111,14 @@ def leftovers(
     """Objects and pods of this run that are still in the cluster, asked of the cluster itself.
 
     Raises:
-        TargetRefused, TargetUnreachable: The cluster could not be asked, so nobody knows.
+        TargetRefused, TargetUnreachable: The cluster could not be asked, or another one answers, so nobody knows.
     """
     log = undo_log_of_run(configuration, clock or SystemClock())
     if log is None:
         return []
     found = []
     with open_cluster(configuration, secrets, known_addresses=_addresses(log)) as cluster:
+        SameCluster(_cluster_uid(log)).require(cluster, _READ_S)
         namespaces = set()
         for item in log.items():
             if isinstance(item.entry, DeleteObject):
@@ -154,6 +156,7 @@ def open_healers(
         except (TargetRefused, TargetUnreachable) as error:
             reasons.append(str(error))
             continue
+        # clusters may share an authority: which one answers is asked before anything counts as gone (same_cluster.py)
         if cluster.ca_sha256 == log.header.get("ca_sha256"):
             clusters.append(cluster)
         else:
@@ -173,7 +176,7 @@ def heal_log(log: UndoLog, clusters: Sequence[Cluster], clock: Clock, timeout_s:
     """
     entries = {item.number: str(item.entry) for item in log.open_items()}
     try:
-        results = replay(log, executors(clusters, clock), clock, timeout_s)
+        results = replay(log, executors(clusters, _cluster_uid(log), clock), clock, timeout_s)
     finally:
         for cluster in clusters:
             cluster.close()
@@ -239,6 +242,10 @@ def _recover_without_log(
 
 def _report(run: str, problems: list[str], path: str = "") -> dict[str, Any]:
     return {"run": run, "path": path, "items": [], "problems": problems, "kubectl": []}
+
+
+def _cluster_uid(log: UndoLog) -> str:
+    return str(log.header.get("cluster_uid") or "")
 
 
 def _addresses(log: UndoLog) -> list[str]:
