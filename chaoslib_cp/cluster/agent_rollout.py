@@ -8,9 +8,9 @@ from chaoslib_cp.cluster.call import CallFailed, Cluster
 from chaoslib_cp.cluster.daemonset import AgentRollout
 from chaoslib_cp.cluster.heal import executors
 from chaoslib_cp.cluster.objects import create, object_path
+from chaoslib_cp.cluster.own_log import undo_log_of_run
 from chaoslib_cp.cluster.recover import heal_log, open_healers
 from chaoslib_cp.cluster.rights import require_undo_rights
-from chaoslib_cp.cluster.run import undo_log_of_run
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.engine.undo.replay import replay
@@ -111,7 +111,7 @@ def take_back(
     Raises:
         UndoFailed: Something is still there; its entry stays open for ``chaos cp recover``.
     """
-    log = undo_log_of_run(configuration, clock)
+    log = undo_log_of_run(configuration, secrets, clock)
     if log is None or not log.open_items():
         return {"undone": 0, "left": 0, "outcomes": {}}
     clusters, reasons = open_healers(log, dict(configuration or {}), secrets)

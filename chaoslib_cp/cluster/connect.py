@@ -55,6 +55,12 @@ def infrastructure_name(configuration: Mapping[str, Any] | None) -> str:
     return str(chosen or "none")
 
 
+def names_a_cluster(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> bool:
+    """Whether anybody said which cluster is meant, rightly or wrongly; nothing is read but the environment."""
+    named = (configuration or {}).get("kubeconfig") or os.environ.get("KUBECONFIG")
+    return bool(named) or _has_own_keys(secrets or {})
+
+
 def choose(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, identity: str) -> Choice:
     """Decide which kubeconfig and context an identity means, without opening anything.
 
@@ -125,8 +131,7 @@ def open_cluster(
 
 
 def _choose_without_kubeconfig(secrets: Mapping[str, Any], identity: str) -> Choice:
-    has_host = secrets.get("KUBERNETES_HOST") or os.environ.get("KUBERNETES_HOST")
-    if not has_host and os.environ.get("CHAOSTOOLKIT_IN_POD") != "true":
+    if not _has_own_keys(secrets):
         raise TargetRefused(
             "no cluster was named: ~/.kube/config is never used silently; nothing was changed; "
             "set KUBECONFIG or configuration.kubeconfig, or start it with `chaos cp exec -- ...`"
@@ -137,6 +142,12 @@ def _choose_without_kubeconfig(secrets: Mapping[str, Any], identity: str) -> Cho
             f"set KUBECONFIG and configuration.{identity.replace('-', '_')}_context"
         )
     return Choice(identity, "", "")
+
+
+def _has_own_keys(secrets: Mapping[str, Any]) -> bool:
+    """Whether chaosk8s' own keys name a cluster."""
+    has_host = secrets.get("KUBERNETES_HOST") or os.environ.get("KUBERNETES_HOST")
+    return bool(has_host) or os.environ.get("CHAOSTOOLKIT_IN_POD") == "true"
 
 
 def _read_kubeconfig(path: str) -> dict[str, Any]:

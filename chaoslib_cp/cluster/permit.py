@@ -11,6 +11,7 @@ from typing import Any
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import state_root
+from chaoslib_cp.cluster.run import WITHOUT_CONTROL, run_id
 from chaoslib_cp.errors import TargetRefused
 
 
@@ -104,6 +105,17 @@ def read_permit(run: str) -> Permit | None:
     if facts.st_uid != os.getuid() or facts.st_mode & 0o077 or not isinstance(content, dict):
         return None
     return _parse(content)
+
+
+def permit_for(
+    configuration: Mapping[str, Any] | None, cluster: Cluster, pinned_uid: str, clock: Clock
+) -> Permit | None:
+    """The permit of this run, whatever it covers; without a control the one that covers this cluster now, if any."""
+    run = run_id(configuration)
+    if run != WITHOUT_CONTROL:
+        return read_permit(run)
+    found = (read_permit(path.stem) for path in sorted(permit_path(run).parent.glob(f"{WITHOUT_CONTROL}-*.json")))
+    return next((one for one in found if one and not one.refusal(cluster, pinned_uid, clock)), None)
 
 
 def _parse(content: Mapping[str, Any]) -> Permit | None:

@@ -10,7 +10,8 @@ from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import choose, open_cluster
 from chaoslib_cp.cluster.heal import executors
 from chaoslib_cp.cluster.objects import object_path
-from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, process_using, run_id, undo_folder, undo_log_of_run
+from chaoslib_cp.cluster.own_log import undo_log_of_run
+from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, process_using, undo_folder
 from chaoslib_cp.cluster.same_cluster import SameCluster
 from chaoslib_cp.cluster.second_record import rebuild_lost_logs
 from chaoslib_cp.engine.undo.entry import DeleteObject
@@ -113,7 +114,7 @@ def leftovers(
     Raises:
         TargetRefused, TargetUnreachable: The cluster could not be asked, or another one answers, so nobody knows.
     """
-    log = undo_log_of_run(configuration, clock or SystemClock())
+    log = undo_log_of_run(configuration, secrets, clock or SystemClock())
     if log is None:
         return []
     found = []
@@ -126,7 +127,7 @@ def leftovers(
                 there = cluster.get(object_path(item.entry), timeout_s=_READ_S)
                 if there and (there["metadata"].get("labels") or {}).get(RUN_LABEL) == item.entry.run:
                     found.append(str(item.entry))
-        selector = f"{RUN_LABEL}={run_id(configuration)},{ROLE_LABEL}"
+        selector = f"{RUN_LABEL}={log.run},{ROLE_LABEL}"
         for namespace in sorted(namespaces - {""}):
             pods = cluster.get(f"/api/v1/namespaces/{namespace}/pods", timeout_s=_READ_S, labelSelector=selector) or {}
             found.extend(f"Pod {namespace}/{pod['metadata']['name']}" for pod in pods.get("items") or [])

@@ -13,7 +13,7 @@ from chaoslib_cp.cluster.agent_rollout import agent_item
 from chaoslib_cp.cluster.call import CallFailed, Cluster
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.heal import ALREADY_GONE, delete_ours
-from chaoslib_cp.cluster.run import undo_log_of_run
+from chaoslib_cp.cluster.own_log import undo_log_of_run
 from chaoslib_cp.cluster.same_cluster import OtherCluster, SameCluster
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.errors import TargetRefused
@@ -59,7 +59,7 @@ def remove_as_admin(
     Raises:
         TargetRefused: This run rolled nothing out, or there is no admin context for that cluster.
     """
-    log = undo_log_of_run(configuration, clock)
+    log = undo_log_of_run(configuration, secrets, clock)
     item = agent_item(log)
     if log is None or item.done:
         return _result([], 0.0, NOTHING)

@@ -11,8 +11,9 @@ import yaml
 from chaoslib_cp.cluster.connect import open_cluster, state_root
 from chaoslib_cp.cluster.guard import check_gate, require_permit
 from chaoslib_cp.cluster.marker import MARKER_PATH
+from chaoslib_cp.cluster.own_log import undo_log_for_change
 from chaoslib_cp.cluster.permit import permit_path, read_permit
-from chaoslib_cp.cluster.run import run_id, undo_folder, undo_log_for_change
+from chaoslib_cp.cluster.run import run_id, undo_folder
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable

@@ -8,6 +8,7 @@ import pytest
 from chaoslib_cp.cluster.by_hand import kubectl_lines
 from chaoslib_cp.cluster.connect import open_cluster, state_root
 from chaoslib_cp.cluster.objects import create
+from chaoslib_cp.cluster.own_log import undo_log_for_change
 from chaoslib_cp.cluster.recover import (
     RECOVER_S,
     close_logs_of_deleted_cluster,
@@ -16,7 +17,7 @@ from chaoslib_cp.cluster.recover import (
     open_logs,
     recover,
 )
-from chaoslib_cp.cluster.run import undo_folder, undo_log_for_change
+from chaoslib_cp.cluster.run import undo_folder
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
