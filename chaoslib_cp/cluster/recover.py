@@ -7,7 +7,7 @@ from typing import Any
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.by_hand import contexts_of, kubectl_lines, kubectl_lines_without_log
 from chaoslib_cp.cluster.call import Cluster
-from chaoslib_cp.cluster.connect import choose, open_cluster
+from chaoslib_cp.cluster.connect import names_a_cluster, open_cluster
 from chaoslib_cp.cluster.heal import executors
 from chaoslib_cp.cluster.objects import object_path
 from chaoslib_cp.cluster.own_log import undo_log_of_run
@@ -227,16 +227,17 @@ def _recover_one(
 def _recover_without_log(
     secrets: Mapping[str, Any] | None, timeout_s: float, clock: Clock
 ) -> list[dict[str, Any] | None]:
-    """Undo what the named cluster shows of ours and no open log tells of; nothing when no cluster is named."""
-    try:
-        choose(None, secrets, "runner")
-    except TargetRefused:
+    """Undo what the named cluster shows of ours and no open log tells of; nothing when no cluster is named.
+
+    A cluster that was named and could not be looked into is a problem: nobody knows what is in it.
+    """
+    if not names_a_cluster(None, secrets):
         return []
     try:
         paths, problems = rebuild_lost_logs(secrets, clock)
     except (TargetRefused, TargetUnreachable) as error:
         words = f"could not look for objects without an undo log: {error}; nothing was undone by it"
-        paths, problems = [], [f"{words}; name a kubeconfig with a context break-glass or admin, and recover again"]
+        paths, problems = [], [f"{words}; set KUBECONFIG to one with a context break-glass or admin, or to none"]
     reports: list[dict[str, Any] | None] = [_recover_one(path, secrets, timeout_s, clock) for path in paths]
     return [*reports, _report("(no undo log)", problems)] if problems else reports
 

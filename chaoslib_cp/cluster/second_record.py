@@ -19,6 +19,7 @@ from chaoslib_cp.errors import TargetRefused, UndoFailed
 # After its end an object may still be in use: the agents stop within a second, the run's own recovery takes longer.
 _STILL_IN_USE_S = 600.0
 _READ_S = 10.0
+_WHO_MAY_LOOK = ("break-glass", "admin")
 _YEAR_3000_S = 32_503_680_000.0
 
 
@@ -104,11 +105,19 @@ def _open_entries(cluster_uid: str, clock: Clock) -> set[Entry]:
 
 
 def _open_as_whoever_may_look(secrets: Mapping[str, Any] | None) -> Cluster:
-    """Break-glass may list everything; a kubeconfig without it has the administrator."""
-    try:
-        return open_cluster(None, secrets, "break-glass")
-    except TargetRefused:
-        return open_cluster(None, secrets, "admin")
+    """Break-glass may list everything; a kubeconfig without it has the administrator. The runner may not.
+
+    Raises:
+        TargetRefused: The kubeconfig has neither context, or cannot be used.
+        TargetUnreachable: The server's name does not resolve.
+    """
+    reasons: list[str] = []
+    for identity in _WHO_MAY_LOOK:
+        try:
+            return open_cluster(None, secrets, identity)
+        except TargetRefused as error:
+            reasons.append(str(error))
+    raise TargetRefused(f"looked for contexts {' and '.join(_WHO_MAY_LOOK)}: {' | '.join(dict.fromkeys(reasons))}")
 
 
 def _find_orphans(
