@@ -34,17 +34,17 @@ def roll_out(cluster: Cluster, log: UndoLog, rollout: AgentRollout, clock: Clock
 
     Raises:
         TargetRefused: The runner may not take one of them back; nothing was made.
-        ControlPlaneError: One could not be made; what was made before it is taken back if the API lets us, and stays
-            in the undo log if not.
+        ControlPlaneError: One could not be made, or noted; what was made is taken back if the API lets us, and stays in
+            the undo log if not.
     """
     manifests = list(rollout.manifests())
     require_undo_rights(cluster, manifests)
     try:
         numbers = [create(cluster, log, manifest) for manifest in manifests]
+        log.note(numbers[-1], deadline_epoch_s=str(rollout.profile.deadline_epoch_s))
     except ControlPlaneError:
         replay(log, executors([cluster], str(log.header.get("cluster_uid") or ""), clock), clock, _TAKE_BACK_S)
         raise
-    log.note(numbers[-1], deadline_epoch_s=str(rollout.profile.deadline_epoch_s))
     made = set(numbers)
     return [str(item.entry) for item in log.items() if item.number in made]
 
