@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.cluster.agent_pods import refuse_agents_at_work
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import IDENTITIES, choose, open_cluster
 from chaoslib_cp.cluster.dns_pods import list_dns_pods
@@ -90,6 +91,7 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
     _refuse_production(cluster, marker, settings)
     refuse_leftovers(uid, cluster.ca_sha256, run, clock)
     refuse_runs_from_elsewhere(cluster, uid, clock, _HEALTHY_S)
+    refuse_agents_at_work(cluster, uid, run, clock, _HEALTHY_S)
     now_s, boot_s = clock.epoch_s(), clock.monotonic_s()
     lasts_s = min(
         _ADHOC_PERMIT_S if run_id(settings) == WITHOUT_CONTROL else _RUN_PERMIT_S, marker.expires_epoch_s - now_s

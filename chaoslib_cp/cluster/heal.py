@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.agent_pods import agents_at_work
 from chaoslib_cp.cluster.call import CallFailed, Cluster
 from chaoslib_cp.cluster.objects import object_path
 from chaoslib_cp.cluster.run import RUN_LABEL
@@ -62,7 +63,11 @@ def delete_ours(cluster: Cluster, same: SameCluster, item: Item, timeout_s: floa
 
 
 def executors(
-    clusters: Sequence[Cluster], cluster_uid: str, clock: Clock, attempt_s: float = ATTEMPT_S
+    clusters: Sequence[Cluster],
+    cluster_uid: str,
+    clock: Clock,
+    attempt_s: float = ATTEMPT_S,
+    agents_end_s: float = 0.0,
 ) -> Mapping[str, Executor]:
     """How each kind of undo entry is carried out.
 
@@ -72,6 +77,8 @@ def executors(
         cluster_uid: UID of kube-system of the cluster that the log is about.
         clock: Source of time.
         attempt_s: Limit of one call.
+        agents_end_s: Until then, seconds since 1970, what agents came from or run as is closed only when their pods
+            are gone too.
     """
     order = list(clusters)
     same = SameCluster(cluster_uid)
@@ -81,6 +88,8 @@ def executors(
         for cluster in tuple(order):
             try:
                 undone = delete_ours(cluster, same, item, attempt_s, clock)
+                if undone.closed and clock.epoch_s() < agents_end_s:
+                    undone = _with_pods(cluster, item, undone, agents_end_s, attempt_s, clock)
             except (CallFailed, TargetRefused) as error:
                 reasons.append(str(error))
                 continue
@@ -93,6 +102,27 @@ def executors(
         return Undone(closed=True, words=f"nothing to undo: {item.entry}")
 
     return {DeleteObject.kind: delete_object, ObserveOnly.kind: observe_only}
+
+
+def _with_pods(cluster: Cluster, item: Item, undone: Undone, end_s: float, timeout_s: float, clock: Clock) -> Undone:
+    """Leave an entry open while pods of its run are at work.
+
+    The ServiceAccount is made first and closed last: it stands for agents whose DaemonSet somebody else deleted.
+    """
+    entry = item.entry
+    if not isinstance(entry, DeleteObject) or entry.object_kind not in ("DaemonSet", "ServiceAccount"):
+        return undone
+    now_s = clock.epoch_s()
+    at_work = agents_at_work(cluster, entry.namespace, {entry.run: end_s}, now_s, timeout_s)
+    left = [(name, ends_at_s) for run, name, ends_at_s in at_work if run == entry.run]
+    if not left:
+        return undone
+    last_s = max(ends_at_s for _, ends_at_s in left) - now_s
+    return Undone(
+        closed=False,
+        words=f"{undone.words}, but {len(left)} agents of its run are still at work, first {left[0][0]}; they end by "
+        f"themselves within {last_s:.0f} s",
+    )
 
 
 def _delete(cluster: Cluster, path: str, uid: str, entry: DeleteObject, timeout_s: float) -> Undone:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.cluster.agent_pods import agents_end_s
 from chaoslib_cp.cluster.by_hand import contexts_of, kubectl_lines, kubectl_lines_without_log
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import names_a_cluster, open_cluster
@@ -35,7 +36,7 @@ def recover(
     tells of: their log is written again from what they carry, and undone likewise.
 
     Each entry is tried as the runner, then as break-glass, in rounds until ``timeout_s`` per log is over; a failing
-    one never stops the others.
+    one never stops the others. Agents that a starved controller has not ended yet are waited for as long.
 
     Args:
         secrets: chaosk8s' own keys, for clusters that were named that way.
@@ -169,15 +170,26 @@ def open_healers(
     return clusters, reasons
 
 
-def heal_log(log: UndoLog, clusters: Sequence[Cluster], clock: Clock, timeout_s: float) -> list[dict[str, Any]]:
+def heal_log(
+    log: UndoLog, clusters: Sequence[Cluster], clock: Clock, timeout_s: float, waits_for_agents: bool = False
+) -> list[dict[str, Any]]:
     """Undo what is open in one log with the given identities.
+
+    Args:
+        log: The undo log.
+        clusters: Opened by :func:`open_healers`; they are closed.
+        clock: Source of time.
+        timeout_s: Seconds for all of it.
+        waits_for_agents: Call nothing healed before the run's pods are gone, or have come to their own end.
 
     Returns:
         For each entry that was open: ``object``, ``outcome``, ``closed``.
     """
     entries = {item.number: str(item.entry) for item in log.open_items()}
     try:
-        results = replay(log, executors(clusters, _cluster_uid(log), clock), clock, timeout_s)
+        end_s = agents_end_s(log) if waits_for_agents else 0.0
+        carried_out_by = executors(clusters, _cluster_uid(log), clock, agents_end_s=end_s)
+        results = replay(log, carried_out_by, clock, timeout_s)
     finally:
         for cluster in clusters:
             cluster.close()
@@ -214,7 +226,7 @@ def _recover_one(
             return report
         clusters, reasons = open_healers(log, {}, secrets)
         if clusters:
-            report["items"] = heal_log(log, clusters, clock, timeout_s)
+            report["items"] = heal_log(log, clusters, clock, timeout_s, waits_for_agents=True)
         else:
             report["problems"] = reasons
         report["kubectl"] = kubectl_lines(log)

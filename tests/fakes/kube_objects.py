@@ -85,6 +85,7 @@ class KubeObjects:
         authority: Who issues its certificates; a new one if not given.
         denied: Pairs of verb and resource that a review of rights denies.
         uid: UID of its kube-system.
+        pods_outlive_by: For how many requests pods outlive their DaemonSet; None for no controller, so no pods.
     """
 
     folder: Path
@@ -96,6 +97,7 @@ class KubeObjects:
     denied: set[tuple[str, str]] = field(default_factory=set)
     authority: Authority | None = None
     uid: str = CLUSTER_UID
+    pods_outlive_by: int | None = None
 
     def __post_init__(self) -> None:
         """Make certificates and the server."""
@@ -246,7 +248,27 @@ class KubeObjects:
         }
         self.kubeconfig.write_text(yaml.safe_dump(document), encoding="utf-8")
 
+    def control_daemonsets(self) -> None:
+        """Do what the DaemonSet controller and the garbage collector do between two requests."""
+        if self.pods_outlive_by is None:
+            return
+        owners = {one["metadata"]["uid"]: path for path, one in self.objects.items() if "/daemonsets/" in path}
+        for path, pod in list(self.objects.items()):
+            if pod.get("owner") and pod["owner"] not in owners:
+                pod["outlives_by"] -= 1
+                if pod["outlives_by"] < 0:
+                    del self.objects[path]
+        for uid, path in owners.items():
+            template: dict[str, Any] = (self.objects[path].get("spec") or {}).get("template") or {}
+            namespace = path.split("/")[5]
+            for node in ("a", "b") if template else ():
+                name = f"{path.rpartition('/')[2]}-{node}-{uid}"
+                metadata = {**template["metadata"], "name": name, "namespace": namespace, "uid": f"pod-{name}"}
+                pod = {"metadata": metadata, "owner": uid, "outlives_by": self.pods_outlive_by}
+                self.objects.setdefault(f"/api/v1/namespaces/{namespace}/pods/{name}", pod)
+
     def _answer(self, request: Request) -> Answer:
+        self.control_daemonsets()
         self.before_request(request)
         for failure in self._failures:
             is_meant = failure.method == request.method and request.path.startswith(failure.prefix)
