@@ -3,7 +3,7 @@
 
 A second opinion on the two figures that matter most: it shares no code with chaoslib_cp. Usage:
 
-    python3 experiments/recompute.py runs/20241211T151200Z-openai-2024-12-11
+    python3 experiments/recompute.py runs/20241211T151200Z-4be1c7-openai-2024-12-11
 
 It prints both figures and, when the run has a summary.json, whether they agree with it (exit code 1 when not).
 

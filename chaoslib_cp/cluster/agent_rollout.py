@@ -8,9 +8,9 @@ from chaoslib_cp.cluster.call import CallFailed, Cluster
 from chaoslib_cp.cluster.daemonset import AgentRollout
 from chaoslib_cp.cluster.heal import executors
 from chaoslib_cp.cluster.objects import create, object_path
+from chaoslib_cp.cluster.own_log import undo_log_of_run
 from chaoslib_cp.cluster.recover import heal_log, open_healers
 from chaoslib_cp.cluster.rights import require_undo_rights
-from chaoslib_cp.cluster.run import undo_log_of_run
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.engine.undo.replay import replay
@@ -34,17 +34,17 @@ def roll_out(cluster: Cluster, log: UndoLog, rollout: AgentRollout, clock: Clock
 
     Raises:
         TargetRefused: The runner may not take one of them back; nothing was made.
-        ControlPlaneError: One could not be made; what was made before it is taken back if the API lets us, and stays
-            in the undo log if not.
+        ControlPlaneError: One could not be made, or noted; what was made is taken back if the API lets us, and stays in
+            the undo log if not.
     """
     manifests = list(rollout.manifests())
     require_undo_rights(cluster, manifests)
     try:
         numbers = [create(cluster, log, manifest) for manifest in manifests]
+        log.note(numbers[-1], deadline_epoch_s=str(rollout.profile.deadline_epoch_s))
     except ControlPlaneError:
-        replay(log, executors([cluster], clock), clock, _TAKE_BACK_S)
+        replay(log, executors([cluster], str(log.header.get("cluster_uid") or ""), clock), clock, _TAKE_BACK_S)
         raise
-    log.note(numbers[-1], deadline_epoch_s=str(rollout.profile.deadline_epoch_s))
     made = set(numbers)
     return [str(item.entry) for item in log.items() if item.number in made]
 
@@ -111,7 +111,7 @@ def take_back(
     Raises:
         UndoFailed: Something is still there; its entry stays open for ``chaos cp recover``.
     """
-    log = undo_log_of_run(configuration, clock)
+    log = undo_log_of_run(configuration, secrets, clock)
     if log is None or not log.open_items():
         return {"undone": 0, "left": 0, "outcomes": {}}
     clusters, reasons = open_healers(log, dict(configuration or {}), secrets)

@@ -85,9 +85,10 @@ class Cluster:
         identity: ``runner``, ``admin``, ``break-glass`` or ``observer``.
         context: The kubeconfig context behind it, empty when there is no kubeconfig.
         kubeconfig: Path of the kubeconfig, empty when there is none.
-        server: ``https://host:port`` as configured.
+        server: ``https://host:port/path`` as configured.
         addresses: The server's addresses as ``ip:port``.
         ca_sha256: Hash of the certificate authority, empty without one.
+        is_verified: Whether whoever answers must have a certificate of that authority.
     """
 
     def __init__(self, client_configuration: Any, facts: Mapping[str, Any]) -> None:
@@ -101,6 +102,7 @@ class Cluster:
         self.server = str(facts["server"])
         self.addresses: tuple[str, ...] = tuple(facts["addresses"])
         self.ca_sha256 = str(facts["ca_sha256"])
+        self.is_verified = bool(facts["is_verified"])
         self._client = ApiClient(client_configuration)
         self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
         self._pool.connection_pool_kw["ssl_context"] = _lenient_context()

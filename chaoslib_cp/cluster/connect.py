@@ -49,6 +49,12 @@ def infrastructure_name(configuration: Mapping[str, Any] | None) -> str:
     return str(chosen or "none")
 
 
+def names_a_cluster(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> bool:
+    """Whether anybody said which cluster is meant, rightly or wrongly; nothing is read but the environment."""
+    named = (configuration or {}).get("kubeconfig") or os.environ.get("KUBECONFIG")
+    return bool(named) or _has_own_keys(secrets or {})
+
+
 def choose(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, identity: str) -> Choice:
     """Decide which kubeconfig and context an identity means, without opening anything.
 
@@ -87,7 +93,8 @@ def open_cluster(
 
     Args:
         configuration: The experiment's configuration (module docstring names the keys).
-        secrets: chaosk8s' own keys: KUBERNETES_CONTEXT, KUBERNETES_HOST, KUBERNETES_API_KEY and so on.
+        secrets: chaosk8s' own keys: KUBERNETES_CONTEXT, KUBERNETES_HOST, KUBERNETES_API_KEY and so on. A CA that is
+            given is enforced, whatever KUBERNETES_VERIFY_SSL says.
         identity: One of ``IDENTITIES``.
         known_addresses: ``ip:port`` noted earlier, used when the server's name no longer resolves.
 
@@ -98,7 +105,11 @@ def open_cluster(
     choice = choose(configuration, secrets, identity)
     client_configuration = _configuration_from_factory(choice, secrets or {})
     client_configuration.retries = False
+    if client_configuration.ssl_ca_cert:
+        # chaosk8s verifies nothing unless KUBERNETES_VERIFY_SSL is set: an authority that was given is enforced
+        client_configuration.verify_ssl = True
     server = str(client_configuration.host)
+    ca_sha256 = _hash_of(client_configuration.ssl_ca_cert)
     addresses = _addresses(server, known_addresses)
     _connect_by_address(client_configuration, addresses[0])
     facts = {
@@ -107,14 +118,14 @@ def open_cluster(
         "kubeconfig": choice.kubeconfig,
         "server": server,
         "addresses": addresses,
-        "ca_sha256": _hash_of(client_configuration.ssl_ca_cert),
+        "ca_sha256": ca_sha256,
+        "is_verified": bool(ca_sha256) and urlsplit(server).scheme == "https",
     }
     return Cluster(client_configuration, facts)
 
 
 def _choose_without_kubeconfig(secrets: Mapping[str, Any], identity: str) -> Choice:
-    has_host = secrets.get("KUBERNETES_HOST") or os.environ.get("KUBERNETES_HOST")
-    if not has_host and os.environ.get("CHAOSTOOLKIT_IN_POD") != "true":
+    if not _has_own_keys(secrets):
         raise TargetRefused(
             "no cluster was named: ~/.kube/config is never used silently; nothing was changed; "
             "set KUBECONFIG or configuration.kubeconfig, or start it with `chaos cp exec -- ...`"
@@ -125,6 +136,12 @@ def _choose_without_kubeconfig(secrets: Mapping[str, Any], identity: str) -> Cho
             f"set KUBECONFIG and configuration.{identity.replace('-', '_')}_context"
         )
     return Choice(identity, "", "")
+
+
+def _has_own_keys(secrets: Mapping[str, Any]) -> bool:
+    """Whether chaosk8s' own keys name a cluster."""
+    has_host = secrets.get("KUBERNETES_HOST") or os.environ.get("KUBERNETES_HOST")
+    return bool(has_host) or os.environ.get("CHAOSTOOLKIT_IN_POD") == "true"
 
 
 def _read_kubeconfig(path: str) -> dict[str, Any]:

@@ -55,6 +55,10 @@ class AgentRollout:
         """Labels of every object and pod."""
         return {**OWNER_LABELS, ROLE_LABEL: AGENT_ROLE, RUN_LABEL: self.run}
 
+    @property
+    def _ends_at(self) -> dict[str, str]:
+        return {ENDS_AT: f"{self.profile.deadline_epoch_s or 0:.0f}"}
+
     def manifests(self) -> list[dict[str, Any]]:
         """All objects in the order they are made; the one that starts the load comes last."""
         subject = {"kind": "ServiceAccount", "name": self.service_account, "namespace": self.namespace}
@@ -72,8 +76,7 @@ class AgentRollout:
         return json.dumps(self.profile.as_dict(), sort_keys=True)
 
     def _object(self, version: str, kind: str, name: str, namespaced: bool = False) -> dict[str, Any]:
-        ends_at = {ENDS_AT: f"{self.profile.deadline_epoch_s or 0:.0f}"}
-        metadata: dict[str, Any] = {"name": name, "labels": self.labels, "annotations": ends_at}
+        metadata: dict[str, Any] = {"name": name, "labels": self.labels, "annotations": self._ends_at}
         if namespaced:
             metadata["namespace"] = self.namespace
         return {"apiVersion": version, "kind": kind, "metadata": metadata}
@@ -84,7 +87,8 @@ class AgentRollout:
             "selector": {"matchLabels": selector},
             # A change would reach all nodes at once, as the rollout itself does.
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "100%"}},
-            "template": {"metadata": {"labels": self.labels}, "spec": self._pod_spec()},
+            # the pods outlive the DaemonSet while the garbage collector starves: they carry their end themselves
+            "template": {"metadata": {"labels": self.labels, "annotations": self._ends_at}, "spec": self._pod_spec()},
         }
 
     def _pod_spec(self) -> dict[str, Any]:

@@ -9,14 +9,15 @@ from contextlib import suppress
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.cluster.agent_pods import refuse_agents_at_work
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import IDENTITIES, choose, open_cluster
 from chaoslib_cp.cluster.dns_pods import list_dns_pods
 from chaoslib_cp.cluster.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
-from chaoslib_cp.cluster.permit import Permit, read_permit, write_permit
+from chaoslib_cp.cluster.permit import Permit, permit_for, write_permit
 from chaoslib_cp.cluster.prober import prober_pages
 from chaoslib_cp.cluster.production import MAX_NODES, MOST_NODES, production_signs
-from chaoslib_cp.cluster.run import WITHOUT_CONTROL, process_using, run_id, undo_folder
+from chaoslib_cp.cluster.run import WITHOUT_CONTROL, is_part_of, process_using, run_id, run_on, undo_folder
 from chaoslib_cp.cluster.second_record import refuse_runs_from_elsewhere
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused, UndoFailed
@@ -58,13 +59,16 @@ def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, cl
     """What every action that starts something calls first: this run's permit, or the whole gate if there is none yet.
 
     Raises:
-        TargetRefused: No permit covers this cluster and the gate was not passed. Nothing was changed.
+        TargetRefused: No permit covers this cluster and the gate was not passed, the contexts are not on the list, or
+            nothing says that it is this cluster that answers. Nothing was changed.
         TargetUnreachable: There is no permit and the API is too unwell to pass the gate.
     """
     settings = configuration or {}
-    permit = read_permit(run_id(settings))
+    _refuse_unverified(cluster)
+    _refuse_contexts(cluster, settings)
     pinned = str(settings.get("cluster_uid") or "")
-    if permit is None or (permit.run == WITHOUT_CONTROL and permit.refusal(cluster, pinned, clock)):
+    permit = permit_for(settings, cluster, pinned, clock)
+    if permit is None:
         return _pass(cluster, settings, clock)
     reason = permit.refusal(cluster, pinned, clock)
     if reason:
@@ -73,7 +77,7 @@ def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, cl
 
 
 def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit:
-    run = run_id(settings)
+    _refuse_unverified(cluster)
     _refuse_contexts(cluster, settings)
     uid = _cluster_uid(cluster, clock)
     pinned = str(settings.get("cluster_uid") or "")
@@ -82,17 +86,32 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
             f"{cluster.server} is cluster {uid}, configuration.cluster_uid says {pinned}; nothing was changed; "
             "name the right cluster"
         )
+    run = run_on(settings, uid)
     marker = _marker(cluster, uid, clock.epoch_s())
     _refuse_production(cluster, marker, settings)
     refuse_leftovers(uid, cluster.ca_sha256, run, clock)
-    refuse_runs_from_elsewhere(cluster, clock, _HEALTHY_S)
+    refuse_runs_from_elsewhere(cluster, uid, clock, _HEALTHY_S)
+    refuse_agents_at_work(cluster, uid, run, clock, _HEALTHY_S)
     now_s, boot_s = clock.epoch_s(), clock.monotonic_s()
-    lasts_s = min(_ADHOC_PERMIT_S if run == WITHOUT_CONTROL else _RUN_PERMIT_S, marker.expires_epoch_s - now_s)
+    lasts_s = min(
+        _ADHOC_PERMIT_S if run_id(settings) == WITHOUT_CONTROL else _RUN_PERMIT_S, marker.expires_epoch_s - now_s
+    )
     ends = (now_s + lasts_s, boot_s, boot_s + lasts_s)
     pages, pods = _for_the_storm(cluster)
-    permit = Permit(run, uid, cluster.ca_sha256, cluster.addresses, marker.owner, *ends, pages, pods)
+    where = (uid, cluster.ca_sha256, cluster.server, cluster.context, cluster.addresses)
+    permit = Permit(run, *where, marker.owner, *ends, pages, pods)
     write_permit(permit)
     return permit
+
+
+def _refuse_unverified(cluster: Cluster) -> None:
+    """Without an authority that is enforced, whoever answers at the address passes for the cluster."""
+    if not cluster.is_verified:
+        raise TargetRefused(
+            f"nothing proves that {cluster.server} is the cluster that was meant: its certificate is not checked "
+            "against an authority of its own; nothing was changed; use https and give the cluster's CA "
+            "(certificate-authority in the kubeconfig, without insecure-skip-tls-verify, or KUBERNETES_CA_CERT_FILE)"
+        )
 
 
 def _refuse_contexts(cluster: Cluster, settings: Mapping[str, Any]) -> None:
@@ -195,7 +214,7 @@ def refuse_leftovers(uid: str, ca_sha256: str, run: str, clock: Clock) -> None:
         except UndoFailed as error:
             raise TargetRefused(f"{error}; nothing was changed; run `chaos cp recover`") from error
         is_here = log.header.get("cluster_uid") == uid or log.header.get("ca_sha256") == ca_sha256
-        if is_here and items and log.run != run:
+        if is_here and items and not is_part_of(log.run, run):
             holder = process_using(uid)
             if holder:
                 raise TargetRefused(f"process {holder} is playing run {log.run} here; nothing was changed; wait for it")

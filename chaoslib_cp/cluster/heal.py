@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.agent_pods import agents_at_work
 from chaoslib_cp.cluster.call import CallFailed, Cluster
 from chaoslib_cp.cluster.objects import object_path
 from chaoslib_cp.cluster.run import RUN_LABEL
+from chaoslib_cp.cluster.same_cluster import SameCluster
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import Item
 from chaoslib_cp.engine.undo.replay import Executor, Undone
@@ -18,15 +20,20 @@ _CREATE_MAY_LAND_S = 65.0
 # Break-glass needed 7 s in the median for a write in the storms measured here; a shorter attempt queues anew each time.
 ATTEMPT_S = 10.0
 ALREADY_GONE = "already gone"
+DELETED = "deleted"
 
 
-def delete_ours(cluster: Cluster, item: Item, timeout_s: float, clock: Clock) -> Undone:
+def delete_ours(cluster: Cluster, same: SameCluster, item: Item, timeout_s: float, clock: Clock) -> Undone:
     """Make one attempt to delete the object of an undo entry.
+
+    A delete with our UID can do no harm in another cluster, so it is sent before anybody asks which one answers; that
+    an object is not there says something only where it was made.
 
     Args:
         cluster: As whom.
+        same: Says whether it is the cluster of the log that answers.
         item: The entry, with the UID if it was learned.
-        timeout_s: Limit of each of the one or two calls.
+        timeout_s: Limit of each of the up to three calls.
         clock: Source of time, to tell whether an unanswered create may still land.
 
     Returns:
@@ -34,6 +41,7 @@ def delete_ours(cluster: Cluster, item: Item, timeout_s: float, clock: Clock) ->
 
     Raises:
         CallFailed: The API did not answer, or is unwell.
+        OtherCluster: It is another cluster that answers.
         TargetRefused: This identity may not.
     """
     if not isinstance(item.entry, DeleteObject):
@@ -41,31 +49,47 @@ def delete_ours(cluster: Cluster, item: Item, timeout_s: float, clock: Clock) ->
     path = object_path(item.entry)
     uid = item.uid
     if not uid:
+        same.require(cluster, timeout_s)
         found = cluster.get(path, timeout_s=timeout_s)
         if found is None:
             return _never_seen(item, clock)
         uid = _uid_if_ours(found, item.entry)
         if not uid:
             return Undone(closed=True, words="another object has its name, left alone")
-    return _delete(cluster, path, uid, item.entry, timeout_s)
+    undone = _delete(cluster, path, uid, item.entry, timeout_s)
+    if undone.closed and undone.words != DELETED:
+        same.require(cluster, timeout_s)
+    return undone
 
 
-def executors(clusters: Sequence[Cluster], clock: Clock, attempt_s: float = ATTEMPT_S) -> Mapping[str, Executor]:
+def executors(
+    clusters: Sequence[Cluster],
+    cluster_uid: str,
+    clock: Clock,
+    attempt_s: float = ATTEMPT_S,
+    agents_end_s: float = 0.0,
+) -> Mapping[str, Executor]:
     """How each kind of undo entry is carried out.
 
     Args:
         clusters: Identities to try in this order, the ordinary one first, break-glass last; the one that got through
             goes first for what follows.
+        cluster_uid: UID of kube-system of the cluster that the log is about.
         clock: Source of time.
         attempt_s: Limit of one call.
+        agents_end_s: Until then, seconds since 1970, what agents came from or run as is closed only when their pods
+            are gone too.
     """
     order = list(clusters)
+    same = SameCluster(cluster_uid)
 
     def delete_object(item: Item) -> Undone:
         reasons = []
         for cluster in tuple(order):
             try:
-                undone = delete_ours(cluster, item, attempt_s, clock)
+                undone = delete_ours(cluster, same, item, attempt_s, clock)
+                if undone.closed and clock.epoch_s() < agents_end_s:
+                    undone = _with_pods(cluster, item, undone, agents_end_s, attempt_s, clock)
             except (CallFailed, TargetRefused) as error:
                 reasons.append(str(error))
                 continue
@@ -78,6 +102,27 @@ def executors(clusters: Sequence[Cluster], clock: Clock, attempt_s: float = ATTE
         return Undone(closed=True, words=f"nothing to undo: {item.entry}")
 
     return {DeleteObject.kind: delete_object, ObserveOnly.kind: observe_only}
+
+
+def _with_pods(cluster: Cluster, item: Item, undone: Undone, end_s: float, timeout_s: float, clock: Clock) -> Undone:
+    """Leave an entry open while pods of its run are at work.
+
+    The ServiceAccount is made first and closed last: it stands for agents whose DaemonSet somebody else deleted.
+    """
+    entry = item.entry
+    if not isinstance(entry, DeleteObject) or entry.object_kind not in ("DaemonSet", "ServiceAccount"):
+        return undone
+    now_s = clock.epoch_s()
+    at_work = agents_at_work(cluster, entry.namespace, {entry.run: end_s}, now_s, timeout_s)
+    left = [(name, ends_at_s) for run, name, ends_at_s in at_work if run == entry.run]
+    if not left:
+        return undone
+    last_s = max(ends_at_s for _, ends_at_s in left) - now_s
+    return Undone(
+        closed=False,
+        words=f"{undone.words}, but {len(left)} agents of its run are still at work, first {left[0][0]}; they end by "
+        f"themselves within {last_s:.0f} s",
+    )
 
 
 def _delete(cluster: Cluster, path: str, uid: str, entry: DeleteObject, timeout_s: float) -> Undone:
@@ -94,10 +139,10 @@ def _delete(cluster: Cluster, path: str, uid: str, entry: DeleteObject, timeout_
         return _conflict(cluster, path, uid, entry, timeout_s)
     cluster.expect_success(answer, f"delete {entry}")
     if answer.json().get("kind") == "Status":
-        return Undone(closed=True, words="deleted")
+        return Undone(closed=True, words=DELETED)
     # The object itself comes back when a finalizer or a grace period holds it: gone only when it is not found.
     if cluster.get(path, timeout_s=timeout_s) is None:
-        return Undone(closed=True, words="deleted")
+        return Undone(closed=True, words=DELETED)
     return Undone(closed=False, words=f"{entry} is being deleted but something still holds it (a finalizer)")
 
 

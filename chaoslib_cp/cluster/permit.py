@@ -10,6 +10,7 @@ from typing import Any
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.call import Cluster
+from chaoslib_cp.cluster.run import WITHOUT_CONTROL, run_id
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.state import state_root
 
@@ -22,6 +23,8 @@ class Permit:
         run: Run it was given to.
         cluster_uid: UID of kube-system.
         ca_sha256: Hash of the cluster's certificate authority.
+        server: ``https://host:port/path`` as configured: one host with one authority may serve many clusters.
+        context: The runner's context, empty when there is no kubeconfig.
         addresses: The API server's addresses as ``ip:port``.
         owner: Who marked the cluster.
         expires_epoch_s: When it ends, seconds since 1970.
@@ -34,6 +37,8 @@ class Permit:
     run: str
     cluster_uid: str
     ca_sha256: str
+    server: str
+    context: str
     addresses: tuple[str, ...]
     owner: str
     expires_epoch_s: float
@@ -50,6 +55,10 @@ class Permit:
             return "the permit of this run was given before this machine was started"
         if cluster.ca_sha256 != self.ca_sha256:
             return "the permit is for another certificate authority"
+        if (cluster.server, cluster.context) != (self.server, self.context):
+            return (
+                f"the permit is for {_place(self.server, self.context)}, not {_place(cluster.server, cluster.context)}"
+            )
         if not set(cluster.addresses) & set(self.addresses):
             return f"the permit is for {', '.join(self.addresses)}, not {', '.join(cluster.addresses)}"
         if pinned_uid and pinned_uid != self.cluster_uid:
@@ -98,12 +107,25 @@ def read_permit(run: str) -> Permit | None:
     return _parse(content)
 
 
+def permit_for(
+    configuration: Mapping[str, Any] | None, cluster: Cluster, pinned_uid: str, clock: Clock
+) -> Permit | None:
+    """The permit of this run, whatever it covers; without a control the one that covers this cluster now, if any."""
+    run = run_id(configuration)
+    if run != WITHOUT_CONTROL:
+        return read_permit(run)
+    found = (read_permit(path.stem) for path in sorted(permit_path(run).parent.glob(f"{WITHOUT_CONTROL}-*.json")))
+    return next((one for one in found if one and not one.refusal(cluster, pinned_uid, clock)), None)
+
+
 def _parse(content: Mapping[str, Any]) -> Permit | None:
     match content:
         case {
             "run": str() as run,
             "cluster_uid": str() as uid,
             "ca_sha256": str() as ca,
+            "server": str() as server,
+            "context": str() as context,
             "addresses": [*addresses],
             "owner": str() as owner,
             "expires_epoch_s": int() | float() as expires,
@@ -114,5 +136,10 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
         } if math.isfinite(expires + granted_boot + expires_boot):
             named = {str(key): str(name) for key, name in pods.items()}
             ends = (float(expires), float(granted_boot), float(expires_boot))
-            return Permit(run, uid, ca, tuple(map(str, addresses)), owner, *ends, tuple(map(str, pages)), named)
+            where = (uid, ca, server, context, tuple(map(str, addresses)))
+            return Permit(run, *where, owner, *ends, tuple(map(str, pages)), named)
     return None
+
+
+def _place(server: str, context: str) -> str:
+    return f"{server} by context {context}" if context else server

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.cluster.agent_pods import agents_end_s
 from chaoslib_cp.cluster.by_hand import contexts_of, kubectl_lines, kubectl_lines_without_log
 from chaoslib_cp.cluster.call import Cluster
-from chaoslib_cp.cluster.connect import choose, open_cluster
+from chaoslib_cp.cluster.connect import names_a_cluster, open_cluster
 from chaoslib_cp.cluster.heal import executors
 from chaoslib_cp.cluster.objects import object_path
-from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, process_using, run_id, undo_folder, undo_log_of_run
+from chaoslib_cp.cluster.own_log import undo_log_of_run
+from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, process_using, undo_folder
+from chaoslib_cp.cluster.same_cluster import SameCluster
 from chaoslib_cp.cluster.second_record import rebuild_lost_logs
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
@@ -33,7 +36,7 @@ def recover(
     tells of: their log is written again from what they carry, and undone likewise.
 
     Each entry is tried as the runner, then as break-glass, in rounds until ``timeout_s`` per log is over; a failing
-    one never stops the others.
+    one never stops the others. Agents that a starved controller has not ended yet are waited for as long.
 
     Args:
         secrets: chaosk8s' own keys, for clusters that were named that way.
@@ -110,13 +113,14 @@ def leftovers(
     """Objects and pods of this run that are still in the cluster, asked of the cluster itself.
 
     Raises:
-        TargetRefused, TargetUnreachable: The cluster could not be asked, so nobody knows.
+        TargetRefused, TargetUnreachable: The cluster could not be asked, or another one answers, so nobody knows.
     """
-    log = undo_log_of_run(configuration, clock or SystemClock())
+    log = undo_log_of_run(configuration, secrets, clock or SystemClock())
     if log is None:
         return []
     found = []
     with open_cluster(configuration, secrets, known_addresses=_addresses(log)) as cluster:
+        SameCluster(_cluster_uid(log)).require(cluster, _READ_S)
         namespaces = set()
         for item in log.items():
             if isinstance(item.entry, DeleteObject):
@@ -124,7 +128,7 @@ def leftovers(
                 there = cluster.get(object_path(item.entry), timeout_s=_READ_S)
                 if there and (there["metadata"].get("labels") or {}).get(RUN_LABEL) == item.entry.run:
                     found.append(str(item.entry))
-        selector = f"{RUN_LABEL}={run_id(configuration)},{ROLE_LABEL}"
+        selector = f"{RUN_LABEL}={log.run},{ROLE_LABEL}"
         for namespace in sorted(namespaces - {""}):
             pods = cluster.get(f"/api/v1/namespaces/{namespace}/pods", timeout_s=_READ_S, labelSelector=selector) or {}
             found.extend(f"Pod {namespace}/{pod['metadata']['name']}" for pod in pods.get("items") or [])
@@ -154,6 +158,7 @@ def open_healers(
         except (TargetRefused, TargetUnreachable) as error:
             reasons.append(str(error))
             continue
+        # clusters may share an authority: which one answers is asked before anything counts as gone (same_cluster.py)
         if cluster.ca_sha256 == log.header.get("ca_sha256"):
             clusters.append(cluster)
         else:
@@ -165,15 +170,26 @@ def open_healers(
     return clusters, reasons
 
 
-def heal_log(log: UndoLog, clusters: Sequence[Cluster], clock: Clock, timeout_s: float) -> list[dict[str, Any]]:
+def heal_log(
+    log: UndoLog, clusters: Sequence[Cluster], clock: Clock, timeout_s: float, waits_for_agents: bool = False
+) -> list[dict[str, Any]]:
     """Undo what is open in one log with the given identities.
+
+    Args:
+        log: The undo log.
+        clusters: Opened by :func:`open_healers`; they are closed.
+        clock: Source of time.
+        timeout_s: Seconds for all of it.
+        waits_for_agents: Call nothing healed before the run's pods are gone, or have come to their own end.
 
     Returns:
         For each entry that was open: ``object``, ``outcome``, ``closed``.
     """
     entries = {item.number: str(item.entry) for item in log.open_items()}
     try:
-        results = replay(log, executors(clusters, clock), clock, timeout_s)
+        end_s = agents_end_s(log) if waits_for_agents else 0.0
+        carried_out_by = executors(clusters, _cluster_uid(log), clock, agents_end_s=end_s)
+        results = replay(log, carried_out_by, clock, timeout_s)
     finally:
         for cluster in clusters:
             cluster.close()
@@ -210,7 +226,7 @@ def _recover_one(
             return report
         clusters, reasons = open_healers(log, {}, secrets)
         if clusters:
-            report["items"] = heal_log(log, clusters, clock, timeout_s)
+            report["items"] = heal_log(log, clusters, clock, timeout_s, waits_for_agents=True)
         else:
             report["problems"] = reasons
         report["kubectl"] = kubectl_lines(log)
@@ -223,22 +239,27 @@ def _recover_one(
 def _recover_without_log(
     secrets: Mapping[str, Any] | None, timeout_s: float, clock: Clock
 ) -> list[dict[str, Any] | None]:
-    """Undo what the named cluster shows of ours and no open log tells of; nothing when no cluster is named."""
-    try:
-        choose(None, secrets, "runner")
-    except TargetRefused:
+    """Undo what the named cluster shows of ours and no open log tells of; nothing when no cluster is named.
+
+    A cluster that was named and could not be looked into is a problem: nobody knows what is in it.
+    """
+    if not names_a_cluster(None, secrets):
         return []
     try:
         paths, problems = rebuild_lost_logs(secrets, clock)
     except (TargetRefused, TargetUnreachable) as error:
         words = f"could not look for objects without an undo log: {error}; nothing was undone by it"
-        paths, problems = [], [f"{words}; name a kubeconfig with a context break-glass or admin, and recover again"]
+        paths, problems = [], [f"{words}; set KUBECONFIG to one with a context break-glass or admin, or to none"]
     reports: list[dict[str, Any] | None] = [_recover_one(path, secrets, timeout_s, clock) for path in paths]
     return [*reports, _report("(no undo log)", problems)] if problems else reports
 
 
 def _report(run: str, problems: list[str], path: str = "") -> dict[str, Any]:
     return {"run": run, "path": path, "items": [], "problems": problems, "kubectl": []}
+
+
+def _cluster_uid(log: UndoLog) -> str:
+    return str(log.header.get("cluster_uid") or "")
 
 
 def _addresses(log: UndoLog) -> list[str]:

@@ -13,7 +13,8 @@ from chaoslib_cp.cluster.agent_rollout import agent_item
 from chaoslib_cp.cluster.call import CallFailed, Cluster
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.heal import ALREADY_GONE, delete_ours
-from chaoslib_cp.cluster.run import undo_log_of_run
+from chaoslib_cp.cluster.own_log import undo_log_of_run
+from chaoslib_cp.cluster.same_cluster import OtherCluster, SameCluster
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.errors import TargetRefused
 
@@ -58,15 +59,16 @@ def remove_as_admin(
     Raises:
         TargetRefused: This run rolled nothing out, or there is no admin context for that cluster.
     """
-    log = undo_log_of_run(configuration, clock)
+    log = undo_log_of_run(configuration, secrets, clock)
     item = agent_item(log)
     if log is None or item.done:
         return _result([], 0.0, NOTHING)
     admin = _open_admin(log, configuration, secrets)
+    same = SameCluster(str(log.header.get("cluster_uid") or ""))
     started_s = clock.monotonic_s()
     attempts: list[Attempt] = []
     while True:
-        attempts.append(_attempt(admin, item, attempt_deadline_s, clock))
+        attempts.append(_attempt(admin, same, item, attempt_deadline_s, clock))
         waited_s = clock.monotonic_s() - started_s
         if attempts[-1].outcome == "ok":
             log.done(item.number, "deleted by the administrator")
@@ -88,14 +90,16 @@ def _open_admin(log: UndoLog, configuration: Mapping[str, Any] | None, secrets: 
     return admin
 
 
-def _attempt(admin: Cluster, item: Item, deadline_s: float, clock: Clock) -> Attempt:
+def _attempt(admin: Cluster, same: SameCluster, item: Item, deadline_s: float, clock: Clock) -> Attempt:
     at_s, started_s = clock.epoch_s(), clock.monotonic_s()
     with admin.fresh() as cluster:
         try:
-            undone = delete_ours(cluster, item, deadline_s, clock)
+            undone = delete_ours(cluster, same, item, deadline_s, clock)
             outcome, how = ("ok" if undone.closed else "unknown"), undone.words
         except CallFailed as error:
             outcome, how = ("unknown" if error.is_unknown else error.outcome), error.outcome
+        except OtherCluster:
+            raise
         except TargetRefused:
             # an overloaded server that just restarted says 403 before it has read its roles: go on
             outcome, how = "http_4xx", "not allowed"

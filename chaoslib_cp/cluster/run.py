@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.call import Cluster
-from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.state import state_root
 
 RUN_LABEL = "chaoslib-cp/run"
@@ -19,6 +17,7 @@ OWNER_LABELS = {"app.kubernetes.io/managed-by": "chaoslib-cp"}
 LIBRARY_NAMESPACE = "chaoslib-cp"
 WITHOUT_CONTROL = "adhoc"
 _LABEL_CHARACTERS = 63  # source: Kubernetes documentation, "Labels and Selectors", syntax and character set
+_UID_CHARACTERS = 8
 
 
 def run_dir(configuration: Mapping[str, Any] | None) -> Path | None:
@@ -34,6 +33,17 @@ def run_id(configuration: Mapping[str, Any] | None) -> str:
         return WITHOUT_CONTROL
     safe = re.sub(r"[^A-Za-z0-9_.-]", "-", folder.name)[:_LABEL_CHARACTERS].strip("-_.")
     return safe or WITHOUT_CONTROL
+
+
+def run_on(configuration: Mapping[str, Any] | None, cluster_uid: str) -> str:
+    """Name of this run's permit: uses without a control have one for each cluster, and never that of another."""
+    run = run_id(configuration)
+    return f"{WITHOUT_CONTROL}-{_short(cluster_uid)}" if run == WITHOUT_CONTROL else run
+
+
+def is_part_of(log_run: str, run: str) -> bool:
+    """Whether an undo log is that of a run; without a control each use that finds none open has a numbered one."""
+    return log_run == run or (run.startswith(f"{WITHOUT_CONTROL}-") and log_run.startswith(f"{run}-"))
 
 
 def undo_folder() -> Path:
@@ -63,32 +73,6 @@ def process_using(cluster_uid: str) -> str:
         os.close(handle)
 
 
-def undo_log_of_run(configuration: Mapping[str, Any] | None, clock: Clock) -> UndoLog | None:
-    """This run's undo log, if anything was ever intended in it."""
-    path = undo_folder() / f"{run_id(configuration)}.jsonl"
-    return UndoLog.read(path, clock) if path.exists() else None
-
-
-def undo_log_for_change(
-    configuration: Mapping[str, Any] | None, cluster: Cluster, cluster_uid: str, clock: Clock
-) -> UndoLog:
-    """This run's undo log, made if this is its first change.
-
-    Args:
-        configuration: The experiment's configuration.
-        cluster: The cluster about to be changed; how to reach it again is put on record, credentials are not.
-        cluster_uid: UID of its kube-system namespace.
-        clock: Source of time.
-    """
-    existing = undo_log_of_run(configuration, clock)
-    if existing is not None and (existing.open_items() or run_id(configuration) != WITHOUT_CONTROL):
-        return existing
-    if existing is not None:  # without a control every use has the same name: put the finished log aside
-        existing.path.rename(existing.path.with_name(f"{WITHOUT_CONTROL}-{clock.epoch_s():.0f}.jsonl"))
-    facts = undo_log_facts(cluster, cluster_uid, configuration or {})
-    return UndoLog.create(undo_folder(), run_id(configuration), facts, clock)
-
-
 def undo_log_facts(cluster: Cluster, cluster_uid: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """How a cluster is found again, for the header of an undo log; credentials are not in it.
 
@@ -109,6 +93,11 @@ def undo_log_facts(cluster: Cluster, cluster_uid: str, settings: Mapping[str, An
             "break_glass_context": str(settings.get("break_glass_context") or "break-glass"),
         },
     }
+
+
+def _short(cluster_uid: str) -> str:
+    """The first characters of a UID, fit for a file name and a label value."""
+    return re.sub(r"[^A-Za-z0-9]", "", cluster_uid)[:_UID_CHARACTERS] or "unknown"
 
 
 def _context_of_runner(cluster: Cluster) -> str:

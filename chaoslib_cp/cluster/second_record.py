@@ -19,6 +19,7 @@ from chaoslib_cp.errors import TargetRefused, UndoFailed
 # After its end an object may still be in use: the agents stop within a second, the run's own recovery takes longer.
 _STILL_IN_USE_S = 600.0
 _READ_S = 10.0
+_WHO_MAY_LOOK = ("break-glass", "admin")
 _YEAR_3000_S = 32_503_680_000.0
 
 
@@ -58,7 +59,7 @@ def rebuild_lost_logs(secrets: Mapping[str, Any] | None, clock: Clock) -> tuple[
         uid = str((answer.json().get("metadata") or {}).get("uid") or "")
         # the cluster's clock is the one that whoever plays that run was compared with
         now_s = clock.epoch_s() if answer.served_epoch_s is None else answer.served_epoch_s
-        for run, orphans in _find_orphans(cluster, COLLECTIONS, _open_entries(clock)).items():
+        for run, orphans in _find_orphans(cluster, COLLECTIONS, _open_entries(uid, clock)).items():
             try:
                 _refuse_in_use(cluster, run, orphans, now_s)
                 paths.append(_rebuild(cluster, uid, run, orphans, clock))
@@ -67,11 +68,12 @@ def rebuild_lost_logs(secrets: Mapping[str, Any] | None, clock: Clock) -> tuple[
     return paths, problems
 
 
-def refuse_runs_from_elsewhere(cluster: Cluster, clock: Clock, timeout_s: float) -> None:
+def refuse_runs_from_elsewhere(cluster: Cluster, cluster_uid: str, clock: Clock, timeout_s: float) -> None:
     """Refuse a cluster in which an agent is rolled out by a run that no undo log here knows.
 
     Args:
         cluster: As the runner, who may list DaemonSets; what comes without one carries no load.
+        cluster_uid: UID of its kube-system namespace.
         clock: Source of time.
         timeout_s: Limit of the call.
 
@@ -80,7 +82,7 @@ def refuse_runs_from_elsewhere(cluster: Cluster, clock: Clock, timeout_s: float)
         CallFailed: The API does not answer.
     """
     kinds = {"DaemonSet": COLLECTIONS["DaemonSet"]}
-    for run, orphans in _find_orphans(cluster, kinds, _open_entries(clock), timeout_s).items():
+    for run, orphans in _find_orphans(cluster, kinds, _open_entries(cluster_uid, clock), timeout_s).items():
         ends_at_s = max(orphan.ends_at_s for orphan in orphans)
         tense = "ends" if clock.epoch_s() < ends_at_s else "ended"
         raise TargetRefused(
@@ -91,21 +93,31 @@ def refuse_runs_from_elsewhere(cluster: Cluster, clock: Clock, timeout_s: float)
         )
 
 
-def _open_entries(clock: Clock) -> set[Entry]:
-    """What the undo logs here know to be open; one that cannot be read is reported where it is recovered."""
+def _open_entries(cluster_uid: str, clock: Clock) -> set[Entry]:
+    """What undo logs here know to be open in a cluster; one that cannot be read is reported where it is recovered."""
     known: set[Entry] = set()
     for path in find_logs(undo_folder()):
         with suppress(UndoFailed):
-            known.update(item.entry for item in UndoLog.read(path, clock).open_items())
+            log = UndoLog.read(path, clock)
+            if log.header.get("cluster_uid") == cluster_uid:
+                known.update(item.entry for item in log.open_items())
     return known
 
 
 def _open_as_whoever_may_look(secrets: Mapping[str, Any] | None) -> Cluster:
-    """Break-glass may list everything; a kubeconfig without it has the administrator."""
-    try:
-        return open_cluster(None, secrets, "break-glass")
-    except TargetRefused:
-        return open_cluster(None, secrets, "admin")
+    """Break-glass may list everything; a kubeconfig without it has the administrator. The runner may not.
+
+    Raises:
+        TargetRefused: The kubeconfig has neither context, or cannot be used.
+        TargetUnreachable: The server's name does not resolve.
+    """
+    reasons: list[str] = []
+    for identity in _WHO_MAY_LOOK:
+        try:
+            return open_cluster(None, secrets, identity)
+        except TargetRefused as error:
+            reasons.append(str(error))
+    raise TargetRefused(f"looked for contexts {' and '.join(_WHO_MAY_LOOK)}: {' | '.join(dict.fromkeys(reasons))}")
 
 
 def _find_orphans(

@@ -10,7 +10,7 @@ from typing import Any
 from chaoslib_cp.control.extension import own_blocks
 from chaoslib_cp.errors import TargetRefused
 
-_NAME_CHARACTERS = 44  # with the time in front, a run id fits a label value of 63 characters
+_NAME_CHARACTERS = 37  # with time and random part in front, a run id fits a label value of 63 characters
 
 
 def run_name(experiment: Mapping[str, Any]) -> str:
@@ -27,7 +27,7 @@ def make_run_dir(root: Path, name: str, started_at: str) -> Path:
     Args:
         root: Usually ``runs`` in the working directory.
         name: From ``run_name``.
-        started_at: UTC time as ``20241211T151200Z``.
+        started_at: UTC time and something random, as ``20241211T151200Z-0f1e2d``.
 
     Raises:
         TargetRefused: The folder cannot be made; nothing was changed.

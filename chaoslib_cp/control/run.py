@@ -5,6 +5,7 @@ end, and the journal says "failed" until the run has been judged.
 """
 
 import logging
+import os
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -126,7 +127,9 @@ class Run:
             refused = [*cluster_refusals(configuration, secrets), *refused]
             raise InterruptExecution(f"refused, nothing was changed: {'; '.join(refused)}")
         name = run_name(self.experiment)
-        started_at = datetime.fromtimestamp(self.clock.epoch_s(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        now = datetime.fromtimestamp(self.clock.epoch_s(), UTC)
+        # undo logs of all folders and clusters lie side by side, under the name of their run
+        started_at = f"{now:%Y%m%dT%H%M%SZ}-{os.urandom(3).hex()}"
         folder = Path("runs").absolute()
         # The permit carries the run's name, so the name must stand before the gate; the folder is made after it.
         configuration[RUN_DIR_KEY] = str(folder / f"{started_at}-{name}")

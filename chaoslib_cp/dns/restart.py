@@ -8,7 +8,7 @@ from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.dns_pods import DNS_LABEL, DNS_NAMESPACE, delete_dns_pods
 from chaoslib_cp.cluster.guard import require_permit
-from chaoslib_cp.cluster.run import undo_log_for_change
+from chaoslib_cp.cluster.own_log import undo_log_for_change
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
 from chaoslib_cp.engine.undo.entry import ObserveOnly
 from chaoslib_cp.errors import ProfileInvalid

@@ -7,9 +7,8 @@ from typing import Any, Final
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import open_cluster
-from chaoslib_cp.cluster.permit import read_permit
+from chaoslib_cp.cluster.permit import permit_for
 from chaoslib_cp.cluster.prober import prober_pages
-from chaoslib_cp.cluster.run import run_id
 from chaoslib_cp.engine.sample.pace import Record, SteadyTime
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.observe.prober_pull import ProberPull
@@ -36,6 +35,6 @@ def pull_samples(
 
 def _noted_pages(cluster: Cluster, configuration: Mapping[str, Any] | None, clock: Clock) -> tuple[str, ...]:
     """What the gate noted for this run and cluster, so that the API need not be asked in the storm."""
-    permit = read_permit(run_id(configuration))
+    permit = permit_for(configuration, cluster, "", clock)
     is_for_this = permit is not None and not permit.refusal(cluster, "", clock)
     return permit.prober_pages if permit is not None and is_for_this else ()

@@ -10,7 +10,7 @@ from chaoslib_cp.cluster.agent_rollout import count_nodes, roll_out
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.daemonset import AgentRollout, rules_for
 from chaoslib_cp.cluster.guard import require_permit
-from chaoslib_cp.cluster.run import run_id, undo_log_for_change
+from chaoslib_cp.cluster.own_log import undo_log_for_change
 from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
@@ -70,7 +70,7 @@ def start(
         nodes = count_nodes(cluster)
         log = undo_log_for_change(configuration, cluster, permit.cluster_uid, clock)
         profile = replace(profile, deadline_epoch_s=clock.epoch_s() + plan.duration_s)
-        rollout = AgentRollout(profile, plan.namespace, plan.service_account, run_id(configuration), plan.image)
+        rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, plan.image)
         objects = roll_out(cluster, log, rollout, clock)
     return {
         "effects": plan.effects(),

@@ -14,7 +14,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,8 @@ class KubeObjects:
         refused_images: Images of DaemonSets that are answered 422.
         authority: Who issues its certificates; a new one if not given.
         denied: Pairs of verb and resource that a review of rights denies.
+        uid: UID of its kube-system.
+        pods_outlive_by: For how many requests pods outlive their DaemonSet; None for no controller, so no pods.
     """
 
     folder: Path
@@ -94,6 +96,8 @@ class KubeObjects:
     refused_images: set[str] = field(default_factory=set)
     denied: set[tuple[str, str]] = field(default_factory=set)
     authority: Authority | None = None
+    uid: str = CLUSTER_UID
+    pods_outlive_by: int | None = None
 
     def __post_init__(self) -> None:
         """Make certificates and the server."""
@@ -102,7 +106,7 @@ class KubeObjects:
         self.server = FakeApiServer(self._authority.server_context(ask_for_certificate=True))
         self._uids = itertools.count(1)
         self._failures: list[_Failure] = []
-        self.objects[_SYSTEM] = {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": CLUSTER_UID}}
+        self.objects[_SYSTEM] = {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": self.uid}}
 
     def __enter__(self) -> "KubeObjects":
         self.server.__enter__()
@@ -116,13 +120,13 @@ class KubeObjects:
 
     def mark(
         self,
-        uid: str = CLUSTER_UID,
+        uid: str = "",
         owner: str = "tests",
         expires_epoch_s: float = FAR_FUTURE_S,
         accepted_signs: Collection[str] = (),
     ) -> None:
         """Put the owner's mark."""
-        self.objects[MARKER_PATH] = marker_manifest(uid, owner, expires_epoch_s, accepted_signs)
+        self.objects[MARKER_PATH] = marker_manifest(uid or self.uid, owner, expires_epoch_s, accepted_signs)
 
     def add_nodes(self, count: int = 1, **labels: str) -> None:
         """Put nodes there, all with these labels (``__`` for ``/``, ``_`` for ``.``)."""
@@ -185,6 +189,29 @@ class KubeObjects:
             context["name"] = new if context["name"] == old else context["name"]
         self.kubeconfig.write_text(yaml.safe_dump(document), encoding="utf-8")
 
+    def serve_below(self, path: str, other: "KubeObjects", context: str) -> None:
+        """Serve another cluster at this address and with this CA, below a path, and name it by a context."""
+        for method in ("GET", "POST", "DELETE"):
+            self.server.on(method, f"{path}/", lambda one: other.take(replace(one, path=one.path.removeprefix(path))))
+        document = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
+        server = f"https://127.0.0.1:{self.server.port}{path}"
+        cluster = {**document["clusters"][0]["cluster"], "server": server}
+        document["clusters"].append({"name": context, "cluster": cluster})
+        document["contexts"].append({"name": context, "context": {"cluster": context, "user": "runner"}})
+        self.kubeconfig.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    def take(self, request: Request) -> Answer:
+        """Answer a request that came by another server."""
+        self.server.requests.append(request)
+        return self._answer(request)
+
+    def lead_to(self, path: str) -> None:
+        """Let every context lead to what is served below a path."""
+        document = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
+        for cluster in document["clusters"]:
+            cluster["cluster"]["server"] = f"https://127.0.0.1:{self.server.port}{path}"
+        self.kubeconfig.write_text(yaml.safe_dump(document), encoding="utf-8")
+
     def expire(self, who: str) -> None:
         """Let the client certificate of an identity have expired an hour ago."""
         self._authority.issue(f"user-{who}", lasts=-datetime.timedelta(hours=1))
@@ -221,7 +248,27 @@ class KubeObjects:
         }
         self.kubeconfig.write_text(yaml.safe_dump(document), encoding="utf-8")
 
+    def control_daemonsets(self) -> None:
+        """Do what the DaemonSet controller and the garbage collector do between two requests."""
+        if self.pods_outlive_by is None:
+            return
+        owners = {one["metadata"]["uid"]: path for path, one in self.objects.items() if "/daemonsets/" in path}
+        for path, pod in list(self.objects.items()):
+            if pod.get("owner") and pod["owner"] not in owners:
+                pod["outlives_by"] -= 1
+                if pod["outlives_by"] < 0:
+                    del self.objects[path]
+        for uid, path in owners.items():
+            template: dict[str, Any] = (self.objects[path].get("spec") or {}).get("template") or {}
+            namespace = path.split("/")[5]
+            for node in ("a", "b") if template else ():
+                name = f"{path.rpartition('/')[2]}-{node}-{uid}"
+                metadata = {**template["metadata"], "name": name, "namespace": namespace, "uid": f"pod-{name}"}
+                pod = {"metadata": metadata, "owner": uid, "outlives_by": self.pods_outlive_by}
+                self.objects.setdefault(f"/api/v1/namespaces/{namespace}/pods/{name}", pod)
+
     def _answer(self, request: Request) -> Answer:
+        self.control_daemonsets()
         self.before_request(request)
         for failure in self._failures:
             is_meant = failure.method == request.method and request.path.startswith(failure.prefix)

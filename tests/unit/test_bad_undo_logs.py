@@ -15,8 +15,9 @@ import pytest
 
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.guard import check_gate
+from chaoslib_cp.cluster.own_log import undo_log_for_change
 from chaoslib_cp.cluster.recover import open_logs, recover
-from chaoslib_cp.cluster.run import RUN_LABEL, undo_log_for_change
+from chaoslib_cp.cluster.run import RUN_LABEL
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused, UndoFailed

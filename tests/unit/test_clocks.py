@@ -18,9 +18,9 @@ from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.agent_rollout import take_back
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.dns_pods import delete_dns_pods
+from chaoslib_cp.cluster.own_log import undo_log_for_change
 from chaoslib_cp.cluster.recover import recover
 from chaoslib_cp.cluster.removal import remove_as_admin
-from chaoslib_cp.cluster.run import undo_log_for_change
 from chaoslib_cp.control.watching import wait_for_sight
 from chaoslib_cp.engine.load.connection import Credentials
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec

@@ -90,6 +90,25 @@ def test_a_host_given_by_chaosk8s_own_keys_is_opened_even_beside_a_default_kubec
         open_cluster({}, secrets, "admin")
 
 
+@pytest.mark.parametrize("said", [{}, {"KUBERNETES_VERIFY_SSL": "false"}, {"KUBERNETES_VERIFY_SSL": "true"}])
+def test_an_authority_given_by_chaosk8s_own_keys_is_enforced(
+    kube: KubeObjects, tmp_path: Path, said: dict[str, str]
+) -> None:
+    """chaosk8s verifies nothing unless it is told to; we would send the token to whoever answers."""
+    secrets = {"KUBERNETES_HOST": f"https://127.0.0.1:{kube.server.port}", "KUBERNETES_API_KEY": "s3cret", **said}
+    ours, theirs = (str(folder / "test-ca.pem") for folder in (kube.folder, tmp_path / "other"))
+    with KubeObjects(tmp_path / "other"), open_cluster({}, {**secrets, "KUBERNETES_CA_CERT_FILE": theirs}) as cluster:
+        assert cluster.is_verified
+        with pytest.raises(CallFailed, match="tls"):
+            cluster.get("/version")
+    assert kube.server.requests == []
+    with open_cluster({}, {**secrets, "KUBERNETES_CA_CERT_FILE": ours}) as cluster:
+        cluster.get("/version")
+    with open_cluster({}, secrets) as cluster:
+        assert not cluster.is_verified
+    assert len(kube.server.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

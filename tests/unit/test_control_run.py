@@ -5,6 +5,7 @@ import errno
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -254,7 +255,8 @@ def test_a_run_that_passed_has_a_folder_a_permit_a_lock_and_an_observer(run: Run
     run.open(configuration, None)
     assert run.armed
     assert run.run_dir is not None
-    assert run.run_dir == Path.cwd() / "runs" / "20231114T221320Z-t"
+    assert run.run_dir.parent == Path.cwd() / "runs"
+    assert re.fullmatch("20231114T221320Z-[0-9a-f]{6}-t", run.run_dir.name)  # no other folder's run has that name
     assert configuration["chaoslib_cp_run_dir"] == str(run.run_dir)
     assert [request.path for request in cluster.api.requests].count(MARKER_PATH) == 1
     permit = read_permit(run.run_dir.name)
@@ -295,15 +297,18 @@ def test_only_the_method_is_watched_for_aborts(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_second_run_in_one_second_gets_a_folder_and_a_permit_of_its_own(run: Run) -> None:
-    """The permit carries the name of the folder."""
-    (Path("runs") / "20231114T221320Z-t").mkdir(parents=True)
+def test_a_second_run_in_one_second_gets_a_folder_and_a_permit_of_its_own(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The permit carries the name of the folder; two may draw the same random part."""
+    monkeypatch.setattr(os, "urandom", lambda count: b"\xab" * count)
+    (Path("runs") / "20231114T221320Z-ababab-t").mkdir(parents=True)
     configuration: dict[str, Any] = {}
     run.open(configuration, None)
     assert run.run_dir is not None
-    assert run.run_dir.name == "20231114T221320Z-t-2"
+    assert run.run_dir.name == "20231114T221320Z-ababab-t-2"
     assert configuration["chaoslib_cp_run_dir"] == str(run.run_dir)
-    assert read_permit("20231114T221320Z-t-2") is not None
+    assert read_permit("20231114T221320Z-ababab-t-2") is not None
     assert observers(run.run_dir) == 1
     run.close()
     assert (observers(run.run_dir), run.teller) == (0, None)

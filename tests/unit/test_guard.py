@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.guard import check_gate, require_permit
 from chaoslib_cp.cluster.marker import MARKER_PATH
+from chaoslib_cp.cluster.own_log import undo_log_for_change
 from chaoslib_cp.cluster.permit import permit_path, read_permit
-from chaoslib_cp.cluster.run import run_id, undo_folder, undo_log_for_change
+from chaoslib_cp.cluster.run import run_id, undo_folder
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
@@ -386,6 +388,8 @@ def test_a_permit_holds_no_secret(kube: KubeObjects) -> None:
         "run",
         "cluster_uid",
         "ca_sha256",
+        "server",
+        "context",
         "addresses",
         "owner",
         "expires_epoch_s",
@@ -394,3 +398,70 @@ def test_a_permit_holds_no_secret(kube: KubeObjects) -> None:
         "prober_pages",
         "dns_pods",
     }
+
+
+@pytest.mark.parametrize(("marked", "says"), [(False, "not marked as a test cluster"), (True, "looks like production")])
+def test_a_permit_of_one_cluster_covers_no_other_behind_the_same_address_and_authority(
+    kube: KubeObjects, tmp_path: Path, marked: bool, says: str
+) -> None:
+    """Rancher and Teleport: one host, one CA, the cluster in the path; the whole gate is passed for each of them."""
+    with KubeObjects(tmp_path / "prod", uid="of-production") as prod:
+        if marked:
+            prod.mark()
+        kube.serve_below("/k8s/clusters/prod", prod, "prod")
+        with open_cluster(kube.configuration(), None) as cluster:
+            require_permit(cluster, kube.configuration(), ManualClock())
+        there = kube.configuration(runner_context="prod")
+        with open_cluster(there, None) as cluster, pytest.raises(TargetRefused, match=says):
+            require_permit(cluster, there, ManualClock())
+        controlled = settings(kube)
+        check_gate(controlled, None, ManualClock())
+        with (
+            open_cluster({**controlled, "runner_context": "prod"}, None) as cluster,
+            pytest.raises(TargetRefused, match=r"the permit is for .* by context runner, not .*/prod by context prod"),
+        ):
+            require_permit(cluster, controlled, ManualClock())
+        assert prod.writes() == []
+
+
+def test_the_list_of_contexts_counts_for_every_action(kube: KubeObjects) -> None:
+    """A permit may have been given before there was a list."""
+    check_gate(settings(kube), None, ManualClock())
+    listed = settings(kube, allowed_contexts="eu-test")
+    asked = len(kube.server.requests)
+    with open_cluster(listed, None) as cluster, pytest.raises(TargetRefused, match="'runner', used as runner, is not"):
+        require_permit(cluster, listed, ManualClock())
+    assert len(kube.server.requests) == asked
+
+
+def without(kube: KubeObjects, **facts: object) -> None:
+    """Take the authority out of the kubeconfig and put something else there."""
+    document = yaml.safe_load(kube.kubeconfig.read_text())
+    cluster = document["clusters"][0]["cluster"]
+    del cluster["certificate-authority"]
+    cluster.update({key.replace("_", "-"): value for key, value in facts.items()})
+    kube.kubeconfig.write_text(yaml.safe_dump(document))
+
+
+@pytest.mark.parametrize("facts", [{}, {"insecure_skip_tls_verify": True}, {"server": "http://127.0.0.1:1"}])
+def test_a_connection_without_an_enforced_authority_is_refused_before_anything_is_sent(
+    kube: KubeObjects, facts: dict[str, object]
+) -> None:
+    """Whoever answers at the address would pass for the cluster, also when a permit is used."""
+    check_gate(settings(kube), None, ManualClock())
+    asked = len(kube.server.requests)
+    without(kube, **facts)
+    says = "nothing proves that .* nothing was changed; use https and give the cluster's CA"
+    with pytest.raises(TargetRefused, match=says):
+        check_gate(settings(kube), None, ManualClock())
+    with open_cluster(settings(kube), None) as cluster, pytest.raises(TargetRefused, match=says):
+        require_permit(cluster, settings(kube), ManualClock())
+    assert len(kube.server.requests) == asked
+
+
+def test_plain_http_is_no_connection_to_a_known_cluster_even_with_an_authority(kube: KubeObjects) -> None:
+    """Nothing checks it there."""
+    kube.kubeconfig.write_text(kube.kubeconfig.read_text().replace("https://", "http://"))
+    with pytest.raises(TargetRefused, match="nothing proves that http://127"):
+        check_gate(settings(kube), None, ManualClock())
+    assert kube.server.requests == []

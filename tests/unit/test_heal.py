@@ -9,12 +9,13 @@ from chaoslib_cp.cluster.call import CallFailed, Cluster
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.heal import ATTEMPT_S, delete_ours, executors
 from chaoslib_cp.cluster.objects import object_path
+from chaoslib_cp.cluster.same_cluster import OtherCluster, SameCluster
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import Item
 from chaoslib_cp.engine.undo.replay import Undone
 from chaoslib_cp.errors import TargetRefused, UndoFailed
 from tests.fakes.api_server import Answer, json_answer
-from tests.fakes.kube_objects import KubeObjects
+from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
 
 ENTRY = DeleteObject("DaemonSet", "kube-system", "agent", "r")
@@ -51,9 +52,9 @@ def item(uid: str = "u1", intended_at_s: float = NOW_S) -> Item:
 
 def test_what_was_deleted_or_is_gone_is_closed(cluster: Cluster, kube: KubeObjects) -> None:
     """With the UID as a precondition, and in the background: pods go by themselves."""
-    assert delete_ours(cluster, item(), 5, ManualClock()) == Undone(True, "deleted")
+    assert delete_ours(cluster, SameCluster(CLUSTER_UID), item(), 5, ManualClock()) == Undone(True, "deleted")
     [first] = kube.server.requests  # one call that is answered is enough in a storm
-    assert delete_ours(cluster, item(), 5, ManualClock()) == Undone(True, "already gone")
+    assert delete_ours(cluster, SameCluster(CLUSTER_UID), item(), 5, ManualClock()) == Undone(True, "already gone")
     assert first.json() == {
         "kind": "DeleteOptions",
         "apiVersion": "v1",
@@ -64,7 +65,7 @@ def test_what_was_deleted_or_is_gone_is_closed(cluster: Cluster, kube: KubeObjec
 
 def test_without_a_uid_the_label_decides(cluster: Cluster, kube: KubeObjects) -> None:
     """The create was never answered: what carries our run is ours, and is deleted by the UID it has now."""
-    assert delete_ours(cluster, item(uid=""), 5, ManualClock()).words == "deleted"
+    assert delete_ours(cluster, SameCluster(CLUSTER_UID), item(uid=""), 5, ManualClock()).words == "deleted"
     assert kube.writes()[0].json()["preconditions"] == {"uid": "u1"}
 
 
@@ -77,7 +78,7 @@ def test_an_object_without_our_label_is_somebody_elses(
 ) -> None:
     """Nothing is deleted, and there is nothing left to do."""
     kube.objects[PATH] = found
-    undone = delete_ours(cluster, item(uid=""), 5, ManualClock())
+    undone = delete_ours(cluster, SameCluster(CLUSTER_UID), item(uid=""), 5, ManualClock())
     assert (undone.closed, undone.words) == (True, "another object has its name, left alone")
     assert kube.writes() == []
 
@@ -88,7 +89,7 @@ def test_a_create_that_was_never_answered_may_land_for_65_seconds(
 ) -> None:
     """The server's own limit for a request and the wait before it; an intent from the future says nothing."""
     del kube.objects[PATH]
-    undone = delete_ours(cluster, item(uid="", intended_at_s=NOW_S - age_s), 5, ManualClock())
+    undone = delete_ours(cluster, SameCluster(CLUSTER_UID), item(uid="", intended_at_s=NOW_S - age_s), 5, ManualClock())
     assert undone.closed is closed
     assert ("was never made" in undone.words) is closed
     if age_s == 0:
@@ -113,7 +114,7 @@ def test_a_conflict_is_looked_at_before_it_is_believed(
         del kube.objects[PATH]
     else:
         kube.objects[PATH] = after
-    undone = delete_ours(cluster, item(), 5, ManualClock())
+    undone = delete_ours(cluster, SameCluster(CLUSTER_UID), item(), 5, ManualClock())
     assert undone.closed is closed
     assert words in undone.words
 
@@ -122,7 +123,7 @@ def test_a_conflict_is_looked_at_before_it_is_believed(
 def test_an_object_that_is_still_ending_is_not_gone(cluster: Cluster, kube: KubeObjects, is_gone: bool) -> None:
     """A finalizer or a grace period holds it: the server answers with the object itself."""
     kube.fail_next("DELETE", PATH, json_answer(ours("u1")), after_the_write=is_gone)
-    undone = delete_ours(cluster, item(), 5, ManualClock())
+    undone = delete_ours(cluster, SameCluster(CLUSTER_UID), item(), 5, ManualClock())
     assert undone.closed is is_gone
 
 
@@ -130,8 +131,10 @@ def test_what_is_no_object_is_never_deleted(cluster: Cluster, kube: KubeObjects)
     """An entry that the cluster repairs by itself needs nothing."""
     observed = Item(0, ObserveOnly("restart DNS"), NOW_S, {}, "")
     with pytest.raises(UndoFailed, match="restart DNS: not an object"):
-        delete_ours(cluster, observed, 5, ManualClock())
-    assert executors([cluster], ManualClock())["observe_only"](observed) == Undone(True, "nothing to undo: restart DNS")
+        delete_ours(cluster, SameCluster(CLUSTER_UID), observed, 5, ManualClock())
+    assert executors([cluster], CLUSTER_UID, ManualClock())["observe_only"](observed) == Undone(
+        True, "nothing to undo: restart DNS"
+    )
     assert kube.server.requests == []
 
 
@@ -142,7 +145,7 @@ def test_a_delete_that_failed_is_an_error(
     """It is never taken for done."""
     kube.fail_next("DELETE", PATH, answer)
     with pytest.raises(raised):
-        delete_ours(cluster, item(), 5, ManualClock())
+        delete_ours(cluster, SameCluster(CLUSTER_UID), item(), 5, ManualClock())
 
 
 @pytest.mark.parametrize("answer", [Answer(403), Answer(429)])
@@ -153,7 +156,7 @@ def test_the_identity_that_got_through_goes_first_from_then_on(kube: KubeObjects
         open_cluster(kube.configuration(), None) as runner,
         open_cluster(kube.configuration(), None, "break-glass") as glass,
     ):
-        delete = executors([runner, glass], ManualClock())["delete_object"]
+        delete = executors([runner, glass], CLUSTER_UID, ManualClock())["delete_object"]
         assert delete(item()).closed
         kube.objects[PATH] = ours("u1")
         assert delete(item()).closed
@@ -163,13 +166,71 @@ def test_the_identity_that_got_through_goes_first_from_then_on(kube: KubeObjects
 def test_when_nobody_gets_through_every_reason_is_told(cluster: Cluster, kube: KubeObjects) -> None:
     """By identity, in the order in which they were tried."""
     kube.fail_next("DELETE", "/", Answer(403), times=9)
-    delete = executors([cluster, cluster], ManualClock())["delete_object"]
+    delete = executors([cluster, cluster], CLUSTER_UID, ManualClock())["delete_object"]
     with pytest.raises(UndoFailed, match=r"^DaemonSet kube-system/agent was not deleted: .*403.* \| .*403"):
         delete(item())
     with pytest.raises(UndoFailed, match="no identity could be opened"):
-        executors([], ManualClock())["delete_object"](item())
+        executors([], CLUSTER_UID, ManualClock())["delete_object"](item())
 
 
 def test_one_attempt_waits_as_long_as_break_glass_needs_in_a_storm() -> None:
     """7 s in the median: with less, each attempt would queue anew."""
     assert ATTEMPT_S == 10.0
+
+
+SYSTEM = "/api/v1/namespaces/kube-system"
+
+
+@pytest.mark.parametrize("uid", ["other", "", None])
+@pytest.mark.parametrize("there", ["nothing", "another", "ours"])
+def test_what_another_cluster_lacks_is_not_gone(
+    cluster: Cluster, kube: KubeObjects, there: str, uid: str | None
+) -> None:
+    """Clusters may share address and authority: the UID of the one that answers decides; without one, nobody knows."""
+    kube.objects[SYSTEM]["metadata"]["uid"] = uid
+    if there == "nothing":
+        del kube.objects[PATH]
+    elif there == "another":
+        kube.objects[PATH] = ours("u2", app="theirs")
+    known = item() if there != "ours" else item(uid="")
+    with pytest.raises(OtherCluster, match=r"is cluster (other|without a UID), the undo log is about cluster 1111"):
+        delete_ours(cluster, SameCluster(CLUSTER_UID), known, 5, ManualClock())
+    assert (PATH in kube.objects) is (there != "nothing")
+
+
+def test_a_log_that_names_no_cluster_closes_nothing_that_is_missing(cluster: Cluster, kube: KubeObjects) -> None:
+    """It could be any cluster's; even one without a UID is not the same as none."""
+    del kube.objects[PATH]
+    kube.objects[SYSTEM]["metadata"]["uid"] = ""
+    with pytest.raises(OtherCluster, match="about cluster of no name"):
+        delete_ours(cluster, SameCluster(""), item(), 5, ManualClock())
+
+
+@pytest.mark.parametrize(("answer", "raised"), [(Answer(503), CallFailed), (Answer(403), TargetRefused)])
+def test_while_nobody_can_tell_the_cluster_a_delete_is_sent_and_a_missing_object_closes_nothing(
+    cluster: Cluster, kube: KubeObjects, answer: Answer, raised: type[Exception]
+) -> None:
+    """The UID in the delete keeps it from harm; that nothing is there proves nothing."""
+    kube.fail_next("GET", SYSTEM, answer, times=9)
+    same = SameCluster(CLUSTER_UID)
+    assert delete_ours(cluster, same, item(), 5, ManualClock()).closed
+    assert PATH not in kube.objects
+    with pytest.raises(raised):
+        delete_ours(cluster, same, item(), 5, ManualClock())
+    kube.heal()
+    assert delete_ours(cluster, same, item(), 5, ManualClock()) == Undone(True, "already gone")
+
+
+def test_which_cluster_answers_is_asked_once_for_each_identity(kube: KubeObjects) -> None:
+    """Calls are dear in a storm; one identity's answer says nothing of another's."""
+    del kube.objects[PATH]
+    with (
+        open_cluster(kube.configuration(), None) as runner,
+        open_cluster(kube.configuration(), None, "admin") as admin,
+    ):
+        same = SameCluster(CLUSTER_UID)
+        for _ in range(2):
+            for one in (runner, admin):
+                assert delete_ours(one, same, item(), 5, ManualClock()).words == "already gone"
+    asked = [request.peer_name for request in kube.server.requests if request.path == SYSTEM]
+    assert asked == ["user-runner", "user-admin"]

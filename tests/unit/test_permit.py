@@ -2,10 +2,12 @@
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.permit import Permit, permit_path, read_permit, write_permit
 from chaoslib_cp.errors import TargetRefused
@@ -17,6 +19,7 @@ CLOCK = ManualClock()
 GIVEN_S = CLOCK.monotonic_s()
 LASTS_S = 100.0
 END_S = CLOCK.epoch_s() + LASTS_S
+WHERE = (CLUSTER_UID, "ca", "https://api.test/k8s", "runner")
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +31,13 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def permit(**changed: object) -> Permit:
     """A permit for some cluster."""
     ends = (END_S, GIVEN_S, GIVEN_S + LASTS_S)
-    usual = Permit("run-1", CLUSTER_UID, "ca", ("10.0.0.1:6443",), "tests", *ends, ("10.0.0.9:8080",), {"u": "coredns"})
+    usual = Permit("run-1", *WHERE, ("10.0.0.1:6443",), "tests", *ends, ("10.0.0.9:8080",), {"u": "coredns"})
     return dataclasses.replace(usual, **changed)  # type: ignore[arg-type]
+
+
+def place_of(cluster: Cluster) -> dict[str, str]:
+    """Where an opened cluster is."""
+    return {"ca_sha256": cluster.ca_sha256, "server": cluster.server, "context": cluster.context}
 
 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
@@ -107,7 +115,7 @@ def test_a_permit_covers_its_own_cluster_until_its_end(kube: KubeObjects) -> Non
     last = ManualClock()
     last.sleep(LASTS_S - 1)
     with open_cluster(kube.configuration(), None) as cluster:
-        mine = permit(ca_sha256=cluster.ca_sha256, addresses=(*cluster.addresses, "10.0.0.1:6443"))
+        mine = permit(**place_of(cluster), addresses=(*cluster.addresses, "10.0.0.1:6443"))
         assert mine.refusal(cluster, "", ManualClock()) == ""
         assert mine.refusal(cluster, CLUSTER_UID, last) == ""
         assert "another certificate authority" in permit().refusal(cluster, "", last)
@@ -129,5 +137,25 @@ def test_a_permit_covers_its_own_cluster_until_its_end(kube: KubeObjects) -> Non
 def test_either_clock_ends_a_permit(kube: KubeObjects, changed: dict[str, float], reason: str) -> None:
     """One of them may be set; the other begins anew with the machine."""
     with open_cluster(kube.configuration(), None) as cluster:
-        mine = permit(ca_sha256=cluster.ca_sha256, addresses=cluster.addresses, **changed)
+        mine = permit(**place_of(cluster), addresses=cluster.addresses, **changed)
         assert reason in mine.refusal(cluster, "", ManualClock())
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (
+            {"server": "https://127.0.0.1/k8s/prod"},
+            r"the permit is for https://127\.0\.0\.1/k8s/prod by context runner, ",
+        ),
+        ({"context": "test"}, r"by context test, not https://127\.0\.0\.1:\d+ by context runner$"),
+        ({"context": ""}, r"the permit is for https://127\.0\.0\.1:\d+, not "),
+    ],
+)
+def test_a_permit_is_for_one_path_of_a_server_and_one_context(
+    kube: KubeObjects, changed: dict[str, str], reason: str
+) -> None:
+    """One host with one authority may serve many clusters."""
+    with open_cluster(kube.configuration(), None) as cluster:
+        mine = permit(**{**place_of(cluster), "addresses": cluster.addresses, **changed})
+        assert re.search(reason, mine.refusal(cluster, "", CLOCK))

@@ -1,5 +1,6 @@
 """`recover` from the undo logs alone: whom it asks, what it reports, what it prints for people without patience."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from chaoslib_cp.cluster.by_hand import kubectl_lines
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.objects import create
+from chaoslib_cp.cluster.own_log import undo_log_for_change
 from chaoslib_cp.cluster.recover import (
     RECOVER_S,
     close_logs_of_deleted_cluster,
@@ -16,7 +18,7 @@ from chaoslib_cp.cluster.recover import (
     open_logs,
     recover,
 )
-from chaoslib_cp.cluster.run import undo_folder, undo_log_for_change
+from chaoslib_cp.cluster.run import undo_folder
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
@@ -223,6 +225,55 @@ def test_an_administrators_name_is_enough_to_look_for_lost_logs(
     [one] = report["logs"]
     assert (one["run"], one["path"], one["items"], one["kubectl"]) == ("(no undo log)", "", [], [])
     assert one["problems"][0].startswith("could not look for objects without an undo log: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "No such file"),
+        ("x: [", "not YAML"),
+        (
+            "contexts: [{name: eu-test-runner}]",
+            r"looked for contexts break-glass and admin: .* \(it has: eu-test-runner\)",
+        ),
+    ],
+)
+def test_a_cluster_that_was_named_and_not_looked_into_is_a_problem(
+    kube: KubeObjects, monkeypatch: pytest.MonkeyPatch, content: str | None, says: str
+) -> None:
+    """Objects of a lost log may be in it; without a word about a cluster there is nowhere to look."""
+    path = kube.folder / "named"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    report = recover(timeout_s=0, clock=CLOCK)
+    assert report["healed"] is False
+    [one] = report["logs"]
+    assert (one["run"], one["path"]) == ("(no undo log)", "")
+    [problem] = one["problems"]
+    assert re.search(f"could not look for objects without an undo log: .*{says}.*; nothing was undone by it; ", problem)
+    monkeypatch.delenv("KUBECONFIG")
+    assert recover(timeout_s=0, clock=CLOCK) == {"healed": True, "logs": []}
+
+
+@pytest.mark.parametrize("renamed", [(), ("runner",), ("runner", "break-glass")])
+def test_nobody_needs_a_runner_to_look(
+    kube: KubeObjects, monkeypatch: pytest.MonkeyPatch, renamed: tuple[str, ...]
+) -> None:
+    """The look is made as break-glass, else as the administrator; a runner of another name is no obstacle."""
+    monkeypatch.setenv("KUBECONFIG", str(kube.kubeconfig))
+    for name in renamed:
+        kube.rename_context(name, f"eu-test-{name}")
+    assert recover(timeout_s=0, clock=CLOCK) == {"healed": True, "logs": []}
+    who = "user-admin" if "break-glass" in renamed else "user-break-glass"
+    assert {request.peer_name for request in kube.server.requests} == {who}
+
+
+def test_chaosk8s_own_keys_name_a_cluster_that_cannot_be_looked_into(kube: KubeObjects) -> None:
+    """They have one identity, which may not list everything; that is said, and it is no "nothing to undo"."""
+    secrets = {"KUBERNETES_HOST": f"https://127.0.0.1:{kube.server.port}"}
+    [one] = recover(secrets, timeout_s=0, clock=CLOCK)["logs"]
+    assert "identity break-glass needs a kubeconfig" in one["problems"][0]
 
 
 def test_recover_takes_two_minutes_for_each_log_unless_told() -> None:

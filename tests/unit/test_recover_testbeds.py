@@ -73,3 +73,14 @@ def test_inside_a_testbed_what_is_left_elsewhere_is_named(monkeypatch: pytest.Mo
     assert (done.exit_code, done.stdout) == (0, "nothing to undo\n")
     assert "left alone, for they are about other clusters than testbed mine: elsewhere; run" in done.stderr
     assert open_logs() == ["elsewhere"]
+
+
+def test_a_cluster_that_was_named_and_not_looked_into_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a lost log made may be in it."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
+    done = recover()
+    assert done.exit_code == 1
+    assert "could not look for objects without an undo log" in done.stdout
+    assert "still open after this attempt: (no undo log)" in done.stderr

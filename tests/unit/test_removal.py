@@ -9,8 +9,8 @@ import yaml
 
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.objects import create
+from chaoslib_cp.cluster.own_log import undo_log_for_change
 from chaoslib_cp.cluster.removal import remove_as_admin
-from chaoslib_cp.cluster.run import undo_log_for_change
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 from tests.fakes.api_server import HANG, Answer, json_answer

@@ -14,9 +14,9 @@ from chaoslib.exceptions import ActivityFailed, InterruptExecution
 
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.guard import check_gate
+from chaoslib_cp.cluster.own_log import undo_log_for_change, undo_log_of_run
 from chaoslib_cp.cluster.recover import close_logs_of_deleted_cluster, leftovers, open_logs, recover
 from chaoslib_cp.cluster.removal import remove_as_admin
-from chaoslib_cp.cluster.run import undo_log_for_change, undo_log_of_run
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
@@ -84,7 +84,7 @@ def test_every_object_was_on_record_before_it_was_made(kube: KubeObjects) -> Non
     seen = []
 
     def look(path: str) -> None:
-        log = undo_log_of_run(settings(kube), ManualClock())
+        log = undo_log_of_run(settings(kube), None, ManualClock())
         assert log is not None
         seen.append((path, [str(item.entry).rpartition("/")[2].rpartition(" ")[2] for item in log.open_items()]))
 

@@ -13,6 +13,7 @@ import pytest
 from chaoslib_cp.cluster.call import CallFailed, Cluster
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.objects import COLLECTIONS, create, object_path
+from chaoslib_cp.cluster.own_log import undo_log_for_change, undo_log_of_run
 from chaoslib_cp.cluster.rights import require_undo_rights
 from chaoslib_cp.cluster.run import (
     ENDS_AT,
@@ -20,13 +21,13 @@ from chaoslib_cp.cluster.run import (
     OWNER_LABELS,
     ROLE_LABEL,
     RUN_LABEL,
+    is_part_of,
     process_using,
     run_dir,
     run_id,
+    run_on,
     undo_folder,
     undo_log_facts,
-    undo_log_for_change,
-    undo_log_of_run,
 )
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
@@ -111,20 +112,69 @@ def test_the_context_of_another_identity_is_not_taken_for_the_runners(kube: Kube
         assert undo_log_facts(other, "u", {})["contexts"]["runner_context"] == "runner"
 
 
-def test_a_run_has_one_log_and_without_a_control_a_finished_one_is_put_aside(cluster: Cluster) -> None:
-    """Every use without a control has the same name."""
+def test_a_run_has_one_log_and_without_a_control_each_use_one_of_its_own(cluster: Cluster) -> None:
+    """The open one is gone on with; a finished one keeps its name, so nobody can move what another process opened."""
     clock = ManualClock()
-    assert undo_log_of_run(None, clock) is None
+    assert undo_log_of_run(None, None, clock) is None
     first = undo_log_for_change(None, cluster, CLUSTER_UID, clock)
-    assert first.path == state_root() / "undo" / "adhoc.jsonl"
+    assert first.path == state_root() / "undo" / "adhoc-11111111-1.jsonl"
     number = first.intend(ObserveOnly("x"))
-    assert undo_log_for_change(None, cluster, CLUSTER_UID, clock).items() == first.items()
+    assert undo_log_for_change(None, cluster, CLUSTER_UID, clock).path == first.path
     first.done(number, "done")
-    assert undo_log_for_change(None, cluster, CLUSTER_UID, clock).items() == []
-    assert sorted(path.name for path in undo_folder().iterdir()) == ["adhoc-1700000000.jsonl", "adhoc.jsonl"]
+    second = undo_log_for_change(None, cluster, CLUSTER_UID, clock)
+    assert (second.path.name, second.items()) == ("adhoc-11111111-2.jsonl", [])
+    assert sorted(path.name for path in undo_folder().iterdir()) == [first.path.name, second.path.name]
     controlled = undo_log_for_change(of("/runs/r"), cluster, CLUSTER_UID, clock)
     controlled.done(controlled.intend(ObserveOnly("x")), "done")
     assert undo_log_for_change(of("/runs/r"), cluster, CLUSTER_UID, clock).items() == controlled.items()
+
+
+@pytest.mark.parametrize(
+    ("log_run", "run", "is_part"),
+    [
+        ("r", "r", True),
+        ("r-1", "r", False),
+        ("adhoc-1111", "adhoc-1111", True),
+        ("adhoc-1111-2", "adhoc-1111", True),
+        ("adhoc-11112-2", "adhoc-1111", False),
+        ("adhoc", "adhoc-1111", False),
+        ("adhocs-1", "adhocs", False),
+    ],
+)
+def test_a_numbered_log_is_part_of_a_use_without_a_control_and_of_no_run(log_run: str, run: str, is_part: bool) -> None:
+    """Runs may be named alike."""
+    assert is_part_of(log_run, run) is is_part
+
+
+@pytest.mark.parametrize(
+    ("uid", "name"),
+    [(CLUSTER_UID, "adhoc-11111111"), ("a/../b-c", "adhoc-abc"), ("", "adhoc-unknown"), ("ab", "adhoc-ab")],
+)
+def test_without_a_control_a_run_is_named_after_its_cluster(uid: str, name: str) -> None:
+    """Its UID in short, fit for a file name; under a control the folder names it, whichever cluster it is."""
+    assert run_on(None, uid) == name
+    assert run_on(of("/runs/r"), uid) == "r"
+
+
+@pytest.mark.parametrize("key", ["cluster_uid", "ca_sha256"])
+@pytest.mark.parametrize("folder", ["/runs/r", None])
+def test_a_log_of_another_cluster_is_not_gone_on_with(cluster: Cluster, key: str, folder: str | None) -> None:
+    """What is noted there would be looked for in that cluster, not found, and called gone."""
+    name = "r" if folder else "adhoc-11111111-1"
+    facts = {**undo_log_facts(cluster, CLUSTER_UID, {}), key: "of another"}
+    theirs = UndoLog.create(undo_folder(), name, facts, ManualClock())
+    theirs.intend(ObserveOnly("x"))
+    before = theirs.path.read_text()
+    with pytest.raises(TargetRefused, match=r"^undo log .* is about cluster .*; nothing was changed; start a new run"):
+        undo_log_for_change(of(folder), cluster, CLUSTER_UID, ManualClock())
+    assert theirs.path.read_text() == before
+
+
+def test_a_finished_use_of_another_cluster_does_not_keep_this_one_from_its_log(cluster: Cluster) -> None:
+    """Nothing is open in it."""
+    facts = {**undo_log_facts(cluster, CLUSTER_UID, {}), "ca_sha256": "of another"}
+    UndoLog.create(undo_folder(), "adhoc-11111111-1", facts, ManualClock())
+    assert undo_log_for_change(None, cluster, CLUSTER_UID, ManualClock()).run == "adhoc-11111111-2"
 
 
 def test_who_uses_a_cluster_is_told_by_its_lock() -> None:

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import math
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -95,20 +96,65 @@ def test_others_may_look_and_not_write(tmp_path: Path) -> None:
         log.path.parent.chmod(0o700)
 
 
+def full(*_: Any) -> int:
+    """What write(2) says on a full disk."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_a_full_disk_stops_the_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was there before stays readable."""
     log = log_in(tmp_path)
-
-    def full(*_: Any) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
-        with pytest.raises(UndoFailed, match=r"cannot write undo log .*No space left.*nothing was changed"):
-            log.done(0, "deleted")
+        with pytest.raises(UndoFailed, match=r"cannot write undo log .*No space left.*nothing was changed; make room"):
+            log.intend(ObserveOnly("y"))
         with pytest.raises(UndoFailed, match=r"cannot make undo log .*No space left.*nothing was changed"):
             UndoLog.create(tmp_path / "undo", "q", {}, CLOCK)
     assert len(UndoLog.read(log.path, CLOCK).open_items()) == 1
+
+
+LINES: dict[str, tuple[Callable[[UndoLog], object], str]] = {
+    "intent": (lambda log: log.intend(ObserveOnly("y")), "nothing was changed"),
+    "note": (lambda log: log.note(0, uid="u"), "the change it is about was made and stays on record"),
+    "done": (lambda log: log.done(0, "deleted"), "the entry stays open, though nothing may be left to undo"),
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize(
+    "trouble", ["full", "too long", "gone", "a link", "open to all", "damaged", "changed", "headless", "newer", "huge"]
+)
+def test_a_line_that_cannot_be_added_says_what_is_true_of_its_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, trouble: str
+) -> None:
+    """After a delete it would be a lie that nothing was changed, or undone."""
+    add, left = LINES[line]
+    log = log_in(tmp_path)
+    text = log.path.read_text()
+    match trouble:
+        case "full":
+            monkeypatch.setattr(os, "write", full)
+        case "too long":
+            monkeypatch.setattr(lines, "_MAX_BYTES", len(text))
+        case "huge":
+            monkeypatch.setattr(lines, "_MAX_BYTES", len(text) - 1)
+        case "gone" | "a link":
+            moved = log.path.rename(tmp_path / "moved")
+            if trouble == "a link":
+                log.path.symlink_to(moved)
+        case "open to all":
+            log.path.chmod(0o666)
+        case "newer":
+            newer = UndoLog.create(tmp_path / "undo", "newer", {"schema": 99}, CLOCK)
+            newer.path.replace(log.path)
+        case _:
+            log.path.write_text({"damaged": "x\n", "changed": text.replace('"u"', '"v"')}.get(trouble, ""))
+    with pytest.raises(UndoFailed) as caught:
+        add(log)
+    assert f"; {left}" in str(caught.value)
+    assert sum(words in str(caught.value) for words in ("nothing was changed", "nothing was undone")) == (
+        line == "intent"
+    )
 
 
 def test_no_file_stays_open(tmp_path: Path) -> None:
@@ -201,7 +247,7 @@ def test_the_last_byte_of_a_log_may_be_used_and_no_more(tmp_path: Path, monkeypa
     monkeypatch.setattr(lines, "_MAX_BYTES", whole.path.stat().st_size)
     log.note(0, fact="x")
     assert UndoLog.read(log.path, CLOCK).items()[0].notes == {"fact": "x"}
-    with pytest.raises(UndoFailed, match="full; nothing was changed"):
+    with pytest.raises(UndoFailed, match="full; the change it is about was made"):
         log.note(0, fact="y")
     assert UndoLog.read(log.path, CLOCK).items()[0].notes == {"fact": "x"}
 

@@ -59,7 +59,7 @@ def test_a_line_that_we_do_not_understand_refuses_the_log_before_anything_is_und
 ) -> None:
     """A whole line with a right checksum may still be another version's."""
     log = make_log(tmp_path)
-    lines.append(log.path, lambda _: record)
+    lines.append(log.path, lambda _: record, "x")
     with pytest.raises(UndoFailed, match=r"number|kind|type"):
         UndoLog.read(log.path, CLOCK)
 
@@ -69,10 +69,10 @@ def test_a_log_that_is_gone_or_became_a_link_stops_the_change(tmp_path: Path) ->
     log = make_log(tmp_path)
     elsewhere = log.path.rename(tmp_path / "elsewhere")
     content = elsewhere.read_bytes()
-    with pytest.raises(UndoFailed, match=r"cannot write .*nothing was changed"):
+    with pytest.raises(UndoFailed, match=r"cannot write .*the entry stays open"):
         log.done(0, "deleted")
     log.path.symlink_to(elsewhere)
-    with pytest.raises(UndoFailed, match=r"cannot write .*nothing was changed"):
+    with pytest.raises(UndoFailed, match=r"cannot write .*the change it is about was made"):
         log.note(0, uid="other")
     assert elsewhere.read_bytes() == content
 
@@ -84,7 +84,7 @@ def test_a_full_log_stops_the_change_and_stays_readable(tmp_path: Path) -> None:
     empty = FULL - room + len(b'{"facts": {"padding": ""}, "number": 0, "sum": "0123456789abcdef", "type": "note"}\n')
     log.note(0, padding="x" * (FULL - empty))
     assert log.path.stat().st_size == FULL
-    with pytest.raises(UndoFailed, match="full; nothing was changed"):
+    with pytest.raises(UndoFailed, match="full; the entry stays open"):
         log.done(0, "deleted")
     assert [item.number for item in UndoLog.read(log.path, CLOCK).open_items()] == [0]
     with log.path.open("ab") as file:
@@ -244,7 +244,7 @@ def test_every_field_of_every_line_is_covered_by_a_checksum(tmp_path: Path) -> N
             log.path.write_text(spoiled)
             with pytest.raises(UndoFailed, match="nothing was undone"):
                 UndoLog.read(log.path, CLOCK)
-            with pytest.raises(UndoFailed, match="nothing was undone"):
+            with pytest.raises(UndoFailed, match="the entry stays open"):
                 log.done(0, "deleted")
             assert log.path.read_text() == spoiled
             count += 1

@@ -1,6 +1,11 @@
 """Undoing goes on past what fails and gives up only when its time is over."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import Item, UndoLog
@@ -76,3 +81,44 @@ def test_a_second_replay_finds_nothing_to_do(tmp_path: Path) -> None:
     executor = Executor()
     assert replay(log, {"delete_object": executor}, clock, timeout_s=1) == {}
     assert executor.asked == []
+
+
+def test_what_cannot_be_noted_stays_open_and_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk: each object is undone all the same, and the words say what is not on record."""
+    clock = ManualClock()
+    log = log_of(tmp_path, clock, "a", "b", "c")
+    executor = Executor(b=99)
+
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        results = replay(log, {"delete_object": executor}, clock, timeout_s=1)
+    assert executor.asked == ["c", "b", "a"] * 3
+    assert not any(result.closed for result in results.values())
+    assert results[2].words.startswith("deleted, but that could not be noted: cannot write undo log ")
+    assert "No space left on device; the entry stays open, though nothing may be left to undo" in results[2].words
+    assert results[1].words == "b: 429"
+    assert len(log.open_items()) == 3
+    assert all(result.closed for result in replay(log, {"delete_object": Executor()}, clock, timeout_s=0).values())
+    assert log.open_items() == []
+
+
+def test_a_disk_that_has_room_again_is_used_in_the_next_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody made room while the rounds went on."""
+    clock = ManualClock()
+    log = log_of(tmp_path, clock, "a")
+    real, failures = os.write, [OSError(errno.ENOSPC, "full")]
+
+    def full_once(handle: int, content: bytes) -> int:
+        if failures:
+            raise failures.pop()
+        return real(handle, content)
+
+    monkeypatch.setattr(os, "write", full_once)
+    assert replay(log, {"delete_object": Executor()}, clock, timeout_s=10) == {0: Undone(True, "deleted")}
+    assert clock.slept_s == [0.5]
+    assert log.open_items() == []

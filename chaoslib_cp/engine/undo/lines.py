@@ -107,12 +107,13 @@ def read_header(path: Path) -> Record:
     return record if given == _checksum(record, "") and record.get("type") == "header" else {}
 
 
-def append(path: Path, make: Callable[[list[Record]], Record]) -> Record:
+def append(path: Path, make: Callable[[list[Record]], Record], left: str) -> Record:
     """Add one line in a locked, synced write; a torn last line of an earlier crash is cut off first.
 
     Args:
         path: The log.
         make: Makes the new line of those that are there; nobody can add another in between.
+        left: What is true when the line is not added, for the error.
 
     Returns:
         What was added.
@@ -120,36 +121,38 @@ def append(path: Path, make: Callable[[list[Record]], Record]) -> Record:
     Raises:
         UndoFailed: It cannot be written, or is none that :func:`read` would read.
     """
-    handle = _open_own(path, os.O_RDWR)
+    handle = _open_own(path, os.O_RDWR, left)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        content = _all_bytes(path, handle)
+        content = _all_bytes(path, handle, left)
         whole = content.rfind(b"\n") + 1
-        records, before = _records(path, content)
+        records, before = _records(path, content, left)
         record = make(records)
         line = _line(record, before)
         if whole + len(line) > _MAX_BYTES:
-            raise UndoFailed(f"undo log {path} is full; nothing was changed; run chaos cp recover")
+            raise UndoFailed(f"undo log {path} is full; {left}; run chaos cp recover")
         if whole != len(content):
             os.ftruncate(handle, whole)
         os.lseek(handle, whole, os.SEEK_SET)
         _write_all(handle, line)
         os.fsync(handle)
     except OSError as error:
-        raise UndoFailed(f"cannot write undo log {path}: {error.strerror}; nothing was changed") from error
+        raise UndoFailed(
+            f"cannot write undo log {path}: {error.strerror}; {left}; make room, then run chaos cp recover"
+        ) from error
     finally:
         os.close(handle)
     return record
 
 
-def _open_own(path: Path, flags: int) -> int:
+def _open_own(path: Path, flags: int, left: str = _NOTHING) -> int:
     """Open a plain file of this user that nobody else may write to."""
     try:
         handle = os.open(path, flags | _FLAGS)
     except OSError as error:
         reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
-        what, done = ("read", _NOTHING) if flags == os.O_RDONLY else ("write", "nothing was changed")
-        raise UndoFailed(f"cannot {what} undo log {path}: {reason}; {done}; put the file itself there") from error
+        what = "read" if flags == os.O_RDONLY else "write"
+        raise UndoFailed(f"cannot {what} undo log {path}: {reason}; {left}; put the file itself there") from error
     facts = os.fstat(handle)
     problem = ""
     if not stat.S_ISREG(facts.st_mode):
@@ -160,56 +163,54 @@ def _open_own(path: Path, flags: int) -> int:
         problem = "may be written to by others; {}; look into it, then chmod 600 it"
     if problem:
         os.close(handle)
-        raise UndoFailed(f"undo log {path} {problem.format(_NOTHING)}")
+        raise UndoFailed(f"undo log {path} {problem.format(left)}")
     return handle
 
 
-def _all_bytes(path: Path, handle: int) -> bytes:
+def _all_bytes(path: Path, handle: int, left: str = _NOTHING) -> bytes:
     with os.fdopen(os.dup(handle), "rb") as reader:
         content = reader.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
-        raise UndoFailed(
-            f"undo log {path} has over {_MAX_BYTES} bytes, so it is none of ours; {_NOTHING}; move it away"
-        )
+        raise UndoFailed(f"undo log {path} has over {_MAX_BYTES} bytes, so it is none of ours; {left}; move it away")
     return content
 
 
-def _records(path: Path, content: bytes) -> tuple[list[Record], str]:
+def _records(path: Path, content: bytes, left: str = _NOTHING) -> tuple[list[Record], str]:
     """Every whole line, checked, and what the next one's checksum covers; the torn last line of a crash is left out."""
     records: list[Record] = []
     before = ""
     for number, line in enumerate(content.split(b"\n")[:-1], start=1):
-        record, given = _decoded(path, number, line)
+        record, given = _decoded(path, number, line, left)
         if given != _checksum(record, before):
             raise UndoFailed(
-                f"undo log {path} line {number}, or the one before it, was changed by somebody; {_NOTHING}; "
+                f"undo log {path} line {number}, or the one before it, was changed by somebody; {left}; "
                 "restore the file"
             )
         records.append(record)
         if number == 1:
-            _check_header(path, record)
+            _check_header(path, record, left)
         before = "" if records[0]["schema"] == 1 else str(given)
     if not records:
-        raise UndoFailed(f"undo log {path} has no header; {_NOTHING}; look for label chaoslib-cp/run")
+        raise UndoFailed(f"undo log {path} has no header; {left}; look for label chaoslib-cp/run")
     return records, before
 
 
-def _check_header(path: Path, header: Record) -> None:
+def _check_header(path: Path, header: Record, left: str) -> None:
     if header.get("type") != "header" or not isinstance(header.get("run"), str):
-        raise UndoFailed(f"undo log {path} has no header; {_NOTHING}; look for label chaoslib-cp/run")
+        raise UndoFailed(f"undo log {path} has no header; {left}; look for label chaoslib-cp/run")
     if header.get("schema") not in SCHEMAS:
         raise UndoFailed(
             f"undo log {path} has schema {header.get('schema')!r}, this version knows "
-            f"{' and '.join(map(str, SCHEMAS))}; {_NOTHING}; run recover of the version that wrote it, or undo by hand"
+            f"{' and '.join(map(str, SCHEMAS))}; {left}; run recover of the version that wrote it, or undo by hand"
         )
 
 
-def _decoded(path: Path, number: int, line: bytes) -> tuple[Record, object]:
+def _decoded(path: Path, number: int, line: bytes, left: str = _NOTHING) -> tuple[Record, object]:
     try:
         record = json.loads(line)
         given = record.pop("sum")
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise UndoFailed(f"undo log {path} line {number} is damaged; {_NOTHING}; restore the file") from error
+        raise UndoFailed(f"undo log {path} line {number} is damaged; {left}; restore the file") from error
     return record, given
 
 

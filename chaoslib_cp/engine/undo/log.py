@@ -115,16 +115,18 @@ class UndoLog:
         def intent(records: list[lines.Record]) -> lines.Record:
             return {"type": "intent", "number": sum(one.get("type") == "intent" for one in records), **facts}
 
-        return int(str(lines.append(self.path, intent)["number"]))
+        return int(str(lines.append(self.path, intent, "nothing was changed")["number"]))
 
     def note(self, number: int, **facts: str) -> None:
         """Add what was learned about an entry, for example ``uid="..."``."""
-        lines.append(self.path, lambda _: {"type": "note", "number": number, "facts": facts})
+        left = "the change it is about was made and stays on record"
+        lines.append(self.path, lambda _: {"type": "note", "number": number, "facts": facts}, left)
 
     def done(self, number: int, outcome: str) -> None:
         """Close an entry: it was taken back and that was verified, or the change was never made."""
         at_s = self._clock.epoch_s()
-        lines.append(self.path, lambda _: {"type": "done", "number": number, "at_s": at_s, "outcome": outcome})
+        done: lines.Record = {"type": "done", "number": number, "at_s": at_s, "outcome": outcome}
+        lines.append(self.path, lambda _: done, "the entry stays open, though nothing may be left to undo")
 
     def items(self) -> list[Item]:
         """All entries in the order they were written, read from disk."""

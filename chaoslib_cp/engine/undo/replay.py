@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.engine.undo.log import Item, UndoLog
-from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.errors import ControlPlaneError, UndoFailed
 
 # Between rounds over what is still open: first soon, then a rate that does not add to a storm.
 _FIRST_PAUSE_S = 0.5
@@ -45,14 +45,23 @@ def replay(log: UndoLog, executors: Mapping[str, Executor], clock: Clock, timeou
     results: dict[int, Undone] = {}
     while True:
         for item in log.open_items():
-            results[item.number] = _attempt(item, executors)
-            if results[item.number].closed:
-                log.done(item.number, results[item.number].words)
+            results[item.number] = _noted(log, item, _attempt(item, executors))
         left_s = deadline_s - clock.monotonic_s()
         if left_s <= 0 or all(result.closed for result in results.values()):
             return results
         clock.sleep(min(pause_s, left_s))
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def _noted(log: UndoLog, item: Item, undone: Undone) -> Undone:
+    """Close the entry on disk; one that cannot be closed stays open, and the next attempt finds nothing left to do."""
+    if not undone.closed:
+        return undone
+    try:
+        log.done(item.number, undone.words)
+    except UndoFailed as error:
+        return Undone(closed=False, words=f"{undone.words}, but that could not be noted: {error}")
+    return undone
 
 
 def _attempt(item: Item, executors: Mapping[str, Executor]) -> Undone:
