@@ -150,6 +150,8 @@ ENDINGS: dict[str, tuple[Callable[[Stage], None], Callable[[Stage, Process], Non
 }
 # Endings after which nothing of Chaos Toolkit or ours is left that could act.
 NEEDS_RECOVER = ("SIGKILL", "control missing")
+# Refused before anything was changed, under any strategy; all are without `rollbacks: always`.
+NOTHING_INJECTED = ("mark missing", "in the background")
 ON_BOTH_LINES = [(line, name, "always") for line in LINES for name in ENDINGS]
 ON_THE_NEW_LINE = [("new line", name, strategy) for strategy in STRATEGIES[1:] for name in ENDINGS]
 
@@ -189,4 +191,6 @@ def test_every_ending_heals(stage: Stage, name: str, strategy: str) -> None:
     again = stage.chaos.finish(stage.chaos.start("cp", "recover"))
     assert again.exit_code == 0, again.log
     assert again.log.rstrip().endswith("nothing to undo"), again.log
-    note("ending", healed=1)
+    injected = list((stage.chaos.folder.parent / "state").rglob("undo/*.jsonl")) != []
+    assert injected == (not is_refused and name not in NOTHING_INJECTED), done.log
+    note("ending", healed=int(injected), refused=int(not injected))
