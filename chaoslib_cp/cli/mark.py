@@ -1,5 +1,8 @@
 """``chaos cp mark``: an owner declares a cluster a test cluster."""
 
+import shlex
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,7 +49,31 @@ def command(  # noqa: PLR0913 - one for each option
         confirm(cluster, cluster_uid, owner)
         marker = Marker(cluster_uid, owner, SystemClock().epoch_s() + hours * 3600, frozenset(accept))
         result = _replace(cluster, None if remove else marker)
-    output.show(result, as_json, lambda: output.rows(result))
+    output.show(result, as_json, lambda: told(result, owner, context))
+
+
+def told(result: Mapping[str, Any], owner: str, context: str) -> str:
+    """Say what a mark means, until when it counts, and how to take it back.
+
+    Args:
+        result: What was done: the mark, or whether there was one to remove.
+        owner: Who answers for the cluster.
+        context: Context of the file that KUBECONFIG names.
+    """
+    if "removed" in result:
+        had = "is no test cluster any more" if result["removed"] else "had no mark; nothing was changed"
+        return f"The cluster at {result['server']} {had}: experiments refuse to start on it."
+    end = datetime.fromtimestamp(result["expires_epoch_s"], UTC)
+    local = f"{end.astimezone():%Y-%m-%d %H:%M %Z}"
+    lines = [
+        f"Cluster {result['cluster_uid']} at {result['server']} is a test cluster now: experiments may break it.",
+        f"The mark counts until {local} ({end:%Y-%m-%d %H:%M} UTC); after that they refuse to start. {owner} answers "
+        "for the cluster.",
+        f"Signs of production that may be there all the same: {result['accepted_signs']}.",
+        f"To take it back: chaos cp mark --remove --context {shlex.quote(context)} --owner {shlex.quote(owner)} "
+        f"--cluster-uid {result['cluster_uid']}",
+    ]
+    return "\n".join(lines)
 
 
 def confirm(cluster: "Cluster", cluster_uid: str, owner: str) -> None:

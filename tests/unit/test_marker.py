@@ -1,11 +1,18 @@
 """The owner's mark: what is written is what later versions and the documentation rely on."""
 
+import shlex
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from chaoslib_cp.cli import cp
 from chaoslib_cp.cluster.marker import MARKER_PATH, SIGNS, Marker, marker_manifest, parse_marker
 from chaoslib_cp.errors import TargetRefused
+from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 
 DATA = {"cluster_uid": "u", "owner": "Ada", "expires_epoch_s": "1700000000"}
 
@@ -52,3 +59,34 @@ def test_any_definite_end_is_accepted() -> None:
     """The limits only keep out what is no time at all."""
     for end in ("1", "99999999999"):
         assert parse_marker({"data": {**DATA, "expires_epoch_s": end}}).expires_epoch_s == float(end)
+
+
+@pytest.fixture
+def eastward(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time is two hours ahead of UTC."""
+    monkeypatch.setenv("TZ", "EET-2")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("eastward")
+def test_marking_says_what_it_means_until_when_and_how_to_take_it_back(kube: KubeObjects) -> None:
+    """In words, and in the reader's own time beside UTC; the command can be pasted, and does take it back."""
+    environment = {"KUBECONFIG": str(kube.kubeconfig)}
+    marking = ["mark", "--context", "runner", "--owner", "Ada L", "--cluster-uid", CLUSTER_UID]
+    kube.objects.pop(MARKER_PATH, None)
+    done = CliRunner().invoke(cp, marking, env=environment)
+    assert done.exit_code == 0, done.output
+    end_s = float(kube.objects[MARKER_PATH]["data"]["expires_epoch_s"])
+    utc = datetime.fromtimestamp(end_s, UTC)
+    assert f"Cluster {CLUSTER_UID} at https://" in done.stdout
+    assert "is a test cluster now: experiments may break it." in done.stdout
+    assert f"until {utc + timedelta(hours=2):%Y-%m-%d %H:%M} EET ({utc:%Y-%m-%d %H:%M} UTC)" in done.stdout
+    assert str(int(end_s)) not in done.stdout
+    command = shlex.split(done.stdout.partition("To take it back: chaos cp ")[2])
+    assert MARKER_PATH in kube.objects
+    for says in ("is no test cluster any more", "had no mark; nothing was changed"):
+        assert says in CliRunner().invoke(cp, command, env=environment).stdout
+        assert MARKER_PATH not in kube.objects
