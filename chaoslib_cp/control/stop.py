@@ -70,10 +70,16 @@ class StopLatch:
             raise SystemExit(_WITH_ROLLBACKS)
 
     def install(self) -> None:
-        """Take over the signals; from the main thread only."""
+        """Take over the signals; from the main thread only.
+
+        An ignored SIGHUP stays ignored: that is what ``nohup`` asks for, so that a run outlives its terminal. An
+        ignored SIGINT does not: nobody asked for it, a shell without job control does that to whatever it starts in the
+        background (POSIX, 2.11), and whoever sends a SIGINT there wants the run to stop, which is the safe thing to do.
+        """
         self._previous[_WAKE] = signal.signal(_WAKE, self._on_wake)
         for number in SIGNALS:
-            self._previous[number] = signal.signal(number, self._on_signal)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._on_signal)
 
     def restore(self) -> None:
         """Give the signals back to whoever had them."""

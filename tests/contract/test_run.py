@@ -143,6 +143,18 @@ def test_a_signal_rolls_back_at_once_and_nothing_more_is_injected(chaos: Chaos, 
     assert done.journal["duration"] < 20
 
 
+def test_a_run_under_nohup_outlives_its_terminal(chaos: Chaos) -> None:
+    """Whoever ignores SIGHUP asked for it: the run is played to its end."""
+    played = chaos.folder / "played"
+    chaos.spoil("import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
+    process = chaos.start_run(storm(chaos, pause(chaos, 3.0), act("mark", path=str(played))))
+    chaos.until_played(chaos.folder / "started")
+    os.kill(process.pid, signal.SIGHUP)
+    done = chaos.finish(process)
+    assert played.exists(), done.log
+    assert "interruption" not in done.journal
+
+
 def test_a_second_signal_does_not_cut_the_rollbacks_short(chaos: Chaos) -> None:
     """S7: an impatient second Ctrl-C is noted; every rollback is still played."""
     last = chaos.folder / "last"

@@ -73,6 +73,22 @@ def test_the_signals_go_back_to_their_owners() -> None:
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
+@pytest.mark.parametrize(("number", "is_taken"), [(signal.SIGHUP, False), (signal.SIGINT, True)])
+def test_an_ignored_hangup_stays_ignored_and_an_ignored_interrupt_does_not(
+    number: signal.Signals, is_taken: bool
+) -> None:
+    """``nohup`` asks that a run outlives its terminal; that a shell ignores SIGINT in the background, nobody asked."""
+    before = signal.signal(number, signal.SIG_IGN)
+    made = StopLatch()
+    try:
+        made.install()
+        assert (signal.getsignal(number) is not signal.SIG_IGN) is is_taken
+        made.restore()
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
 def test_another_thread_ends_a_blocking_call_of_the_main_thread(latch: StopLatch) -> None:
     """An abort rule is noticed beside the main thread, which may be asleep for a minute."""
     began_s = time.monotonic()
