@@ -1,7 +1,8 @@
 """What the library never contains: shells, code from data, servers, and objects that outlive or outrank a run."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +21,66 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 MAY_LISTEN = ("testbed/", "agent/prober_page.py")
 CODE_FROM_DATA = {"pickle", "marshal", "shelve", "dill", "jsonpickle", "runpy", "code", "imp"}
 CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "subprocess.getoutput", "yaml.unsafe_load"}
+CALLS |= {"subprocess.getstatusoutput", "asyncio.create_subprocess_shell"}
+SHELLS = {"sh", "ash", "bash", "dash", "ksh", "zsh", "fish"}
 LISTENERS = {"start_server", "create_server", "start_unix_server", "listen", "HTTPServer", "ThreadingHTTPServer"}
+LISTENERS |= {"create_unix_server", "bind", "TCPServer", "ThreadingTCPServer", "UDPServer", "ThreadingUDPServer"}
 KINDS = {"Namespace", "ServiceAccount", "ConfigMap", "Service", "Deployment", "DaemonSet"}
 KINDS |= {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 FORBIDDEN_RESOURCES = {"secrets", "pods/exec", "pods/attach", "pods/portforward", "nodes/proxy", "*"}
 FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
 
 
-def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
-    """Every call in a file with the name that is called."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    """Every call in a file with the full name of what is called, whatever it was imported as."""
+    names = dict(imported(tree))
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
+            first, dot, rest = ast.unparse(node.func).partition(".")
+            yield f"{names.get(first, first)}{dot}{rest}", node
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Names in a file and what they stand for."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.asname, alias.name) for alias in node.names if alias.asname)
+        if isinstance(node, ast.ImportFrom):
+            yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def shells(tree: ast.AST) -> Iterator[int]:
+    """Lines with a command, as a list or as arguments, that gives text to a shell: its name, then a ``-c``."""
+    for node in ast.walk(tree):
+        given = node.elts if isinstance(node, ast.List | ast.Tuple) else node.args if isinstance(node, ast.Call) else []
+        words = [one.value if isinstance(one, ast.Constant) and isinstance(one.value, str) else "" for one in given]
+        for word, option in pairwise(words):
+            if word.rpartition("/")[2] in SHELLS and option.startswith("-") and "c" in option:
+                yield given[0].lineno
+
+
+def listens(called: str, keywords: Mapping[str | None, str]) -> bool:
+    """Whether a call waits for what others send: a UDP socket does unless it is tied to one peer."""
+    last = called.rpartition(".")[2]
+    is_open = "remote_addr" not in keywords or "local_addr" in keywords
+    return last in LISTENERS or (last == "create_datagram_endpoint" and is_open)
 
 
 def findings(path: Path) -> list[str]:
     """What in a file breaks the rules."""
     name = path.relative_to(PACKAGE).as_posix()
-    found = []
-    for called, call in calls(path):
-        keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = [f"{name}:{line}: a shell" for line in shells(tree)]
+    found += [f"{name}: imports {full}" for _, full in imported(tree) if full in CALLS]
+    for called, call in calls(tree):
+        keywords: dict[str | None, str] = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
         if called in CALLS or keywords.get("shell", "False") != "False":
             found.append(f"{name}:{call.lineno}: {called}")
         if called == "yaml.load" and "SafeLoader" not in keywords.get("Loader", "").replace("_LOADER", "SafeLoader"):
             found.append(f"{name}:{call.lineno}: yaml.load without a safe loader")
-        if called.rpartition(".")[2] in LISTENERS and not name.startswith(MAY_LISTEN):
+        if listens(called, keywords) and not name.startswith(MAY_LISTEN):
             found.append(f"{name}:{call.lineno}: {called} listens")
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         found += [f"{name}: imports {module}" for module in modules if module.partition(".")[0] in CODE_FROM_DATA]
@@ -72,6 +106,21 @@ def test_no_shell_no_code_from_data_no_server() -> None:
         "yaml.load(text, Loader=yaml.Loader)",
         "asyncio.start_server(answer)",
         "sock.listen()",
+        "from os import system",
+        "from os import popen as p",
+        "import os as o\no.system('ls')",
+        "from subprocess import run as r\nr('ls', shell=True)",
+        "from yaml import load\nload(text)",
+        "asyncio.create_subprocess_shell('ls')",
+        "subprocess.run(['sh', '-c', 'ls'])",
+        "COMMAND = ('/bin/bash', '-ec', 'ls')",
+        "COMMAND = ['nsenter', '-t', pid, 'sh', '-c', text]",
+        "asyncio.create_subprocess_exec('sh', '-c', text)",
+        "loop.create_datagram_endpoint(Answers, local_addr=('0.0.0.0', 53))",
+        "loop.create_datagram_endpoint(Answers)",
+        "loop.create_datagram_endpoint(Answers, remote_addr=peer, local_addr=me)",
+        "sock.bind(('', 53))",
+        "socketserver.UDPServer(('', 53), Answers)",
     ],
 )
 def test_each_rule_finds_what_it_forbids(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +128,23 @@ def test_each_rule_finds_what_it_forbids(line: str, tmp_path: Path, monkeypatch:
     monkeypatch.setattr("tests.unit.test_static_rules.PACKAGE", tmp_path)
     (tmp_path / "planted.py").write_text(line + "\n")
     assert findings(tmp_path / "planted.py")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "loop.create_datagram_endpoint(Answers, remote_addr=peer)",
+        "subprocess.run(['ls', '-c'])",
+        "enter(name, ['/bin/sh'])",
+        "re.compile('x')",
+        "from os import path",
+    ],
+)
+def test_what_is_allowed_is_not_found(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client, a program, a shell for a person."""
+    monkeypatch.setattr("tests.unit.test_static_rules.PACKAGE", tmp_path)
+    (tmp_path / "planted.py").write_text(line + "\n")
+    assert findings(tmp_path / "planted.py") == []
 
 
 def manifests() -> list[dict[str, Any]]:
