@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from chaoslib_cp.cluster.address import first_that_accepts
 from chaoslib_cp.cluster.call import authorization
 from chaoslib_cp.cluster.connect import open_cluster
+
+_LOOK_S = 5.0  # only where a name has several addresses
 
 __all__ = ["ClusterAccess", "credentials"]
 
@@ -17,7 +20,7 @@ class ClusterAccess:
     """All that one HTTPS call needs; never printed, never written.
 
     Attributes:
-        address: IP address of the server, resolved when this was made.
+        address: IP address of the server that took a connection when this was made.
         port: Its port.
         server_name: Name (or address) the certificate must be for.
         ca_pem: Certificate authority, empty to use the system's.
@@ -53,7 +56,7 @@ def credentials(
     """
     with open_cluster(configuration, secrets, identity) as cluster:
         settings = cluster.client_configuration
-        address, _, port = cluster.addresses[0].rpartition(":")
+        address, _, port = first_that_accepts(cluster.addresses, _LOOK_S).rpartition(":")
         return ClusterAccess(
             address=address.strip("[]"),
             port=int(port),

@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as HttpTimeout
 from urllib3.util.ssl_ import create_urllib3_context
 
+from chaoslib_cp.cluster.address import first_that_accepts
 from chaoslib_cp.engine.sample.outcome import Outcome, of_http_status, of_socket_error
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.version import VERSION
@@ -103,6 +104,8 @@ class Cluster:
         self.addresses: tuple[str, ...] = tuple(facts["addresses"])
         self.ca_sha256 = str(facts["ca_sha256"])
         self.is_verified = bool(facts["is_verified"])
+        self._by_address = bool(facts["by_address"])
+        self._alive = ""
         self._client = ApiClient(client_configuration)
         self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
         self._pool.connection_pool_kw["ssl_context"] = _lenient_context()
@@ -129,7 +132,7 @@ class Cluster:
         query: Mapping[str, str] | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> Answer:
-        """Make one call, with no retry and no redirect.
+        """Make one call, with no retry and no redirect; an address that takes no connection is passed over.
 
         Args:
             method: GET, POST or DELETE.
@@ -145,19 +148,10 @@ class Cluster:
         asked = dict(query or {})
         if method != "GET":
             asked.setdefault("timeout", f"{max(1, math.ceil(timeout_s))}s")
-        url = self._client.configuration.host.rstrip("/") + path + (f"?{urlencode(asked)}" if asked else "")
+        target = path + (f"?{urlencode(asked)}" if asked else "")
         started_s = time.monotonic()
         try:
-            response = self._pool.request(
-                method,
-                url,
-                body=None if body is None else json.dumps(body).encode(),
-                headers=self._headers(body is not None),
-                timeout=urllib3.Timeout(total=timeout_s),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
+            response = self._request(method, target, body, started_s + timeout_s)
             content = b"".join(_chunks(response, started_s + timeout_s))
         except (HTTPError, OSError) as error:
             raise self._failure(method, path, error, time.monotonic() - started_s) from error
@@ -205,6 +199,41 @@ class Cluster:
                     answer.outcome,
                     is_unknown=status >= 500,
                 )
+
+    def _request(
+        self, method: str, target: str, body: Mapping[str, Any] | None, deadline_s: float
+    ) -> urllib3.BaseHTTPResponse:
+        """Send it to the first address that takes it; the next one is tried only while nothing was sent."""
+        left = list(self.addresses) if self._by_address else [""]
+        while True:
+            address = self._alive if self._alive in left else ""
+            if not address:
+                address = first_that_accepts(left, deadline_s - time.monotonic())
+                left = left[left.index(address) :]
+            left.remove(address)
+            try:
+                response = self._pool.request(
+                    method,
+                    self._base(address) + target,
+                    body=None if body is None else json.dumps(body).encode(),
+                    headers=self._headers(body is not None),
+                    timeout=urllib3.Timeout(total=max(0.001, deadline_s - time.monotonic())),
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                )
+            except (ConnectTimeoutError, NewConnectionError):
+                self._alive = ""
+                if not left or time.monotonic() >= deadline_s:
+                    raise
+                continue
+            self._alive = address
+            return response
+
+    def _base(self, address: str) -> str:
+        """The server's URL, by address where it has one."""
+        host = str(self._client.configuration.host).rstrip("/")
+        return urlsplit(host)._replace(netloc=address).geturl() if address else host
 
     def _headers(self, has_body: bool) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": f"chaostoolkit-cp/{VERSION}"}

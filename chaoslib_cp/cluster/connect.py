@@ -96,7 +96,8 @@ def open_cluster(
         secrets: chaosk8s' own keys: KUBERNETES_CONTEXT, KUBERNETES_HOST, KUBERNETES_API_KEY and so on. A CA that is
             given is enforced, whatever KUBERNETES_VERIFY_SSL says.
         identity: One of ``IDENTITIES``.
-        known_addresses: ``ip:port`` noted earlier, used when the server's name no longer resolves.
+        known_addresses: ``ip:port`` noted earlier, used when the server's name no longer resolves, and after those
+            that it resolves to.
 
     Raises:
         TargetRefused: No cluster was named, or its kubeconfig cannot be used.
@@ -111,13 +112,14 @@ def open_cluster(
     server = str(client_configuration.host)
     ca_sha256 = _hash_of(client_configuration.ssl_ca_cert)
     addresses = _addresses(server, known_addresses)
-    _connect_by_address(client_configuration, addresses[0])
+    by_address = _connect_by_address(client_configuration, addresses)
     facts = {
         "identity": identity,
         "context": choice.context,
         "kubeconfig": choice.kubeconfig,
         "server": server,
         "addresses": addresses,
+        "by_address": by_address,
         "ca_sha256": ca_sha256,
         "is_verified": bool(ca_sha256) and urlsplit(server).scheme == "https",
     }
@@ -223,20 +225,23 @@ def _addresses(server: str, known: Sequence[str]) -> tuple[str, ...]:
         raise TargetUnreachable(
             f"{server}: the name does not resolve; nothing was changed; check it, or name the server by address"
         ) from error
-    return tuple(dict.fromkeys(_joined(str(entry[4][0]), port) for entry in found))
+    return tuple(dict.fromkeys([*(_joined(str(entry[4][0]), port) for entry in found), *known]))
 
 
 def _joined(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _connect_by_address(client_configuration: Any, address: str) -> None:
-    """From here on no name is looked up; the certificate is still checked against the name."""
+def _connect_by_address(client_configuration: Any, addresses: Sequence[str]) -> bool:
+    """From here on no name is looked up; the certificate is still checked against the name. False behind a proxy."""
     parts = urlsplit(str(client_configuration.host))
-    if parts.hostname and parts.netloc != address and not getattr(client_configuration, "proxy", None):
+    if not parts.hostname or getattr(client_configuration, "proxy", None):
+        return False
+    if (parts.netloc,) != tuple(addresses):
         if parts.scheme == "https":
             client_configuration.tls_server_name = client_configuration.tls_server_name or parts.hostname
-        client_configuration.host = f"{parts.scheme}://{address}{parts.path}"
+        client_configuration.host = f"{parts.scheme}://{addresses[0]}{parts.path}"
+    return True
 
 
 def _hash_of(ca_file: str | None) -> str:

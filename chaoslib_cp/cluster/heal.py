@@ -1,4 +1,4 @@
-"""Deleting what we made, and only that: by UID where we learned it, by our run label where we did not."""
+"""Deleting what we made, and only that: by UID where we learned it, by label and content where we did not."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.agent_pods import agents_at_work
 from chaoslib_cp.cluster.call import CallFailed, Cluster
+from chaoslib_cp.cluster.likeness import doubt_about
 from chaoslib_cp.cluster.objects import object_path
 from chaoslib_cp.cluster.run import RUN_LABEL
 from chaoslib_cp.cluster.same_cluster import SameCluster
@@ -37,7 +38,8 @@ def delete_ours(cluster: Cluster, same: SameCluster, item: Item, timeout_s: floa
         clock: Source of time, to tell whether an unanswered create may still land.
 
     Returns:
-        Closed when the object is gone, was never made, or its name belongs to somebody else now.
+        Closed when the object is gone, was never made, or its name belongs to somebody else now; left alone and open
+        when nobody can tell whose it is.
 
     Raises:
         CallFailed: The API did not answer, or is unwell.
@@ -47,16 +49,19 @@ def delete_ours(cluster: Cluster, same: SameCluster, item: Item, timeout_s: floa
     if not isinstance(item.entry, DeleteObject):
         raise UndoFailed(f"{item.entry}: not an object that can be deleted; it was left alone")
     path = object_path(item.entry)
-    uid = item.uid
+    uid, version = item.uid, ""
     if not uid:
         same.require(cluster, timeout_s)
         found = cluster.get(path, timeout_s=timeout_s)
         if found is None:
             return _never_seen(item, clock)
-        uid = _uid_if_ours(found, item.entry)
+        doubt = doubt_about(found, item)
+        if doubt:
+            return Undone(closed=False, words=doubt)
+        uid, version = _uid_if_ours(found, item.entry), str((found.get("metadata") or {}).get("resourceVersion") or "")
         if not uid:
             return Undone(closed=True, words="another object has its name, left alone")
-    undone = _delete(cluster, path, uid, item.entry, timeout_s)
+    undone = _delete(cluster, path, {"uid": uid, "resourceVersion": version}, item.entry, timeout_s)
     if undone.closed and undone.words != DELETED:
         same.require(cluster, timeout_s)
     return undone
@@ -125,18 +130,19 @@ def _with_pods(cluster: Cluster, item: Item, undone: Undone, end_s: float, timeo
     )
 
 
-def _delete(cluster: Cluster, path: str, uid: str, entry: DeleteObject, timeout_s: float) -> Undone:
+def _delete(cluster: Cluster, path: str, expected: Mapping[str, str], entry: DeleteObject, timeout_s: float) -> Undone:
+    """Delete what is still as expected: with our UID and, where that was only just seen, nothing edited since."""
     options = {
         "kind": "DeleteOptions",
         "apiVersion": "v1",
         "propagationPolicy": "Background",
-        "preconditions": {"uid": uid},
+        "preconditions": {key: value for key, value in expected.items() if value},
     }
     answer = cluster.call("DELETE", path, body=options, timeout_s=timeout_s)
     if answer.status == 404:
         return Undone(closed=True, words=ALREADY_GONE)
     if answer.status == 409:
-        return _conflict(cluster, path, uid, entry, timeout_s)
+        return _conflict(cluster, path, expected["uid"], entry, timeout_s)
     cluster.expect_success(answer, f"delete {entry}")
     if answer.json().get("kind") == "Status":
         return Undone(closed=True, words=DELETED)

@@ -57,7 +57,7 @@ def create(cluster: Cluster, log: UndoLog, manifest: Mapping[str, Any], timeout_
         manifest["kind"], metadata.get("namespace", ""), metadata["name"], metadata["labels"][RUN_LABEL]
     )
     path = collection_path(entry.object_kind, entry.namespace)
-    number = log.intend(entry)
+    number = log.intend(entry, manifest)
     try:
         answer = cluster.call("POST", path, body=manifest, timeout_s=timeout_s)
         cluster.expect_success(answer, f"create {entry}")

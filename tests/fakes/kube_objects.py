@@ -305,6 +305,7 @@ class KubeObjects:
         if "dryRun" not in request.query:
             self.on_create(path)
             manifest["metadata"]["uid"] = f"uid-{next(self._uids)}"
+            manifest["metadata"]["resourceVersion"] = "1"
             self.objects[path] = manifest
         return json_answer(manifest, 201)
 
@@ -312,9 +313,10 @@ class KubeObjects:
         found = self.objects.get(request.path)
         if found is None:
             return _status(404, "not found")
-        wanted = ((request.json() if request.body else {}).get("preconditions") or {}).get("uid")
-        if wanted and wanted != found["metadata"]["uid"]:
-            return _status(409, "the UID in the precondition does not match")
+        wanted = (request.json() if request.body else {}).get("preconditions") or {}
+        for key in ("uid", "resourceVersion"):
+            if wanted.get(key) and wanted[key] != found["metadata"].get(key):
+                return _status(409, f"the {key} in the precondition does not match")
         del self.objects[request.path]
         return json_answer({"apiVersion": "v1", "kind": "Status", "status": "Success"})
 

@@ -14,7 +14,7 @@ from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import Item
 from chaoslib_cp.engine.undo.replay import Undone
 from chaoslib_cp.errors import TargetRefused, UndoFailed
-from tests.fakes.api_server import Answer, json_answer
+from tests.fakes.api_server import Answer, Request, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
 
@@ -234,3 +234,77 @@ def test_which_cluster_answers_is_asked_once_for_each_identity(kube: KubeObjects
                 assert delete_ours(one, same, item(), 5, ManualClock()).words == "already gone"
     asked = [request.peer_name for request in kube.server.requests if request.path == SYSTEM]
     assert asked == ["user-runner", "user-admin"]
+
+
+SENT: dict[str, Any] = {
+    "kind": "DaemonSet",
+    "metadata": {"name": "agent", "labels": {"chaoslib-cp/run": "r"}, "annotations": {"end": "1"}},
+    "spec": {"list": [{"a": 1}], "empty": {}},
+}
+
+
+def sent_item() -> Item:
+    """The entry of a create that was never answered, with what was sent."""
+    return Item(0, ENTRY, NOW_S - 70, {}, "", None, SENT)
+
+
+def landed(**metadata: Any) -> dict[str, Any]:
+    """What the server has made of it, with defaults of its own."""
+    spec = {"list": [{"a": 1, "default": True}], "default": 5}
+    return {**SENT, "metadata": {**SENT["metadata"], "uid": "u1", "resourceVersion": "7", **metadata}, "spec": spec}
+
+
+def test_what_was_sent_is_known_again_under_the_servers_defaults(cluster: Cluster, kube: KubeObjects) -> None:
+    """It is deleted as it was looked at: by UID and version."""
+    kube.objects[PATH] = landed()
+    assert delete_ours(cluster, SameCluster(CLUSTER_UID), sent_item(), 5, ManualClock()).words == "deleted"
+    assert kube.writes()[0].json()["preconditions"] == {"uid": "u1", "resourceVersion": "7"}
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (landed(annotations={"end": "2"}), "has the label of this run but not the content that was sent"),
+        ({**landed(), "spec": {"list": []}}, "has the label of this run but not the content that was sent"),
+        ({**landed(), "spec": {"list": [{"a": 2}]}}, "has the label of this run but not the content that was sent"),
+        ({**landed(), "spec": None}, "has the label of this run but not the content that was sent"),
+        (landed(labels={}), "has the content that was sent but not the label of this run"),
+        (landed(labels=None), "has the content that was sent but not the label of this run"),
+    ],
+)
+def test_when_nobody_can_tell_whose_it_is_it_is_left_alone_and_open(
+    cluster: Cluster, kube: KubeObjects, found: dict[str, Any], says: str
+) -> None:
+    """An edit of ours, or somebody else's copy: the line that shows it is said."""
+    kube.objects[PATH] = found
+    undone = delete_ours(cluster, SameCluster(CLUSTER_UID), sent_item(), 5, ManualClock())
+    assert undone.closed is False
+    assert says in undone.words
+    assert "(`kubectl --namespace kube-system get daemonset agent --output yaml`)" in undone.words
+    assert kube.writes() == []
+
+
+@pytest.mark.parametrize(
+    "found",
+    [landed(labels={"chaoslib-cp/run": "other"}), landed(labels={}, annotations={}), {"metadata": {"uid": "u2"}}],
+)
+def test_what_is_plainly_another_object_is_no_doubt(cluster: Cluster, kube: KubeObjects, found: dict[str, Any]) -> None:
+    """Another run's, or with nothing of ours in it."""
+    kube.objects[PATH] = found
+    undone = delete_ours(cluster, SameCluster(CLUSTER_UID), sent_item(), 5, ManualClock())
+    assert undone == Undone(True, "another object has its name, left alone")
+
+
+def test_an_edit_between_look_and_delete_is_not_lost(cluster: Cluster, kube: KubeObjects) -> None:
+    """The version that was looked at is the one that is deleted, or none."""
+    kube.objects[PATH] = landed()
+
+    def edit(request: Request) -> None:
+        if request.method == "DELETE":
+            kube.objects[PATH]["metadata"]["resourceVersion"] = "8"
+
+    kube.before_request = edit
+    undone = delete_ours(cluster, SameCluster(CLUSTER_UID), sent_item(), 5, ManualClock())
+    assert undone.closed is False
+    assert "refuses to delete it for a conflict" in undone.words
+    assert PATH in kube.objects

@@ -9,8 +9,9 @@ import math
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.engine.undo import lines
@@ -29,6 +30,7 @@ class Item:
         entry: What was about to be changed.
         intended_at_s: When the intent was written, seconds since 1970.
         intended_at_boot_s: The same in seconds since the machine's start; None in a log of schema 1.
+        sent: The object as it was about to be sent; empty in a log of an earlier version.
         notes: Facts learned afterwards, for example ``uid``.
         done: How it ended, empty while it is open.
     """
@@ -39,6 +41,7 @@ class Item:
     notes: Mapping[str, str]
     done: str
     intended_at_boot_s: float | None = None
+    sent: Mapping[str, Any] = field(default_factory=dict)
 
     def age_s(self, clock: Clock) -> float:
         """How many seconds ago the intent was written, at least: setting the machine's clock changes nothing in it."""
@@ -108,9 +111,15 @@ class UndoLog:
         """Run id."""
         return str(self.header["run"])
 
-    def intend(self, entry: Entry) -> int:
-        """Put an entry on disk; only afterwards may the change be made. Returns its number."""
-        facts = {"at_s": self._clock.epoch_s(), "boot_s": self._clock.monotonic_s(), "entry": entry_as_dict(entry)}
+    def intend(self, entry: Entry, sent: Mapping[str, Any] | None = None) -> int:
+        """Put an entry on disk; only afterwards may the change be made. Returns its number.
+
+        Args:
+            entry: What would undo the change.
+            sent: The object that is about to be sent, to know it again if no answer comes. No secrets.
+        """
+        times = {"at_s": self._clock.epoch_s(), "boot_s": self._clock.monotonic_s()}
+        facts = {**times, "entry": entry_as_dict(entry), **({"sent": sent} if sent else {})}
 
         def intent(records: list[lines.Record]) -> lines.Record:
             return {"type": "intent", "number": sum(one.get("type") == "intent" for one in records), **facts}
@@ -140,7 +149,9 @@ class UndoLog:
                 )
             match record:
                 case {"type": "intent", "entry": dict() as entry, "at_s": int() | float() as at_s}:
-                    items.append(Item(number, parse_entry(entry), float(at_s), {}, "", _seconds(record.get("boot_s"))))
+                    boot_s, sent = _seconds(record.get("boot_s")), record.get("sent")
+                    known = sent if isinstance(sent, dict) else {}
+                    items.append(Item(number, parse_entry(entry), float(at_s), {}, "", boot_s, known))
                 case {"type": "note", "facts": dict() as facts}:
                     notes = {**items[number].notes, **{str(key): str(value) for key, value in facts.items()}}
                     items[number] = replace(items[number], notes=notes)
