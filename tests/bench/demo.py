@@ -21,7 +21,10 @@ CACHES = ("XDG_CACHE_HOME", "GOMODCACHE", "GOCACHE")
 
 
 def measure() -> None:
-    """Clone what is committed and run the demo in it, warm and then cold; the page is written after each."""
+    """Clone what is committed and run the demo in it, warm and then cold; the pages are written after each.
+
+    README's table is that of the latest run.
+    """
     rows: list[list[object]] = []
     for kind in ("warm", "empty"):
         with tempfile.TemporaryDirectory() as folder:
@@ -29,6 +32,8 @@ def measure() -> None:
             subprocess.run(["git", "clone", "--quiet", page.ROOT, clone], check=True)
             empty = {name: str(Path(folder) / name) for name in CACHES} if kind == "empty" else {}
             rows.append([kind, *_demo(clone, empty)])
+            for summary in (clone / "runs").glob("*/summary.json"):
+                page.write_figures(summary.parent)
         body = "Each in a clean clone; the system packages were there. Seconds.\n\n" + page.table(HEAD, rows)
         page.write_section("demo", "The demo, from nothing to nothing", body)
 
