@@ -1,25 +1,16 @@
 """Rolling out, removing as an administrator, taking back, recovering: against a small API server that can be sick."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-from subprocess import PIPE
 from typing import Any
 
 import pytest
-from chaoslib.exceptions import ActivityFailed, InterruptExecution
+from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.cluster.connect import open_cluster
-from chaoslib_cp.cluster.guard import check_gate
 from chaoslib_cp.cluster.own_log import undo_log_for_change, undo_log_of_run
-from chaoslib_cp.cluster.recover import close_logs_of_deleted_cluster, leftovers, open_logs, recover
-from chaoslib_cp.cluster.removal import remove_as_admin
+from chaoslib_cp.cluster.recover import leftovers, open_logs, recover
 from chaoslib_cp.engine.undo.entry import DeleteObject
-from chaoslib_cp.errors import TargetRefused
-from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
+from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, RESET, Answer
@@ -226,178 +217,6 @@ def test_the_rollouts_progress_is_told_and_a_sick_api_is_an_outcome(kube: KubeOb
     kube.fail_next("GET", DAEMONSET, HANG)
     seen = rollout_progress(timeout_s=0.5, configuration=settings(kube))
     assert (seen["ok"], seen["outcome"], seen["ready_share"]) == (False, "timeout", 0.0)
-
-
-def test_the_administrator_deletes_only_the_daemonset_on_fresh_connections(kube: KubeObjects) -> None:
-    """As kubectl would: a new process, so a new connection, for each attempt."""
-    started(kube)
-    kube.fail_next("DELETE", DAEMONSET, Answer(429), times=2, who="admin")
-    clock = ManualClock()
-    result = remove_as_admin(settings(kube), None, 60, 5, clock)
-    assert (result["landed"], result["ended_by"], result["attempt_count"]) == (True, "delete landed", 3)
-    assert [one["outcome"] for one in result["attempts"]] == ["http_429", "http_429", "ok"]
-    deletes = [request for request in kube.writes() if request.method == "DELETE"]
-    assert {request.peer_name for request in deletes} == {"user-admin"}
-    assert len({request.connection for request in deletes}) == 3
-    assert len(ours(kube)) == 4
-    assert stop_agent_rollout(configuration=settings(kube))["undone"] == 4
-
-
-def test_a_delete_without_answer_is_unknown_and_found_landed_by_the_next(kube: KubeObjects) -> None:
-    """A time-out is never counted as failed."""
-    started(kube)
-    kube.fail_next("DELETE", DAEMONSET, HANG, after_the_write=True)
-    result = remove_as_admin(settings(kube), None, 60, 0.3, ManualClock())
-    assert [(one["outcome"], one["how"]) for one in result["attempts"]] == [
-        ("unknown", "timeout"),
-        ("ok", "already gone"),
-    ]
-    assert result["landed_after_epoch_s"] == result["attempts"][0]["at_epoch_s"] < result["landed_epoch_s"]
-
-
-@pytest.mark.parametrize("raised", [InterruptExecution("stop"), SystemExit(20)])
-def test_a_signal_ends_the_administrators_wait_at_once(kube: KubeObjects, raised: BaseException) -> None:
-    """Ctrl-C must not wait for a hanging call, and must reach the runner as what it is."""
-    started(kube)
-    kube.fail_next("DELETE", DAEMONSET, HANG, times=9)
-
-    def stop(*_: object) -> None:
-        raise raised
-
-    before = signal.signal(signal.SIGALRM, stop)
-    began_s = time.monotonic()
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
-        with pytest.raises(type(raised)):
-            remove_agent(timeout_s=60, attempt_deadline_s=30, configuration=settings(kube))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - began_s < 5
-    kube.heal()
-    assert stop_agent_rollout(configuration=settings(kube))["undone"] == 5
-
-
-def test_giving_up_is_a_result(kube: KubeObjects) -> None:
-    """Being locked out is what the experiment wants to know; the list of attempts stays short."""
-    started(kube)
-    kube.fail_next("DELETE", DAEMONSET, Answer(503), times=999)
-    clock = ManualClock()
-    result = remove_as_admin(settings(kube), None, 100, 5, clock)
-    assert (result["landed"], result["ended_by"], result["landed_epoch_s"]) == (False, "timeout", None)
-    assert result["waited_s"] == pytest.approx(100)
-    assert result["attempt_count"] == 101
-    assert result["outcomes"] == {"unknown": 101}
-    assert len(json.dumps(result)) < 4096
-    assert max(clock.slept_s) <= 0.2
-
-
-def test_a_delete_that_landed_only_after_the_agents_deadline_says_so(kube: KubeObjects) -> None:
-    """Then the agents' own end saved the day, not the administrator: the lock-out is a lower bound."""
-    result = started(kube)
-    clock = ManualClock(result["deadline_epoch_s"] + 1)
-    assert remove_as_admin(settings(kube), None, 60, 5, clock)["ended_by"] == "agent deadline"
-
-
-def test_removing_what_was_never_rolled_out_is_refused_and_twice_is_nothing(kube: KubeObjects) -> None:
-    """The administrator must not delete what is not ours."""
-    with pytest.raises(ActivityFailed, match="rolled out no agent"):
-        remove_agent(configuration=settings(kube))
-    started(kube)
-    assert remove_agent(configuration=settings(kube))["landed"]
-    assert remove_agent(configuration=settings(kube))["ended_by"] == "nothing to remove"
-
-
-def test_the_administrator_of_another_cluster_is_refused(kube: KubeObjects, tmp_path: Path) -> None:
-    """The admin context may lead elsewhere."""
-    started(kube)
-    with KubeObjects(tmp_path / "other") as other, pytest.raises(ActivityFailed, match="not the cluster of run"):
-        remove_agent(configuration=settings(other))
-
-
-def test_recover_needs_no_arguments_and_can_be_run_twice(kube: KubeObjects, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The undo log says which cluster, as whom, and what."""
-    started(kube)
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    report = recover()
-    assert report["healed"]
-    assert [item["outcome"] for item in report["logs"][0]["items"]] == ["deleted"] * 5
-    assert ours(kube) == []
-    assert recover() == {"healed": True, "logs": []}
-
-
-def test_recover_prints_the_kubectl_lines_for_what_is_still_open(kube: KubeObjects) -> None:
-    """Whoever has no patience can do it by hand."""
-    started(kube)
-    kube.fail_next("DELETE", "/", Answer(500), times=999)
-    report = recover(timeout_s=0)
-    assert not report["healed"]
-    lines = report["logs"][0]["kubectl"]
-    assert len(lines) == 5
-    assert lines[0].startswith(f"kubectl --kubeconfig {kube.kubeconfig} --context break-glass --namespace kube-system")
-    assert f"delete daemonset --selector chaoslib-cp/run={RUN}" in lines[0]
-
-
-def test_recover_goes_past_a_damaged_log(kube: KubeObjects) -> None:
-    """One unreadable log does not keep the others from healing."""
-    started(kube)
-    (state_root() / "undo" / "a.jsonl").write_text("garbage\n")
-    report = recover()
-    assert not report["healed"]
-    assert ours(kube) == []
-    assert [len(log["problems"]) for log in report["logs"]].count(1) == 1
-
-
-def test_recover_does_not_touch_a_cluster_rebuilt_under_the_same_name(kube: KubeObjects, tmp_path: Path) -> None:
-    """Same kubeconfig path, another certificate authority."""
-    started(kube)
-    with KubeObjects(tmp_path / "new") as rebuilt:
-        kube.kubeconfig.write_bytes(rebuilt.kubeconfig.read_bytes())
-        report = recover(timeout_s=0)
-        assert rebuilt.server.requests == []
-    assert not report["healed"]
-    assert "rebuilt under the same name" in str(report["logs"][0]["problems"])
-
-
-def test_recover_and_gate_leave_a_run_alone_that_is_still_being_played(kube: KubeObjects) -> None:
-    """Its process holds the cluster's lock; when that dies, the lock is free and recover heals."""
-    started(kube)
-    lock = state_root() / "locks" / f"{CLUSTER_UID}.lock"
-    lock.parent.mkdir(parents=True)
-    program = (
-        f"import fcntl, os; f = open({str(lock)!r}, 'w'); fcntl.flock(f, 2); print(os.getpid(), file=f, flush=True)"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", f"{program}; print('held', flush=True); input()"], stdin=PIPE, stdout=PIPE
-    )
-    with holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        report = recover()
-        with pytest.raises(TargetRefused, match=f"process {holder.pid} is playing run {RUN}"):
-            check_gate(kube.configuration(chaoslib_cp_run_dir="/runs/other"), None)
-        holder.kill()
-    assert len(ours(kube)) == 5
-    assert f"process {holder.pid} is playing" in report["logs"][0]["problems"][0]
-    assert recover()["healed"]
-
-
-def test_recover_inside_a_testbed_leaves_the_logs_of_other_clusters_alone(kube: KubeObjects) -> None:
-    """No other cluster can be reached from there; their logs stay open, for whoever recovers outside."""
-    started(kube)
-    assert recover(only_kubeconfig="/another") == {"healed": True, "logs": []}
-    assert open_logs(only_kubeconfig="/another") == []
-    assert (open_logs(), len(ours(kube))) == ([RUN], 5)
-    assert recover(only_kubeconfig=str(kube.kubeconfig))["healed"]
-    assert ours(kube) == []
-
-
-def test_the_logs_of_a_deleted_cluster_can_be_closed(kube: KubeObjects) -> None:
-    """Taking a testbed down takes its leftovers with it."""
-    started(kube)
-    assert close_logs_of_deleted_cluster("another") == []
-    assert close_logs_of_deleted_cluster(CLUSTER_UID) == [RUN]
-    assert open_logs() == []
 
 
 def test_no_credential_reaches_the_undo_log(kube: KubeObjects) -> None:
