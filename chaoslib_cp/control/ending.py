@@ -81,6 +81,7 @@ def end_run(
         interrupted_by="" if run.stopped_by_action else _interruption(run, given_status),
         failed_activities=tuple(run.failed_activities),
         left_behind=left_behind,
+        has_method=bool(run.experiment.get("method")),
     )
     summary = summarise(recording, read_hypothesis(run.experiment, journal), conduct, facts)
     repair_journal(journal, given_status, summary["verdict"])

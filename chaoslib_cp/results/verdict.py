@@ -32,12 +32,15 @@ class Conduct:
         failed_activities: What the activities that failed said, one line each.
         left_behind: What is still not healed at the end, one line each.
         watched: Whether an observer wrote samples; without one, only the probes' own word counts.
+        has_method: Whether the experiment plays anything. One that only looks has no time that must be watched: its
+            checks are its answer.
     """
 
     interrupted_by: str = ""
     failed_activities: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
     watched: bool = True
+    has_method: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def judge(
     claim must have held for the whole to hold.
     """
     during = window(recording, fault)
-    judged = tuple(_judge_part(recording, during, part, conduct.watched) for part in parts)
+    judged = tuple(_judge_part(recording, during, part, conduct) for part in parts)
     doubts = _doubts(effects, parts, conduct)
     if doubts:
         return Verdict("inconclusive", tuple(doubts), judged)
@@ -109,7 +112,7 @@ def _doubts(effects: Sequence[Effect], parts: Sequence[Part], conduct: Conduct) 
     return doubts
 
 
-def _judge_part(recording: Recording, during: Window, part: Part, watched: bool) -> PartVerdict:
+def _judge_part(recording: Recording, during: Window, part: Part, conduct: Conduct) -> PartVerdict:
     broke_s = [check.at_s for check in part.after_start if check.measured and not check.met]
     hidden = _hidden_failure(recording, during.began_s, part)
     seen = _failures(recording, during.began_s, part)
@@ -124,7 +127,7 @@ def _judge_part(recording: Recording, during: Window, part: Part, watched: bool)
         return PartVerdict(part.name, "inconclusive", None, f"{part.name} could not be measured {unmeasured} times")
     if not part.after_start:
         return PartVerdict(part.name, "inconclusive", None, f"{part.name} was never checked after the baseline")
-    unseen = gap(recording, during, part, watched)
+    unseen = gap(recording, during, part, conduct.watched) if conduct.has_method else ""
     return PartVerdict(part.name, "inconclusive", None, unseen) if unseen else PartVerdict(part.name, "held")
 
 

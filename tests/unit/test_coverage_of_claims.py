@@ -31,7 +31,12 @@ QUIET = [
 ]
 
 
-def judged(lines: list[Line], checked_s: Sequence[float], probe: dict[str, Any] = FOREIGN) -> Verdict:
+def judged(
+    lines: list[Line],
+    checked_s: Sequence[float],
+    probe: dict[str, Any] = FOREIGN,
+    conduct: Conduct = Conduct(),  # noqa: B008 - frozen
+) -> Verdict:
     """The verdict on a claim that was met whenever it was checked."""
     rounds = [
         {
@@ -50,7 +55,7 @@ def judged(lines: list[Line], checked_s: Sequence[float], probe: dict[str, Any] 
     experiment = {"steady-state-hypothesis": {"probes": [probe]}}
     parts = read_hypothesis(experiment, {"steady_states": {"before": rounds[0], "during": rounds}})
     recording = recorded(*lines)
-    return judge(recording, find_fault(recording), judge_effects(recording), parts, Conduct())
+    return judge(recording, find_fault(recording), judge_effects(recording), parts, conduct)
 
 
 @pytest.mark.parametrize("lines", [STORM, QUIET], ids=["with a fault", "without a declared effect"])
@@ -107,6 +112,13 @@ def test_a_starved_observer_never_holds_without_a_declared_effect(samples: list[
     verdict = judged([*QUIET, *samples], range(31), DNS)
     assert (verdict.word, verdict.why) == ("inconclusive", (f"names: {why}",))
     assert judged([*QUIET, *series("dns_cached", 60)], range(31), DNS).word == "held"
+
+
+@pytest.mark.parametrize("probe", [FOREIGN, DNS], ids=["of others", "of ours"])
+def test_an_experiment_that_only_looks_holds_by_its_checks(probe: dict[str, Any]) -> None:
+    """A preflight check plays nothing, so there is no time that had to be watched."""
+    assert judged([], [0.5, 1.0], probe, Conduct(has_method=False)).word == "held"
+    assert judged([], [0.5, 1.0], probe).word == "inconclusive"
 
 
 def test_what_was_hidden_breaks_without_a_declared_effect() -> None:
