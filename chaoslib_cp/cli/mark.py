@@ -83,8 +83,9 @@ def confirm(cluster: "Cluster", cluster_uid: str, owner: str) -> None:
         TargetRefused: The UID was not given, or is another cluster's; nothing was changed.
     """
     from chaoslib_cp.cluster.production import MAX_NODES, production_signs
+    from chaoslib_cp.cluster.same_cluster import CLUSTER_UID_PATH
 
-    namespace = cluster.get("/api/v1/namespaces/kube-system") or {}
+    namespace = cluster.get(CLUSTER_UID_PATH) or {}
     actual = str((namespace.get("metadata") or {}).get("uid") or "")
     if not actual:
         raise TargetRefused(f"{cluster.server} shows no namespace kube-system; nothing was changed; check --context")

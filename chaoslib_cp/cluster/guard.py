@@ -18,6 +18,7 @@ from chaoslib_cp.cluster.permit import Permit, permit_for, write_permit
 from chaoslib_cp.cluster.prober import prober_pages
 from chaoslib_cp.cluster.production import MAX_NODES, MOST_NODES, production_signs
 from chaoslib_cp.cluster.run import WITHOUT_CONTROL, is_part_of, process_using, run_id, run_on, undo_folder
+from chaoslib_cp.cluster.same_cluster import CLUSTER_UID_PATH
 from chaoslib_cp.cluster.second_record import refuse_runs_from_elsewhere
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused, UndoFailed
@@ -147,7 +148,7 @@ def _for_the_storm(cluster: Cluster) -> tuple[tuple[str, ...], dict[str, str]]:
 
 
 def _cluster_uid(cluster: Cluster, clock: Clock) -> str:
-    answer = cluster.call("GET", "/api/v1/namespaces/kube-system", timeout_s=_HEALTHY_S)
+    answer = cluster.call("GET", CLUSTER_UID_PATH, timeout_s=_HEALTHY_S)
     cluster.expect_success(answer, "read namespace kube-system")
     if answer.served_epoch_s is not None and abs(answer.served_epoch_s - clock.epoch_s()) > _CLOCKS_APART_S:
         raise TargetRefused(

@@ -12,6 +12,7 @@ from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.objects import COLLECTIONS
 from chaoslib_cp.cluster.run import ENDS_AT, RUN_LABEL, undo_folder, undo_log_facts
+from chaoslib_cp.cluster.same_cluster import CLUSTER_UID_PATH
 from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import TargetRefused, UndoFailed
@@ -54,7 +55,7 @@ def rebuild_lost_logs(secrets: Mapping[str, Any] | None, clock: Clock) -> tuple[
     """
     paths, problems = [], []
     with _open_as_whoever_may_look(secrets) as cluster:
-        answer = cluster.call("GET", "/api/v1/namespaces/kube-system", timeout_s=_READ_S)
+        answer = cluster.call("GET", CLUSTER_UID_PATH, timeout_s=_READ_S)
         cluster.expect_success(answer, "read namespace kube-system")
         uid = str((answer.json().get("metadata") or {}).get("uid") or "")
         # the cluster's clock is the one that whoever plays that run was compared with

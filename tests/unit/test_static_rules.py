@@ -93,8 +93,16 @@ def test_no_shell_no_code_from_data_no_server() -> None:
     assert [found for path in SOURCES for found in findings(path)] == []
 
 
+@pytest.fixture
+def planted(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of one file with this line."""
+    monkeypatch.setattr("tests.unit.test_static_rules.PACKAGE", tmp_path)
+    (tmp_path / "planted.py").write_text(f"{request.param}\n")
+    return tmp_path / "planted.py"
+
+
 @pytest.mark.parametrize(
-    "line",
+    "planted",
     [
         "import pickle",
         "from marshal import loads",
@@ -122,16 +130,15 @@ def test_no_shell_no_code_from_data_no_server() -> None:
         "sock.bind(('', 53))",
         "socketserver.UDPServer(('', 53), Answers)",
     ],
+    indirect=True,
 )
-def test_each_rule_finds_what_it_forbids(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_rule_finds_what_it_forbids(planted: Path) -> None:
     """A scanner that finds nothing proves nothing until it has found something."""
-    monkeypatch.setattr("tests.unit.test_static_rules.PACKAGE", tmp_path)
-    (tmp_path / "planted.py").write_text(line + "\n")
-    assert findings(tmp_path / "planted.py")
+    assert findings(planted)
 
 
 @pytest.mark.parametrize(
-    "line",
+    "planted",
     [
         "loop.create_datagram_endpoint(Answers, remote_addr=peer)",
         "subprocess.run(['ls', '-c'])",
@@ -139,12 +146,11 @@ def test_each_rule_finds_what_it_forbids(line: str, tmp_path: Path, monkeypatch:
         "re.compile('x')",
         "from os import path",
     ],
+    indirect=True,
 )
-def test_what_is_allowed_is_not_found(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_allowed_is_not_found(planted: Path) -> None:
     """A client, a program, a shell for a person."""
-    monkeypatch.setattr("tests.unit.test_static_rules.PACKAGE", tmp_path)
-    (tmp_path / "planted.py").write_text(line + "\n")
-    assert findings(tmp_path / "planted.py") == []
+    assert findings(planted) == []
 
 
 def manifests() -> list[dict[str, Any]]:
