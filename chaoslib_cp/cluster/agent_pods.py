@@ -18,6 +18,10 @@ from chaoslib_cp.errors import TargetRefused, UndoFailed
 
 _LONGEST_S = 3600.0  # no agent is told to work for longer
 _USUAL_NAMESPACE = "kube-system"
+# A DaemonSet controller that is a little behind makes a pod of what was just deleted; a garbage collector that is well
+# takes it away within a second or two.
+_SETTLES_S = 10.0
+_LOOK_S = 0.5
 _OVER = ("Succeeded", "Failed")
 
 
@@ -65,6 +69,8 @@ def agents_at_work(
 def refuse_agents_at_work(cluster: Cluster, cluster_uid: str, run: str, clock: Clock, timeout_s: float) -> None:
     """Refuse a cluster in which agents of an earlier run are still at work: they would add to the load.
 
+    Pods that are about to be collected are waited for, 10 s at most.
+
     Args:
         cluster: As the runner.
         cluster_uid: UID of its kube-system namespace.
@@ -76,6 +82,21 @@ def refuse_agents_at_work(cluster: Cluster, cluster_uid: str, run: str, clock: C
         TargetRefused: There is one, or nobody may look; nothing was changed.
         CallFailed: The API does not answer.
     """
+    began_s = clock.monotonic_s()
+    while left := _others_at_work(cluster, cluster_uid, run, clock, timeout_s):
+        of_run, name, ends_at_s = left[0]
+        if clock.monotonic_s() - began_s >= _SETTLES_S:
+            raise TargetRefused(
+                f"{name} in {cluster.server} is an agent of run {of_run} and still at work; nothing was changed; "
+                f"wait for it: it ends by itself in {ends_at_s - clock.epoch_s():.0f} s"
+            )
+        clock.sleep(_LOOK_S)
+
+
+def _others_at_work(
+    cluster: Cluster, cluster_uid: str, run: str, clock: Clock, timeout_s: float
+) -> list[tuple[str, str, float]]:
+    """Agents at work in the usual namespace and where logs of this cluster say so, without those of ``run``."""
     now_s = clock.epoch_s()
     namespaces, runs, own = {_USUAL_NAMESPACE}, {}, set()
     for path in find_logs(undo_folder()):
@@ -86,13 +107,12 @@ def refuse_agents_at_work(cluster: Cluster, cluster_uid: str, run: str, clock: C
                 runs[log.run] = end_s
                 namespaces |= _namespaces(log)
                 own |= {log.run} if is_part_of(log.run, run) and log.open_items() else set()
-    for namespace in sorted(namespaces):
-        for of_run, name, ends_at_s in agents_at_work(cluster, namespace, runs, now_s, timeout_s):
-            if of_run not in own:
-                raise TargetRefused(
-                    f"{name} in {cluster.server} is an agent of run {of_run} and still at work; nothing was changed; "
-                    f"wait for it: it ends by itself in {ends_at_s - now_s:.0f} s"
-                )
+    return [
+        one
+        for namespace in sorted(namespaces)
+        for one in agents_at_work(cluster, namespace, runs, now_s, timeout_s)
+        if one[0] not in own
+    ]
 
 
 def _namespaces(log: UndoLog) -> set[str]:

@@ -40,7 +40,7 @@ _UNIT = (
     "undo_log", "undo_replay", "undo_power_loss", "guard", "guard_permit", "connect", "second_record", "rollout",
     "remove_agent", "recover_rollout", "access", "dns_actions", "cli", "permit", "marker", "production",
     "run_identity", "two_clusters", "shared_authority", "heal", "agent_pods", "recover", "removal", "full_disk",
-    "bad_undo_logs", "old_undo_logs", "undo_lines", "any_sequence", "crash_points",
+    "bad_undo_logs", "old_undo_logs", "undo_lines", "by_hand", "addresses", "any_sequence", "crash_points",
 )  # fmt: skip
 _CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "run", "ending", "evidence", "abort")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
