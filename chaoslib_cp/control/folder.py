@@ -51,7 +51,7 @@ class RunLock:
 
     def __init__(self, folder: Path, cluster_uid: str) -> None:
         self._path = folder / f"{_slug(cluster_uid)}.lock"
-        self._handle = -1
+        self._handle: int | None = None
 
     def take(self) -> None:
         """Take the lock.
@@ -78,9 +78,9 @@ class RunLock:
 
     def release(self) -> None:
         """Let go of the lock; does nothing without one."""
-        if self._handle >= 0:
+        if self._handle is not None:
             os.close(self._handle)
-            self._handle = -1
+            self._handle = None
 
 
 def _slug(text: str) -> str:

@@ -242,7 +242,6 @@ class Run:
     def _stop_abort_watch(self) -> None:
         if self._abort_watch is not None:
             self._abort_watch.stop()
-            self._abort_watch = None
 
     @property
     def is_watched(self) -> bool:
@@ -254,7 +253,6 @@ class Run:
         self._stop_abort_watch()
         if self._observer is not None:
             self._observer.stop()
-            self._observer = None
         if self.teller is not None:
             self.teller.tell("run_ended")
             self.teller.close()

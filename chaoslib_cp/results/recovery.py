@@ -14,7 +14,7 @@ FAILING_IN_A_ROW = 2
 
 GOOD_IN_A_ROW = 3
 
-_NAMES = {
+NAMES = {
     "api_livez": "API /livez",
     "api_version": "API /version",
     api.READ: "small API reads",
@@ -77,7 +77,7 @@ def still_broken(recording: Recording, fault: Fault | None) -> list[str]:
 
 def not_recovered(recording: Recording, fault: Fault | None) -> list[str]:
     """Say the same for a person, one line each."""
-    return [f"{_NAMES[measure]} had not recovered when the run ended" for measure in still_broken(recording, fault)]
+    return [f"{NAMES[measure]} had not recovered when the run ended" for measure in still_broken(recording, fault)]
 
 
 def _never_worked(recording: Recording, measure: str, until_s: float) -> bool:

@@ -39,10 +39,11 @@ _CORE = {
 _UNIT = (
     "undo_log", "undo_replay", "undo_power_loss", "guard", "guard_permit", "connect", "second_record", "rollout",
     "remove_agent", "recover_rollout", "access", "dns_actions", "cli", "permit", "marker", "production",
-    "run_identity", "two_clusters", "shared_authority", "heal", "agent_pods", "recover", "removal", "full_disk",
-    "bad_undo_logs", "old_undo_logs", "undo_lines", "by_hand", "addresses", "any_sequence", "crash_points",
+    "run_identity", "own_log", "two_clusters", "shared_authority", "heal", "agent_pods", "recover", "removal",
+    "likeness", "full_disk", "bad_undo_logs", "old_undo_logs", "undo_lines", "by_hand", "addresses", "any_sequence",
+    "crash_points",
 )  # fmt: skip
-_CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "run", "ending", "evidence", "abort")
+_CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "open_run", "run", "ending", "evidence", "abort")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
 _TESTS = {
     "chaoslib_cp/engine/undo": _CLUSTER_TESTS,
@@ -69,7 +70,7 @@ Changed are comparisons, `and` and `or`, arithmetic, numbers, names and other st
 results (nothing is returned), caught exceptions (one is no longer caught), and statements (left out: calls, `raise`,
 `continue`, `break`, and assignments to attributes and items). Not changed are annotations, decorators, docstrings, log
 lines, and the words of messages: a changed message is not a changed behaviour. A mutant is shown to the tests that
-reach its line: all of the file that has its module's name, then others, the quickest of each file first, up to
+reach its line: all of the files that have its module's name, then others, the quickest of each file first, up to
 {enough:.0f} s of them; one that makes a test take five times as long counts as killed. Every run has a copy of the code
 of its own, no network, a read-only file system, and a limit of memory.
 
@@ -183,8 +184,8 @@ def _trial(folder: Path, file: str, mutant: Mutant, reached: Mapping[str, Mappin
 
 
 def _is_of_module(test: str, file: str) -> bool:
-    """Whether a test stands in the file that is named after the module: test_undo_log.py after undo/log.py."""
-    return test.partition("::")[0].removesuffix(".py").endswith(f"_{Path(file).stem}")
+    """Whether a test stands in a file that is named after the module: test_guard_permit.py after guard and permit."""
+    return f"_{Path(file).stem}_" in f"{test.partition('::')[0].removesuffix('.py')}_"
 
 
 def _in_order(tests: Mapping[str, float]) -> list[str]:

@@ -1,10 +1,11 @@
-"""A cluster of plain objects for whoever asks for ``kube``."""
+"""Clusters for whoever asks for them: ``kube`` is made of plain objects, ``cluster`` of sockets."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.contract.cluster import FakeCluster, fake_cluster
 from tests.fakes.kube_objects import KubeObjects
 
 
@@ -17,3 +18,13 @@ def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeObject
     with KubeObjects(tmp_path / "kube") as fake:
         fake.mark()
         yield fake
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+    """A marked cluster that the environment names, and a working directory of this test's own."""
+    monkeypatch.chdir(tmp_path)
+    with fake_cluster(tmp_path) as made:
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        yield made

@@ -6,14 +6,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from chaoslib.exceptions import InterruptExecution, InvalidControl
 
 from chaoslib_cp import control
-from tests.contract.cluster import FakeCluster, fake_cluster
+from tests.contract.cluster import FakeCluster
 
 ACTION = {"type": "action", "name": "mark", "provider": {"func": "mark"}}
 EXPERIMENT: dict[str, Any] = {"title": "T"}
@@ -28,14 +27,10 @@ class Registry:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    """A marked cluster that the environment names; whatever a test left is let go of."""
-    monkeypatch.chdir(tmp_path)
-    with fake_cluster(tmp_path) as made:
-        for name, value in made.environment.items():
-            monkeypatch.setenv(name, value)
-        yield made
-        control.cleanup_control()
+def cluster(cluster: FakeCluster) -> Iterator[FakeCluster]:
+    """The same; whatever a test left is let go of."""
+    yield cluster
+    control.cleanup_control()
 
 
 def test_a_control_that_sees_half_of_a_run_is_invalid() -> None:
@@ -46,7 +41,7 @@ def test_a_control_that_sees_half_of_a_run_is_invalid() -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_run_is_played_judged_and_let_go_of() -> None:
+def test_a_run_is_played_judged_and_let_go_of(caplog: pytest.LogCaptureFixture) -> None:
     """From the gate to the verdict; the journal says that nothing was proved, and signals are given back."""
     before = signal.getsignal(signal.SIGTERM)
     configuration: dict[str, Any] = {}
@@ -55,6 +50,7 @@ def test_a_run_is_played_judged_and_let_go_of() -> None:
     control.before_experiment_control({}, configuration)
     [run] = control._runs
     assert run.armed
+    assert run.phase == "watching"
     control.before_method_control({})
     assert run.phase == "method"
     control.before_hypothesis_control({})
@@ -73,6 +69,7 @@ def test_a_run_is_played_judged_and_let_go_of() -> None:
     assert run.phase == "ending"
     assert journal["chaoslib_cp"]["summary"]["verdict"] == "inconclusive"
     assert journal["status"] == "failed"
+    assert "could not be judged" not in caplog.text
     control.cleanup_control()
     assert control._runs == []
     assert signal.getsignal(signal.SIGTERM) == before

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.cluster.recover import open_logs
-from chaoslib_cp.control.ending import HEAL_S, end_run
+from chaoslib_cp.control.ending import HEAL_S, end_run, repair_journal
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.observe.timeline import Timeline, read_timeline
@@ -22,6 +22,7 @@ from tests.unit.made_timeline import event, sample
 PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 POD = "/api/v1/namespaces/kube-system/pods/chaoslib-cp-telemetry-x"
 RUN = "20261122T120000Z-t"
+BOOTED_S = 40.0  # before the run's end, where a clock counts from the start of the machine
 
 
 @pytest.fixture
@@ -162,6 +163,30 @@ def test_what_cut_a_run_short_is_the_first_reason(
     assert not any("interrupted" in one for one in judged(journal)["why"][1:])
 
 
+def test_held_overrules_a_deviation_that_chaos_toolkit_saw() -> None:
+    """Its exit code is taken from both fields."""
+    journal = {"status": "failed", "deviated": True}
+    repair_journal(journal, "failed", "held")
+    assert journal == {"status": "completed", "deviated": False}
+
+
+@pytest.mark.parametrize(("method", "verdict"), [([], "held"), ([{"type": "probe", "name": "look"}], "inconclusive")])
+def test_only_what_plays_nothing_may_hold_without_samples(
+    kube: KubeObjects, run: Run, journal: dict[str, Any], method: list[Any], verdict: str
+) -> None:
+    """A preflight check asks once and is done; a method has a time that must have been watched."""
+    provider = {"module": "chaoslib_cp.dns.probes", "func": "workload_dns"}
+    run.experiment = {
+        "title": "T",
+        "steady-state-hypothesis": {"probes": [{"name": "dns", "provider": provider}]},
+        "method": method,
+    }
+    asked = {"activity": {"name": "dns"}, "start": "2026-11-22T12:00:01", "status": "succeeded", "tolerance_met": True}
+    journal["steady_states"] = {"before": {"probes": [asked]}, "after": {"probes": [asked]}}
+    end_run(run, journal, settings(kube, run), None)
+    assert judged(journal)["verdict"] == verdict
+
+
 def test_an_uninterrupted_run_is_not_called_interrupted(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
     """Completed, failed: Chaos Toolkit's own words for other things."""
     end_run(run, journal, settings(kube, run), None)
@@ -192,8 +217,11 @@ def test_what_cannot_be_taken_back_is_named_at_once(kube: KubeObjects, run: Run,
     assert clock.monotonic_s() == pytest.approx(60.0)
 
 
-def test_pods_get_the_time_they_need_to_go(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
-    """Kubelets and controllers end them after the objects are gone; what stays longer is named."""
+def test_pods_get_the_time_they_need_to_go(
+    kube: KubeObjects, run: Run, journal: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Kubelets and controllers end them after the objects are gone; a person is told once what is awaited."""
+    caplog.set_level("INFO", "chaostoolkit")
     rolled_out(kube, run)
     labels = {"chaoslib-cp/run": RUN, "chaoslib-cp/role": "agent"}
     kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels}}
@@ -211,6 +239,8 @@ def test_pods_get_the_time_they_need_to_go(kube: KubeObjects, run: Run, journal:
     end_run(run, journal, settings(kube, run), None)
     assert judged(journal)["left_behind"] == []
     assert clock.slept_s == [1.0] * 3
+    waiting = "Waiting for the rest of this run to go, up to 120 s: Pod kube-system/chaoslib-cp-telemetry-x"
+    assert caplog.messages.count(waiting) == 1
 
 
 def test_a_pod_that_never_goes_is_left_behind(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
@@ -254,7 +284,7 @@ class Sampling(ManualClock):
 
     def take_sample(self) -> None:
         """One now."""
-        good = self.monotonic_s() >= self._good_from_s
+        good = self.monotonic_s() - BOOTED_S >= self._good_from_s
         made = sample("dns_cached", 0.0, "ok" if good else "timeout")
         self._timeline.append({**made, "at_s": self.epoch_s()})
 
@@ -268,6 +298,7 @@ def broken_dns(run: Run, good_from_s: float) -> Sampling:
     """The run has broken workload DNS, and is still watched."""
     assert run.run_dir is not None
     clock = Sampling(run.run_dir / "timeline.jsonl", good_from_s)
+    clock.pass_s(BOOTED_S)
     run.clock = clock
     run._observer = Watching()  # type: ignore[assignment]  # a peer without a process
     timeline = Timeline(run.run_dir / "timeline.jsonl")
@@ -277,15 +308,20 @@ def broken_dns(run: Run, good_from_s: float) -> Sampling:
     return clock
 
 
-def test_what_has_not_recovered_is_not_healed(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+def test_what_has_not_recovered_is_not_healed(
+    kube: KubeObjects, run: Run, journal: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """Nothing of ours is left, and workload DNS fails all the same: awaited for a few samples, then told."""
+    caplog.set_level("INFO", "chaostoolkit")
     clock = broken_dns(run, good_from_s=1e9)
     end_run(run, journal, settings(kube, run), None)
     summary = judged(journal)
     assert (summary["healed"], summary["left_behind"]) == (False, [])
     assert summary["not_recovered"] == ["workload DNS had not recovered when the run ended"]
     assert "not healed: workload DNS had not recovered when the run ended" in summary["why"]
-    assert 5 < clock.monotonic_s() < 10
+    # 5.4 s until news of the attempt under way, 2.5 s for five more samples, and a look each second
+    assert clock.slept_s == [1.0] * 8
+    assert caplog.messages.count("Waiting for workload DNS to recover, up to 8 s") == 1
     assert run.run_dir is not None
     assert "  NOT HEALED: workload DNS had not recovered when the run ended" in render_text(summary, run.run_dir)
     assert "Not healed:</strong> workload DNS" in (run.run_dir / "report.html").read_text(encoding="utf-8")
@@ -297,6 +333,14 @@ def test_a_recovery_after_the_rollbacks_is_seen(kube: KubeObjects, run: Run, jou
     end_run(run, journal, settings(kube, run), None)
     assert (judged(journal)["healed"], judged(journal)["not_recovered"]) == (True, [])
     assert clock.slept_s == [1.0] * 4
+
+
+def test_where_nothing_is_broken_nothing_is_awaited(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """The observer is ended at once."""
+    run._observer = Watching()  # type: ignore[assignment]  # a peer without a process
+    end_run(run, journal, settings(kube, run), None)
+    assert isinstance(run.clock, ManualClock)
+    assert run.clock.slept_s == []
 
 
 def test_without_an_observer_nothing_is_awaited(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import platform
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,13 @@ from chaoslib_cp.control.watching import Pace, observe_plan, paces, wait_for_sig
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.observe.timeline import Timeline
 from chaoslib_cp.version import VERSION
-from tests.contract.cluster import SCALE, FakeCluster, fake_cluster
+from tests.contract.cluster import SCALE, FakeCluster
 from tests.contract.experiments import dns_claim
 from tests.fakes.api_server import Answer, json_answer
 from tests.fakes.manual_clock import ManualClock
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 SCALE_PATH = "/api/v1/namespaces/chaoslib-cp/configmaps/chaoslib-cp-scale"
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    """A cluster that the environment names."""
-    with fake_cluster(tmp_path) as made:
-        for name, value in made.environment.items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 @pytest.mark.usefixtures("cluster")
@@ -110,6 +100,14 @@ def test_values_that_may_be_secrets_are_named_and_not_shown(key: str) -> None:
     if key != "x" and key != "dsn":
         ours = {"rollbacks": [given("chaoslib_cp.rollout.actions", y=f"Bearer ${{{key}}}")]}
         assert secret not in json.dumps(parameters(ours, {key: secret}, []))
+
+
+def test_keys_that_this_library_reads_itself_are_shown() -> None:
+    """Names, paths and numbers, whoever is given them: without them nobody can play it again."""
+    contexts = {f"{one}_context": one for one in ("admin", "break_glass", "observer", "runner")}
+    more = {"allowed_contexts": "a", "chaoslib_cp_run_dir": "/runs/r", "cluster_uid": "u", "infrastructure": "testbed"}
+    own = {**contexts, **more, "kubeconfig": "/k", "max_nodes": 3, "observe_s": 60.0}
+    assert parameters({}, own, []) == {"configuration": own, "not_shown": [], "activities": {}}
 
 
 def test_what_an_activity_of_others_is_given_is_not_shown() -> None:

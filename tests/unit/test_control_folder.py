@@ -48,6 +48,18 @@ def test_a_second_run_is_told_who_has_the_cluster(tmp_path: Path) -> None:
     RunLock(tmp_path, UID).take()
 
 
+def test_a_lock_that_says_nonsense_is_held_all_the_same(tmp_path: Path) -> None:
+    """Its holder is told as it stands there; nobody there is told as unknown."""
+    holder = RunLock(tmp_path, UID)
+    holder.take()
+    for content, says in ((b"\xff\n", r"\(process \ufffd\)"), (b"", r"\(process unknown\)")):
+        (tmp_path / f"{UID}.lock").write_bytes(content)
+        with pytest.raises(TargetRefused, match=says):
+            RunLock(tmp_path, UID).take()
+    holder.release()
+    holder.release()
+
+
 def test_a_run_that_was_killed_holds_no_lock(tmp_path: Path) -> None:
     """The kernel lets go of the lock with the process."""
     code = (

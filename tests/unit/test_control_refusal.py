@@ -121,11 +121,19 @@ def test_a_hypothesis_strategy_other_than_continuously_is_refused() -> None:
     ]
 
 
-@pytest.mark.parametrize(("dry", "refused"), [("probes", True), ("actions", False), ("activities", False)])
-def test_a_run_with_actions_and_without_probes_is_refused(dry: str, refused: bool) -> None:
-    """It would inject with nobody watching."""
+@pytest.mark.parametrize(
+    ("dry", "lacks"),
+    [
+        ("probes", ["nobody watching"]),
+        ("pause", ["no time for anything to happen"]),
+        ("actions", []),
+        ("activities", []),
+    ],
+)
+def test_a_dry_run_that_plays_actions_is_refused(dry: str, lacks: list[str]) -> None:
+    """It would inject, without what an injection needs."""
     found = refusals({**GOOD, "dry": SimpleNamespace(value=dry)})
-    assert [line.startswith("--dry probes would inject") for line in found] == [True] * refused
+    assert found == [f"--dry {dry} would inject all the same, with {one}; use --dry actions" for one in lacks]
 
 
 @pytest.mark.parametrize("place", ["method", "rollbacks", "hypothesis"])

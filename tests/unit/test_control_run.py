@@ -1,11 +1,9 @@
-"""One run under control: nothing is played before the gate, after a stop or a failed action; all is on record."""
+"""One run under control: nothing is played before the gate, after a stop or a failed action; all is on record.
 
-import contextlib
-import errno
-import json
+How it is opened is in test_control_open_run.py.
+"""
+
 import logging
-import os
-import re
 import signal
 import sys
 import threading
@@ -17,33 +15,16 @@ from typing import Any
 import pytest
 from chaoslib.exceptions import InterruptExecution
 
-from chaoslib_cp.cluster.marker import MARKER_PATH
-from chaoslib_cp.cluster.permit import read_permit
-from chaoslib_cp.control.folder import RunLock
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.telling import Teller
-from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.observe.timeline import Timeline, read_timeline
-from chaoslib_cp.state import state_root
-from tests.contract.cluster import SCALE, UID, FakeCluster, fake_cluster
 from tests.fakes.manual_clock import ManualClock
+from tests.fakes.registry import SAFE, Registry
 
-SAFE = {"rollbacks": {"strategy": "always"}, "hypothesis": {"strategy": "continuously"}}
 ACTION = {"type": "action", "name": "roll out", "provider": {"func": "start_agent_rollout"}}
 PROBE = {**ACTION, "type": "probe"}
 FAILED = {"status": "failed", "exception": ["Traceback", "  chaoslib.exceptions.ActivityFailed: no such node\n"]}
 DONE = {"status": "succeeded", "output": {"ok": True}}
-
-
-class Registry:
-    """Keeps what is registered, as Chaos Toolkit's event registry does."""
-
-    def __init__(self) -> None:
-        self.handlers: list[Any] = []
-
-    def register(self, handler: Any) -> None:
-        """Keep it."""
-        self.handlers.append(handler)
 
 
 @pytest.fixture
@@ -71,28 +52,9 @@ def told(run: Run, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    """A marked cluster that the environment names, and a working directory."""
-    monkeypatch.chdir(tmp_path)
-    with fake_cluster(tmp_path) as made:
-        for name, value in made.environment.items():
-            monkeypatch.setenv(name, value)
-        yield made
-
-
 def events(path: Path) -> list[tuple[str, str | None]]:
     """What was told: event and phase."""
     return [(line["event"], line.get("phase")) for line in read_timeline(path)]
-
-
-def observers(run_dir: Path) -> int:
-    """How many processes observe this run."""
-    found = 0
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it has just ended
-            found += str(run_dir / "observe-plan.json").encode() in path.read_bytes()
-    return found
 
 
 def test_nothing_is_played_before_the_gate_was_passed(run: Run) -> None:
@@ -159,9 +121,21 @@ def test_a_failed_action_ends_the_injections(run: Run, told: Path) -> None:
     with pytest.raises(InterruptExecution, match="action 'roll out' failed"):
         run.after_activity(ACTION, FAILED)
     assert run.latch.reason == "action 'roll out' failed"
+    assert run.stopped_by_action
     assert run.failed_activities == ["roll out: no such node"]
     assert run.outputs == []
     assert events(told)[0] == ("activity_ended", "method")
+
+
+@pytest.mark.usefixtures("told")
+def test_an_action_that_a_stop_cut_short_is_not_what_stopped_the_run(run: Run) -> None:
+    """Ctrl-C makes the action that is being played fail; the run was interrupted all the same."""
+    assert not run.stopped_by_action
+    run.latch.set("signal SIGINT")
+    with pytest.raises(InterruptExecution):
+        run.after_activity(ACTION, FAILED)
+    assert not run.stopped_by_action
+    assert run.latch.reason == "signal SIGINT"
 
 
 @pytest.mark.usefixtures("told")
@@ -249,120 +223,6 @@ def test_signals_and_terminal_are_given_back(registry: Registry) -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_run_that_passed_has_a_folder_a_permit_a_lock_and_an_observer(run: Run, cluster: FakeCluster) -> None:
-    """All of it before anything may be injected, and on record."""
-    configuration: dict[str, Any] = {}
-    run.open(configuration, None)
-    assert run.armed
-    assert run.run_dir is not None
-    assert run.run_dir.parent == Path.cwd() / "runs"
-    assert re.fullmatch("20231114T221320Z-[0-9a-f]{6}-t", run.run_dir.name)  # no other folder's run has that name
-    assert configuration["chaoslib_cp_run_dir"] == str(run.run_dir)
-    assert [request.path for request in cluster.api.requests].count(MARKER_PATH) == 1
-    permit = read_permit(run.run_dir.name)
-    assert permit is not None
-    assert permit.cluster_uid == UID
-    with pytest.raises(TargetRefused, match="another run"):
-        RunLock(state_root() / "locks", UID).take()
-    began = read_timeline(run.run_dir / "timeline.jsonl")[0]
-    assert began == {
-        "kind": "event", "at_s": ManualClock().epoch_s(), "event": "run_started",
-        "id": run.run_dir.name, "title": "T", "cluster_uid": UID,
-    }  # fmt: skip
-    assert run.facts["run"] == {"id": run.run_dir.name, "title": "T", "cluster_uid": UID}
-    assert run.facts["versions"]["kube-apiserver"] == "v1.36.4"
-    assert run.facts["scale"] == SCALE
-    assert json.loads((run.run_dir / "observe-plan.json").read_text())["run_dir"] == str(run.run_dir)
-    assert observers(run.run_dir) == 1
-    run.stop_watching()
-    assert observers(run.run_dir) == 0
-    handles = [os.readlink(one) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
-    assert str(run.run_dir / "timeline.jsonl") not in handles
-    run.stop_watching()
-    lines = [line["event"] for line in read_timeline(run.run_dir / "timeline.jsonl") if line["kind"] == "event"]
-    assert lines[-1] == "run_ended"
-    assert lines.count("run_ended") == 1
-    run.close()
-    RunLock(state_root() / "locks", UID).take()
-
-
-@pytest.mark.usefixtures("cluster")
-def test_only_the_method_is_watched_for_aborts(run: Run) -> None:
-    """Rollbacks are played to their end, whatever the samples say by then."""
-    run.open({}, None)
-    run.enter("method")
-    assert "abort-rules" in {thread.name for thread in threading.enumerate()}
-    run.enter("rollback")
-    assert "abort-rules" not in {thread.name for thread in threading.enumerate()}
-
-
-@pytest.mark.usefixtures("cluster")
-def test_a_second_run_in_one_second_gets_a_folder_and_a_permit_of_its_own(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The permit carries the name of the folder; two may draw the same random part."""
-    monkeypatch.setattr(os, "urandom", lambda count: b"\xab" * count)
-    (Path("runs") / "20231114T221320Z-ababab-t").mkdir(parents=True)
-    configuration: dict[str, Any] = {}
-    run.open(configuration, None)
-    assert run.run_dir is not None
-    assert run.run_dir.name == "20231114T221320Z-ababab-t-2"
-    assert configuration["chaoslib_cp_run_dir"] == str(run.run_dir)
-    assert read_permit("20231114T221320Z-ababab-t-2") is not None
-    assert observers(run.run_dir) == 1
-    run.close()
-    assert (observers(run.run_dir), run.teller) == (0, None)
-
-
-def test_a_refused_file_asks_no_cluster_and_names_every_reason(
-    run: Run, registry: Registry, cluster: FakeCluster
-) -> None:
-    """All of it is repaired in one go; nothing is armed."""
-    registry.handlers[0].running({"runtime": {}})
-    with pytest.raises(InterruptExecution, match=r"^refused, nothing was changed: rollbacks strategy is 'default'"):
-        run.open({}, None)
-    assert cluster.api.requests == []
-    assert not run.armed
-    with pytest.raises(InterruptExecution, match=r"no context 'nowhere'.*; rollbacks strategy is 'default'"):
-        run.open({"runner_context": "nowhere"}, None)
-
-
-def test_an_unmarked_cluster_interrupts_the_run_without_a_folder(run: Run, cluster: FakeCluster) -> None:
-    """The kind of the error is said too."""
-    cluster.unmark()
-    with pytest.raises(InterruptExecution, match=r"^TargetRefused: .*not marked"):
-        run.open({}, None)
-    assert not run.armed
-    assert not Path("runs").exists()
-
-
-@pytest.mark.usefixtures("cluster")
-def test_a_folder_that_cannot_be_written_interrupts_the_run(run: Run) -> None:
-    """Whatever the disk says, Chaos Toolkit must hear an interruption, or it would play the method."""
-    (state_root() / "locks").parent.mkdir(parents=True, exist_ok=True)
-    (state_root() / "locks").write_text("in the way")
-    with pytest.raises(InterruptExecution, match="cannot lock"):
-        run.open({}, None)
-    assert not run.armed
-
-
-@pytest.mark.usefixtures("cluster")
-def test_a_full_disk_interrupts_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a timeline nobody could judge it."""
-    real = os.open
-
-    def full(path: Any, *given: Any) -> int:
-        if str(path).endswith("timeline.jsonl"):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(path, *given)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "open", full)
-        with pytest.raises(InterruptExecution, match="No space left on device"):
-            run.open({}, None)
-    assert not run.armed
-
-
 def chaos_says(folder: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     """A testbed whose `chaos cp status` says this."""
     program = folder / "chaos"
@@ -385,6 +245,20 @@ def test_cpu_time_is_on_record_after_each_action_of_the_method(
     run.enter("rollback")
     run.after_activity(ACTION, DONE)
     assert events(told)[-1] == ("activity_ended", "rollback")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_cpu_time_is_asked_of_the_infrastructure_that_the_configuration_names(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment need not name any."""
+    run.open({"infrastructure": "testbed"}, None)
+    chaos_says(tmp_path, monkeypatch, '{"cpu_s": {"kube-apiserver-0": 2.0, "farm": 0.5}}')
+    monkeypatch.delenv("CHAOSLIB_CP_INFRASTRUCTURE")
+    run.enter("method")
+    run.after_activity(ACTION, DONE)
+    assert run.run_dir is not None
+    assert "api_cpu" in {line.get("event") for line in read_timeline(run.run_dir / "timeline.jsonl")}
 
 
 @pytest.mark.parametrize("said", ['{"cpu_s": {}}', "nonsense"])

@@ -88,6 +88,11 @@ def test_names_of_context_and_server(kube: KubeObjects) -> None:
     """What a person would read on the command line."""
     kube.rename_context("runner", "eu-prod")
     assert signs(kube, runner_context="eu-prod") == [Sign("name", "the name of context eu-prod says production")]
+    kube.serve_below("/k8s/clusters/prod", kube, "behind-rancher")
+    server = f"https://127.0.0.1:{kube.server.port}/k8s/clusters/prod"
+    assert signs(kube, runner_context="behind-rancher") == [
+        Sign("name", f"the name of server {server} says production")
+    ]
 
 
 def test_a_list_that_was_cut_is_counted_whole(kube: KubeObjects) -> None:
