@@ -186,19 +186,19 @@ def test_closing_the_logs_of_a_deleted_cluster_says_so_in_them(kube: KubeObjects
 def test_leftovers_are_what_carries_this_runs_label(kube: KubeObjects) -> None:
     """Objects on record and pods of the run in their namespaces; what became somebody else's is not ours."""
     settings = kube.configuration(chaoslib_cp_run_dir="/runs/r")
-    assert leftovers(settings, None, CLOCK) == []
+    assert leftovers(settings, None) == []
     log = changed(kube)
     log.intend(DeleteObject("ClusterRole", "", "gone", "r"))
     mine, theirs = ({"chaoslib-cp/run": run, "chaoslib-cp/role": "agent"} for run in ("r", "other"))
     for name, labels in (("agent-1", mine), ("agent-2", theirs), ("agent-3", {"chaoslib-cp/run": "r"})):
         path = f"/api/v1/namespaces/kube-system/pods/{name}"
         kube.objects[path] = {"metadata": {"name": name, "uid": name, "labels": labels}}
-    assert leftovers(settings, None, CLOCK) == ["ConfigMap kube-system/ours", "Pod kube-system/agent-1"]
+    assert leftovers(settings, None) == ["ConfigMap kube-system/ours", "Pod kube-system/agent-1"]
     kube.objects[CONFIG_MAP]["metadata"]["labels"] = {"chaoslib-cp/run": "other"}
-    assert leftovers(settings, None, CLOCK) == ["Pod kube-system/agent-1"]
+    assert leftovers(settings, None) == ["Pod kube-system/agent-1"]
     kube.objects[CONFIG_MAP]["metadata"]["labels"] = None
     del kube.objects["/api/v1/namespaces/kube-system/pods/agent-1"]
-    assert leftovers(settings, None, CLOCK) == []
+    assert leftovers(settings, None) == []
     asked = [request.path for request in kube.server.requests if request.path.endswith("/pods")]
     assert set(asked) == {"/api/v1/namespaces/kube-system/pods"}
 
@@ -207,7 +207,7 @@ def test_when_the_cluster_cannot_be_asked_leftovers_are_unknown(kube: KubeObject
     """Unknown is an error, not an empty list."""
     changed(kube)
     with pytest.raises(TargetRefused):
-        leftovers({"chaoslib_cp_run_dir": "/runs/r", "kubeconfig": "/nothing"}, None, CLOCK)
+        leftovers({"chaoslib_cp_run_dir": "/runs/r", "kubeconfig": "/nothing"}, None)
 
 
 def test_an_administrators_name_is_enough_to_look_for_lost_logs(
