@@ -279,3 +279,19 @@ def test_chaosk8s_own_keys_name_a_cluster_that_cannot_be_looked_into(kube: KubeO
 def test_recover_takes_two_minutes_for_each_log_unless_told() -> None:
     """As the command line says."""
     assert RECOVER_S == 120.0
+
+
+def test_recover_takes_the_machines_clock_by_itself(kube: KubeObjects) -> None:
+    """As `chaos cp recover` calls it."""
+    changed(kube)
+    assert recover()["healed"]
+    assert CONFIG_MAP not in kube.objects
+
+
+def test_what_is_missing_stays_open_in_a_log_that_names_no_cluster(kube: KubeObjects) -> None:
+    """It may be in any; the report says which one was looked into and that the log names none."""
+    header(changed(kube), cluster_uid=None)
+    del kube.objects[CONFIG_MAP]
+    report = recover(timeout_s=0, clock=CLOCK)
+    assert not report["healed"]
+    assert "the undo log is about cluster of no name" in report["logs"][0]["items"][-1]["outcome"]
