@@ -120,7 +120,7 @@ def take_back(
             f"run {log.run}: {len(log.open_items())} objects are still there: {' | '.join(reasons)}; "
             "run `chaos cp recover` once that is mended"
         )
-    items = heal_log(log, clusters, clock, timeout_s)
+    items = heal_log(log, clusters, clock, timeout_s, waits_for_agents=False)
     left = [item for item in items if not item["closed"]]
     if left:
         raise UndoFailed(

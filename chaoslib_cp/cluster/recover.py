@@ -107,15 +107,13 @@ def close_logs_of_deleted_cluster(cluster_uid: str, clock: Clock | None = None) 
     return closed
 
 
-def leftovers(
-    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, clock: Clock | None = None
-) -> list[str]:
+def leftovers(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> list[str]:
     """Objects and pods of this run that are still in the cluster, asked of the cluster itself.
 
     Raises:
         TargetRefused, TargetUnreachable: The cluster could not be asked, or another one answers, so nobody knows.
     """
-    log = undo_log_of_run(configuration, secrets, clock or SystemClock())
+    log = undo_log_of_run(configuration, secrets, SystemClock())
     if log is None:
         return []
     found = []
@@ -149,8 +147,9 @@ def open_healers(
         Opened clusters, and why others could not be opened.
     """
     recorded: dict[str, Any] = {**settings, **contexts_of(log.header)}
-    if Path(str(log.header.get("kubeconfig") or "/nonexistent")).exists():
-        recorded["kubeconfig"] = log.header["kubeconfig"]
+    kubeconfig = str(log.header.get("kubeconfig") or "")
+    if kubeconfig and Path(kubeconfig).exists():
+        recorded["kubeconfig"] = kubeconfig
     clusters, reasons = [], []
     for identity in ("runner", "break-glass"):
         try:
@@ -171,7 +170,7 @@ def open_healers(
 
 
 def heal_log(
-    log: UndoLog, clusters: Sequence[Cluster], clock: Clock, timeout_s: float, waits_for_agents: bool = False
+    log: UndoLog, clusters: Sequence[Cluster], clock: Clock, timeout_s: float, waits_for_agents: bool
 ) -> list[dict[str, Any]]:
     """Undo what is open in one log with the given identities.
 

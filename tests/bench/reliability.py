@@ -191,7 +191,7 @@ PROMISES = [
     Promise(
         "dry",
         "A dry run of any kind changes nothing",
-        "tests/contract/test_run.py",
+        "tests/contract/test_dry_run.py",
         lambda notes: f"{len(notes)} dry runs, {_sum(notes, 'writes')} writes",
     ),
     Promise(

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from tests.contract.conftest import Chaos
+
 Activity = dict[str, Any]
 
 
@@ -50,6 +52,19 @@ def experiment(method: list[Activity], rollbacks: list[Activity], claims: list[A
         "method": _numbered(method, "method"),
         "rollbacks": _numbered(rollbacks, "rollback"),
     }
+
+
+def storm(chaos: Chaos, *between: Activity, claims: list[Activity] | None = None, **changed: Any) -> dict[str, Any]:
+    """An experiment whose storm is seen by the observer, with activities between its start and its stop."""
+    page = chaos.cluster.environment["CONTRACT_PROBER_PAGE"]
+    method = [act("start_storm", duration_s=4.0), *between]
+    made = experiment(method, [act("stop_storm")], claims or [dns_claim()], page)
+    return {**made, **changed}
+
+
+def pause(chaos: Chaos, duration_s: float = 4.0) -> Activity:
+    """An action that takes its time and says when it has begun."""
+    return act("sleep", duration_s=duration_s, started=str(chaos.folder / "started"))
 
 
 def _activity(kind: str, func: str, arguments: dict[str, Any]) -> Activity:

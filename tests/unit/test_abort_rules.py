@@ -114,6 +114,15 @@ def test_a_blind_guard_counts_from_the_last_sample_or_the_begin() -> None:
     assert breach(one) != ""
 
 
+def test_a_window_holds_what_ends_as_it_begins() -> None:
+    """And a blind guard is patient for as long as it says."""
+    one = rule(measure="api_read", max_error_ratio=0.5, window_s=10, min_samples=3)
+    lines = [sample("api_read", at_s, "refused", latency_s=0.0) for at_s in (50.0, 53.0, 56.0)]
+    assert breach(one, *lines) != ""
+    assert breach(rule(measure="api_read", blind_s=60)) == ""
+    assert breach(rule(measure="api_read", blind_s=59)) != ""
+
+
 def refusals(*rules: Any, configuration: dict[str, Any] | None = None, **more: Any) -> list[str]:
     """What the gate says."""
     return list(experiment_refusals(experiment(*rules, **more), SAFE, configuration or {}))
@@ -134,7 +143,7 @@ def refusals(*rules: Any, configuration: dict[str, Any] | None = None, **more: A
     ({"measure": "api_read", "max_latency_p50_s": float("nan")}, "max_latency_p50_s is nan"),
     ({"measure": "api_read", "max_latency_p95_s": 0}, "use a number from 0.001 to 60"),
     ({"measure": "api_read", "max_error_ratio": 0.5, "window_s": 3600}, "use a number from 9 to 300"),
-    ({"measure": "api_read", "max_error_ratio": 0.5, "min_samples": 0}, "use a number from 1 to 1000"),
+    ({"measure": "api_read", "max_error_ratio": 0.5, "min_samples": 0}, "min_samples is 0; nothing was changed; use a"),
     ("dns_cached", "abort_when[0] is 'dns_cached'"),
 ])  # fmt: skip
 def test_a_rule_that_means_nothing_is_refused_in_one_line(written: Any, words: str) -> None:
@@ -150,7 +159,7 @@ def test_a_guard_that_could_never_act_or_would_always_act_is_refused() -> None:
     [window] = refusals({"measure": "break_glass_write", "max_error_ratio": 0.5, "window_s": 20})
     assert window.startswith("abort_when[0].window_s is 20")
     [blind] = refusals({"measure": "api_read", "blind_s": 5})
-    assert blind.endswith("use a number from 8 to 600")
+    assert blind == "abort_when[0].blind_s is 5; nothing was changed; use a number from 8 to 600"
     quick: dict[str, Any] = {"observe_periods_s": {"api_read": 1.0}, "observe_deadlines_s": {"api_read": 2.0}}
     assert refusals({"measure": "api_read", "blind_s": 5}, configuration=quick) == []
     off: dict[str, Any] = {"observe_periods_s": {"api_read": 0}}

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.control.abort import AbortWatch
+from chaoslib_cp.control.abort import LOOK_EVERY_S, AbortWatch
 from chaoslib_cp.control.abort_rules import read_rules
 from chaoslib_cp.control.stop import StopLatch
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.observe.session import ObserveSession
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline, read_timeline
+from tests.fakes.manual_clock import ManualClock
 from tests.fakes.timeline import write_samples
 
 RULES = {"extensions": [{"name": "chaoslib_cp", "abort_when": [{"measure": "api_read", "max_error_ratio": 0.5}]}]}
@@ -72,6 +73,7 @@ def fails(run_dir: Path) -> None:
 
 def test_a_breach_stops_the_run_within_two_looks(tmp_path: Path, watch: AbortWatch, latch: StopLatch) -> None:
     """Rule, value and limit are what the latch, the timeline and a reader get."""
+    assert 2 * LOOK_EVERY_S == 2.0, "README says two seconds"
     assert aborted_after_s(watch.start, lambda: fails(tmp_path)) < 2 + 3
     watch.stop()
     assert latch.reason == "abort rule api_read max_error_ratio 0.5: it was 1, 5 samples within 10 s"
@@ -139,3 +141,33 @@ def test_what_failed_before_the_method_is_no_reason(tmp_path: Path, watch: Abort
     write_samples(tmp_path, "api_read", ["timeout"] * 5, first_ago_s=9.0)
     watch.start()
     assert latch.reason == ""
+
+
+def test_a_long_window_is_seen_whole_in_a_long_timeline(
+    tmp_path: Path, latch: StopLatch, observer: "subprocess.Popen[bytes]"
+) -> None:
+    """Its begin lies further back than the block of the file that is read first."""
+    rule = {"measure": "api_read", "max_error_ratio": 0.5, "window_s": 60}
+    clock = ManualClock(time.time())  # noqa: TID251 - the samples below are placed by it
+    teller = Teller(Timeline(tmp_path / TIMELINE_FILE), clock)
+    rules = read_rules({"extensions": [{"name": "chaoslib_cp", "abort_when": [rule]}]}, {})
+    watch = AbortWatch(rules, tmp_path, ObserveSession(observer, {}), latch, teller)
+    watch.start()
+    clock.pass_s(55)
+    with pytest.raises(SystemExit):  # noqa: PT012 - it comes while the test sleeps
+        write_samples(tmp_path, "api_read", ["timeout"] * 5, first_ago_s=-1.0)
+        write_samples(tmp_path, "dns_cached", ["ok"] * 30, first_ago_s=-38.0, padding="x" * 3000)
+        time.sleep(LONG_S)
+    watch.stop()
+    assert latch.reason == "abort rule api_read max_error_ratio 0.5: it was 1, 5 samples within 60 s"
+
+
+def test_a_watch_that_nobody_stopped_keeps_no_process_alive(tmp_path: Path) -> None:
+    """Chaos Toolkit may die of an error of its own."""
+    code = """
+import pathlib, sys, types
+from chaoslib_cp.control.abort import AbortWatch
+told = types.SimpleNamespace(now_s=lambda: 0.0)
+AbortWatch([], pathlib.Path(sys.argv[1]), types.SimpleNamespace(running=True), None, told).start()
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=LONG_S)

@@ -89,7 +89,10 @@ OURS = {"method": [{**given("chaoslib_cp.rollout.actions"), "pauses": {"before":
 
 @pytest.mark.parametrize(
     "key",
-    ["admin_token", "Password", "db_pass", "pwd", "private_key", "dsn", "MY_SECRET", "ca_cert", "basic_auth", "x"],
+    [
+        *("admin_token", "Password", "db_pass", "pwd", "private", "key_file", "dsn", "MY_SECRET", "ca_cert"),
+        *("basic_auth", "credentials", "Bearer", "x"),
+    ],
 )
 def test_values_that_may_be_secrets_are_named_and_not_shown(key: str) -> None:
     """Under any name if no activity of ours is given it; if one is, under a name that looks like a secret's."""
@@ -132,11 +135,11 @@ def test_what_was_really_played_is_kept() -> None:
     ]
     experiment = {
         "steady-state-hypothesis": {"probes": [given("chaoslib_cp.dns.probes", a="${nodes} ${share}", b="${on}")]},
-        "rollbacks": [given("chaoslib_cp.rollout.actions", c="${pages}", d="${nothing}")],
+        "rollbacks": [given("chaoslib_cp.rollout.actions", c="${pages} ${late}", d="${nothing}")],
     }
-    configuration = {"nodes": 3, "share": 0.5, "on": True, "mine": "n", "pages": ["a"], "nothing": None}
+    configuration = {"nodes": 3, "share": 0.5, "on": True, "mine": "n", "late": 1, "pages": ["a"], "nothing": None}
     assert parameters(experiment, configuration, played) == {
-        "configuration": {"nodes": 3, "share": 0.5, "on": True, "mine": "n"},
+        "configuration": {"nodes": 3, "share": 0.5, "on": True, "mine": "n", "late": 1},
         "not_shown": ["nothing", "pages"],
         "activities": {"roll out": {"duration_s": 60.0}},
     }

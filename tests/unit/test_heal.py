@@ -160,7 +160,12 @@ def test_the_identity_that_got_through_goes_first_from_then_on(kube: KubeObjects
         assert delete(item()).closed
         kube.objects[PATH] = ours("u1")
         assert delete(item()).closed
-    assert [request.peer_name for request in kube.writes()] == ["user-runner", "user-break-glass", "user-break-glass"]
+        kube.objects[PATH] = ours("u1")
+        kube.fail_next("DELETE", "/", answer, times=9)
+        with pytest.raises(UndoFailed):
+            delete(item())
+    tried = [str(request.peer_name).removeprefix("user-") for request in kube.writes()]
+    assert tried == ["runner", "break-glass", "break-glass", "break-glass", "runner"]
 
 
 def test_when_nobody_gets_through_every_reason_is_told(cluster: Cluster, kube: KubeObjects) -> None:

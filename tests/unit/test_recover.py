@@ -186,19 +186,19 @@ def test_closing_the_logs_of_a_deleted_cluster_says_so_in_them(kube: KubeObjects
 def test_leftovers_are_what_carries_this_runs_label(kube: KubeObjects) -> None:
     """Objects on record and pods of the run in their namespaces; what became somebody else's is not ours."""
     settings = kube.configuration(chaoslib_cp_run_dir="/runs/r")
-    assert leftovers(settings, None, CLOCK) == []
+    assert leftovers(settings, None) == []
     log = changed(kube)
     log.intend(DeleteObject("ClusterRole", "", "gone", "r"))
     mine, theirs = ({"chaoslib-cp/run": run, "chaoslib-cp/role": "agent"} for run in ("r", "other"))
     for name, labels in (("agent-1", mine), ("agent-2", theirs), ("agent-3", {"chaoslib-cp/run": "r"})):
         path = f"/api/v1/namespaces/kube-system/pods/{name}"
         kube.objects[path] = {"metadata": {"name": name, "uid": name, "labels": labels}}
-    assert leftovers(settings, None, CLOCK) == ["ConfigMap kube-system/ours", "Pod kube-system/agent-1"]
+    assert leftovers(settings, None) == ["ConfigMap kube-system/ours", "Pod kube-system/agent-1"]
     kube.objects[CONFIG_MAP]["metadata"]["labels"] = {"chaoslib-cp/run": "other"}
-    assert leftovers(settings, None, CLOCK) == ["Pod kube-system/agent-1"]
+    assert leftovers(settings, None) == ["Pod kube-system/agent-1"]
     kube.objects[CONFIG_MAP]["metadata"]["labels"] = None
     del kube.objects["/api/v1/namespaces/kube-system/pods/agent-1"]
-    assert leftovers(settings, None, CLOCK) == []
+    assert leftovers(settings, None) == []
     asked = [request.path for request in kube.server.requests if request.path.endswith("/pods")]
     assert set(asked) == {"/api/v1/namespaces/kube-system/pods"}
 
@@ -207,7 +207,7 @@ def test_when_the_cluster_cannot_be_asked_leftovers_are_unknown(kube: KubeObject
     """Unknown is an error, not an empty list."""
     changed(kube)
     with pytest.raises(TargetRefused):
-        leftovers({"chaoslib_cp_run_dir": "/runs/r", "kubeconfig": "/nothing"}, None, CLOCK)
+        leftovers({"chaoslib_cp_run_dir": "/runs/r", "kubeconfig": "/nothing"}, None)
 
 
 def test_an_administrators_name_is_enough_to_look_for_lost_logs(
@@ -279,3 +279,19 @@ def test_chaosk8s_own_keys_name_a_cluster_that_cannot_be_looked_into(kube: KubeO
 def test_recover_takes_two_minutes_for_each_log_unless_told() -> None:
     """As the command line says."""
     assert RECOVER_S == 120.0
+
+
+def test_recover_takes_the_machines_clock_by_itself(kube: KubeObjects) -> None:
+    """As `chaos cp recover` calls it."""
+    changed(kube)
+    assert recover()["healed"]
+    assert CONFIG_MAP not in kube.objects
+
+
+def test_what_is_missing_stays_open_in_a_log_that_names_no_cluster(kube: KubeObjects) -> None:
+    """It may be in any; the report says which one was looked into and that the log names none."""
+    header(changed(kube), cluster_uid=None)
+    del kube.objects[CONFIG_MAP]
+    report = recover(timeout_s=0, clock=CLOCK)
+    assert not report["healed"]
+    assert "the undo log is about cluster of no name" in report["logs"][0]["items"][-1]["outcome"]

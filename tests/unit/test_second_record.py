@@ -108,6 +108,18 @@ def test_when_nobody_could_look_nothing_is_called_healed(kube: KubeObjects, answ
     assert "could not look" in report["logs"][0]["problems"][0]
 
 
+@pytest.mark.parametrize("answer", [Answer(403, body=b"{}"), Answer(503, body=b"{}")])
+def test_where_nobody_can_tell_the_cluster_nothing_is_taken_for_ours(kube: KubeObjects, answer: Answer) -> None:
+    """Without its UID no log could be written that is about this cluster and no other."""
+    rolled_out_and_log_lost(kube)
+    kube.fail_next("GET", "/api/v1/namespaces/kube-system", answer, times=99)
+    report = recovered(later(3600))
+    assert not report["healed"]
+    assert "could not look" in report["logs"][0]["problems"][0]
+    assert open_logs() == []
+    assert len(ours(kube)) == 5
+
+
 def test_without_a_named_cluster_there_is_nowhere_to_look(kube: KubeObjects, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the default file in the home directory is not asked."""
     monkeypatch.delenv("KUBECONFIG")
