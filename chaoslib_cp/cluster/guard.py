@@ -13,11 +13,13 @@ from chaoslib_cp.cluster.allowed import PINS, pinned_uid, refuse_contexts
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.dns_pods import list_dns_pods
+from chaoslib_cp.cluster.identities import refuse_other_clusters
+from chaoslib_cp.cluster.lock import process_using
 from chaoslib_cp.cluster.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
 from chaoslib_cp.cluster.permit import Permit, permit_for, write_permit
 from chaoslib_cp.cluster.prober import prober_pages
 from chaoslib_cp.cluster.production import MAX_NODES, MOST_NODES, production_signs
-from chaoslib_cp.cluster.run import WITHOUT_CONTROL, is_part_of, process_using, run_id, run_on, undo_folder
+from chaoslib_cp.cluster.run import WITHOUT_CONTROL, is_part_of, run_id, run_on, undo_folder
 from chaoslib_cp.cluster.same_cluster import CLUSTER_UID_PATH
 from chaoslib_cp.cluster.second_record import refuse_runs_from_elsewhere
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
@@ -90,6 +92,7 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
     run = run_on(settings, uid)
     marker = _marker(cluster, uid, clock.epoch_s())
     _refuse_production(cluster, marker, settings)
+    refuse_other_clusters(cluster, uid, settings, _HEALTHY_S)
     refuse_leftovers(uid, cluster.ca_sha256, run, clock)
     refuse_runs_from_elsewhere(cluster, uid, clock, _HEALTHY_S)
     refuse_agents_at_work(cluster, uid, run, clock, _HEALTHY_S)
