@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.observe.evidence import Samples, gather, number, summary
+from chaoslib_cp.observe.evidence import Samples, gather, number, summary, worst_latency_s
 
 _HEALTH: Final = ("api_livez", "api_version", "api_read")
 _SERVES: Final = ("api_version", "api_read")
@@ -40,7 +40,7 @@ def api_health(configuration: Settings, secrets: Settings, window_s: float, min_
         "livez_ok_ratio": each["api_livez"]["ok_ratio"],
         "version_ok_ratio": each["api_version"]["ok_ratio"],
         "read_ok_ratio": each["api_read"]["ok_ratio"],
-        "worst_latency_s": max(one["worst_latency_s"] for one in each.values()),
+        "worst_latency_s": worst_latency_s(one for measure in _HEALTH for one in samples[measure]),
         "samples": sum(one["samples"] for one in each.values()),
         "diagnosis": _diagnosis(each),
     }
@@ -60,7 +60,7 @@ def wait_until_saturated(
             "ok": bool(every) and ratio <= limits.max_ok_ratio,
             "served_ratio": ratio,
             "samples": len(every),
-            "worst_latency_s": max((number(one, "latency_s") for one in every), default=0.0),
+            "worst_latency_s": worst_latency_s(every),
         }
 
     return _poll(look, timeout_s, clock)

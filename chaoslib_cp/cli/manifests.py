@@ -1,5 +1,7 @@
 """``chaos cp manifests``: what a cluster's owner applies before the first run."""
 
+import ipaddress
+
 import click
 
 from chaoslib_cp.cli import output
@@ -15,13 +17,24 @@ from chaoslib_cp.version import VERSION
 def command(image: str, cluster_dns: str, cluster_domain: str, external_name: str, as_json: bool) -> None:
     """Print namespace, roles and workload prober, for `kubectl apply --filename -`.
 
-    Nothing is sent to a cluster. A testbed has all of it already.
+    Nothing is sent to a cluster. A testbed has all of it already. The prober asks cluster DNS where --cluster-dns and
+    --cluster-domain say it is.
     """
     import yaml
 
     from chaoslib_cp.agent.manifests import prober_manifests
     from chaoslib_cp.cluster.roles import role_manifests
 
-    items = [*role_manifests(), *prober_manifests(cluster_dns, image, external_name, cluster_domain)]
+    try:
+        ipaddress.ip_address(cluster_dns)
+    except ValueError:
+        raise click.BadParameter(
+            f"{cluster_dns!r} is no IP address; give that of the Service of cluster DNS "
+            "(`kubectl --namespace kube-system get service kube-dns`)",
+            param_hint="--cluster-dns",
+        ) from None
+    roles = role_manifests()
+    prober = prober_manifests(cluster_dns, image, external_name, cluster_domain)
+    items = [*roles, *(one for one in prober if one not in roles)]  # both need the namespace
     listed = {"apiVersion": "v1", "kind": "List", "items": items}
     output.show(listed, as_json, lambda: str(yaml.safe_dump_all(items, sort_keys=False)).rstrip())

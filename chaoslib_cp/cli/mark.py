@@ -1,7 +1,8 @@
 """``chaos cp mark``: an owner declares a cluster a test cluster."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -45,20 +46,46 @@ def command(  # noqa: PLR0913 - one for each option
     from chaoslib_cp.cluster.connect import open_cluster
     from chaoslib_cp.cluster.marker import Marker
 
+    if not owner.strip():
+        raise click.BadParameter(
+            "it is blank; nothing was changed; say who answers for the cluster", param_hint="--owner"
+        )
+    asked = Asked(context, owner.strip(), hours, accept, remove)
     with open_cluster({"admin_context": context}, None, identity="admin") as cluster:
-        confirm(cluster, cluster_uid, owner)
-        marker = Marker(cluster_uid, owner, SystemClock().epoch_s() + hours * 3600, frozenset(accept))
+        confirm(cluster, cluster_uid, asked)
+        marker = Marker(cluster_uid, asked.owner, SystemClock().epoch_s() + hours * 3600, frozenset(accept))
         result = _replace(cluster, None if remove else marker)
-    output.show(result, as_json, lambda: told(result, owner, context))
+    output.show(result, as_json, lambda: told(result, asked))
 
 
-def told(result: Mapping[str, Any], owner: str, context: str) -> str:
+@dataclass(frozen=True)
+class Asked:
+    """What a person asked for, all but the UID; attributes are the options of that name."""
+
+    context: str
+    owner: str
+    hours: int
+    accept: tuple[str, ...]
+    remove: bool
+
+    def command(self, cluster_uid: str, signs: Collection[str] = ()) -> str:
+        """The command that does it to this cluster, fit to be pasted; ``signs`` are accepted as well."""
+        lasting = [f"--hours {self.hours}", *(f"--accept {kind}" for kind in dict.fromkeys([*self.accept, *signs]))]
+        return " ".join([
+            "chaos cp mark",
+            f"--context {shlex.quote(self.context)}",
+            f"--owner {shlex.quote(self.owner)}",
+            f"--cluster-uid {shlex.quote(cluster_uid)}",
+            *(["--remove"] if self.remove else lasting),
+        ])  # fmt: skip
+
+
+def told(result: Mapping[str, Any], asked: Asked) -> str:
     """Say what a mark means, until when it counts, and how to take it back.
 
     Args:
         result: What was done: the mark, or whether there was one to remove.
-        owner: Who answers for the cluster.
-        context: Context of the file that KUBECONFIG names.
+        asked: What was asked for.
     """
     if "removed" in result:
         had = "is no test cluster any more" if result["removed"] else "had no mark; nothing was changed"
@@ -67,16 +94,15 @@ def told(result: Mapping[str, Any], owner: str, context: str) -> str:
     local = f"{end.astimezone():%Y-%m-%d %H:%M %Z}"
     lines = [
         f"Cluster {result['cluster_uid']} at {result['server']} is a test cluster now: experiments may break it.",
-        f"The mark counts until {local} ({end:%Y-%m-%d %H:%M} UTC); after that they refuse to start. {owner} answers "
-        "for the cluster.",
+        f"The mark counts until {local} ({end:%Y-%m-%d %H:%M} UTC); after that they refuse to start. "
+        f"{asked.owner} answers for the cluster.",
         f"Signs of production that may be there all the same: {result['accepted_signs']}.",
-        f"To take it back: chaos cp mark --remove --context {shlex.quote(context)} --owner {shlex.quote(owner)} "
-        f"--cluster-uid {result['cluster_uid']}",
+        f"To take it back: {replace(asked, remove=True).command(result['cluster_uid'])}",
     ]
     return "\n".join(lines)
 
 
-def confirm(cluster: "Cluster", cluster_uid: str, owner: str) -> None:
+def confirm(cluster: "Cluster", cluster_uid: str, asked: Asked) -> None:
     """Make sure that the person has seen which cluster this is.
 
     Raises:
@@ -91,14 +117,15 @@ def confirm(cluster: "Cluster", cluster_uid: str, owner: str) -> None:
         raise TargetRefused(f"{cluster.server} shows no namespace kube-system; nothing was changed; check --context")
     if cluster_uid == actual:
         return
-    signs = {sign.kind: sign.words for sign in production_signs(cluster, MAX_NODES, _TIMEOUT_S)}
+    signs = {}
+    if not asked.remove:
+        signs = {sign.kind: sign.words for sign in production_signs(cluster, MAX_NODES, _TIMEOUT_S)}
     looks = f"; it looks like production: {'; '.join(signs.values())}" if signs else ""
-    accept = "".join(f" --accept {kind}" for kind in signs)
     said = f"--cluster-uid says {cluster_uid}" if cluster_uid else "you have not confirmed it"
+    intent = "may not break this one any more" if asked.remove else "may break this one"
     raise TargetRefused(
         f"context {cluster.context} is cluster {actual} at {cluster.server}, but {said}; nothing was changed{looks}; "
-        f"if experiments may break this one, run: chaos cp mark --context {cluster.context} --owner '{owner}' "
-        f"--cluster-uid {actual}{accept}"
+        f"if experiments {intent}, run: {asked.command(actual, signs)}"
     )
 
 

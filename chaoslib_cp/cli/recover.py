@@ -26,8 +26,10 @@ _INSIDE_TIMEOUT_S = 900.0
 def command(as_json: bool) -> None:
     """Undo whatever an interrupted run left in a cluster. Needs no arguments and may be run twice.
 
-    It reads the undo logs of this user, removes what is ours and still there, and goes on past what fails. The exit
-    code is 1 while something is open; the kubectl commands that would do it by hand are printed.
+    It reads the undo logs of this user, removes what is ours and still there, and goes on past what fails. If
+    KUBECONFIG names a cluster, it looks there as well for what no undo log here tells of. The exit code is 1 while
+    something is open or that cluster could not be looked into; the kubectl commands that would do it by hand are
+    printed.
     """
     from chaoslib_cp.cluster.recover import open_logs, recover
 
@@ -36,8 +38,9 @@ def command(as_json: bool) -> None:
     reports = [] if inside else _close_logs_of_ended_testbeds() + _recover_inside(_testbeds_with_open_logs())
     reports += recover(only_kubeconfig=only)["logs"]
     latest = {(report["path"], report["run"]): report for report in reports}
-    still_open = open_logs(only_kubeconfig=only) + [report["run"] for report in reports if not report["path"]]
-    result = {"healed": not still_open, "logs": list(latest.values())}
+    still_open = open_logs(only_kubeconfig=only)
+    unsure = [report["run"] for report in reports if not report["path"]]
+    result = {"healed": not still_open and not unsure, "logs": list(latest.values())}
     output.show(result, as_json, lambda: describe(latest.values()))
     elsewhere = sorted(set(open_logs()) - set(still_open)) if inside and not as_json else []
     if elsewhere:
@@ -49,6 +52,11 @@ def command(as_json: bool) -> None:
         raise UndoFailed(
             f"still open after this attempt: {', '.join(still_open)}; their own deadlines end every load; run "
             "`chaos cp recover` again once the cause above is gone"
+        )
+    if unsure:
+        raise UndoFailed(
+            "no undo log is open, but the cluster that KUBECONFIG names may hold something of ours, as said above; run "
+            "`chaos cp recover` again once that is cleared"
         )
 
 

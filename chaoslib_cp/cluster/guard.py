@@ -5,23 +5,25 @@ Stopping, rolling back and recovering never come here: they need only the undo l
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.agent_pods import refuse_agents_at_work
+from chaoslib_cp.cluster.allowed import PINS, pinned_uid, refuse_contexts
 from chaoslib_cp.cluster.call import Cluster
-from chaoslib_cp.cluster.connect import IDENTITIES, choose, open_cluster
+from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.dns_pods import list_dns_pods
+from chaoslib_cp.cluster.identities import refuse_other_clusters
+from chaoslib_cp.cluster.lock import process_using
 from chaoslib_cp.cluster.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
 from chaoslib_cp.cluster.permit import Permit, permit_for, write_permit
 from chaoslib_cp.cluster.prober import prober_pages
 from chaoslib_cp.cluster.production import MAX_NODES, MOST_NODES, production_signs
-from chaoslib_cp.cluster.run import WITHOUT_CONTROL, is_part_of, process_using, run_id, run_on, undo_folder
+from chaoslib_cp.cluster.run import WITHOUT_CONTROL, is_part_of, run_id, run_on, undo_folder
 from chaoslib_cp.cluster.same_cluster import CLUSTER_UID_PATH
 from chaoslib_cp.cluster.second_record import refuse_runs_from_elsewhere
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
-from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused, UndoFailed
+from chaoslib_cp.errors import ControlPlaneError, TargetRefused, UndoFailed
 from chaoslib_cp.limits import checked
 
 # A permit outlives any run we make (at most an hour of storm, then recovery), but not the working day.
@@ -48,7 +50,7 @@ def check_gate(
     Raises:
         TargetRefused: Not the cluster that was meant, not marked, mark expired, it looks like production, or something
             is left over.
-        ProfileInvalid: ``max_nodes`` is not a number in its range, or ``allowed_contexts`` no names.
+        ProfileInvalid: ``max_nodes`` is not a number in its range, or a list of allowed contexts holds no names.
         TargetUnreachable: The API does not answer well enough to know.
     """
     clock = clock or SystemClock()
@@ -66,8 +68,8 @@ def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, cl
     """
     settings = configuration or {}
     _refuse_unverified(cluster)
-    _refuse_contexts(cluster, settings)
-    pinned = str(settings.get("cluster_uid") or "")
+    refuse_contexts(cluster, settings)
+    pinned = pinned_uid(settings)
     permit = permit_for(settings, cluster, pinned, clock)
     if permit is None:
         return _pass(cluster, settings, clock)
@@ -79,17 +81,18 @@ def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, cl
 
 def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit:
     _refuse_unverified(cluster)
-    _refuse_contexts(cluster, settings)
+    refuse_contexts(cluster, settings)
     uid = _cluster_uid(cluster, clock)
-    pinned = str(settings.get("cluster_uid") or "")
+    pinned = pinned_uid(settings)
     if pinned and pinned != uid:
         raise TargetRefused(
-            f"{cluster.server} is cluster {uid}, configuration.cluster_uid says {pinned}; nothing was changed; "
+            f"{cluster.server} is cluster {uid}, this run is pinned to {pinned} ({PINS}); nothing was changed; "
             "name the right cluster"
         )
     run = run_on(settings, uid)
     marker = _marker(cluster, uid, clock.epoch_s())
     _refuse_production(cluster, marker, settings)
+    refuse_other_clusters(cluster, uid, settings, _HEALTHY_S)
     refuse_leftovers(uid, cluster.ca_sha256, run, clock)
     refuse_runs_from_elsewhere(cluster, uid, clock, _HEALTHY_S)
     refuse_agents_at_work(cluster, uid, run, clock, _HEALTHY_S)
@@ -113,27 +116,6 @@ def _refuse_unverified(cluster: Cluster) -> None:
             "against an authority of its own; nothing was changed; use https and give the cluster's CA "
             "(certificate-authority in the kubeconfig, without insecure-skip-tls-verify, or KUBERNETES_CA_CERT_FILE)"
         )
-
-
-def _refuse_contexts(cluster: Cluster, settings: Mapping[str, Any]) -> None:
-    """Every context that this run could use must be on the list, if there is one; healing later is not bound by it."""
-    given = settings.get("allowed_contexts") or ()
-    allowed = [name.strip() for name in given.split(",")] if isinstance(given, str) else given
-    if not isinstance(allowed, list | tuple) or not all(isinstance(name, str) and name for name in allowed):
-        raise ProfileInvalid(
-            f"configuration.allowed_contexts is {given!r}; nothing was changed; use names of contexts, in a list or "
-            "with commas between them"
-        )
-    used = {cluster.context: "runner"}
-    for identity in IDENTITIES[1:]:
-        with suppress(TargetRefused):  # no context for it, so nobody can use it
-            used.setdefault(choose(settings, None, identity).context, identity)
-    for context, identity in used.items():
-        if allowed and context not in allowed:
-            raise TargetRefused(
-                f"context {context!r}, used as {identity}, is not in configuration.allowed_contexts "
-                f"({', '.join(allowed)}); nothing was changed; name another, or put it on the list"
-            )
 
 
 def _for_the_storm(cluster: Cluster) -> tuple[tuple[str, ...], dict[str, str]]:

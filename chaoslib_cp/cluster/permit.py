@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.allowed import PINS
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.run import WITHOUT_CONTROL, run_id
 from chaoslib_cp.errors import TargetRefused
@@ -62,7 +63,7 @@ class Permit:
         if not set(cluster.addresses) & set(self.addresses):
             return f"the permit is for {', '.join(self.addresses)}, not {', '.join(cluster.addresses)}"
         if pinned_uid and pinned_uid != self.cluster_uid:
-            return f"the permit is for cluster {self.cluster_uid}, configuration.cluster_uid says {pinned_uid}"
+            return f"the permit is for cluster {self.cluster_uid}, this run is pinned to {pinned_uid} ({PINS})"
         return ""
 
 

@@ -10,9 +10,10 @@ from chaoslib_cp.cluster.by_hand import contexts_of, kubectl_lines, kubectl_line
 from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import names_a_cluster, open_cluster
 from chaoslib_cp.cluster.heal import executors
+from chaoslib_cp.cluster.lock import process_using
 from chaoslib_cp.cluster.objects import object_path
 from chaoslib_cp.cluster.own_log import undo_log_of_run
-from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, process_using, undo_folder
+from chaoslib_cp.cluster.run import ROLE_LABEL, RUN_LABEL, undo_folder
 from chaoslib_cp.cluster.same_cluster import SameCluster
 from chaoslib_cp.cluster.second_record import rebuild_lost_logs
 from chaoslib_cp.engine.undo.entry import DeleteObject

@@ -30,7 +30,8 @@ def require_undo_rights(cluster: Cluster, manifests: Iterable[Mapping[str, Any]]
                 where = f" in {namespace}" if namespace else ""
                 raise TargetRefused(
                     f"{cluster.identity} ({cluster.context or cluster.server}) may not {verb} a {kind}{where}, so it "
-                    "could not be taken back; nothing was changed; apply the roles of `chaos cp manifests`"
+                    "could not be taken back; nothing was changed; apply the roles of `chaos cp manifests` (for "
+                    "agents in kube-system and chaoslib-cp; elsewhere the runner needs such a Role, too)"
                 )
 
 

@@ -1,7 +1,5 @@
 """Which run this is: the name that ties undo log, permit, labels and results of one experiment together."""
 
-import fcntl
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,28 +47,6 @@ def is_part_of(log_run: str, run: str) -> bool:
 def undo_folder() -> Path:
     """Where all undo logs live."""
     return state_root() / "undo"
-
-
-def process_using(cluster_uid: str) -> str:
-    """Which other living process plays a run on a cluster: its number, or empty.
-
-    The control holds the lock of a cluster while it plays a run (``chaoslib_cp/control``); the kernel frees it when
-    the process dies, so a lock that is held means that somebody still works there.
-    """
-    try:
-        handle = os.open(state_root() / "locks" / f"{cluster_uid}.lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        # shared: others who only look at the same moment must not take each other for the holder
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
-        return "" if holder == str(os.getpid()) else holder
-    else:
-        return ""
-    finally:
-        os.close(handle)
 
 
 def undo_log_facts(cluster: Cluster, cluster_uid: str, settings: Mapping[str, Any]) -> dict[str, Any]:

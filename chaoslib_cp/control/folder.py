@@ -1,7 +1,5 @@
-"""Where a run keeps its files, and the lock that lets one run at a time work on a cluster."""
+"""Where a run keeps its files."""
 
-import fcntl
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,43 +42,6 @@ def make_run_dir(root: Path, name: str, started_at: str) -> Path:
             ) from error
         return folder.absolute()
     raise TargetRefused(f"nine runs of {name} started in one second below {root}; nothing was changed; try again")
-
-
-class RunLock:
-    """Held while a run works on one cluster; the kernel lets go of it when the process ends, however it ends."""
-
-    def __init__(self, folder: Path, cluster_uid: str) -> None:
-        self._path = folder / f"{_slug(cluster_uid)}.lock"
-        self._handle: int | None = None
-
-    def take(self) -> None:
-        """Take the lock.
-
-        Raises:
-            TargetRefused: Another run on this machine has it; nothing was changed.
-        """
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise TargetRefused(f"cannot lock {self._path}: {error.strerror}; nothing was changed") from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(handle, 32, 0).decode(errors="replace").strip()
-            os.close(handle)
-            raise TargetRefused(
-                f"another run (process {owner or 'unknown'}) works on this cluster; nothing was changed; wait for it"
-            ) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        self._handle = handle
-
-    def release(self) -> None:
-        """Let go of the lock; does nothing without one."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
 
 
 def _slug(text: str) -> str:

@@ -17,11 +17,12 @@ from chaoslib.run import RunEventHandler
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.guard import check_gate, refuse_leftovers
+from chaoslib_cp.cluster.lock import RunLock, locks_folder
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.abort import AbortWatch
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules
 from chaoslib_cp.control.cpu import tell_cpu
-from chaoslib_cp.control.folder import RunLock, make_run_dir, run_name
+from chaoslib_cp.control.folder import make_run_dir, run_name
 from chaoslib_cp.control.refusal import cluster_refusals, experiment_refusals
 from chaoslib_cp.control.rounds import Rounds
 from chaoslib_cp.control.stop import StopLatch
@@ -30,7 +31,6 @@ from chaoslib_cp.control.watching import observe_plan, wait_for_sight
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.observe.session import ObserveSession, start
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
-from chaoslib_cp.state import state_root
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -134,7 +134,7 @@ class Run:
         # The permit carries the run's name, so the name must stand before the gate; the folder is made after it.
         configuration[RUN_DIR_KEY] = str(folder / f"{started_at}-{name}")
         permit = check_gate(configuration, secrets, self.clock)
-        self._lock = RunLock(state_root() / "locks", permit.cluster_uid)
+        self._lock = RunLock(locks_folder(), permit.cluster_uid)
         self._lock.take()
         # another run may have had the lock between our gate and our lock, and have died of it
         refuse_leftovers(permit.cluster_uid, permit.ca_sha256, permit.run, self.clock)

@@ -1,7 +1,7 @@
 """What probes know: the observer's recent samples, or, where there are none, one measurement of their own."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.connect import choose
 from chaoslib_cp.engine.sample.https import KeptConnections
 from chaoslib_cp.engine.sample.pace import Question, Record, SteadyTime, sample_record
-from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.errors import ControlPlaneError, TargetRefused
 from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.pull_once import pull_samples
 from chaoslib_cp.observe.recent import recent_samples
@@ -37,7 +37,8 @@ def gather(
 ) -> Samples:
     """Return the samples of each measure, the observer's where it has some, else measured now.
 
-    A measure that nobody could take has an empty list: missing data is never good news.
+    A measure that nobody could take has an empty list: missing data is never good news. Only without a run, as from
+    Python, is the reason raised: nobody would read it anywhere else.
 
     Args:
         configuration: The experiment's configuration; ``chaoslib_cp_run_dir`` leads to the observer's timeline.
@@ -45,6 +46,9 @@ def gather(
         measures: Names of measures, such as "api_read".
         window_s: How far to look back.
         clock: Source of "now".
+
+    Raises:
+        TargetRefused: Without a run: no cluster was named, or it has no context for whoever measures this.
     """
     clock = clock or SystemClock()
     run_dir = (configuration or {}).get("chaoslib_cp_run_dir")
@@ -55,7 +59,9 @@ def gather(
     if missing:
         # A loop on the main thread would swallow a signal that lands in it (ecosystem facts, row S2).
         with ThreadPoolExecutor(max_workers=1) as thread:
-            taken = thread.submit(_measure_all, configuration, secrets, missing, window_s, clock).result()
+            taken = thread.submit(
+                _measure_all, configuration, secrets, missing, window_s, clock, bool(run_dir)
+            ).result()
         for record in taken:
             found[str(record["measure"])].append({**record, "by": "probe"})
     return found
@@ -65,8 +71,8 @@ def summary(samples: Sequence[Record], min_ok_ratio: float) -> dict[str, Any]:
     """Judge the samples of one measure; no sample at all is not ok.
 
     Returns:
-        ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s`` and ``by`` ("observer" or
-        "probe").
+        ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s`` (None without a sample)
+        and ``by`` ("observer", "probe" or "nobody").
     """
     good = sum(bool(sample["ok"]) for sample in samples)
     ratio = good / len(samples) if samples else 0.0
@@ -75,9 +81,14 @@ def summary(samples: Sequence[Record], min_ok_ratio: float) -> dict[str, Any]:
         "ok_ratio": ratio,
         "samples": len(samples),
         "last_outcome": str(samples[-1]["outcome"]) if samples else "not measured",
-        "worst_latency_s": max((number(sample, "latency_s") for sample in samples), default=0.0),
+        "worst_latency_s": worst_latency_s(samples),
         "by": str(samples[-1].get("by", "observer")) if samples else "nobody",
     }
+
+
+def worst_latency_s(samples: Iterable[Record]) -> float | None:
+    """The longest that any of them took, seconds; None without a sample."""
+    return max((number(sample, "latency_s") for sample in samples), default=None)
 
 
 def number(sample: Record, key: str) -> float:
@@ -92,15 +103,21 @@ def _measure_all(
     measures: Sequence[str],
     window_s: float,
     clock: Clock,
+    in_a_run: bool,
 ) -> list[Record]:
     taken: list[Record] = []
     time = SteadyTime(clock)
     api = [measure for measure in measures if measure in _IDENTITY_OF]
     if api:
-        taken += asyncio.run(_ask_api(configuration, secrets, api, time))
+        taken += asyncio.run(_ask_api(configuration, secrets, api, time, in_a_run))
     if len(api) < len(measures):
         since_s = time.now_s() - window_s
-        pulled = pull_samples(configuration, secrets, time, clock)
+        pulled: list[Record] = []
+        try:
+            pulled = pull_samples(configuration, secrets, time, clock)
+        except ControlPlaneError as error:
+            if isinstance(error, TargetRefused) and not in_a_run:
+                raise
         taken += [one for one in pulled if one["measure"] in measures and number(one, "at_s") >= since_s]
     return taken
 
@@ -110,6 +127,7 @@ async def _ask_api(
     secrets: Mapping[str, Any] | None,
     measures: Sequence[str],
     time: SteadyTime,
+    in_a_run: bool,
 ) -> list[Record]:
     questions: list[Question] = []
     kept = KeptConnections()
@@ -118,7 +136,9 @@ async def _ask_api(
             choice = choose(configuration, secrets, identity)
             plan = ObservePlan("", choice.kubeconfig, _ENOUGH_S, {identity: choice.context})
             questions += questions_of(plan, targets_of(plan), kept)
-        except ControlPlaneError:
+        except ControlPlaneError as error:
+            if isinstance(error, TargetRefused) and not in_a_run:
+                raise
             continue  # this identity cannot measure here: its measures stay without a sample
     try:
         wanted = [question for question in questions if question.measure in measures]

@@ -10,7 +10,6 @@ from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.permit import permit_for
 from chaoslib_cp.cluster.prober import prober_pages
 from chaoslib_cp.engine.sample.pace import Record, SteadyTime
-from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.observe.prober_pull import ProberPull
 
 _LOOKUP_S: Final = 5.0
@@ -19,13 +18,15 @@ _LOOKUP_S: Final = 5.0
 def pull_samples(
     configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, time: SteadyTime, clock: Clock
 ) -> list[Record]:
-    """Return what the prober's page holds, on our clock; nothing when it cannot be found or does not answer."""
+    """Return what the prober's page holds, on our clock; nothing when it does not answer.
+
+    Raises:
+        TargetRefused: No cluster was named, or its prober may not be looked for.
+        TargetUnreachable: Nobody can tell where the prober is.
+    """
     records: list[Record] = []
-    try:
-        with open_cluster(configuration, secrets) as cluster:
-            pages = _noted_pages(cluster, configuration, clock) or prober_pages(cluster, timeout_s=_LOOKUP_S)
-    except ControlPlaneError:
-        return []
+    with open_cluster(configuration, secrets) as cluster:
+        pages = _noted_pages(cluster, configuration, clock) or prober_pages(cluster, timeout_s=_LOOKUP_S)
     pull = ProberPull(pages, time, records.append, since_s=0.0)
     for _ in pages:
         if asyncio.run(pull.pull_once()):

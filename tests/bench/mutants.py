@@ -27,8 +27,8 @@ KEPT = Path(__file__).parent / "mutation" / "survivors.json"
 _CORE = {
     "chaoslib_cp/engine/undo": ("entry", "lines", "log", "replay"),
     "chaoslib_cp/cluster": (
-        "guard", "permit", "marker", "production", "rights", "run", "own_log", "same_cluster", "objects", "likeness",
-        "heal", "agent_pods", "recover", "second_record", "removal", "by_hand",
+        "guard", "allowed", "identities", "lock", "permit", "marker", "production", "rights", "run", "own_log",
+        "same_cluster", "objects", "likeness", "heal", "agent_pods", "recover", "second_record", "removal", "by_hand",
     ),
     "chaoslib_cp/control": (
         "__init__", "run", "stop", "ending", "refusal", "rounds", "folder", "telling", "watching", "evidence", "cpu",
@@ -37,11 +37,11 @@ _CORE = {
 }  # fmt: skip
 # The tests that play these modules in one process, by folder; each mutant is shown only to those that reach its line.
 _UNIT = (
-    "undo_log", "undo_replay", "undo_power_loss", "guard", "guard_permit", "connect", "second_record", "rollout",
-    "remove_agent", "recover_rollout", "access", "dns_actions", "cli", "permit", "marker", "production",
-    "run_identity", "own_log", "two_clusters", "shared_authority", "heal", "agent_pods", "recover", "removal",
-    "likeness", "full_disk", "bad_undo_logs", "old_undo_logs", "undo_lines", "by_hand", "addresses", "any_sequence",
-    "crash_points",
+    "undo_log", "undo_replay", "undo_power_loss", "guard", "guard_permit", "identities", "lock", "connect",
+    "second_record", "rollout", "remove_agent", "recover_rollout", "access", "dns_actions", "cli", "permit", "marker",
+    "production", "run_identity", "own_log", "two_clusters", "shared_authority", "heal", "agent_pods", "recover",
+    "removal", "likeness", "full_disk", "bad_undo_logs", "old_undo_logs", "undo_lines", "by_hand", "addresses",
+    "any_sequence", "crash_points",
 )  # fmt: skip
 _CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "open_run", "run", "ending", "evidence", "abort")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]

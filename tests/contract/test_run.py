@@ -207,7 +207,10 @@ def test_the_shipped_experiment_can_be_pinned_to_a_cluster(chaos: Chaos, by: str
     path = str(ROOT / "experiments" / "openai-2024-12-11.json")
     done = chaos.finish(chaos.start("run", *options, path))
     assert done.exit_code == 1
-    assert "configuration.cluster_uid says another; nothing was changed" in done.log
+    assert (
+        "this run is pinned to another (configuration.cluster_uid or CHAOSLIB_CP_CLUSTER_UID); nothing was changed"
+        in done.log
+    )
 
 
 def test_every_activity_is_discovered_with_its_types(chaos: Chaos) -> None:

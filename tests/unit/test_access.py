@@ -71,12 +71,24 @@ PROBES: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", PROBES)
-def test_nothing_measured_is_never_ok(name: str) -> None:
+def test_nothing_measured_is_never_ok(tmp_path: Path, name: str) -> None:
     """Missing data is never good news, and ``ok`` is always a bool."""
-    seen = PROBES[name](configuration={"kubeconfig": "/nonexistent"})
+    seen = PROBES[name](configuration=run_of(tmp_path))
     assert seen["ok"] is False
-    assert seen["samples"] == 0
+    assert (seen["samples"], seen["worst_latency_s"]) == (0, None)
     assert len(json.dumps(seen)) < 4096
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_without_a_run_the_reason_why_nothing_could_be_measured_is_raised(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From Python there is no report that would tell it; a cluster that only does not answer is a measurement."""
+    with pytest.raises(ActivityFailed, match="kubeconfig /nonexistent: No such file"):
+        PROBES[name](configuration={"kubeconfig": "/nonexistent"})
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    with pytest.raises(ActivityFailed, match="no cluster was named"):
+        PROBES[name]()
 
 
 @pytest.mark.parametrize(
@@ -113,7 +125,8 @@ def test_a_server_that_serves_is_not_saturated_when_time_is_up(tmp_path: Path) -
     """The wait ends and says how long it was."""
     seen = api_is_saturated(timeout_s=0, configuration=run_of(tmp_path, api_version=["ok"] * 4, api_read=["ok"] * 4))
     assert (seen["ok"], seen["served_ratio"]) == (False, 1.0)
-    assert api_is_saturated(timeout_s=0, configuration={"kubeconfig": "/nonexistent"})["ok"] is False
+    seen = api_is_saturated(timeout_s=0, configuration=run_of(tmp_path / "none"))
+    assert (seen["ok"], seen["samples"], seen["worst_latency_s"]) == (False, 0, None)
 
 
 RECOVERED = {"api_read": ["ok"] * 3, "admin_write": ["timeout", "ok", "ok", "ok"], "dns_cached": ["ok"] * 3}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from chaoslib_cp.cli import cp
@@ -116,3 +117,18 @@ def test_incomplete_programs_folder_fails_with_one_line(tmp_path: Path) -> None:
     assert (exit_code, stdout) == (1, "")
     assert len(stderr.splitlines()) == 1
     assert "CHAOSLIB_CP_BIN" in stderr
+
+
+def test_manifests_can_be_applied_to_any_cluster() -> None:
+    """Each object once, no address of somebody's Service range, and what is no address is refused."""
+    code, stdout, _ = run("manifests", "--cluster-dns", "172.20.0.10", "--cluster-domain", "corp.example")
+    assert code == 0
+    objects = list(yaml.safe_load_all(stdout))
+    names = [(one["kind"], one["metadata"]["name"], one["metadata"].get("namespace")) for one in objects]
+    assert len(names) == len(set(names))
+    assert "10.96." not in stdout
+    assert "--cluster-dns=172.20.0.10" in stdout
+    assert "--sentinel=sentinel.chaoslib-cp.svc.corp.example" in stdout
+    code, stdout, stderr = run("manifests", "--cluster-dns", "kube-dns")
+    assert (code, stdout) == (2, "")
+    assert "'kube-dns' is no IP address" in stderr

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from chaoslib.exceptions import InterruptExecution
 
+from chaoslib_cp.cluster.lock import RunLock, locks_folder
 from chaoslib_cp.cluster.marker import MARKER_PATH
 from chaoslib_cp.cluster.permit import read_permit
 from chaoslib_cp.cluster.run import undo_folder
-from chaoslib_cp.control.folder import RunLock
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
@@ -72,7 +72,7 @@ def test_a_run_that_passed_has_a_folder_a_permit_a_lock_and_an_observer(
     assert permit is not None
     assert permit.cluster_uid == UID
     with pytest.raises(TargetRefused, match="another run"):
-        RunLock(state_root() / "locks", UID).take()
+        RunLock(locks_folder(), UID).take()
     began = read_timeline(run.run_dir / "timeline.jsonl")[0]
     assert began == {
         "kind": "event", "at_s": ManualClock().epoch_s(), "event": "run_started",
@@ -92,7 +92,7 @@ def test_a_run_that_passed_has_a_folder_a_permit_a_lock_and_an_observer(
     assert lines[-1] == "run_ended"
     assert lines.count("run_ended") == 1
     run.close()
-    RunLock(state_root() / "locks", UID).take()
+    RunLock(locks_folder(), UID).take()
 
 
 def watches() -> bool:

@@ -86,7 +86,7 @@ def accept_another_sign(kube: KubeObjects) -> None:
 
 
 REFUSALS: dict[str, tuple[Callable[[KubeObjects], Any], dict[str, Any], str]] = {
-    "another cluster is pinned": (lambda _kube: None, {"cluster_uid": "other"}, "cluster_uid says other"),
+    "another cluster is pinned": (lambda _kube: None, {"cluster_uid": "other"}, "this run is pinned to other"),
     "no mark": (no_mark, {}, "not marked as a test cluster"),
     "a mark copied from another cluster": (lambda kube: kube.mark(uid="other"), {}, "made for cluster other"),
     "an expired mark": (lambda kube: kube.mark(expires_epoch_s=1_600_000_000), {}, "has expired"),
@@ -158,6 +158,25 @@ def test_a_pin_on_this_cluster_passes_and_an_empty_one_pins_nothing(kube: KubeOb
     """Empty is what an experiment's configuration says when nobody gave a UID."""
     for pinned in (CLUSTER_UID, "", None):
         assert check_gate(settings(kube, cluster_uid=pinned), None, ManualClock())
+
+
+def test_the_environment_binds_every_experiment(kube: KubeObjects, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a file says, or does not say: the list in a profile holds for files of others, too."""
+    everyone = "runner,admin,break-glass,observer"
+    for name, wrong, right, says in (
+        ("CHAOSLIB_CP_ALLOWED_CONTEXTS", "only-this", everyone, "'runner', used as runner, is not in CHAOSLIB_CP_ALLO"),
+        ("CHAOSLIB_CP_CLUSTER_UID", "other", CLUSTER_UID, "this run is pinned to other"),
+    ):
+        monkeypatch.setenv(name, wrong)
+        with pytest.raises(TargetRefused, match=says):
+            check_gate(settings(kube, allowed_contexts=everyone), None, ManualClock())
+        assert kube.writes() == []
+        monkeypatch.setenv(name, right)
+        assert check_gate(settings(kube), None, ManualClock())
+    with pytest.raises(TargetRefused, match=r"configuration\.cluster_uid says a, CHAOSLIB_CP_CLUSTER_UID says 1111"):
+        check_gate(settings(kube, cluster_uid="a"), None, ManualClock())
+    with pytest.raises(TargetRefused, match=r"is not in configuration\.allowed_contexts"):
+        check_gate(settings(kube, allowed_contexts="admin"), None, ManualClock())
 
 
 def test_contexts_on_the_list_pass(kube: KubeObjects) -> None:

@@ -90,3 +90,39 @@ def test_marking_says_what_it_means_until_when_and_how_to_take_it_back(kube: Kub
     for says in ("is no test cluster any more", "had no mark; nothing was changed"):
         assert says in CliRunner().invoke(cp, command, env=environment).stdout
         assert MARKER_PATH not in kube.objects
+
+
+@pytest.mark.parametrize("removes", [False, True])
+def test_asking_first_gives_the_command_that_does_just_that(kube: KubeObjects, removes: bool) -> None:
+    """With everything that was asked for, fit to be pasted, and the signs of production to accept."""
+    environment = {"KUBECONFIG": str(kube.kubeconfig)}
+    kube.objects.pop(MARKER_PATH, None)
+    if removes:
+        kube.mark()
+    kube.add_nodes(env="prod")
+    asking = ["mark", "--context", "runner", "--owner", " O'Brien & Co ", "--hours", "72", "--accept", "name"]
+    asked = CliRunner().invoke(cp, [*asking, *(["--remove"] if removes else [])], env=environment)
+    assert (asked.exit_code, kube.writes()) == (1, [])
+    intent = "may not break this one any more" if removes else "may break this one"
+    said, _, pasted = asked.stderr.partition(f"if experiments {intent}, run: chaos cp ")
+    assert ("it looks like production" in said) is not removes
+    command = shlex.split(pasted)
+    lasting = ["--remove"] if removes else ["--hours", "72", "--accept", "name", "--accept", "label"]
+    assert command == ["mark", "--context", "runner", "--owner", "O'Brien & Co", "--cluster-uid", CLUSTER_UID, *lasting]
+    began_s = time.time()  # noqa: TID251 - a mark ends by the wall clock
+    done = CliRunner().invoke(cp, command, env=environment)
+    assert done.exit_code == 0, done.output
+    assert (MARKER_PATH in kube.objects) is not removes
+    if not removes:
+        mark = parse_marker(kube.objects[MARKER_PATH])
+        assert (mark.owner, sorted(mark.accepted_signs)) == ("O'Brien & Co", ["label", "name"])
+        assert mark.expires_epoch_s - began_s == pytest.approx(72 * 3600, abs=60)
+
+
+def test_a_mark_without_an_owner_is_refused(kube: KubeObjects) -> None:
+    """Nobody would answer for it, and the gate would not believe it."""
+    marking = ["mark", "--context", "runner", "--owner", "  ", "--cluster-uid", CLUSTER_UID]
+    done = CliRunner().invoke(cp, marking, env={"KUBECONFIG": str(kube.kubeconfig)})
+    assert done.exit_code == 2
+    assert "nothing was changed; say who answers for the cluster" in " ".join(done.stderr.split())
+    assert kube.server.requests == []

@@ -121,7 +121,7 @@ def test_a_permit_covers_its_own_cluster_until_its_end(kube: KubeObjects) -> Non
         assert "another certificate authority" in permit().refusal(cluster, "", last)
         elsewhere = dataclasses.replace(mine, addresses=("10.0.0.1:6443",))
         assert f"for 10.0.0.1:6443, not {cluster.addresses[0]}" in elsewhere.refusal(cluster, "", last)
-        assert "cluster_uid says other" in mine.refusal(cluster, "other", last)
+        assert "this run is pinned to other" in mine.refusal(cluster, "other", last)
         last.sleep(1)
         assert "has expired" in mine.refusal(cluster, "", last)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.cluster.by_hand import kubectl_lines
+from chaoslib_cp.cluster.by_hand import kubectl_lines, kubectl_lines_without_log
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.objects import create
 from chaoslib_cp.cluster.own_log import undo_log_for_change
@@ -295,3 +295,22 @@ def test_what_is_missing_stays_open_in_a_log_that_names_no_cluster(kube: KubeObj
     report = recover(timeout_s=0, clock=CLOCK)
     assert not report["healed"]
     assert "the undo log is about cluster of no name" in report["logs"][0]["items"][-1]["outcome"]
+
+
+def test_commands_for_what_belongs_to_the_whole_cluster_name_no_namespace(kube: KubeObjects) -> None:
+    """And without a context on record they are typed as break-glass, whose usual name that is."""
+    log = header(changed(kube), contexts={})
+    log.intend(DeleteObject("ClusterRole", "", "reader", "r"))
+    kubectl = f"kubectl --kubeconfig {kube.kubeconfig} --context break-glass"
+    one = "--selector chaoslib-cp/run=r --field-selector metadata.name"
+    assert kubectl_lines(log) == [
+        f"{kubectl} delete clusterrole {one}=reader --wait=false",
+        f"{kubectl} --namespace kube-system delete configmap {one}=ours --wait=false",
+    ]
+
+
+def test_a_log_under_another_name_is_undone_by_the_name_that_stands_in_it(kube: KubeObjects) -> None:
+    """Objects carry the run's own name, not that of a file."""
+    copied = changed(kube).path.rename(undo_folder() / "renamed.jsonl")
+    [line] = kubectl_lines_without_log(copied)
+    assert "--selector chaoslib-cp/run=r " in line

@@ -80,9 +80,30 @@ def test_each_outcome_by_its_name(kube: KubeObjects) -> None:
 def test_a_delete_that_was_answered_landed_with_that_attempt(kube: KubeObjects) -> None:
     """Unanswered ones before it did not land: the object was there until now."""
     kube.fail_next("DELETE", DAEMONSET, Answer(503), times=2)
-    result = removed(kube)
+    clock = ManualClock()
+    clock.pass_s(40)
+    result = removed(kube, clock)
     assert result["landed_after_epoch_s"] == result["attempts"][2]["at_epoch_s"]
     assert result["waited_s"] == pytest.approx(2.0)
+
+
+@pytest.mark.usefixtures("log")
+def test_a_delete_has_landed_when_it_is_answered(kube: KubeObjects) -> None:
+    """Not when it was sent: in a storm that is seconds earlier."""
+    clock = ManualClock()
+    kube.before_request = lambda request: clock.pass_s(0.25 if request.method == "DELETE" else 0.0)
+    result = removed(kube, clock)
+    assert (result["attempts"][0]["latency_s"], result["waited_s"]) == (0.25, 0.25)
+    assert result["landed_epoch_s"] == result["attempts"][0]["at_epoch_s"] + 0.25
+
+
+@pytest.mark.usefixtures("log")
+def test_the_last_pause_is_cut_short(kube: KubeObjects) -> None:
+    """Half a second is left, and one more attempt fits in."""
+    kube.fail_next("DELETE", DAEMONSET, Answer(429), times=99)
+    result = removed(kube, timeout_s=1.5)
+    assert [one["at_epoch_s"] - ManualClock().epoch_s() for one in result["attempts"]] == pytest.approx([0, 1, 1.5])
+    assert result["waited_s"] == pytest.approx(1.5)
 
 
 @pytest.mark.usefixtures("log")

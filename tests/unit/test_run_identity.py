@@ -1,9 +1,5 @@
 """The name of a run, its undo log, and the objects it makes: the same in folder, label, path and kubectl line."""
 
-import fcntl
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +18,6 @@ from chaoslib_cp.cluster.run import (
     ROLE_LABEL,
     RUN_LABEL,
     is_part_of,
-    process_using,
     run_dir,
     run_id,
     run_on,
@@ -175,38 +170,6 @@ def test_a_finished_use_of_another_cluster_does_not_keep_this_one_from_its_log(c
     facts = {**undo_log_facts(cluster, CLUSTER_UID, {}), "ca_sha256": "of another"}
     UndoLog.create(undo_folder(), "adhoc-11111111-1", facts, ManualClock())
     assert undo_log_for_change(None, cluster, CLUSTER_UID, ManualClock()).run == "adhoc-11111111-2"
-
-
-def test_who_uses_a_cluster_is_told_by_its_lock() -> None:
-    """Nobody without a lock file, with a free one, behind a link, or if it is this process."""
-    lock = state_root() / "locks" / "u.lock"
-    assert process_using("u") == ""
-    lock.parent.mkdir(parents=True)
-    lock.write_text("12345\n")
-    assert process_using("u") == ""
-    with lock.open("r+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        assert process_using("u") == "12345"
-        (lock.parent / "link.lock").symlink_to(lock)
-        assert process_using("link") == ""
-        file.truncate(0)
-        assert process_using("u") == "unknown"
-        lock.write_bytes(b"\xff")
-        assert process_using("u") == "\ufffd"
-        lock.write_text(f"{os.getpid()}\n")
-        assert process_using("u") == ""
-    for _ in range(3):
-        assert process_using("u") == ""
-
-
-def test_asking_who_uses_a_cluster_leaves_the_lock_free() -> None:
-    """`recover` asks many times, in one process."""
-    lock = state_root() / "locks" / "u.lock"
-    lock.parent.mkdir(parents=True)
-    lock.write_text("")
-    process_using("u")
-    code = "import fcntl, sys; fcntl.flock(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
-    assert subprocess.run([sys.executable, "-c", code, str(lock)], check=False, timeout=30).returncode == 0
 
 
 def test_each_kind_lies_where_the_api_server_has_it() -> None:
