@@ -20,7 +20,8 @@ def api_health(
     Reads the observer's samples; measures each once where there are none. Changes nothing.
 
     Args:
-        window_s: Seconds to look back, 1 to 300. 10 s hold ten samples of the pair and five of the read.
+        window_s: Seconds to look back, 1 to 300. The observer samples each of the three every 3 s, unless
+            ``observe_periods_s`` of the configuration says otherwise.
         min_ok_ratio: Share of good answers that each of the three needs, 0 to 1.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.
@@ -50,7 +51,8 @@ def api_is_saturated(
 
     Args:
         timeout_s: Seconds to wait at most, 0 to 600.
-        window_s: Seconds of samples judged at a time, 1 to 60.
+        window_s: Seconds of samples judged at a time, 1 to 60. The observer samples each of the two every 3 s, unless
+            ``observe_periods_s`` of the configuration says otherwise.
         max_ok_ratio: At or below this share of good answers the server counts as saturated, 0 to 1.
         slow_s: An answer slower than this is not a good one, seconds. 1 s is Kubernetes' own objective for a single
             object (source: sig-scalability, API call latency SLO).
