@@ -84,7 +84,7 @@ def wait_until_recovered(
 
     Args:
         timeout_s: Seconds to wait at most, 0 to 3600.
-        good_in_a_row: How many good answers running each of the four needs, 1 to 20.
+        good_in_a_row: How many good answers running each of the four needs, a whole number from 1 to 20.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.
 
@@ -93,5 +93,5 @@ def wait_until_recovered(
         outcome; ``not_recovered``: the names of those that are not.
     """
     checked("timeout_s", timeout_s, 0, 3600)
-    checked("good_in_a_row", good_in_a_row, 1, 20)
+    checked("good_in_a_row", good_in_a_row, 1, 20, whole=True)
     return health.wait_until_recovered(configuration, secrets, good_in_a_row, timeout_s, SystemClock())
