@@ -27,6 +27,9 @@ def admin_write(
 
     Returns:
         ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s``, ``by`` (observer or probe).
+
+    Raises:
+        ProfileInvalid: An argument is out of its range; nothing was asked.
     """
     checked("window_s", window_s, 1, 300)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
@@ -53,6 +56,9 @@ def break_glass_write(
 
     Returns:
         ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s``, ``by`` (observer or probe).
+
+    Raises:
+        ProfileInvalid: An argument is out of its range; nothing was asked.
     """
     checked("window_s", window_s, 1, 300)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)

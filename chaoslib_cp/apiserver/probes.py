@@ -31,6 +31,9 @@ def api_health(
         ``diagnosis``: "healthy", "queued" (``/livez`` is exempt from fair queueing and answers, the others do not),
         "starved" (not even that one) or "not measured".
 
+    Raises:
+        ProfileInvalid: An argument is out of its range; nothing was asked.
+
     Source: the pair of probes is facts/api-overload.md 4.1; exempt paths: KEP-1040.
     """
     checked("window_s", window_s, 1, 300)
@@ -62,6 +65,9 @@ def api_is_saturated(
     Returns:
         ``ok`` (it is saturated), ``waited_s``, ``served_ratio`` (0..1 of the last window), ``samples``,
         ``worst_latency_s``.
+
+    Raises:
+        ProfileInvalid: An argument is out of its range; nothing was asked.
     """
     checked("timeout_s", timeout_s, 0, 600)
     checked("window_s", window_s, 1, 60)
@@ -91,6 +97,9 @@ def wait_until_recovered(
     Returns:
         ``ok``, ``waited_s``, and for each of ``api_read``, ``admin_write``, ``dns_cached``, ``dns_uncached`` its last
         outcome; ``not_recovered``: the names of those that are not.
+
+    Raises:
+        ProfileInvalid: An argument is out of its range; nothing was asked.
     """
     checked("timeout_s", timeout_s, 0, 3600)
     checked("good_in_a_row", good_in_a_row, 1, 20, whole=True)

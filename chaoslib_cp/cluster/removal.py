@@ -58,6 +58,9 @@ def remove_as_admin(
 
     Raises:
         TargetRefused: This run rolled nothing out, or there is no admin context for that cluster.
+        TargetUnreachable: The server's name does not resolve, and no address was noted; nothing was changed.
+        UndoFailed: The undo log cannot be read, and nothing was changed; or not written: the DaemonSet is gone, and its
+            entry stays open.
     """
     log = undo_log_of_run(configuration, secrets, clock)
     item = agent_item(log)
