@@ -9,7 +9,9 @@ from typing import Any
 
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.dns_pods import BACK_OFF_S, recent_crashes
+from chaoslib_cp.cluster.run import RUN_DIR_KEY
 from chaoslib_cp.control.extension import own_blocks
+from chaoslib_cp.control.placeholder import PLACEHOLDER
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.version import VERSION
 
@@ -21,7 +23,6 @@ _OWN_KEYS = {
     "admin_context",
     "allowed_contexts",
     "break_glass_context",
-    "chaoslib_cp_run_dir",
     "cluster_uid",
     "infrastructure",
     "kubeconfig",
@@ -29,11 +30,11 @@ _OWN_KEYS = {
     "observe_s",
     "observer_context",
     "runner_context",
+    RUN_DIR_KEY,
 }
 """Keys of the configuration that this library reads itself, and whose values are names, paths and numbers."""
 
 _SECRET = re.compile(r"token|pass|pwd|secret|credential|cert|key|auth|private|bearer", re.IGNORECASE)
-_REFERENCE = re.compile(r"\$\{(\w+)\}")
 
 
 def versions(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> dict[str, str]:
@@ -129,7 +130,7 @@ def _references(experiment: Mapping[str, Any]) -> list[str]:
         for provider, pauses in providers
         if str(provider.get("module", "")).startswith("chaoslib_cp.")
     ]
-    return _REFERENCE.findall(json.dumps([ours, list(own_blocks(experiment))], default=str))
+    return PLACEHOLDER.findall(json.dumps([ours, list(own_blocks(experiment))], default=str))
 
 
 def _read(path: str, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from chaoslib.run import RunEventHandler
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.guard import check_gate, refuse_leftovers
+from chaoslib_cp.cluster.run import RUN_DIR_KEY
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.abort import AbortWatch
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules
@@ -35,8 +36,6 @@ from chaoslib_cp.state import state_root
 logger = logging.getLogger("chaostoolkit")
 
 Phase = Literal["watching", "method", "rollback", "ending"]
-
-RUN_DIR_KEY = "chaoslib_cp_run_dir"
 
 
 class _Listener(RunEventHandler):  # type: ignore[misc]  # Chaos Toolkit has no types
