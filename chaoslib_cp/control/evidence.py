@@ -19,7 +19,7 @@ _DISTRIBUTIONS = ("chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes",
 _SCALE_PATH = "/api/v1/namespaces/chaoslib-cp/configmaps/chaoslib-cp-scale"
 _SCALE_KEY = "scale.json"
 _READ_TIMEOUT_S = 5.0
-_OWN_KEYS = {
+OWN_KEYS = {
     "admin_context",
     "allowed_contexts",
     "break_glass_context",
@@ -27,12 +27,15 @@ _OWN_KEYS = {
     "infrastructure",
     "kubeconfig",
     "max_nodes",
+    "observe_deadlines_s",
+    "observe_periods_s",
     "observe_s",
     "observer_context",
+    "prober_pages",
     "runner_context",
     RUN_DIR_KEY,
 }
-"""Keys of the configuration that this library reads itself, and whose values are names, paths and numbers."""
+"""Keys of the configuration that this library reads itself; their values are names, addresses, paths and numbers."""
 
 _SECRET = re.compile(r"token|pass|pwd|secret|credential|cert|key|auth|private|bearer", re.IGNORECASE)
 
@@ -101,12 +104,13 @@ def parameters(
 
     Chaos Toolkit's journal keeps the unresolved file, so this is the only place where values given on the command line
     or by the environment are kept. A configuration may hold secrets under any name, so a value is shown only where
-    this library reads it or an activity of ours is given it, and where its name does not look like a secret's.
+    this library reads it or an activity of ours is given it, and where its name does not look like a secret's. Lists
+    and mappings are named only.
 
     Returns:
         ``configuration`` (name to value), ``not_shown`` (names of all other keys of it) and ``activities``.
     """
-    known = _OWN_KEYS | set(_references(experiment))
+    known = OWN_KEYS | set(_references(experiment))
     shown = {
         key: value
         for key, value in configuration.items()
