@@ -169,7 +169,7 @@ def _marker(cluster: Cluster, uid: str, now_epoch_s: float) -> Marker:
 
 
 def _refuse_production(cluster: Cluster, marker: Marker, settings: Mapping[str, Any]) -> None:
-    max_nodes = int(checked("configuration.max_nodes", settings.get("max_nodes", MAX_NODES), 1, MOST_NODES))
+    max_nodes = int(checked("configuration.max_nodes", settings.get("max_nodes", MAX_NODES), 1, MOST_NODES, whole=True))
     for sign in production_signs(cluster, max_nodes, _HEALTHY_S):
         if sign.kind not in marker.accepted_signs:
             raise TargetRefused(

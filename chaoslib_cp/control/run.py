@@ -18,6 +18,7 @@ from chaoslib.run import RunEventHandler
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.guard import check_gate, refuse_leftovers
 from chaoslib_cp.cluster.lock import RunLock, locks_folder
+from chaoslib_cp.cluster.run import RUN_DIR_KEY
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.abort import AbortWatch
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules
@@ -35,8 +36,6 @@ from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
 logger = logging.getLogger("chaostoolkit")
 
 Phase = Literal["watching", "method", "rollback", "ending"]
-
-RUN_DIR_KEY = "chaoslib_cp_run_dir"
 
 
 class _Listener(RunEventHandler):  # type: ignore[misc]  # Chaos Toolkit has no types
@@ -162,7 +161,7 @@ class Run:
         self._observer = start(observe_plan(self.run_dir, self.teller.epoch_offset_s, configuration, secrets))
         logger.info("Run folder: %s", self.run_dir)
         self._rules = read_rules(self.experiment, configuration)
-        blind = wait_for_sight(self.run_dir, self.experiment, self.clock)
+        blind = wait_for_sight(self.run_dir, self.experiment, configuration, self.clock)
         if blind:
             logger.warning("No samples yet of %s: is the prober there (`chaos cp manifests`)?", ", ".join(blind))
 

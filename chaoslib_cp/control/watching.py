@@ -48,13 +48,7 @@ def paces(configuration: Mapping[str, Any]) -> dict[str, Pace]:
     Raises:
         ProfileInvalid: ``observe_periods_s`` or ``observe_deadlines_s`` is wrong; nothing was changed.
     """
-    try:
-        plan = ObservePlan("", "", 1.0, **_cadence(configuration))
-    except (TypeError, ValueError):
-        raise ProfileInvalid(
-            "configuration.observe_periods_s or observe_deadlines_s is not a mapping of measures to seconds; "
-            "nothing was changed; mend it"
-        ) from None
+    plan = _plan(configuration, run_dir="", kubeconfig="", duration_s=1.0)
     asked = {measure: plan.period_s(measure) for measure in DEFAULT_PERIODS_S}
     pull_s = PULL_PERIOD_S + PULL_DEADLINE_S
     return {
@@ -89,34 +83,56 @@ def observe_plan(
             f"configuration.observe_s is {configuration.get('observe_s')!r}, not a number of seconds; "
             "nothing was changed"
         ) from None
-    return ObservePlan(
+    return _plan(
+        configuration,
         run_dir=str(run_dir),
         kubeconfig=chosen["runner"].kubeconfig,
         duration_s=duration_s,
         contexts={identity: choice.context for identity, choice in chosen.items()},
         prober_pages=tuple(configuration.get("prober_pages") or ()),
         epoch_offset_s=epoch_offset_s,
-        **_cadence(configuration),
     )
 
 
-def _cadence(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "periods_s": dict(configuration.get("observe_periods_s") or {}),
-        "deadlines_s": dict(configuration.get("observe_deadlines_s") or {}),
-    }
+def _plan(configuration: Mapping[str, Any], **facts: Any) -> ObservePlan:
+    try:
+        periods_s = dict(configuration.get("observe_periods_s") or {})
+        deadlines_s = dict(configuration.get("observe_deadlines_s") or {})
+        return ObservePlan(periods_s=periods_s, deadlines_s=deadlines_s, **facts)
+    except (TypeError, ValueError):
+        raise ProfileInvalid(
+            "configuration.observe_periods_s or observe_deadlines_s is not a mapping of measures to seconds; "
+            "nothing was changed; mend it"
+        ) from None
 
 
-def wait_for_sight(run_dir: Path, experiment: Mapping[str, Any], clock: Clock) -> list[str]:
+def wait_for_sight(
+    run_dir: Path, experiment: Mapping[str, Any], configuration: Mapping[str, Any], clock: Clock
+) -> list[str]:
     """Wait until every vantage point of the hypothesis has a few samples: a baseline needs something to stand on.
+
+    A few are three, or fewer where a measure's period lets no three be taken in time.
 
     Returns:
         The measures that still have too few after 15 s; the baseline will say what it thinks of that.
+
+    Raises:
+        ProfileInvalid: ``observe_periods_s`` or ``observe_deadlines_s`` is wrong; nothing was changed.
     """
+    paced = paces(configuration)
     wanted = {measure for part in read_hypothesis(experiment, {}) for measure in part.measures}
     end_s = clock.monotonic_s() + _SIGHT_WITHIN_S
     while True:
-        blind = [one for one in sorted(wanted) if len(recent_samples(run_dir, one, _SIGHT_WITHIN_S, clock)) < _A_FEW]
+        blind = [
+            one
+            for one in sorted(wanted)
+            if len(recent_samples(run_dir, one, _SIGHT_WITHIN_S, clock)) < _a_few(paced.get(one))
+        ]
         if not blind or clock.monotonic_s() >= end_s:
             return blind
         clock.sleep(_LOOK_EVERY_S)
+
+
+def _a_few(pace: Pace | None) -> int:
+    """How many samples are enough to begin with, of those that can be had while we wait."""
+    return min(_A_FEW, max(1, int(_SIGHT_WITHIN_S / pace.period_s))) if pace else _A_FEW

@@ -35,8 +35,13 @@ def restart_dns_pods(
         restart-containers ``killed`` and ``took_s``.
 
     Raises:
-        TargetRefused: No permit for this cluster, no DNS pods, or no driver. Nothing was changed.
-        TargetUnreachable: The infrastructure driver failed, or nobody knows which pods to delete.
+        ProfileInvalid: An argument is wrong, or there is no such infrastructure driver. Nothing was changed.
+        TargetRefused: No permit for this cluster, no DNS pods, no driver, or the runner may not delete pods. Nothing
+            was changed.
+        TargetUnreachable: The API is too unwell to pass the gate, or nobody knows which pods to delete: nothing was
+            changed. Or the infrastructure driver failed: some containers may have been killed.
+        UndoFailed: The undo log cannot be read or written; when only its last line could not be, the DNS servers have
+            been restarted.
     """
     plan = restart.RestartPlan(coupling, wait_for_fresh_cache, timeout_s, effect_within_s)
     return restart.restart_dns(plan, configuration, secrets)

@@ -32,6 +32,9 @@ def workload_dns(
 
     Returns:
         ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s``, ``by`` (observer or probe).
+
+    Raises:
+        ProfileInvalid: An argument is wrong; nothing was asked.
     """
     checked("window_s", window_s, 1, 280)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)

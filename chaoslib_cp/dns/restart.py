@@ -18,7 +18,9 @@ from chaoslib_cp.limits import checked
 NONE: Final = "none"
 DELETE_PODS: Final = "delete-pods"
 RESTART_CONTAINERS: Final = "restart-containers"
-_COUPLINGS: Final = (NONE, DELETE_PODS, RESTART_CONTAINERS)
+COUPLINGS: Final = (NONE, DELETE_PODS, RESTART_CONTAINERS)
+"""How DNS is made to depend on the API in a run."""
+
 _SHOWN_KILLED: Final = 20
 
 
@@ -33,9 +35,9 @@ class RestartPlan:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done before anything is asked."""
-        if self.coupling not in _COUPLINGS:
+        if self.coupling not in COUPLINGS:
             raise ProfileInvalid(
-                f"coupling is {self.coupling!r}; nothing was changed; use one of {', '.join(_COUPLINGS)}"
+                f"coupling is {self.coupling!r}; nothing was changed; use one of {', '.join(COUPLINGS)}"
             )
         checked("timeout_s", self.timeout_s, 1, 300)
         checked("effect_within_s", self.effect_within_s, 1, 300)

@@ -58,16 +58,15 @@ def _times(events: Iterable[Event]) -> list[float]:
     return [event.at_s for event in events]
 
 
-def gap(recording: Recording, during: Window, part: Part, watched: bool) -> str:
+def gap(recording: Recording, during: Window, part: Part) -> str:
     """Say why too little was seen of a part to call it held; empty when enough was.
 
     Args:
         recording: The timeline.
         during: When the part had to be watched.
         part: The claim. Without a vantage point in the timeline, only its own checks count.
-        watched: Whether an observer wrote samples.
     """
-    return _thin_timeline(recording, during, part) if part.measures and watched else _seldom_checked(during, part)
+    return _thin_timeline(recording, during, part) if part.measures else _seldom_checked(during, part)
 
 
 def _thin_timeline(recording: Recording, during: Window, part: Part) -> str:
