@@ -26,8 +26,8 @@ def pinned_uid(settings: Mapping[str, Any]) -> str:
     configured, required = str(settings.get("cluster_uid") or ""), os.environ.get(_UID_VARIABLE, "")
     if configured and required and configured != required:
         raise TargetRefused(
-            f"configuration.cluster_uid says {configured}, {_UID_VARIABLE} says {required}; nothing was changed; name one "
-            "cluster"
+            f"configuration.cluster_uid says {configured}, {_UID_VARIABLE} says {required}; nothing was changed; name "
+            "one cluster"
         )
     return configured or required
 
