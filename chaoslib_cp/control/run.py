@@ -162,7 +162,7 @@ class Run:
         self._observer = start(observe_plan(self.run_dir, self.teller.epoch_offset_s, configuration, secrets))
         logger.info("Run folder: %s", self.run_dir)
         self._rules = read_rules(self.experiment, configuration)
-        blind = wait_for_sight(self.run_dir, self.experiment, self.clock)
+        blind = wait_for_sight(self.run_dir, self.experiment, configuration, self.clock)
         if blind:
             logger.warning("No samples yet of %s: is the prober there (`chaos cp manifests`)?", ", ".join(blind))
 
