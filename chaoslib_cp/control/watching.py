@@ -11,7 +11,7 @@ from chaoslib_cp.cluster.connect import IDENTITIES, choose
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.observe.plan import DEFAULT_PERIODS_S, ObservePlan
 from chaoslib_cp.observe.prober_pull import PULL_DEADLINE_S, PULL_PERIOD_S
-from chaoslib_cp.observe.recent import recent_samples
+from chaoslib_cp.observe.recent import recent_lines, recent_samples, timeline_now_s
 from chaoslib_cp.results.hypothesis import read_hypothesis
 
 DEFAULT_OBSERVE_S = 1800.0
@@ -20,6 +20,7 @@ DEFAULT_OBSERVE_S = 1800.0
 _SIGHT_WITHIN_S = 15.0
 _A_FEW = 3
 _LOOK_EVERY_S = 0.2
+_OF_EACH_PROBER: Final = ("dns_cached", "dns_uncached")
 _PROBER_PERIODS_S: Final = {
     "dns_cached": prober.CACHED_PERIOD_S,
     "dns_uncached": prober.CACHED_PERIOD_S,
@@ -109,30 +110,42 @@ def _plan(configuration: Mapping[str, Any], **facts: Any) -> ObservePlan:
 def wait_for_sight(
     run_dir: Path, experiment: Mapping[str, Any], configuration: Mapping[str, Any], clock: Clock
 ) -> list[str]:
-    """Wait until every vantage point of the hypothesis has a few samples: a baseline needs something to stand on.
+    """Wait until there is something to stand on before anything is injected.
 
-    A few are three, or fewer where a measure's period lets no three be taken in time.
+    The baseline needs a few samples of every vantage point of the hypothesis: three, or fewer where a measure's period
+    lets no three be taken in time. A declared effect counts only where its measure was good before, and which one that
+    is becomes known too late, so with a method every vantage point needs one sample.
 
     Returns:
-        The measures that still have too few after 15 s; the baseline will say what it thinks of that.
+        The measures that still have too few after 15 s; the baseline, or the verdict, will say what it thinks of that.
 
     Raises:
         ProfileInvalid: ``observe_periods_s`` or ``observe_deadlines_s`` is wrong; nothing was changed.
     """
     paced = paces(configuration)
-    wanted = {measure for part in read_hypothesis(experiment, {}) for measure in part.measures}
+    claimed = {one for part in read_hypothesis(experiment, {}, configuration) for one in part.measures}
     end_s = clock.monotonic_s() + _SIGHT_WITHIN_S
     while True:
-        blind = [
-            one
-            for one in sorted(wanted)
-            if len(recent_samples(run_dir, one, _SIGHT_WITHIN_S, clock)) < _a_few(paced.get(one))
-        ]
+        blind = {
+            one for one in claimed if len(recent_samples(run_dir, one, _SIGHT_WITHIN_S, clock)) < _a_few(paced.get(one))
+        }
+        if experiment.get("method"):
+            blind |= _not_seen_yet(run_dir, clock)
         if not blind or clock.monotonic_s() >= end_s:
-            return blind
+            return sorted(blind)
         clock.sleep(_LOOK_EVERY_S)
 
 
 def _a_few(pace: Pace | None) -> int:
     """How many samples are enough to begin with, of those that can be had while we wait."""
     return min(_A_FEW, max(1, int(_SIGHT_WITHIN_S / pace.period_s))) if pace else _A_FEW
+
+
+def _not_seen_yet(run_dir: Path, clock: Clock) -> set[str]:
+    """What the observer said that it asks, itself or by the prober, and what has no valid sample yet."""
+    lines = recent_lines(run_dir, timeline_now_s(run_dir, clock) - _SIGHT_WITHIN_S)
+    started = [line for line in lines if line.get("event") == "observer_started"]
+    if not started:
+        return {"any measure"}
+    asked = {*(started[-1].get("periods_s") or {}), *(_OF_EACH_PROBER if started[-1].get("prober_pages") else ())}
+    return asked - {line.get("measure") for line in lines if not line.get("void")}

@@ -225,6 +225,44 @@ def test_a_cadence_that_is_no_mapping_to_seconds_is_refused(tmp_path: Path, give
         observe_plan(tmp_path, 0.0, given, None)
 
 
+@pytest.mark.parametrize(("pages", "blind"), [([], ["api_read"]), (["127.0.0.1:9"], ["api_read", "dns_uncached"])])
+def test_before_anything_is_injected_every_vantage_point_has_seen_something(
+    tmp_path: Path, pages: list[str], blind: list[str]
+) -> None:
+    """An effect counts only where its measure was good before, and nobody knows yet which that will be."""
+    clock = ManualClock()
+    timeline = Timeline(tmp_path / "timeline.jsonl")
+    plays = {"method": [{"name": "x"}]}
+    assert wait_for_sight(tmp_path, {"method": []}, {}, clock) == []
+    assert clock.monotonic_s() == 0
+    assert wait_for_sight(tmp_path, plays, {}, clock) == ["any measure"]
+    assert clock.monotonic_s() == pytest.approx(15.0, abs=0.3)
+    now = {"at_s": clock.epoch_s(), "latency_s": 0.0}
+    periods_s = {"api_read": 3.0, "api_livez": 3.0}
+    timeline.append(
+        {**now, "kind": "event", "event": "observer_started", "periods_s": periods_s, "prober_pages": pages}
+    )
+    for measure in ("api_livez", "dns_cached"):
+        timeline.append({**now, "kind": "sample", "measure": measure})
+    for measure in ("api_read", "dns_uncached"):
+        timeline.append({**now, "kind": "sample", "measure": measure, "void": True})
+    assert wait_for_sight(tmp_path, plays, {}, clock) == blind
+    for measure in ("api_read", "dns_uncached"):
+        timeline.append({"at_s": clock.epoch_s(), "latency_s": 0.0, "kind": "sample", "measure": measure})
+    before_s = clock.monotonic_s()
+    assert wait_for_sight(tmp_path, plays, {}, clock) == []
+    assert clock.monotonic_s() == before_s
+    timeline.close()
+
+
+def test_a_run_waits_for_the_samples_of_the_way_that_the_configuration_names(tmp_path: Path) -> None:
+    """The file holds the placeholder."""
+    probe = dns_claim()
+    probe["provider"]["arguments"]["path"] = "${way}"
+    experiment = {"steady-state-hypothesis": {"probes": [probe]}}
+    assert wait_for_sight(tmp_path, experiment, {"way": "pods"}, ManualClock()) == ["dns_pod"]
+
+
 def test_each_measure_has_a_pace_and_a_time_within_which_news_must_come() -> None:
     """A period and the longest attempt; what the prober measures is pulled besides. No period, no measure."""
     found = paces({"observe_periods_s": {"api_read": 1.0}, "observe_deadlines_s": {"api_read": 2.0}})
