@@ -5,7 +5,14 @@ import math
 from chaoslib_cp.errors import ProfileInvalid
 
 
-def checked(name: str, value: float, least: float, most: float) -> float:
+def is_number(value: object, whole: bool = False) -> bool:
+    """Tell whether ``value`` is a finite number, and a whole one where that is asked for; True and False are none."""
+    if isinstance(value, int):
+        return not isinstance(value, bool)
+    return not whole and isinstance(value, float) and math.isfinite(value)
+
+
+def checked(name: str, value: float, least: float, most: float, whole: bool = False) -> float:
     """Return ``value`` if it is a number between the two, both included.
 
     Args:
@@ -13,11 +20,12 @@ def checked(name: str, value: float, least: float, most: float) -> float:
         value: What was given; experiment files may hold anything.
         least: Smallest value allowed.
         most: Largest value allowed.
+        whole: Only whole numbers count, as for a number of things.
 
     Raises:
-        ProfileInvalid: It is not a number, not finite, or out of range; nothing was changed.
+        ProfileInvalid: It is not such a number, not finite, or out of range; nothing was changed.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or not least <= value <= most:
-        raise ProfileInvalid(f"{name} is {value!r}; nothing was changed; use a number from {least:g} to {most:g}")
+    if not is_number(value, whole) or not least <= value <= most:
+        kind = "a whole number" if whole else "a number"
+        raise ProfileInvalid(f"{name} is {value!r}; nothing was changed; use {kind} from {least:g} to {most:g}")
     return value

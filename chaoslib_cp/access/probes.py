@@ -19,13 +19,17 @@ def admin_write(
     Reads the observer's samples; tries one dry-run write where there are none. Keeps nothing in the cluster.
 
     Args:
-        window_s: Seconds to look back, 1 to 300. 10 s hold five attempts.
+        window_s: Seconds to look back, 1 to 300. The observer tries every 3 s, unless ``observe_periods_s`` of the
+            configuration says otherwise.
         min_ok_ratio: Share of attempts that must succeed, 0 to 1.
         configuration: The experiment's configuration; ``admin_context`` names the identity.
         secrets: chaosk8s' own keys.
 
     Returns:
         ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s``, ``by`` (observer or probe).
+
+    Raises:
+        ProfileInvalid: An argument is out of its range; nothing was asked.
     """
     checked("window_s", window_s, 1, 300)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
@@ -44,13 +48,17 @@ def break_glass_write(
     Reads the observer's samples; tries one dry-run write where there are none. Keeps nothing in the cluster.
 
     Args:
-        window_s: Seconds to look back, 1 to 300. 20 s hold four attempts.
+        window_s: Seconds to look back, 1 to 300. The observer tries every 9 s, unless ``observe_periods_s`` of the
+            configuration says otherwise.
         min_ok_ratio: Share of attempts that must succeed, 0 to 1; it is the last way in, slow is good enough.
         configuration: The experiment's configuration; ``break_glass_context`` names the identity.
         secrets: chaosk8s' own keys.
 
     Returns:
         ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s``, ``by`` (observer or probe).
+
+    Raises:
+        ProfileInvalid: An argument is out of its range; nothing was asked.
     """
     checked("window_s", window_s, 1, 300)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)

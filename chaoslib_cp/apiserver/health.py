@@ -11,7 +11,8 @@ _HEALTH: Final = ("api_livez", "api_version", "api_read")
 _SERVES: Final = ("api_version", "api_read")
 _RECOVERED: Final = ("api_read", "admin_write", "dns_cached", "dns_uncached")
 _POLL_S: Final = 0.5
-_RECOVERY_WINDOW_S: Final = 30.0  # holds several admin writes, one every 2 s, even when each takes its limit of 5 s
+# Holds several admin writes at the observer's default beat, even when each takes its limit (observe/plan.py has both).
+_RECOVERY_WINDOW_S: Final = 30.0
 
 Settings = Mapping[str, Any] | None
 

@@ -20,7 +20,8 @@ def api_health(
     Reads the observer's samples; measures each once where there are none. Changes nothing.
 
     Args:
-        window_s: Seconds to look back, 1 to 300. 10 s hold ten samples of the pair and five of the read.
+        window_s: Seconds to look back, 1 to 300. The observer samples each of the three every 3 s, unless
+            ``observe_periods_s`` of the configuration says otherwise.
         min_ok_ratio: Share of good answers that each of the three needs, 0 to 1.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.
@@ -29,6 +30,9 @@ def api_health(
         ``ok``; ``livez_ok_ratio``, ``version_ok_ratio``, ``read_ok_ratio`` (0..1); ``worst_latency_s``; ``samples``;
         ``diagnosis``: "healthy", "queued" (``/livez`` is exempt from fair queueing and answers, the others do not),
         "starved" (not even that one) or "not measured".
+
+    Raises:
+        ProfileInvalid: An argument is out of its range; nothing was asked.
 
     Source: the pair of probes is facts/api-overload.md 4.1; exempt paths: KEP-1040.
     """
@@ -50,7 +54,8 @@ def api_is_saturated(
 
     Args:
         timeout_s: Seconds to wait at most, 0 to 600.
-        window_s: Seconds of samples judged at a time, 1 to 60.
+        window_s: Seconds of samples judged at a time, 1 to 60. The observer samples each of the two every 3 s, unless
+            ``observe_periods_s`` of the configuration says otherwise.
         max_ok_ratio: At or below this share of good answers the server counts as saturated, 0 to 1.
         slow_s: An answer slower than this is not a good one, seconds. 1 s is Kubernetes' own objective for a single
             object (source: sig-scalability, API call latency SLO).
@@ -60,6 +65,9 @@ def api_is_saturated(
     Returns:
         ``ok`` (it is saturated), ``waited_s``, ``served_ratio`` (0..1 of the last window), ``samples``,
         ``worst_latency_s``.
+
+    Raises:
+        ProfileInvalid: An argument is out of its range; nothing was asked.
     """
     checked("timeout_s", timeout_s, 0, 600)
     checked("window_s", window_s, 1, 60)
@@ -82,14 +90,17 @@ def wait_until_recovered(
 
     Args:
         timeout_s: Seconds to wait at most, 0 to 3600.
-        good_in_a_row: How many good answers running each of the four needs, 1 to 20.
+        good_in_a_row: How many good answers running each of the four needs, a whole number from 1 to 20.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.
 
     Returns:
         ``ok``, ``waited_s``, and for each of ``api_read``, ``admin_write``, ``dns_cached``, ``dns_uncached`` its last
         outcome; ``not_recovered``: the names of those that are not.
+
+    Raises:
+        ProfileInvalid: An argument is out of its range; nothing was asked.
     """
     checked("timeout_s", timeout_s, 0, 3600)
-    checked("good_in_a_row", good_in_a_row, 1, 20)
+    checked("good_in_a_row", good_in_a_row, 1, 20, whole=True)
     return health.wait_until_recovered(configuration, secrets, good_in_a_row, timeout_s, SystemClock())

@@ -54,6 +54,7 @@ def agent_item(log: UndoLog | None) -> Item:
 
     Raises:
         TargetRefused: This run rolled nothing out.
+        UndoFailed: The log cannot be read.
     """
     items = [] if log is None else log.items()
     for item in reversed(items):
@@ -78,6 +79,9 @@ def progress(cluster: Cluster, item: Item, timeout_s: float) -> dict[str, Any]:
     Returns:
         ``ok`` (every node that should have a ready agent has one), ``outcome``, ``desired``, ``scheduled``, ``ready``
         and ``ready_share`` (0..1), all 0 when nobody knows.
+
+    Raises:
+        TargetRefused: This identity may not look.
     """
     unknown = {"ok": False, "desired": 0, "scheduled": 0, "ready": 0, "ready_share": 0.0}
     if not isinstance(item.entry, DeleteObject):
@@ -109,7 +113,11 @@ def take_back(
         ``undone`` and ``left`` (numbers of objects) and ``outcomes`` by object.
 
     Raises:
-        UndoFailed: Something is still there; its entry stays open for ``chaos cp recover``.
+        UndoFailed: Something is still there, and its entry stays open for ``chaos cp recover``; or the log cannot be
+            read, and nothing was undone.
+        TargetUnreachable: No identity could be opened for that cluster; nothing was undone.
+        TargetRefused: Without a control, nobody can tell which of several logs is meant, or the kubeconfig has no such
+            context; nothing was undone.
     """
     log = undo_log_of_run(configuration, secrets, clock)
     if log is None or not log.open_items():

@@ -12,9 +12,9 @@ from chaoslib_cp.cluster.call import Cluster
 from chaoslib_cp.cluster.connect import IDENTITIES, choose
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 
-UID_KEY, UID_VARIABLE = "cluster_uid", "CHAOSLIB_CP_CLUSTER_UID"
-CONTEXTS_KEY, CONTEXTS_VARIABLE = "allowed_contexts", "CHAOSLIB_CP_ALLOWED_CONTEXTS"
-PINS = f"configuration.{UID_KEY} or {UID_VARIABLE}"
+_UID_VARIABLE = "CHAOSLIB_CP_CLUSTER_UID"
+_CONTEXTS_VARIABLE = "CHAOSLIB_CP_ALLOWED_CONTEXTS"
+PINS = f"configuration.cluster_uid or {_UID_VARIABLE}"
 
 
 def pinned_uid(settings: Mapping[str, Any]) -> str:
@@ -23,11 +23,11 @@ def pinned_uid(settings: Mapping[str, Any]) -> str:
     Raises:
         TargetRefused: Configuration and environment name two; nothing was changed.
     """
-    configured, required = str(settings.get(UID_KEY) or ""), os.environ.get(UID_VARIABLE, "")
+    configured, required = str(settings.get("cluster_uid") or ""), os.environ.get(_UID_VARIABLE, "")
     if configured and required and configured != required:
         raise TargetRefused(
-            f"configuration.{UID_KEY} says {configured}, {UID_VARIABLE} says {required}; nothing was changed; name one "
-            "cluster"
+            f"configuration.cluster_uid says {configured}, {_UID_VARIABLE} says {required}; nothing was changed; name "
+            "one cluster"
         )
     return configured or required
 
@@ -59,8 +59,8 @@ def refuse_contexts(cluster: Cluster, settings: Mapping[str, Any]) -> None:
 def _lists(settings: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
     """Each list that somebody keeps, and where it stands."""
     for source, given in (
-        (f"configuration.{CONTEXTS_KEY}", settings.get(CONTEXTS_KEY)),
-        (CONTEXTS_VARIABLE, os.environ.get(CONTEXTS_VARIABLE)),
+        ("configuration.allowed_contexts", settings.get("allowed_contexts")),
+        (_CONTEXTS_VARIABLE, os.environ.get(_CONTEXTS_VARIABLE)),
     ):
         if given:
             yield source, _names(source, given)

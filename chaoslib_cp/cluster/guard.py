@@ -5,6 +5,7 @@ Stopping, rolling back and recovering never come here: they need only the undo l
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
@@ -121,12 +122,15 @@ def _refuse_unverified(cluster: Cluster) -> None:
 def _for_the_storm(cluster: Cluster) -> tuple[tuple[str, ...], dict[str, str]]:
     """The prober's pages and the DNS pods, noted now because in the storm nobody can ask.
 
-    A cluster without them passes all the same: it is the activity that needs them which says so.
+    A cluster without either passes all the same: it is the activity that needs them which says so.
     """
-    try:
-        return prober_pages(cluster, timeout_s=_HEALTHY_S), list_dns_pods(cluster, timeout_s=_HEALTHY_S)
-    except ControlPlaneError:
-        return (), {}
+    pages: tuple[str, ...] = ()
+    pods: dict[str, str] = {}
+    with suppress(ControlPlaneError):
+        pages = prober_pages(cluster, timeout_s=_HEALTHY_S)
+    with suppress(ControlPlaneError):
+        pods = list_dns_pods(cluster, timeout_s=_HEALTHY_S)
+    return pages, pods
 
 
 def _cluster_uid(cluster: Cluster, clock: Clock) -> str:
@@ -169,7 +173,7 @@ def _marker(cluster: Cluster, uid: str, now_epoch_s: float) -> Marker:
 
 
 def _refuse_production(cluster: Cluster, marker: Marker, settings: Mapping[str, Any]) -> None:
-    max_nodes = int(checked("configuration.max_nodes", settings.get("max_nodes", MAX_NODES), 1, MOST_NODES))
+    max_nodes = int(checked("configuration.max_nodes", settings.get("max_nodes", MAX_NODES), 1, MOST_NODES, whole=True))
     for sign in production_signs(cluster, max_nodes, _HEALTHY_S):
         if sign.kind not in marker.accepted_signs:
             raise TargetRefused(

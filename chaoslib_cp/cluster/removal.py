@@ -12,6 +12,7 @@ from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.agent_rollout import agent_item
 from chaoslib_cp.cluster.call import CallFailed, Cluster
 from chaoslib_cp.cluster.connect import open_cluster
+from chaoslib_cp.cluster.endings import AGENT_DEADLINE, DELETE_LANDED
 from chaoslib_cp.cluster.heal import ALREADY_GONE, delete_ours
 from chaoslib_cp.cluster.own_log import undo_log_of_run
 from chaoslib_cp.cluster.same_cluster import OtherCluster, SameCluster
@@ -22,8 +23,6 @@ _PAUSE_S = 1.0  # a person needs a moment to press the up arrow and Enter
 _SLICE_S = 0.2  # so that a signal is handled soon while we wait
 _SHOWN = 10  # attempts listed from either end; the result must stay under 4 KB
 NOTHING = "nothing to remove"
-LANDED = "delete landed"
-AGENT_DEADLINE = "agent deadline"
 TIMEOUT = "timeout"
 
 
@@ -58,6 +57,9 @@ def remove_as_admin(
 
     Raises:
         TargetRefused: This run rolled nothing out, or there is no admin context for that cluster.
+        TargetUnreachable: The server's name does not resolve, and no address was noted; nothing was changed.
+        UndoFailed: The undo log cannot be read, and nothing was changed; or not written: the DaemonSet is gone, and its
+            entry stays open.
     """
     log = undo_log_of_run(configuration, secrets, clock)
     item = agent_item(log)
@@ -119,8 +121,8 @@ def _ended_by(item: Item, now_epoch_s: float) -> str:
     try:
         deadline_s = float(item.notes.get("deadline_epoch_s", "inf"))
     except ValueError:
-        return LANDED
-    return AGENT_DEADLINE if now_epoch_s >= deadline_s else LANDED
+        return DELETE_LANDED
+    return AGENT_DEADLINE if now_epoch_s >= deadline_s else DELETE_LANDED
 
 
 def _pause(duration_s: float, clock: Clock) -> None:
@@ -131,7 +133,7 @@ def _pause(duration_s: float, clock: Clock) -> None:
 
 def _result(attempts: list[Attempt], waited_s: float, ended_by: str) -> dict[str, Any]:
     shown = attempts if len(attempts) <= 2 * _SHOWN else attempts[:_SHOWN] + attempts[-_SHOWN:]
-    has_landed = ended_by in (LANDED, AGENT_DEADLINE)
+    has_landed = ended_by in (DELETE_LANDED, AGENT_DEADLINE)
     return {
         "landed": has_landed,
         "landed_epoch_s": attempts[-1].at_epoch_s + attempts[-1].latency_s if has_landed else None,

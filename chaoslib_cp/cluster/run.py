@@ -14,13 +14,16 @@ ENDS_AT = "chaoslib-cp/ends-at-epoch-s"
 OWNER_LABELS = {"app.kubernetes.io/managed-by": "chaoslib-cp"}
 LIBRARY_NAMESPACE = "chaoslib-cp"
 WITHOUT_CONTROL = "adhoc"
+RUN_DIR_KEY = "chaoslib_cp_run_dir"
+"""Key of the configuration under which the control tells activities where the run's folder is."""
+
 _LABEL_CHARACTERS = 63  # source: Kubernetes documentation, "Labels and Selectors", syntax and character set
 _UID_CHARACTERS = 8
 
 
 def run_dir(configuration: Mapping[str, Any] | None) -> Path | None:
     """Folder of this run's results, set by the control; None when an activity is used without it."""
-    folder = (configuration or {}).get("chaoslib_cp_run_dir")
+    folder = (configuration or {}).get(RUN_DIR_KEY)
     return Path(str(folder)) if folder else None
 
 

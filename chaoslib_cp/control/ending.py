@@ -83,7 +83,7 @@ def end_run(
         left_behind=left_behind,
         has_method=bool(run.experiment.get("method")),
     )
-    summary = summarise(recording, read_hypothesis(run.experiment, journal), conduct, facts)
+    summary = summarise(recording, read_hypothesis(run.experiment, journal, configuration), conduct, facts)
     repair_journal(journal, given_status, summary["verdict"])
     journal[EVIDENCE_KEY] = {"run_dir": str(run.run_dir), "summary": summary}
     _write(run.run_dir, journal, summary, render_html(summary, recording))

@@ -9,7 +9,9 @@ from typing import Any
 
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.dns_pods import BACK_OFF_S, recent_crashes
+from chaoslib_cp.cluster.run import RUN_DIR_KEY
 from chaoslib_cp.control.extension import own_blocks
+from chaoslib_cp.control.placeholder import PLACEHOLDER
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.version import VERSION
 
@@ -17,23 +19,25 @@ _DISTRIBUTIONS = ("chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes",
 _SCALE_PATH = "/api/v1/namespaces/chaoslib-cp/configmaps/chaoslib-cp-scale"
 _SCALE_KEY = "scale.json"
 _READ_TIMEOUT_S = 5.0
-_OWN_KEYS = {
+OWN_KEYS = {
     "admin_context",
     "allowed_contexts",
     "break_glass_context",
-    "chaoslib_cp_run_dir",
     "cluster_uid",
     "infrastructure",
     "kubeconfig",
     "max_nodes",
+    "observe_deadlines_s",
+    "observe_periods_s",
     "observe_s",
     "observer_context",
+    "prober_pages",
     "runner_context",
+    RUN_DIR_KEY,
 }
-"""Keys of the configuration that this library reads itself, and whose values are names, paths and numbers."""
+"""Keys of the configuration that this library reads itself; their values are names, addresses, paths and numbers."""
 
 _SECRET = re.compile(r"token|pass|pwd|secret|credential|cert|key|auth|private|bearer", re.IGNORECASE)
-_REFERENCE = re.compile(r"\$\{(\w+)\}")
 
 
 def versions(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> dict[str, str]:
@@ -100,12 +104,13 @@ def parameters(
 
     Chaos Toolkit's journal keeps the unresolved file, so this is the only place where values given on the command line
     or by the environment are kept. A configuration may hold secrets under any name, so a value is shown only where
-    this library reads it or an activity of ours is given it, and where its name does not look like a secret's.
+    this library reads it or an activity of ours is given it, and where its name does not look like a secret's. Lists
+    and mappings are named only.
 
     Returns:
         ``configuration`` (name to value), ``not_shown`` (names of all other keys of it) and ``activities``.
     """
-    known = _OWN_KEYS | set(_references(experiment))
+    known = OWN_KEYS | set(_references(experiment))
     shown = {
         key: value
         for key, value in configuration.items()
@@ -129,7 +134,7 @@ def _references(experiment: Mapping[str, Any]) -> list[str]:
         for provider, pauses in providers
         if str(provider.get("module", "")).startswith("chaoslib_cp.")
     ]
-    return _REFERENCE.findall(json.dumps([ours, list(own_blocks(experiment))], default=str))
+    return PLACEHOLDER.findall(json.dumps([ours, list(own_blocks(experiment))], default=str))
 
 
 def _read(path: str, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -4,21 +4,17 @@ Each rule stands for a trap that was seen: Chaos Toolkit accepts all of these an
 tolerance, or ends with exit code 0 after a broken run.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chaoslib_cp.cluster.connect import choose, infrastructure_name
 from chaoslib_cp.control.abort_rules import rule_refusals
 from chaoslib_cp.control.extension import extension_refusals
+from chaoslib_cp.control.placeholder import PLACEHOLDER
+from chaoslib_cp.dns.restart import COUPLINGS, RESTART_CONTAINERS
 from chaoslib_cp.errors import TargetRefused
 
-RESTART_CONTAINERS = "restart-containers"
-COUPLINGS = ("none", "delete-pods", RESTART_CONTAINERS)
-"""How DNS is made to depend on the API in a run; what ``dns.actions.restart_dns_pods`` accepts."""
-
 _LACKING = {"probes": "nobody watching", "pause": "no time for anything to happen"}
-_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
 def control_refusals(control: Mapping[str, Any]) -> Iterator[str]:
@@ -94,7 +90,7 @@ def _activity_refusals(activity: Mapping[str, Any], configuration: Mapping[str, 
     if not _is_ours(activity):
         return
     for key, given in ((activity.get("provider") or {}).get("arguments") or {}).items():
-        unknown = [ref for ref in _PLACEHOLDER.findall(given) if ref not in configuration] if _text(given) else []
+        unknown = [ref for ref in PLACEHOLDER.findall(given) if ref not in configuration] if _text(given) else []
         if unknown:
             yield f"{name!r}: argument {key} asks for ${{{unknown[0]}}}, which the configuration does not have"
         elif key == "coupling":
@@ -102,7 +98,7 @@ def _activity_refusals(activity: Mapping[str, Any], configuration: Mapping[str, 
 
 
 def _coupling_refusals(name: object, given: object, configuration: Mapping[str, Any]) -> Iterator[str]:
-    found = _PLACEHOLDER.fullmatch(given) if isinstance(given, str) else None
+    found = PLACEHOLDER.fullmatch(given) if isinstance(given, str) else None
     coupling = configuration[found.group(1)] if found else given
     if coupling not in COUPLINGS:
         yield f"{name!r}: coupling {coupling!r} is unknown; choose one of {', '.join(COUPLINGS)}"

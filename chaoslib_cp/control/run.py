@@ -18,6 +18,7 @@ from chaoslib.run import RunEventHandler
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.guard import check_gate, refuse_leftovers
 from chaoslib_cp.cluster.lock import RunLock, locks_folder
+from chaoslib_cp.cluster.run import RUN_DIR_KEY
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.abort import AbortWatch
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules
@@ -36,8 +37,6 @@ logger = logging.getLogger("chaostoolkit")
 
 Phase = Literal["watching", "method", "rollback", "ending"]
 
-RUN_DIR_KEY = "chaoslib_cp_run_dir"
-
 
 class _Listener(RunEventHandler):  # type: ignore[misc]  # Chaos Toolkit has no types
     """Hears what controls are not told.
@@ -54,9 +53,12 @@ class _Listener(RunEventHandler):  # type: ignore[misc]  # Chaos Toolkit has no 
         self._run.runtime = (given[-1] or {}).get("runtime") or {}
 
     def start_activity(self, activity: Mapping[str, Any]) -> None:
-        """Put the start of an activity of method or rollbacks on record."""
+        """Put the start of an activity of method or rollbacks on record, or let nothing start after it."""
         if self._run.teller and not self._run.rounds.inside:
-            self._run.teller.activity_started(activity, self._run.phase)
+            try:
+                self._run.teller.activity_started(activity, self._run.phase)
+            except Exception as error:  # noqa: BLE001 - Chaos Toolkit would swallow it
+                self._run.cannot_tell("start", activity, error)
 
     def activity_completed(self, *_: object) -> None:
         """Skip the pause after an activity that was cut short: Chaos Toolkit would still sleep it out."""
@@ -162,7 +164,7 @@ class Run:
         self._observer = start(observe_plan(self.run_dir, self.teller.epoch_offset_s, configuration, secrets))
         logger.info("Run folder: %s", self.run_dir)
         self._rules = read_rules(self.experiment, configuration)
-        blind = wait_for_sight(self.run_dir, self.experiment, self.clock)
+        blind = wait_for_sight(self.run_dir, self.experiment, configuration, self.clock)
         if blind:
             logger.warning("No samples yet of %s: is the prober there (`chaos cp manifests`)?", ", ".join(blind))
 
@@ -213,26 +215,49 @@ class Run:
         """Put an activity's end on record; a failed action of the method ends the injections.
 
         Raises:
-            InterruptExecution: An action failed: what comes after it would not test what it says.
+            InterruptExecution: An action failed: what comes after it would not test what it says. Or the timeline
+                could not be written: what is not on record can be neither watched nor judged.
         """
         if run is None or self.rounds.inside or self.teller is None:
             return
-        self.teller.activity_ended(activity, self.phase, run)
-        if self.phase == "method" and activity.get("type") == "action":
-            tell_cpu(self.teller, self._configuration)
+        # What the verdict needs comes first: telling may fail, on a disk that is full for example.
+        stop = self._register(activity, run)
+        try:
+            self.teller.activity_ended(activity, self.phase, run)
+            if self.phase == "method" and activity.get("type") == "action":
+                tell_cpu(self.teller, self._configuration)
+        except Exception as error:  # noqa: BLE001 - Chaos Toolkit would swallow it: a lost effect is never judged
+            why = self.cannot_tell("end", activity, error)
+            stop = stop or ("" if self.phase == "rollback" else why)
+        if stop:
+            raise InterruptExecution(f"{stop}, so nothing more is injected")
+
+    def _register(self, activity: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+        """Keep how an activity ended; returns why nothing more may be injected, empty when it may."""
         name = str(activity.get("name"))
         if run.get("status") != "failed":
             self.outputs.append((name, run.get("output")))
-            return
+            return ""
         line = f"{name}: {_last_words(run)}"
         if self.phase == "rollback":
             self.failed_rollbacks.append(line)
-            return
+            return ""
         self.failed_activities.append(line)
-        if activity.get("type") == "action":
-            self.stopped_by_action = not self.latch.reason
-            self.latch.set(f"action {name!r} failed")
-            raise InterruptExecution(f"action {name!r} failed, so nothing more is injected")
+        if activity.get("type") != "action":
+            return ""
+        self.stopped_by_action = not self.latch.reason
+        self.latch.set(f"action {name!r} failed")
+        return f"action {name!r} failed"
+
+    def cannot_tell(self, what: str, activity: Mapping[str, Any], error: Exception) -> str:
+        """Stop the run, and never call it held, because the start or end of an activity is not on record.
+
+        Nothing is raised, so that rollbacks go on; returns the reason.
+        """
+        why = f"the {what} of {activity.get('name')!r} could not be written to the timeline ({error})"
+        logger.error("%s; nothing new is injected", why)
+        self.latch.set(why)
+        return why
 
     def _watch_for_abort(self) -> None:
         if self.armed and not self.is_dry and self.run_dir and self.teller and self._observer:
@@ -253,10 +278,12 @@ class Run:
         self._stop_abort_watch()
         if self._observer is not None:
             self._observer.stop()
-        if self.teller is not None:
-            self.teller.tell("run_ended")
-            self.teller.close()
-            self.teller = None
+        teller, self.teller = self.teller, None
+        if teller is not None:
+            try:
+                teller.tell("run_ended")
+            finally:
+                teller.close()
 
     def close(self) -> None:
         """Let go of everything, however the run ended."""

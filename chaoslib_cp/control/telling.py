@@ -37,7 +37,7 @@ class Teller:
 
     def activity_ended(self, activity: Mapping[str, Any], phase: str, run: Mapping[str, Any]) -> None:
         """It ended; declared effects get lines of their own."""
-        output = run.get("output")
+        output = _plain(run.get("output"))
         self.tell(
             "activity_ended", **_identity(activity), phase=phase, status=run.get("status"), output=fitting(output)
         )
@@ -51,8 +51,8 @@ class Teller:
 
 
 def fitting(output: Any) -> Any:
-    """Cut an activity's output down to what fits a line: all of it, else its scalars."""
-    if len(json.dumps(output, default=str)) <= _MAX_OUTPUT_BYTES:
+    """Cut an activity's output, plain JSON, down to what fits a line: all of it, else its scalars."""
+    if len(json.dumps(output)) <= _MAX_OUTPUT_BYTES:
         return output
     if not isinstance(output, Mapping):
         return {"truncated": True}
@@ -62,6 +62,11 @@ def fitting(output: Any) -> Any:
         if isinstance(value, str | int | float | bool)
     }
     return {**scalars, "truncated": True} if len(json.dumps(scalars)) <= _MAX_OUTPUT_BYTES else {"truncated": True}
+
+
+def _plain(output: Any) -> Any:
+    """Make an output plain JSON: activities of others return dates, sets and objects of their own."""
+    return json.loads(json.dumps(output, default=str, skipkeys=True))
 
 
 def _identity(activity: Mapping[str, Any]) -> dict[str, Any]:

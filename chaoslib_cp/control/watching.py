@@ -11,7 +11,7 @@ from chaoslib_cp.cluster.connect import IDENTITIES, choose
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.observe.plan import DEFAULT_PERIODS_S, ObservePlan
 from chaoslib_cp.observe.prober_pull import PULL_DEADLINE_S, PULL_PERIOD_S
-from chaoslib_cp.observe.recent import recent_samples
+from chaoslib_cp.observe.recent import recent_lines, recent_samples, timeline_now_s
 from chaoslib_cp.results.hypothesis import read_hypothesis
 
 DEFAULT_OBSERVE_S = 1800.0
@@ -20,6 +20,7 @@ DEFAULT_OBSERVE_S = 1800.0
 _SIGHT_WITHIN_S = 15.0
 _A_FEW = 3
 _LOOK_EVERY_S = 0.2
+_OF_EACH_PROBER: Final = ("dns_cached", "dns_uncached")
 _PROBER_PERIODS_S: Final = {
     "dns_cached": prober.CACHED_PERIOD_S,
     "dns_uncached": prober.CACHED_PERIOD_S,
@@ -48,13 +49,7 @@ def paces(configuration: Mapping[str, Any]) -> dict[str, Pace]:
     Raises:
         ProfileInvalid: ``observe_periods_s`` or ``observe_deadlines_s`` is wrong; nothing was changed.
     """
-    try:
-        plan = ObservePlan("", "", 1.0, **_cadence(configuration))
-    except (TypeError, ValueError):
-        raise ProfileInvalid(
-            "configuration.observe_periods_s or observe_deadlines_s is not a mapping of measures to seconds; "
-            "nothing was changed; mend it"
-        ) from None
+    plan = _plan(configuration, run_dir="", kubeconfig="", duration_s=1.0)
     asked = {measure: plan.period_s(measure) for measure in DEFAULT_PERIODS_S}
     pull_s = PULL_PERIOD_S + PULL_DEADLINE_S
     return {
@@ -89,34 +84,68 @@ def observe_plan(
             f"configuration.observe_s is {configuration.get('observe_s')!r}, not a number of seconds; "
             "nothing was changed"
         ) from None
-    return ObservePlan(
+    return _plan(
+        configuration,
         run_dir=str(run_dir),
         kubeconfig=chosen["runner"].kubeconfig,
         duration_s=duration_s,
         contexts={identity: choice.context for identity, choice in chosen.items()},
         prober_pages=tuple(configuration.get("prober_pages") or ()),
         epoch_offset_s=epoch_offset_s,
-        **_cadence(configuration),
     )
 
 
-def _cadence(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "periods_s": dict(configuration.get("observe_periods_s") or {}),
-        "deadlines_s": dict(configuration.get("observe_deadlines_s") or {}),
-    }
+def _plan(configuration: Mapping[str, Any], **facts: Any) -> ObservePlan:
+    try:
+        periods_s = dict(configuration.get("observe_periods_s") or {})
+        deadlines_s = dict(configuration.get("observe_deadlines_s") or {})
+        return ObservePlan(periods_s=periods_s, deadlines_s=deadlines_s, **facts)
+    except (TypeError, ValueError):
+        raise ProfileInvalid(
+            "configuration.observe_periods_s or observe_deadlines_s is not a mapping of measures to seconds; "
+            "nothing was changed; mend it"
+        ) from None
 
 
-def wait_for_sight(run_dir: Path, experiment: Mapping[str, Any], clock: Clock) -> list[str]:
-    """Wait until every vantage point of the hypothesis has a few samples: a baseline needs something to stand on.
+def wait_for_sight(
+    run_dir: Path, experiment: Mapping[str, Any], configuration: Mapping[str, Any], clock: Clock
+) -> list[str]:
+    """Wait until there is something to stand on before anything is injected.
+
+    The baseline needs a few samples of every vantage point of the hypothesis: three, or fewer where a measure's period
+    lets no three be taken in time. A declared effect counts only where its measure was good before, and which one that
+    is becomes known too late, so with a method every vantage point needs one sample.
 
     Returns:
-        The measures that still have too few after 15 s; the baseline will say what it thinks of that.
+        The measures that still have too few after 15 s; the baseline, or the verdict, will say what it thinks of that.
+
+    Raises:
+        ProfileInvalid: ``observe_periods_s`` or ``observe_deadlines_s`` is wrong; nothing was changed.
     """
-    wanted = {measure for part in read_hypothesis(experiment, {}) for measure in part.measures}
+    paced = paces(configuration)
+    claimed = {one for part in read_hypothesis(experiment, {}, configuration) for one in part.measures}
     end_s = clock.monotonic_s() + _SIGHT_WITHIN_S
     while True:
-        blind = [one for one in sorted(wanted) if len(recent_samples(run_dir, one, _SIGHT_WITHIN_S, clock)) < _A_FEW]
+        blind = {
+            one for one in claimed if len(recent_samples(run_dir, one, _SIGHT_WITHIN_S, clock)) < _a_few(paced.get(one))
+        }
+        if experiment.get("method"):
+            blind |= _not_seen_yet(run_dir, clock)
         if not blind or clock.monotonic_s() >= end_s:
-            return blind
+            return sorted(blind)
         clock.sleep(_LOOK_EVERY_S)
+
+
+def _a_few(pace: Pace | None) -> int:
+    """How many samples are enough to begin with, of those that can be had while we wait."""
+    return min(_A_FEW, max(1, int(_SIGHT_WITHIN_S / pace.period_s))) if pace else _A_FEW
+
+
+def _not_seen_yet(run_dir: Path, clock: Clock) -> set[str]:
+    """What the observer said that it asks, itself or by the prober, and what has no valid sample yet."""
+    lines = recent_lines(run_dir, timeline_now_s(run_dir, clock) - _SIGHT_WITHIN_S)
+    started = [line for line in lines if line.get("event") == "observer_started"]
+    if not started:
+        return {"any measure"}
+    asked = {*(started[-1].get("periods_s") or {}), *(_OF_EACH_PROBER if started[-1].get("prober_pages") else ())}
+    return asked - {line.get("measure") for line in lines if not line.get("void")}

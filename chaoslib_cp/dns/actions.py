@@ -20,10 +20,11 @@ def restart_dns_pods(
     Args:
         coupling: ``none`` does nothing and says so (synced CoreDNS outlives the API); ``delete-pods`` deletes the pods
             through the API as the runner; ``restart-containers`` kills the containers through the infrastructure
-            driver, as a crash would.
+            driver, as a crash would, and only those of pods that this cluster's API named, now or at the gate.
         wait_for_fresh_cache: First wait until the node cache has just renewed its record, so that the mask that
             follows lasts a whole TTL. At most one TTL and 3 s more; without samples of the cache it is skipped.
-        timeout_s: Seconds for the restart and for watching it, 1 to 300; the wait for the cache is extra.
+        timeout_s: Seconds for the restart and for watching it, 1 to 300; the wait for the cache is extra, and so are
+            the 2 s at most in which the API is asked which pods there are before containers are killed.
         effect_within_s: Within how many seconds uncached questions must begin to fail, 1 to 300.
         configuration: The experiment's configuration; ``infrastructure`` chooses the driver.
         secrets: chaosk8s' own keys.
@@ -35,8 +36,13 @@ def restart_dns_pods(
         restart-containers ``killed`` and ``took_s``.
 
     Raises:
-        TargetRefused: No permit for this cluster, no DNS pods, or no driver. Nothing was changed.
-        TargetUnreachable: The infrastructure driver failed, or nobody knows which pods to delete.
+        ProfileInvalid: An argument is wrong, or there is no such infrastructure driver. Nothing was changed.
+        TargetRefused: No permit for this cluster, no DNS pods, no driver, one whose infrastructure runs none of this
+            cluster's DNS pods, or the runner may not delete pods. Nothing was changed.
+        TargetUnreachable: The API is too unwell to pass the gate, or nobody knows which pods to delete: nothing was
+            changed. Or the infrastructure driver failed: some containers may have been killed.
+        UndoFailed: The undo log cannot be read or written; when only its last line could not be, the DNS servers have
+            been restarted.
     """
     plan = restart.RestartPlan(coupling, wait_for_fresh_cache, timeout_s, effect_within_s)
     return restart.restart_dns(plan, configuration, secrets)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.run import run_dir
 from chaoslib_cp.observe.recent import recent_samples, timeline_now_s
 
 _MARGIN_S: Final = 3.0  # the renewal is seen at the next question, and its sample is written a pull (1 s) later
@@ -24,12 +25,12 @@ def wait_for_fresh_entry(configuration: Mapping[str, Any] | None, wanted: bool, 
     Returns:
         ``waited_s``, ``ttl_s`` (what the cache showed last, null if it was not seen) and ``reason``.
     """
-    run_dir = (configuration or {}).get("chaoslib_cp_run_dir")
+    folder = run_dir(configuration)
     started_s = clock.monotonic_s()
-    since_s = timeline_now_s(str(run_dir), clock) if run_dir else clock.epoch_s()
+    since_s = timeline_now_s(folder, clock) if folder else clock.epoch_s()
 
     def seen() -> list[dict[str, Any]]:
-        samples = recent_samples(str(run_dir), "dns_cached", _WINDOW_S, clock) if run_dir else []
+        samples = recent_samples(folder, "dns_cached", _WINDOW_S, clock) if folder else []
         return [sample for sample in samples if sample["ok"] and isinstance(sample.get("ttl_s"), int | float)]
 
     if not wanted:

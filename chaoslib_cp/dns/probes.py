@@ -4,10 +4,9 @@ from chaoslib_cp.activity import ABSENT, JsonObject, activity
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 from chaoslib_cp.observe.evidence import gather, summary
+from chaoslib_cp.results.dns import BY_PATH
 
 __all__ = ["workload_dns"]
-
-_MEASURES = {"cached": "dns_cached", "uncached": "dns_uncached", "pods": "dns_pod", "external": "dns_external"}
 
 
 @activity
@@ -32,10 +31,13 @@ def workload_dns(
 
     Returns:
         ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s``, ``by`` (observer or probe).
+
+    Raises:
+        ProfileInvalid: An argument is wrong; nothing was asked.
     """
     checked("window_s", window_s, 1, 280)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
-    if path not in _MEASURES:
-        raise ProfileInvalid(f"path is {path!r}; nothing was asked; use one of {', '.join(_MEASURES)}")
-    measure = _MEASURES[path]
+    if path not in BY_PATH:
+        raise ProfileInvalid(f"path is {path!r}; nothing was asked; use one of {', '.join(BY_PATH)}")
+    measure = BY_PATH[path]
     return summary(gather(configuration, secrets, [measure], window_s)[measure], min_ok_ratio)

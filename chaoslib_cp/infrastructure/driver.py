@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,16 +26,21 @@ class CpuSeconds:
 class Driver(Protocol):
     """Reaches a cluster's machines without its API."""
 
-    def restart_containers(self, namespace: str, label: str, timeout_s: float) -> list[str]:
-        """Kill the containers of matching pods as a crash would; the kubelet starts them again.
+    def restart_containers(self, namespace: str, label: str, pod_uids: Collection[str], timeout_s: float) -> list[str]:
+        """Kill the containers of these pods as a crash would; the kubelet starts them again.
+
+        A driver goes by a name, which another cluster may bear too; the UIDs are what says that a pod is of the cluster
+        that was meant, so everything else is left alone.
 
         Args:
             namespace: Namespace of the pods.
             label: ``key=value`` of the pods.
+            pod_uids: UIDs of the pods; without any nothing is killed.
             timeout_s: Limit of everything.
 
         Returns:
-            What was killed, for people: container ids or names.
+            What was killed, for people: container ids or names; empty when none of the pods has a container running
+            there, and then nothing was changed.
 
         Raises:
             TargetRefused: The driver cannot be used here; nothing was changed.
@@ -52,6 +57,12 @@ class Driver(Protocol):
             TargetRefused: The driver cannot be used here.
             TargetUnreachable: It failed or took too long.
         """
+
+
+def restart_arguments(namespace: str, label: str, pod_uids: Collection[str]) -> list[str]:
+    """How a driver program is told which pods' containers to kill, UID by UID."""
+    uids = [argument for uid in pod_uids for argument in ("--pod-uid", uid)]
+    return ["restart-containers", "--namespace", namespace, "--label", label, *uids]
 
 
 def run_program(argv: Sequence[str], timeout_s: float) -> str:

@@ -1,12 +1,19 @@
 """kind: its nodes are Docker containers with crictl inside, so no API is needed to kill what runs there."""
 
+import json
 import time
+from collections.abc import Callable, Collection
+from typing import Any
 
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.infrastructure.driver import CpuSeconds, run_program
 
 # source: kind, pkg/cluster/internal/providers/docker: every node container carries this label
 _CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+# source: Kubernetes, pkg/kubelet/types/labels.go: the kubelet puts it on every sandbox
+_POD_UID_LABEL = "io.kubernetes.pod.uid"
+
+_Docker = Callable[..., str]
 
 
 class KindDriver:
@@ -15,29 +22,51 @@ class KindDriver:
     def __init__(self, cluster: str) -> None:
         self._cluster = cluster
 
-    def restart_containers(self, namespace: str, label: str, timeout_s: float) -> list[str]:
-        """Stop the containers of matching pods with a grace of 0 s on every node; see :class:`Driver`."""
+    def restart_containers(self, namespace: str, label: str, pod_uids: Collection[str], timeout_s: float) -> list[str]:
+        """Stop the containers of these pods with a grace of 0 s on every node; see :class:`Driver`."""
         deadline_s = time.monotonic() + timeout_s
 
-        def lines(*argv: str) -> list[str]:
-            return run_program(["docker", *argv], max(1.0, deadline_s - time.monotonic())).split()
+        def docker(*argv: str) -> str:
+            return run_program(["docker", *argv], max(1.0, deadline_s - time.monotonic()))
 
-        nodes = lines("ps", "--filter", f"label={_CLUSTER_LABEL}={self._cluster}", "--format", "{{.Names}}")
+        found = [
+            (node, container)
+            for node in self._nodes(docker)
+            for pod in _pods(docker, node, namespace, label, pod_uids)
+            for container in _crictl(docker, node, "ps", "--pod", pod, "--state", "running", "-q").split()
+        ]
+        for node, container in found:
+            _crictl(docker, node, "stop", "--timeout", "0", container)
+        return [f"{node}/{container}" for node, container in found]
+
+    def cpu_seconds(self, timeout_s: float) -> CpuSeconds | None:  # noqa: ARG002 - the contract has it
+        """Nothing here counts it; see :class:`Driver`."""
+        return None
+
+    def _nodes(self, docker: _Docker) -> list[str]:
+        nodes = docker("ps", "--filter", f"label={_CLUSTER_LABEL}={self._cluster}", "--format", "{{.Names}}").split()
         if not nodes:
             raise TargetRefused(
                 f"Docker runs no node of a kind cluster named {self._cluster!r}; nothing was changed; "
                 "set configuration.infrastructure to kind:NAME"
             )
-        killed = []
-        for node in nodes:
-            crictl = ("exec", node, "crictl")
-            chosen = ("--namespace", namespace, "--label", label, "--state", "ready", "-q")
-            for pod in lines(*crictl, "pods", *chosen):
-                for container in lines(*crictl, "ps", "--pod", pod, "--state", "running", "-q"):
-                    lines(*crictl, "stop", "--timeout", "0", container)
-                    killed.append(f"{node}/{container}")
-        return killed
+        return nodes
 
-    def cpu_seconds(self, timeout_s: float) -> CpuSeconds | None:  # noqa: ARG002 - the contract has it
-        """Nothing here counts it; see :class:`Driver`."""
-        return None
+
+def _crictl(docker: _Docker, node: str, *argv: str) -> str:
+    return docker("exec", node, "crictl", *argv)
+
+
+def _pods(docker: _Docker, node: str, namespace: str, label: str, pod_uids: Collection[str]) -> list[str]:
+    """The node's sandboxes of these pods.
+
+    The UIDs are compared here: a filter that some crictl did not know, or understood otherwise, would let others in.
+    """
+    chosen = ("--namespace", namespace, "--label", label, "--state", "ready", "-o", "json")
+    try:
+        listed: list[dict[str, Any]] = json.loads(_crictl(docker, node, "pods", *chosen)).get("items") or []
+        return [str(pod["id"]) for pod in listed if (pod.get("labels") or {}).get(_POD_UID_LABEL) in pod_uids]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TargetRefused(
+            f"crictl on node {node} did not list its pods as JSON; nothing was changed; use a node image of kind's own"
+        ) from error

@@ -2,10 +2,11 @@
 
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from chaoslib_cp.errors import TargetUnreachable
-from chaoslib_cp.infrastructure.driver import CpuSeconds, killed_from_json, run_program
+from chaoslib_cp.infrastructure.driver import CpuSeconds, killed_from_json, restart_arguments, run_program
 
 _AGENTS = "farm"
 
@@ -15,9 +16,9 @@ class TestbedDriver:
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
-    def restart_containers(self, namespace: str, label: str, timeout_s: float) -> list[str]:
-        """Kill the containers of matching pods on all kubelet nodes; see :class:`Driver`."""
-        said = _chaos_cp(["restart-containers", "--namespace", namespace, "--label", label], timeout_s)
+    def restart_containers(self, namespace: str, label: str, pod_uids: Collection[str], timeout_s: float) -> list[str]:
+        """Kill the containers of these pods on all kubelet nodes; see :class:`Driver`."""
+        said = _chaos_cp(restart_arguments(namespace, label, pod_uids), timeout_s)
         return killed_from_json("chaos cp restart-containers", said)
 
     def cpu_seconds(self, timeout_s: float) -> CpuSeconds | None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.connect import choose
+from chaoslib_cp.cluster.run import RUN_DIR_KEY
 from chaoslib_cp.engine.sample.https import KeptConnections
 from chaoslib_cp.engine.sample.pace import Question, Record, SteadyTime, sample_record
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused
@@ -41,7 +42,7 @@ def gather(
     Python, is the reason raised: nobody would read it anywhere else.
 
     Args:
-        configuration: The experiment's configuration; ``chaoslib_cp_run_dir`` leads to the observer's timeline.
+        configuration: The experiment's configuration; ``RUN_DIR_KEY`` leads to the observer's timeline.
         secrets: chaosk8s' own keys.
         measures: Names of measures, such as "api_read".
         window_s: How far to look back.
@@ -51,7 +52,7 @@ def gather(
         TargetRefused: Without a run: no cluster was named, or it has no context for whoever measures this.
     """
     clock = clock or SystemClock()
-    run_dir = (configuration or {}).get("chaoslib_cp_run_dir")
+    run_dir = (configuration or {}).get(RUN_DIR_KEY)
     found: Samples = {
         measure: recent_samples(str(run_dir), measure, window_s, clock) if run_dir else [] for measure in measures
     }

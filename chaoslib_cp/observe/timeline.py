@@ -5,6 +5,7 @@ so lines never mix (source: open(2), O_APPEND). Lines stand in the order in whic
 when they began.
 """
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -26,13 +27,18 @@ class Timeline:
     def append(self, record: Mapping[str, object]) -> None:
         """Write one line now; no buffer holds it back.
 
-        A record of 4 kB or more is cut down to the keys that identify it, with ``"truncated": true``.
+        A record of 4 kB or more is cut down to the keys that identify it, with ``"truncated": true``. What JSON does
+        not know, such as the dates of an experiment in YAML, is written as its text.
+
+        Raises:
+            OSError: It could not be written, or only a part of it: the disk is full.
         """
         line = _line(record)
         if len(line) >= _MAX_LINE_BYTES:
             kept = {key: str(value)[:200] if isinstance(value, str) else value for key, value in record.items()}
             line = _line({**{key: kept[key] for key in _IDENTIFYING if key in kept}, "truncated": True})
-        os.write(self._descriptor, line)
+        if os.write(self._descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, "only a part of a line found room")
 
     def close(self) -> None:
         """Close the file."""
@@ -70,4 +76,4 @@ def parse_lines(text: bytes) -> list[dict[str, Any]]:
 
 
 def _line(record: Mapping[str, object]) -> bytes:
-    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(record, separators=(",", ":"), default=str).encode() + b"\n"

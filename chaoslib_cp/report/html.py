@@ -116,8 +116,8 @@ def _effects(summary: Mapping[str, Any]) -> Iterator[str]:
         return
     yield "<h2>Declared effects</h2>\n<ul>"
     for effect in summary["effects"]:
-        came = "came" if effect["came"] else "never came"
-        seen = "" if effect["seen_share"] is None else f" (largest share seen: {effect['seen_share']:.0%})"
+        came = "came" if effect["came"] else escape(effect["doubt"])
+        seen = f" (largest share seen: {effect['seen_share']:.0%})" if effect["came"] else ""
         wanted = f"{effect['share']:.0%} of {effect['measure']} {effect['outcome']} for {effect['window_s']:g} s"
         yield f"<li>{escape(effect['activity'])}: {escape(wanted)} within {effect['within_s']:g} s: {came}{seen}</li>"
     yield "</ul>"

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from chaoslib_cp.results.fault import Fault
 from chaoslib_cp.results.hypothesis import Part
-from chaoslib_cp.results.observer import void_ratio
+from chaoslib_cp.results.observer import longest_unseen_s, planned_period_s, void_ratio
 from chaoslib_cp.results.recording import Event, Recording
 
 MAX_VOID_RATIO = 0.2
@@ -19,7 +19,11 @@ MIN_CHECKS = 3
 """Checks that a claim without a vantage point must have while the fault was on."""
 
 MAX_UNCHECKED_S = 10.0
-"""The longest that such a claim may go unchecked, seconds: ten of Chaos Toolkit's rounds, of one second by default."""
+"""The longest that such a claim may go unchecked, and the shortest time that a vantage point may always go unseen,
+seconds: ten of Chaos Toolkit's rounds, of one second by default."""
+
+MAX_PERIODS_UNSEEN = 3.0
+"""The longest that a vantage point may go unseen, in periods of its own, where that is more (break-glass: 9 s)."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,15 @@ def _times(events: Iterable[Event]) -> list[float]:
     return [event.at_s for event in events]
 
 
-def gap(recording: Recording, during: Window, part: Part, watched: bool) -> str:
+def gap(recording: Recording, during: Window, part: Part) -> str:
     """Say why too little was seen of a part to call it held; empty when enough was.
 
     Args:
         recording: The timeline.
         during: When the part had to be watched.
         part: The claim. Without a vantage point in the timeline, only its own checks count.
-        watched: Whether an observer wrote samples.
     """
-    return _thin_timeline(recording, during, part) if part.measures and watched else _seldom_checked(during, part)
+    return _thin_timeline(recording, during, part) if part.measures else _seldom_checked(during, part)
 
 
 def _thin_timeline(recording: Recording, during: Window, part: Part) -> str:
@@ -75,10 +78,18 @@ def _thin_timeline(recording: Recording, during: Window, part: Part) -> str:
         usable = [sample for sample in recording.of(measure) if during.began_s <= sample.at_s <= during.ended_s]
         if len(usable) < MIN_SAMPLES:
             return f"{part.name}: only {len(usable)} usable samples of {measure} {during.words}"
-        void = void_ratio(recording, measure, during.began_s)
+        void = void_ratio(recording, measure, during.began_s, during.ended_s)
         if void > MAX_VOID_RATIO:
             return f"{part.name}: the observer was starved, {void:.0%} of the samples of {measure} started too late"
+        unseen_s = longest_unseen_s(recording, measure, during.began_s, during.ended_s)
+        if unseen_s > _may_be_unseen_s(recording, measure):
+            return f"{part.name}: nobody looked at {measure} for {unseen_s:.0f} s {during.words}"
     return ""
+
+
+def _may_be_unseen_s(recording: Recording, measure: str) -> float:
+    """Seconds. The prober asks every second or more often, so what the observer does not ask itself gets the least."""
+    return max(MAX_UNCHECKED_S, MAX_PERIODS_UNSEEN * (planned_period_s(recording, measure) or 0.0))
 
 
 def _seldom_checked(during: Window, part: Part) -> str:

@@ -9,6 +9,8 @@ from chaoslib_cp.results.streaks import Episode, bad_time_s, episodes
 
 CACHED = "dns_cached"
 UNCACHED = "dns_uncached"
+BY_PATH = {"cached": CACHED, "uncached": UNCACHED, "pods": "dns_pod", "external": "dns_external"}
+"""The vantage point of each ``path`` of the probe ``workload_dns``."""
 
 WRONG_IN_A_ROW = 2
 """Wrong answers that begin a failure: a single lost packet is none."""

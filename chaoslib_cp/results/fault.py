@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chaoslib_cp.cluster.endings import AGENT_DEADLINE, DELETE_LANDED
 from chaoslib_cp.results.recording import Event, Recording
 
-DELETE_LANDED = "delete landed"
-AGENT_DEADLINE = "agent deadline"
 ROLLBACK = "rollback"
 RUN_ENDED = "run ended"
 

@@ -7,6 +7,7 @@ it. Those gaps are filled from the timeline (``verdict.py``).
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from string import Template
 from typing import Any
 
 from chaoslib_cp.results import api, dns, lockout
@@ -57,12 +58,15 @@ class Part:
     after_start: tuple[Check, ...]
 
 
-def read_hypothesis(experiment: Mapping[str, Any], journal: Mapping[str, Any]) -> list[Part]:
+def read_hypothesis(
+    experiment: Mapping[str, Any], journal: Mapping[str, Any], configuration: Mapping[str, Any]
+) -> list[Part]:
     """Collect for each probe of the hypothesis what was checked.
 
     Args:
         experiment: The experiment, for the probes in their order.
         journal: Chaos Toolkit's journal; rounds are at ``steady_states`` ``before``, ``during`` (a list) and ``after``.
+        configuration: The resolved configuration: the experiment may hold placeholders such as ``${way}``.
     """
     rounds = journal.get("steady_states") or {}
     before = [rounds.get("before")]
@@ -71,7 +75,7 @@ def read_hypothesis(experiment: Mapping[str, Any], journal: Mapping[str, Any]) -
     return [
         Part(
             name=str(probe.get("name")),
-            measures=_measures(probe),
+            measures=_measures(probe, configuration),
             before=tuple(_checks(before, probe.get("name"))),
             after_start=tuple(_checks(later, probe.get("name"))),
         )
@@ -79,14 +83,17 @@ def read_hypothesis(experiment: Mapping[str, Any], journal: Mapping[str, Any]) -
     ]
 
 
-def _measures(probe: Mapping[str, Any]) -> tuple[str, ...]:
+def _measures(probe: Mapping[str, Any], configuration: Mapping[str, Any]) -> tuple[str, ...]:
     provider = probe.get("provider") or {}
     if not str(provider.get("module", "")).startswith("chaoslib_cp."):
         return ()
     function = str(provider.get("func"))
     if function == "workload_dns":
-        path = str((provider.get("arguments") or {}).get("path", "cached"))
-        return (dns.UNCACHED,) if path == "uncached" else (dns.CACHED,) if path == "cached" else (f"dns_{path}",)
+        given = str((provider.get("arguments") or {}).get("path", "cached"))
+        # as Chaos Toolkit fills placeholders in (chaoslib, substitute)
+        path = Template(given).safe_substitute(configuration)
+        # the probe refuses any other path; a name that nobody measures makes sure that such a claim never holds
+        return (dns.BY_PATH.get(path, f"dns_{path}"),)
     return _VANTAGE_POINTS.get(function, ())
 
 

@@ -60,6 +60,10 @@ class Recording:
         """The samples of ``measure`` that say something, in the order of time, void ones left out."""
         return [sample for sample in self.samples if sample.measure == measure and not sample.void]
 
+    def before(self, measure: str, until_s: float) -> list[Sample]:
+        """The usable samples of ``measure`` that had ended by ``until_s``: what came then cannot have spoilt them."""
+        return [sample for sample in self.of(measure) if sample.at_s + sample.latency_s <= until_s]
+
     def named(self, name: str) -> list[Event]:
         """The events called ``name``, in the order of time."""
         return [event for event in self.events if event.name == name]

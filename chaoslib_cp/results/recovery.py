@@ -81,7 +81,7 @@ def not_recovered(recording: Recording, fault: Fault | None) -> list[str]:
 
 
 def _never_worked(recording: Recording, measure: str, until_s: float) -> bool:
-    before = [sample.ok for sample in recording.of(measure) if sample.at_s < until_s]
+    before = [sample.ok for sample in recording.before(measure, until_s)]
     return bool(before) and not any(before)
 
 

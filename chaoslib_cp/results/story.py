@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from chaoslib_cp.cluster.endings import AGENT_DEADLINE
 from chaoslib_cp.results import dns, lockout, recovery
-from chaoslib_cp.results.fault import AGENT_DEADLINE, Fault
+from chaoslib_cp.results.fault import Fault
 from chaoslib_cp.results.recording import Recording
 
 Kind = Literal["act", "bad", "good"]

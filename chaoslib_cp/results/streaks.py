@@ -69,20 +69,15 @@ def episodes(
     return found
 
 
-def bad_time_s(samples: Sequence[Sample], is_good: Callable[[Sample], bool] = good) -> float:
+def bad_time_s(samples: Sequence[Sample]) -> float:
     """Add up the time in which the newest answer of a series was a bad one, in seconds.
 
     Each bad sample counts from its start to the start of the next sample; the last one counts for its own duration.
     """
     total_s = 0.0
     for index, sample in enumerate(samples):
-        if is_good(sample):
+        if sample.ok:
             continue
         following = samples[index + 1].at_s if index + 1 < len(samples) else sample.at_s + sample.latency_s
         total_s += following - sample.at_s
     return total_s
-
-
-def last_bad_s(samples: Sequence[Sample], is_good: Callable[[Sample], bool] = good) -> float | None:
-    """Start of the last bad sample of a series, or None when all were good."""
-    return next((sample.at_s for sample in reversed(samples) if not is_good(sample)), None)

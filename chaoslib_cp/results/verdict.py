@@ -31,7 +31,6 @@ class Conduct:
         interrupted_by: What cut the run short (a signal's name, for example), empty when nothing did.
         failed_activities: What the activities that failed said, one line each.
         left_behind: What is still not healed at the end, one line each.
-        watched: Whether an observer wrote samples; without one, only the probes' own word counts.
         has_method: Whether the experiment plays anything. One that only looks has no time that must be watched: its
             checks are its answer.
     """
@@ -39,7 +38,6 @@ class Conduct:
     interrupted_by: str = ""
     failed_activities: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
-    watched: bool = True
     has_method: bool = True
 
 
@@ -127,7 +125,7 @@ def _judge_part(recording: Recording, during: Window, part: Part, conduct: Condu
         return PartVerdict(part.name, "inconclusive", None, f"{part.name} could not be measured {unmeasured} times")
     if not part.after_start:
         return PartVerdict(part.name, "inconclusive", None, f"{part.name} was never checked after the baseline")
-    unseen = gap(recording, during, part, conduct.watched) if conduct.has_method else ""
+    unseen = gap(recording, during, part) if conduct.has_method else ""
     return PartVerdict(part.name, "inconclusive", None, unseen) if unseen else PartVerdict(part.name, "held")
 
 

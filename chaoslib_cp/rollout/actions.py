@@ -45,10 +45,14 @@ def start_agent_rollout(
         ``deadline_epoch_s`` (when every agent ends) and ``nodes`` (how many the cluster has, null if nobody said).
 
     Raises:
-        ProfileInvalid: The profile is wrong or asks for what agents are never given. Nothing was changed.
-        TargetRefused: No permit for this cluster, not allowed, or such objects exist already.
-        TargetUnreachable: The API stopped answering on the way; what was made is taken back as far as it lets us, and
-            stays in the undo log otherwise.
+        ProfileInvalid: An argument or the profile is wrong, or it asks for what agents are never given: nothing was
+            changed. Or the API server does not accept an object.
+        TargetRefused: No permit for this cluster, or a right is missing: nothing was changed. Or such an object exists
+            already.
+        TargetUnreachable: The API does not answer, or stopped answering on the way.
+        UndoFailed: The undo log cannot be read or written.
+
+        Whatever was made before an error is taken back as far as the API lets us, and stays in the undo log otherwise.
     """
     plan = StartPlan(profile, service_account, namespace, duration_s, image, effect_measure, effect_within_s)
     return start(plan, configuration, secrets, SystemClock())
@@ -81,7 +85,12 @@ def remove_agent(
         ``at_epoch_s``, ``outcome`` ("unknown" when no answer came), ``how`` and ``latency_s``.
 
     Raises:
-        TargetRefused: Nothing was rolled out in this run, or the admin's context leads to another cluster.
+        ProfileInvalid: An argument is out of its range; nothing was changed.
+        TargetRefused: Nothing was rolled out in this run, there is no context for the admin, or it leads to another
+            cluster; nothing was changed by it.
+        TargetUnreachable: The name of the API server does not resolve, and no address was noted; nothing was changed.
+        UndoFailed: The undo log cannot be read: nothing was changed. Or it cannot be written: the DaemonSet is gone,
+            and its entry stays open.
     """
     checked("timeout_s", timeout_s, 1, 3600)
     checked("attempt_deadline_s", attempt_deadline_s, 0.5, 60)
@@ -107,8 +116,12 @@ def stop_agent_rollout(
         ``undone`` (number of objects), ``left`` (0) and ``outcomes`` by object; all empty when nothing was open.
 
     Raises:
-        UndoFailed: Something is still there and stays in the undo log for ``chaos cp recover``.
-        TargetUnreachable: No identity could reach that cluster.
+        ProfileInvalid: ``timeout_s`` is out of its range; nothing was undone.
+        UndoFailed: Something is still there and stays in the undo log for ``chaos cp recover``; or the log cannot be
+            read, and nothing was undone.
+        TargetUnreachable: No identity could reach that cluster; nothing was undone.
+        TargetRefused: Used without the control: nobody can tell which of several logs is meant, or the kubeconfig has
+            no such context. Nothing was undone.
     """
     checked("timeout_s", timeout_s, 0, 3600)
     return take_back(configuration, secrets, timeout_s, SystemClock())

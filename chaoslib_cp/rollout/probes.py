@@ -23,7 +23,13 @@ def rollout_progress(
 
     Returns:
         ``ok`` (every node that should have a ready agent has one), ``outcome``, ``desired``, ``scheduled``, ``ready``
-        and ``ready_share`` (0..1); all 0 while nobody knows.
+        and ``ready_share`` (0..1); all 0 while nobody knows. A sick API is an outcome, not an error.
+
+    Raises:
+        ProfileInvalid: ``timeout_s`` is out of its range.
+        TargetRefused: Nothing was rolled out in this run, no cluster is named, or the runner may not look.
+        TargetUnreachable: The name of the API server does not resolve.
+        UndoFailed: The undo log cannot be read.
     """
     checked("timeout_s", timeout_s, 0.5, 60)
     return progress.rollout_progress(configuration, secrets, timeout_s, SystemClock())

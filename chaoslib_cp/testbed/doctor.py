@@ -27,8 +27,9 @@ _BUILD_BYTES = 9_000_000_000
 _RUN_BYTES = 1_000_000_000
 # The API server holds a connection for each agent, node and watch; 200 nodes with 4 in flight each make 1,000 or so.
 _OPEN_FILES = 4096
-# Components, 2,000 objects and a storm in the API server: about 1 GB idle, twice that under load (measured).
-_MEMORY_BYTES = 2_500_000_000
+# Components and 2,000 objects take about 1 GB idle (measured); in a storm the API server alone was seen with 2.4 GiB
+# (specs/as-incident.yaml). README asks for as much.
+MEMORY_BYTES = 4_000_000_000
 _INOTIFY_INSTANCES = 64  # two kubelets with pods and two DNS servers stay under 40
 
 _TOOLS = {"ip": "iproute2", "nft": "nftables", "bwrap": "bubblewrap", "unshare": "util-linux", "nsenter": "util-linux"}
@@ -228,8 +229,8 @@ def _limits() -> Check:
 
 def _memory() -> Check:
     free = _available_memory()
-    fix = f"free {_size(_MEMORY_BYTES)} of memory, or bring up a smaller spec: chaos cp up small"
-    return _check("memory", free >= _MEMORY_BYTES, f"{_size(free)} available", fix, required=False)
+    fix = f"free {_size(MEMORY_BYTES)} of memory, or bring up a smaller spec: chaos cp up small"
+    return _check("memory", free >= MEMORY_BYTES, f"{_size(free)} available", fix, required=False)
 
 
 def _available_memory() -> int:

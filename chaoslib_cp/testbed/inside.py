@@ -22,7 +22,7 @@ def environment(name: str) -> dict[str, str]:
     Raises:
         TestbedFailed: it is not up.
     """
-    state = _ready(name)
+    state = ready_state(name)
     return {
         "KUBECONFIG": state["kubeconfig"],
         "CHAOSLIB_CP_TESTBED": name,
@@ -84,7 +84,12 @@ def _passing_signals_to(child: "subprocess.Popen[bytes]") -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _ready(name: str) -> dict[str, Any]:
+def ready_state(name: str) -> dict[str, Any]:
+    """Return what a testbed that can be used says of itself, see ``commands.status``.
+
+    Raises:
+        TestbedFailed: it is not up, not yet, or not any more; nothing was changed, and the message says what to do.
+    """
     state = status(name)
     if state["phase"] == "down":
         raise TestbedFailed(f"testbed {name} is not up; run: chaos cp up --name {name}")
@@ -92,8 +97,14 @@ def _ready(name: str) -> dict[str, Any]:
         raise TestbedFailed(
             f"testbed {name} is up on a machine or in a container that shares {Instance(name).folder}; use it there"
         )
+    if state["phase"] == "starting":
+        raise TestbedFailed(
+            f"testbed {name} is starting, not ready; wait for it, or run chaos cp up --name {name} again, "
+            "which follows it"
+        )
     if state["phase"] != "ready":
         raise TestbedFailed(
-            f"testbed {name} is {state['phase']}, not ready; run: chaos cp down --name {name}, then chaos cp up"
+            f"testbed {name} is {state['phase']}, not ready; run: chaos cp down --name {name}, then chaos cp up "
+            f"--name {name}"
         )
     return state

@@ -5,7 +5,6 @@ keys they change, with the reason beside each number.
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.limits import is_number
 
 
 def _number(default: float, least: float, most: float, meaning: str) -> Any:
@@ -53,10 +53,11 @@ class ClusterSpec:
 
 
 def _check_number(key: "dataclasses.Field[Any]", value: object) -> None:
-    wanted = (int,) if key.type in (int, "int") else (int, float)
+    whole = key.type in (int, "int")
     name, least, most = key.name, key.metadata["least"], key.metadata["most"]
-    if isinstance(value, bool) or not isinstance(value, wanted) or not math.isfinite(value):
-        raise ProfileInvalid(f"cluster spec: {name} must be a number, not {value!r}; nothing was started")
+    if not is_number(value, whole):
+        kind = "a whole number" if whole else "a number"
+        raise ProfileInvalid(f"cluster spec: {name} must be {kind}, not {value!r}; nothing was started")
     if not least <= value <= most:
         raise ProfileInvalid(
             f"cluster spec: {name} is {value}, allowed are {least} to {most} ({key.metadata['meaning']}); "

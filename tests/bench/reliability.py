@@ -46,6 +46,11 @@ class Promise:
     tests: str
     measured: Callable[[Notes], str]
 
+    @property
+    def files(self) -> str:
+        """The files of its tests, as the page names them."""
+        return " ".join(f"`{test.partition('::')[0]}`" for test in self.tests.split())
+
 
 def _sum(notes: Notes, key: str) -> int:
     return int(sum(one[key] for one in notes))
@@ -201,7 +206,7 @@ PROMISES = [
         lambda notes: f"{_sum(notes, 'files')} files and outputs scanned, {_sum(notes, 'found')} found",
     ),
 ]
-_COLUMNS = ("promise", "measured", "by", "took", "commit")
+COLUMNS = ("promise", "measured", "by", "took", "commit")
 HEAD = """# Reliability
 
 What is promised, and what the tests measured. `python -m tests.bench reliability` writes this page; each row names the
@@ -228,19 +233,19 @@ def measure(names: Sequence[str] = ()) -> None:
     Args:
         names: Of promises whose rows are replaced; all by default.
     """
-    rows = _rows_of_page() if names else {}
+    rows = rows_of_page() if names else {}
     for promise in PROMISES:
         if not names or promise.name in names:
             rows[promise.words] = _row(promise)
             known = [rows[one.words] for one in PROMISES if one.words in rows]
-            PAGE.write_text(HEAD + page.table(_COLUMNS, known) + NOT_PROMISED)
+            PAGE.write_text(HEAD + page.table(COLUMNS, known) + NOT_PROMISED)
 
 
-def _rows_of_page() -> dict[str, list[str]]:
+def rows_of_page() -> dict[str, list[str]]:
     """By the words of the promise."""
     lines = PAGE.read_text().splitlines() if PAGE.exists() else []
     rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
-    return {row[0]: row for row in rows if len(row) == len(_COLUMNS)}
+    return {row[0]: row for row in rows if len(row) == len(COLUMNS) and row[0] not in (COLUMNS[0], "---")}
 
 
 def _row(promise: Promise) -> list[str]:
@@ -257,8 +262,7 @@ def _row(promise: Promise) -> list[str]:
     mine = [note for note in notes if note["promise"] == promise.name]
     measured = promise.measured(mine) if mine and ended.returncode == 0 else "BROKEN: its tests fail"
     took = f"{time.monotonic() - began_s:.0f} s"
-    files = " ".join(f"`{test.partition('::')[0]}`" for test in promise.tests.split())
-    return [promise.words, measured, files, took, page.commit()]
+    return [promise.words, measured, promise.files, took, page.commit()]
 
 
 if __name__ == "__main__":

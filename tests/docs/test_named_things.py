@@ -10,8 +10,10 @@ import pytest
 from chaostoolkit.cli import cli as chaos
 
 from chaoslib_cp.cluster.connect import IDENTITIES
+from chaoslib_cp.testbed import doctor
 from chaoslib_cp.testbed.spec import load_spec
 from chaoslib_cp.version import VERSION
+from tests.bench import reliability
 from tests.docs import markdown
 from tests.docs.markdown import ROOT, Found
 
@@ -140,3 +142,16 @@ def test_kind_gets_the_processor_share_of_as_incident() -> None:
     quota = re.search(r"--cpu-period (\d+) --cpu-quota (\d+)", (ROOT / "docs" / "howto-kind.md").read_text())
     assert quota
     assert int(quota[2]) / int(quota[1]) == load_spec("as-incident").api_server_cpu_cores
+
+
+def test_rows_of_the_page_of_reliability_are_those_of_its_promises() -> None:
+    """Whoever doubts a promise runs the file that its row names: it is the one that proves it today."""
+    shown = {words: row[reliability.COLUMNS.index("by")] for words, row in reliability.rows_of_page().items()}
+    assert shown == {promise.words: promise.files for promise in reliability.PROMISES}
+
+
+def test_the_memory_asked_for_is_what_the_doctor_looks_for() -> None:
+    """Who has what README asks for is not told afterwards that it is too little, nor the other way round."""
+    asked_gb = re.search(r"(\d+) GB of free memory", (ROOT / "README.md").read_text())
+    assert asked_gb
+    assert int(asked_gb[1]) * 1_000_000_000 == doctor.MEMORY_BYTES

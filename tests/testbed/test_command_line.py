@@ -118,12 +118,13 @@ def test_manifests_are_accepted_by_a_cluster(testbed: Testbed, tmp_path: Path) -
 
 def test_restarted_containers_come_back(testbed: Testbed) -> None:
     """`restart-containers` crashes what it is told to, without the API, and the kubelet starts it again."""
-    ended = testbed.run("chaos", "cp", "restart-containers", "--namespace", "kube-system", "--label",
-                        "k8s-app=kube-dns", "--json")  # fmt: skip
-    killed = json.loads(ended.stdout)["killed"]
-    assert len(killed) == len(
-        testbed.get("pods", "--namespace", "kube-system", "--selector", "k8s-app=kube-dns")["items"]
-    )
+    dns_pods = ("pods", "--namespace", "kube-system", "--selector", "k8s-app=kube-dns")
+    uids = [pod["metadata"]["uid"] for pod in testbed.get(*dns_pods)["items"]]
+    asked = ("chaos", "cp", "restart-containers", "--namespace", "kube-system", "--label", "k8s-app=kube-dns", "--json")
+    ended = testbed.run(*asked, "--pod-uid", "of-another-cluster")
+    assert json.loads(ended.stdout) == {"killed": []}
+    ended = testbed.run(*asked, *(word for uid in uids for word in ("--pod-uid", uid)))
+    assert len(json.loads(ended.stdout)["killed"]) == len(uids)
     testbed.kubectl("rollout", "status", "--namespace", "kube-system", "--timeout=60s", "deployment/coredns")
-    pods = testbed.get("pods", "--namespace", "kube-system", "--selector", "k8s-app=kube-dns")["items"]
+    pods = testbed.get(*dns_pods)["items"]
     assert all(pod["status"]["containerStatuses"][0]["restartCount"] >= 1 for pod in pods)

@@ -154,9 +154,11 @@ def test_pods_ask_their_nodes_cache_and_have_an_identity(namespace: _Namespace) 
 
 def test_crashed_containers_are_restarted(testbed: Testbed) -> None:
     """CoreDNS containers killed past the kubelet come back by themselves, each counted as one restart."""
-    before = {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0] for pod in _dns_pods(testbed)}
+    pods = _dns_pods(testbed)
+    before = {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0] for pod in pods}
+    uids = [pod["metadata"]["uid"] for pod in pods]
     sockets = sorted((Instance(testbed.name).folder / "nodes").glob("*/cri.sock"))
-    killed = kill_containers(sockets, "kube-system", {"k8s-app": "kube-dns"})
+    killed = kill_containers(sockets, "kube-system", {"k8s-app": "kube-dns"}, uids)
     assert killed == sorted(f"kube-system/{name}/coredns" for name in before)
 
     def restarted() -> bool:

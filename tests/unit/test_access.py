@@ -219,6 +219,7 @@ def test_each_way_a_question_goes_has_its_own_samples(tmp_path: Path, path: str)
         (api_health, {"window_s": "${window}"}, "placeholder"),
         (api_is_saturated, {"timeout_s": float("inf")}, "timeout_s"),
         (wait_until_recovered, {"good_in_a_row": 0}, "good_in_a_row"),
+        (wait_until_recovered, {"good_in_a_row": 2.5}, "good_in_a_row is 2.5; .* use a whole number from 1 to 20"),
     ],
 )
 def test_wrong_arguments_are_refused(probe: Callable[..., Any], arguments: dict[str, Any], says: str) -> None:

@@ -91,14 +91,29 @@ def test_unknown_spec_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["env", "exec"])
-def test_no_testbed_is_one_line_that_says_how_to_start_one(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["env"],
+        ["exec", "--", "true"],
+        ["restart-containers", "--namespace", "kube-system", "--label", "k8s-app=kube-dns", "--pod-uid", "uid-1"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_no_testbed_is_one_line_that_says_how_to_start_one(command: list[str], tmp_path: Path) -> None:
     """What needs a running testbed says so, and names the command."""
-    arguments = [command, "--name", "absent", *(["--", "true"] if command == "exec" else [])]
-    exit_code, stdout, stderr = run(*arguments, XDG_STATE_HOME=str(tmp_path))
+    name, *arguments = command
+    exit_code, stdout, stderr = run(name, "--name", "absent", *arguments, XDG_STATE_HOME=str(tmp_path))
     assert (exit_code, stdout) == (1, "")
     assert len(stderr.splitlines()) == 1
-    assert "chaos cp up" in stderr
+    assert "testbed absent is not up; run: chaos cp up --name absent" in stderr
+
+
+def test_containers_are_not_restarted_without_saying_whose() -> None:
+    """A label alone would match in every cluster."""
+    exit_code, _, stderr = run("restart-containers", "--namespace", "kube-system", "--label", "k8s-app=kube-dns")
+    assert exit_code == 2
+    assert "--pod-uid" in stderr
 
 
 def test_programs_are_reported_as_json(tmp_path: Path) -> None:

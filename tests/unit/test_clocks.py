@@ -107,7 +107,7 @@ def see(folder: Path, clock: DisturbedClock) -> float:
     arguments = {"path": "cached", "window_s": 3.0}
     provider = {"type": "python", "module": "chaoslib_cp.dns.probes", "func": "workload_dns", "arguments": arguments}
     probe = {"type": "probe", "name": "dns", "tolerance": True, "provider": provider}
-    assert wait_for_sight(folder, {"steady-state-hypothesis": {"probes": [probe]}}, clock)
+    assert wait_for_sight(folder, {"steady-state-hypothesis": {"probes": [probe]}}, {}, clock)
     return 15.0
 
 

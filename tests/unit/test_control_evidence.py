@@ -185,19 +185,82 @@ def test_a_run_waits_until_its_claims_have_something_to_stand_on(tmp_path: Path)
     """Three samples of each vantage point of the hypothesis; after 15 s it goes on and says who is blind."""
     experiment = {"steady-state-hypothesis": {"probes": [dns_claim()]}}
     clock = ManualClock()
-    assert wait_for_sight(tmp_path, experiment, clock) == ["dns_cached"]
+    assert wait_for_sight(tmp_path, experiment, {}, clock) == ["dns_cached"]
     assert clock.monotonic_s() == pytest.approx(15.0, abs=0.3)
     timeline = Timeline(tmp_path / "timeline.jsonl")
     line = {"kind": "sample", "measure": "dns_cached", "at_s": clock.epoch_s(), "latency_s": 0.0}
     for _ in range(2):
         timeline.append(line)
-    assert wait_for_sight(tmp_path, experiment, clock) == ["dns_cached"]
+    assert wait_for_sight(tmp_path, experiment, {}, clock) == ["dns_cached"]
     for _ in range(3):
         timeline.append({**line, "at_s": clock.epoch_s()})
     before_s = clock.monotonic_s()
-    assert wait_for_sight(tmp_path, experiment, clock) == []
+    assert wait_for_sight(tmp_path, experiment, {}, clock) == []
     assert clock.monotonic_s() == before_s
     timeline.close()
+
+
+@pytest.mark.parametrize(("period_s", "enough"), [(9.0, 1), (7.0, 2), (3.0, 3), (0.2, 3), (60.0, 1)])
+def test_a_run_waits_for_no_more_samples_than_the_pace_lets_come(tmp_path: Path, period_s: float, enough: int) -> None:
+    """Break-glass is tried every 9 s: three of its samples in 15 s would never be seen, and the prober be blamed."""
+    provider = {"module": "chaoslib_cp.access.probes", "func": "break_glass_write"}
+    experiment = {"steady-state-hypothesis": {"probes": [{"name": "in", "provider": provider}]}}
+    configuration = {"observe_periods_s": {"break_glass_write": period_s}}
+    clock = ManualClock()
+    timeline = Timeline(tmp_path / "timeline.jsonl")
+    line = {"kind": "sample", "measure": "break_glass_write", "at_s": clock.epoch_s() + 15.0, "latency_s": 0.0}
+    for _ in range(enough - 1):
+        timeline.append(line)
+    assert wait_for_sight(tmp_path, experiment, configuration, clock) == ["break_glass_write"]
+    timeline.append(line)
+    assert wait_for_sight(tmp_path, experiment, configuration, clock) == []
+    timeline.close()
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("given", [{"observe_periods_s": 3}, {"observe_deadlines_s": {"api_read": "5"}}])
+def test_a_cadence_that_is_no_mapping_to_seconds_is_refused(tmp_path: Path, given: dict[str, Any]) -> None:
+    """In one line, before the observer is started."""
+    with pytest.raises(ProfileInvalid, match="not a mapping of measures to seconds; nothing was changed"):
+        observe_plan(tmp_path, 0.0, given, None)
+
+
+@pytest.mark.parametrize(("pages", "blind"), [([], ["api_read"]), (["127.0.0.1:9"], ["api_read", "dns_uncached"])])
+def test_before_anything_is_injected_every_vantage_point_has_seen_something(
+    tmp_path: Path, pages: list[str], blind: list[str]
+) -> None:
+    """An effect counts only where its measure was good before, and nobody knows yet which that will be."""
+    clock = ManualClock()
+    timeline = Timeline(tmp_path / "timeline.jsonl")
+    plays = {"method": [{"name": "x"}]}
+    assert wait_for_sight(tmp_path, {"method": []}, {}, clock) == []
+    assert clock.monotonic_s() == 0
+    assert wait_for_sight(tmp_path, plays, {}, clock) == ["any measure"]
+    assert clock.monotonic_s() == pytest.approx(15.0, abs=0.3)
+    now = {"at_s": clock.epoch_s(), "latency_s": 0.0}
+    periods_s = {"api_read": 3.0, "api_livez": 3.0}
+    timeline.append(
+        {**now, "kind": "event", "event": "observer_started", "periods_s": periods_s, "prober_pages": pages}
+    )
+    for measure in ("api_livez", "dns_cached"):
+        timeline.append({**now, "kind": "sample", "measure": measure})
+    for measure in ("api_read", "dns_uncached"):
+        timeline.append({**now, "kind": "sample", "measure": measure, "void": True})
+    assert wait_for_sight(tmp_path, plays, {}, clock) == blind
+    for measure in ("api_read", "dns_uncached"):
+        timeline.append({"at_s": clock.epoch_s(), "latency_s": 0.0, "kind": "sample", "measure": measure})
+    before_s = clock.monotonic_s()
+    assert wait_for_sight(tmp_path, plays, {}, clock) == []
+    assert clock.monotonic_s() == before_s
+    timeline.close()
+
+
+def test_a_run_waits_for_the_samples_of_the_way_that_the_configuration_names(tmp_path: Path) -> None:
+    """The file holds the placeholder."""
+    probe = dns_claim()
+    probe["provider"]["arguments"]["path"] = "${way}"
+    experiment = {"steady-state-hypothesis": {"probes": [probe]}}
+    assert wait_for_sight(tmp_path, experiment, {"way": "pods"}, ManualClock()) == ["dns_pod"]
 
 
 def test_each_measure_has_a_pace_and_a_time_within_which_news_must_come() -> None:

@@ -1,5 +1,6 @@
 """The control's own lines in the timeline, and the journal's fields after the verdict."""
 
+import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,27 @@ def test_each_declared_effect_is_a_line_of_its_own(tmp_path: Path) -> None:
         ("effect_declared", "restart", "dns_uncached"),
         ("effect_declared", "restart", "dns_pod"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        (datetime.datetime(2024, 12, 11, tzinfo=datetime.UTC), "2024-12-11 00:00:00+00:00"),
+        ({"a"}, "{'a'}"),
+        (Path("/x"), "/x"),
+        ((1, 2), [1, 2]),
+    ],
+)
+def test_what_is_no_json_is_told_as_text(tmp_path: Path, given: object, written: object) -> None:
+    """Activities of others return dates and sets; their effects are on record all the same, and judged."""
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    output = {"since": given, "effects": [{"measure": "api_read", "share": 0.5, "who": given}], (1, 2): "left out"}
+    teller.activity_ended({"name": "block"}, "method", {"status": "succeeded", "output": output})
+    teller.close()
+    ended, effect = read_timeline(tmp_path / "t.jsonl")
+    assert ended["output"]["since"] == written
+    assert len(ended["output"]) == 2
+    assert (effect["event"], effect["measure"], effect["who"]) == ("effect_declared", "api_read", written)
 
 
 def test_a_start_says_what_is_started(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """held needs to have looked: in the timeline, or by checks without a long gap between them, all through the fault."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +11,15 @@ import chaoslib_cp
 from chaoslib_cp.results.effects import judge_effects
 from chaoslib_cp.results.fault import find_fault
 from chaoslib_cp.results.hypothesis import CHECKED_BY_THEMSELVES, read_hypothesis
+from chaoslib_cp.results.observer import longest_unseen_s
 from chaoslib_cp.results.verdict import Conduct, Verdict, judge
-from tests.unit.made_timeline import EPOCH_S, Line, event, recorded, rollout, series
+from tests.unit.made_timeline import EPOCH_S, Line, event, recorded, rollout, sample, series
 
 FOREIGN = {"name": "the shop sells", "provider": {"type": "python", "module": "chaosk8s.pod.probes", "func": "f"}}
-DNS = {"name": "names", "provider": {"type": "python", "module": "chaoslib_cp.dns.probes", "func": "workload_dns"}}
+DNS: dict[str, Any] = {
+    "name": "names",
+    "provider": {"type": "python", "module": "chaoslib_cp.dns.probes", "func": "workload_dns"},
+}
 FAULT_S = 40
 STORM = [
     *rollout({"deadline_epoch_s": EPOCH_S + FAULT_S}),
@@ -36,6 +41,7 @@ def judged(
     checked_s: Sequence[float],
     probe: dict[str, Any] = FOREIGN,
     conduct: Conduct = Conduct(),  # noqa: B008 - frozen
+    configuration: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """The verdict on a claim that was met whenever it was checked."""
     rounds = [
@@ -53,7 +59,7 @@ def judged(
         for at_s in checked_s
     ]
     experiment = {"steady-state-hypothesis": {"probes": [probe]}}
-    parts = read_hypothesis(experiment, {"steady_states": {"before": rounds[0], "during": rounds}})
+    parts = read_hypothesis(experiment, {"steady_states": {"before": rounds[0], "during": rounds}}, configuration or {})
     recording = recorded(*lines)
     return judge(recording, find_fault(recording), judge_effects(recording), parts, conduct)
 
@@ -103,7 +109,7 @@ def test_a_claim_need_not_be_checked_beside_rollbacks() -> None:
         ([], "only 0 usable samples of dns_cached while the method ran"),
         (
             [*series("dns_cached", 60, period_s=3.0), *series("dns_cached", 60, lag_s=0.5)],
-            "the observer was starved, 75% of the samples of dns_cached started too late",
+            "the observer was starved, 76% of the samples of dns_cached started too late",
         ),
     ],
 )
@@ -121,6 +127,133 @@ def test_an_experiment_that_only_looks_holds_by_its_checks(probe: dict[str, Any]
     assert judged([], [0.5, 1.0], probe).word == "inconclusive"
 
 
+def dns_without(unseen: Callable[[float], bool], until_s: float = 60) -> list[Line]:
+    """Good answers each second, but none at the times that ``unseen`` says."""
+    return [line for line in series("dns_cached", until_s) if not unseen(line["at_s"] - EPOCH_S)]
+
+
+def storm_of(fault_s: float, until_s: float) -> list[Line]:
+    """A storm of that many seconds, and calm until the method ends."""
+    return [
+        *rollout({"deadline_epoch_s": EPOCH_S + fault_s}),
+        *series("api_read", until_s, {(3, fault_s): "http_429"}),
+        event("activity_ended", until_s, name="wait", phase="method"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("late", "word"),
+    [
+        (range(0, 28), "inconclusive"),
+        (range(32, 61), "inconclusive"),
+        (range(61, 100), "held"),
+        (range(0, 60, 5), "held"),
+    ],
+    ids=["its begin", "its end", "only afterwards", "a fifth"],
+)
+def test_calm_minutes_after_a_fault_excuse_no_observer_that_was_starved_in_it(late: range, word: str) -> None:
+    """The share of late samples is that of the fault, neither of what came before nor after."""
+    samples = [{**line, "lag_s": 0.5} if line["at_s"] - EPOCH_S in late else line for line in series("dns_cached", 600)]
+    verdict = judged([*storm_of(60, 600), *samples], range(600), DNS)
+    assert verdict.word == word, verdict.why
+    if word != "held":
+        assert verdict.why == (
+            f"names: the observer was starved, {len(late) / 61:.0%} of the samples of dns_cached started too late",
+        )
+
+
+@pytest.mark.parametrize(
+    ("first_s", "last_s", "word"),
+    [
+        (-9, 9, "held"),
+        (-9, 10, "inconclusive"),
+        (15, 23, "held"),
+        (15, 24, "inconclusive"),
+        (31, 60, "held"),
+        (30, 60, "inconclusive"),
+        (7, 60, "inconclusive"),
+    ],
+)
+def test_a_vantage_point_that_nobody_looked_from_for_long_never_holds(first_s: int, last_s: int, word: str) -> None:
+    """A prober that was gone for most of the fault: checks that look back far are met by old answers all along."""
+    lines = [*STORM, *dns_without(lambda at_s: first_s <= at_s <= last_s)]
+    if last_s < 60:
+        lines.append({**sample("dns_cached", last_s + 1 - 0.02), "latency_s": 0.0})
+    verdict = judged(lines, range(61), DNS)
+    assert verdict.word == word, verdict.why
+    if word != "held":
+        assert len(verdict.why) == 1
+        assert re.fullmatch(
+            r"names: nobody looked at dns_cached for (10|11|34) s while the fault was on", verdict.why[0]
+        )
+
+
+def test_an_attempt_sees_from_its_start_to_its_end() -> None:
+    """One that times out has seen that nobody answered, also one that began before the fault or ends after it."""
+
+    def seen_s(*attempts: tuple[float, float]) -> float:
+        lines = [sample("dns_cached", at_s, latency_s=latency_s) for at_s, latency_s in attempts]
+        return longest_unseen_s(recorded(*lines), "dns_cached", EPOCH_S, EPOCH_S + 30)
+
+    assert seen_s() == 30
+    assert seen_s((12, 5)) == 13
+    assert seen_s((10, 0), (20, 0)) == 10
+    assert seen_s((-5, 8), (10, 0), (20, 0)) == 10
+    assert seen_s((-5, 16), (20, 0)) == 10
+    assert seen_s((5, 20), (6, 1)) == 5
+    assert seen_s((8, 1), (25, 9)) == 16
+    assert seen_s((12, 1), (30, 0)) == 17
+    assert seen_s((12, 1), (31, 0)) == 17
+    assert seen_s((-9, 1)) == 30
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "plan", "word"),
+    [
+        (26, {"break_glass_write": 9.0}, "held"),
+        (27, {"break_glass_write": 9.0}, "held"),
+        (27.1, {"break_glass_write": 9.0}, "inconclusive"),
+        (10, {"break_glass_write": 3.0}, "held"),
+        (11, {"break_glass_write": 3.0}, "inconclusive"),
+        (10, {"api_read": 9.0}, "held"),
+        (11, {"api_read": 9.0}, "inconclusive"),
+        (11, {"break_glass_write": "9"}, "inconclusive"),
+        (11, None, "inconclusive"),
+    ],
+)
+def test_what_is_asked_seldom_may_go_unseen_for_three_of_its_periods(gap_s: float, plan: object, word: str) -> None:
+    """Break-glass is asked each 9 s; what the observer was told counts, not how seldom it came to it."""
+    times_s = (*range(-5, 6), *(5 + gap_s + more for more in range(40)))
+    samples = [sample("break_glass_write", at_s, latency_s=0.0) for at_s in times_s]
+    probe = {**DNS, "provider": {**DNS["provider"], "module": "chaoslib_cp.access.probes", "func": "break_glass_write"}}
+    lines = [event("observer_started", -8.0, periods_s=plan), *STORM, *samples]
+    verdict = judged(lines, range(61), probe)
+    assert verdict.word == word, verdict.why
+
+
+@pytest.mark.parametrize(
+    ("path", "measure"),
+    [("cached", "dns_cached"), ("uncached", "dns_uncached"), ("pods", "dns_pod"), ("external", "dns_external")],
+)
+@pytest.mark.parametrize("by_configuration", [False, True])
+def test_each_way_a_question_goes_has_the_samples_that_answer_it(
+    path: str, measure: str, by_configuration: bool
+) -> None:
+    """A claim that asks for other samples than its probe could never be held."""
+    arguments = {"path": "${way}" if by_configuration else path}
+    probe = {**DNS, "provider": {**DNS["provider"], "arguments": arguments}}
+    lines = [*STORM, *series(measure, 60)]
+    assert judged(lines, range(61), probe, configuration={"way": path}).word == "held"
+
+
+@pytest.mark.parametrize("path", ["${way}", "rumour"])
+def test_a_way_that_nobody_knows_never_holds(path: str) -> None:
+    """Not by samples of another way either."""
+    probe = {**DNS, "provider": {**DNS["provider"], "arguments": {"path": path}}}
+    verdict = judged([*STORM, *series("dns_cached", 60)], range(61), probe)
+    assert verdict.why == (f"names: only 0 usable samples of dns_{path} while the fault was on",)
+
+
 def test_what_was_hidden_breaks_without_a_declared_effect() -> None:
     """Three bad answers between two checks are a break, whoever caused it."""
     assert judged([*QUIET, *series("dns_cached", 60, {(5, 9): "timeout"})], [-1, 4.5, 9.5, 20], DNS).word == "broke"
@@ -133,5 +266,5 @@ def test_every_probe_of_ours_has_a_vantage_point_or_a_reason() -> None:
     for one in probes:
         provider = {"type": "python", "module": one["mod"], "func": one["name"]}
         experiment = {"steady-state-hypothesis": {"probes": [{"name": "it", "provider": provider}]}}
-        [part] = read_hypothesis(experiment, {})
+        [part] = read_hypothesis(experiment, {}, {})
         assert bool(part.measures) != bool(CHECKED_BY_THEMSELVES.get(one["name"])), one["name"]

@@ -13,6 +13,7 @@ from chaoslib_cp.testbed.cri.client import RUNTIME_SERVICE, kill_containers
 from chaoslib_cp.testbed.cri.service import ServiceHandler, stub
 
 PODS = {"dns-1": {"app": "dns"}, "dns-2": {"app": "dns"}, "web": {"app": "web"}}
+ALL = [f"uid-{name}" for name in PODS]
 
 
 class _Peer:
@@ -28,7 +29,8 @@ class _Peer:
         wanted = dict(request.filter.label_selector).items()
         items = []
         for name, labels in PODS.items():
-            all_labels = {**labels, "io.kubernetes.pod.namespace": "kube-system"}
+            identity = {"io.kubernetes.pod.namespace": "kube-system", "io.kubernetes.pod.uid": f"uid-{name}"}
+            all_labels = {**labels, **identity}
             if wanted <= all_labels.items():
                 metadata = api.PodSandboxMetadata(name=name, namespace="kube-system")
                 items.append(api.PodSandbox(id=name, metadata=metadata, labels=all_labels))
@@ -59,21 +61,30 @@ def peer(tmp_path: Path) -> Iterator[_Peer]:
 
 def test_matching_containers_are_killed_without_grace(peer: _Peer, tmp_path: Path) -> None:
     """Only pods with the namespace and all labels, and with no grace period: that is what a crash is."""
-    killed = kill_containers([tmp_path / "cri.sock"], "kube-system", {"app": "dns"})
+    killed = kill_containers([tmp_path / "cri.sock"], "kube-system", {"app": "dns"}, ALL)
     assert killed == ["kube-system/dns-1/main", "kube-system/dns-2/main"]
     assert sorted(peer.stopped) == [("c-dns-1", 0), ("c-dns-2", 0)]
 
 
 def test_other_namespaces_are_left_alone(peer: _Peer, tmp_path: Path) -> None:
     """The same labels in another namespace match nothing, which is no error."""
-    assert kill_containers([tmp_path / "cri.sock"], "default", {"app": "dns"}) == []
+    assert kill_containers([tmp_path / "cri.sock"], "default", {"app": "dns"}, ALL) == []
     assert not peer.stopped
+
+
+@pytest.mark.parametrize(("uids", "stopped"), [(["uid-dns-2", "uid-web"], [("c-dns-2", 0)]), (["uid-x"], []), ([], [])])
+def test_pods_with_other_uids_are_left_alone(
+    peer: _Peer, tmp_path: Path, uids: list[str], stopped: list[tuple[str, int]]
+) -> None:
+    """Every cluster has DNS pods of that label: the UIDs say which were meant."""
+    kill_containers([tmp_path / "cri.sock"], "kube-system", {"app": "dns"}, uids)
+    assert peer.stopped == stopped
 
 
 def test_dead_node_is_named_with_what_was_done_before(peer: _Peer, tmp_path: Path) -> None:
     """When a node does not answer, the error says so and which containers were killed already."""
     with pytest.raises(TestbedFailed, match=r"gone\.sock: .*killed before that: kube-system/web/main"):
-        kill_containers([tmp_path / "cri.sock", tmp_path / "gone.sock"], "kube-system", {"app": "web"})
+        kill_containers([tmp_path / "cri.sock", tmp_path / "gone.sock"], "kube-system", {"app": "web"}, ALL)
     assert peer.stopped == [("c-web", 0)]
 
 

@@ -1,7 +1,6 @@
 """Restarting cluster DNS: each kind of coupling, and the wait for a freshly cached record."""
 
 import json
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -132,30 +131,6 @@ def test_a_cluster_without_dns_pods_is_refused(kube: KubeObjects) -> None:
         del kube.objects[path]
     with pytest.raises(ActivityFailed, match="no pod with k8s-app=kube-dns"):
         restart_dns_pods(configuration=settings(kube))
-
-
-def test_containers_are_restarted_through_the_infrastructure(kube: KubeObjects, tmp_path: Path) -> None:
-    """As a crash would, without the API."""
-    script = tmp_path / "driver"
-    script.write_text('#!/bin/sh\necho "$@" > "$0.args"\necho \'{"killed": ["worker-1/abc", "worker-2/def"]}\'\n')
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    configuration = settings(kube, infrastructure=f"command:{script}")
-    result = restart_dns_pods(coupling="restart-containers", configuration=configuration)
-    assert result["restart"]["killed"] == 2
-    wanted = "restart-containers --namespace kube-system --label k8s-app=kube-dns"
-    assert (tmp_path / "driver.args").read_text().strip() == wanted
-    assert kube.writes() == []
-    assert open_logs() == []
-
-
-def test_a_missing_driver_is_refused_before_anything_happens(
-    kube: KubeObjects, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The message names the setting."""
-    monkeypatch.delenv("CHAOSLIB_CP_INFRASTRUCTURE", raising=False)
-    with pytest.raises(ActivityFailed, match=r"TargetRefused.*infrastructure"):
-        restart_dns_pods(coupling="restart-containers", configuration=settings(kube))
-    assert kube.writes() == []
 
 
 @pytest.mark.parametrize(

@@ -297,3 +297,18 @@ def test_what_is_left_in_another_cluster_does_not_block_this_one(kube: KubeObjec
             log = undo_log_for_change(configuration, cluster, "another", ManualClock())
         log.intend(DeleteObject("ConfigMap", "kube-system", "x", "there"))
     assert check_gate(settings(kube), None, ManualClock()).cluster_uid == CLUSTER_UID
+
+
+def test_what_the_storm_needs_is_noted_each_for_itself(kube: KubeObjects) -> None:
+    """Without the one the other is known all the same: DNS pods can be crashed where there is no prober."""
+    where = "/api/v1/namespaces/chaoslib-cp"
+    kube.add_dns_pod("coredns-a")
+    spec = {"selector": {"a": "b"}, "ports": [{"nodePort": 30953}]}
+    kube.objects[f"{where}/services/workload-prober"] = {"metadata": {"name": "workload-prober"}, "spec": spec}
+    prober = {"metadata": {"name": "p", "labels": {"a": "b"}}, "status": {"hostIP": "192.0.2.1"}}
+    kube.objects[f"{where}/pods/p"] = prober
+    both = check_gate(settings(kube), None, ManualClock())
+    assert (both.prober_pages, list(both.dns_pods.values())) == (("192.0.2.1:30953",), ["coredns-a"])
+    kube.fail_next("GET", f"{where}/services", Answer(403))
+    no_prober = check_gate(settings(kube), None, ManualClock())
+    assert (no_prober.prober_pages, list(no_prober.dns_pods.values())) == ((), ["coredns-a"])

@@ -19,6 +19,35 @@ def program(folder: Path, name: str, body: str) -> Path:
     return path
 
 
+DNS = ("kube-system", "k8s-app=kube-dns")
+# What crictl lists on the two nodes of the kind cluster "mine" (source: cri-tools, cmd/crictl/sandbox.go).
+SANDBOXES = {
+    "kind-a": [
+        {"id": "box-1", "labels": {"k8s-app": "kube-dns", "io.kubernetes.pod.uid": "uid-1"}},
+        {"id": "box-9", "labels": {"k8s-app": "kube-dns", "io.kubernetes.pod.uid": "uid-9"}},
+        {"id": "box-0"},
+    ],
+    "kind-b": [{"id": "box-2", "labels": {"k8s-app": "kube-dns", "io.kubernetes.pod.uid": "uid-2"}}],
+}
+
+
+def docker(folder: Path, pods: str = 'json.dumps({"items": SANDBOXES[arguments[1]]})') -> Path:
+    """Put a Docker there whose nodes have crictl, and return its log; ``pods`` is what that lists."""
+    log = folder / "log"
+    program(
+        folder,
+        "docker",
+        f"""SANDBOXES = {SANDBOXES!r}
+arguments = sys.argv[1:]
+open({str(log)!r}, "a").write(" ".join(arguments) + "\\n")
+if arguments[0] == "ps": print("kind-a kind-b" if "label=io.x-k8s.kind.cluster=mine" in arguments else "")
+elif arguments[3] == "pods": print({pods})
+elif arguments[3] == "ps": print("c1-of-" + arguments[5], "c2-of-" + arguments[5])
+""",
+    )
+    return log
+
+
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHAOSLIB_CP_INFRASTRUCTURE", raising=False)
@@ -46,8 +75,11 @@ def test_a_driver_that_cannot_be_is_refused_with_what_to_set(
 def test_your_own_program_gets_arguments_and_answers_in_json(tmp_path: Path) -> None:
     """What it is given is not read by any shell."""
     path = program(tmp_path, "mine", "print(json.dumps({'killed': sys.argv[1:]}))")
-    killed = open_driver({"infrastructure": f"command:{path}"}).restart_containers("a; rm -rf /", "k=$(v)", 10)
-    assert killed == ["restart-containers", "--namespace", "a; rm -rf /", "--label", "k=$(v)"]
+    killed = open_driver({"infrastructure": f"command:{path}"}).restart_containers(
+        "a; rm -rf /", "k=$(v)", ["uid-1", "uid 2"], 10
+    )
+    told = ["restart-containers", "--namespace", "a; rm -rf /", "--label", "k=$(v)"]
+    assert killed == [*told, "--pod-uid", "uid-1", "--pod-uid", "uid 2"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +95,7 @@ def test_a_failing_program_is_told_in_one_line(tmp_path: Path, body: str, within
     """Some containers may have been killed: it says so."""
     path = program(tmp_path, "mine", body)
     with pytest.raises(TargetUnreachable, match=says) as caught:
-        open_driver({"infrastructure": f"command:{path}"}).restart_containers("n", "k=v", within_s)
+        open_driver({"infrastructure": f"command:{path}"}).restart_containers("n", "k=v", ["u"], within_s)
     assert "what it had done stays" in str(caught.value)
 
 
@@ -79,35 +111,52 @@ def test_a_missing_or_unstartable_program_changes_nothing(tmp_path: Path) -> Non
 
 
 def test_kind_nodes_are_reached_by_docker_and_crictl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each ready pod's running containers on each node of that cluster are stopped without grace."""
-    log = tmp_path / "log"
-    program(
-        tmp_path,
-        "docker",
-        f"""
-arguments = " ".join(sys.argv[1:])
-open({str(log)!r}, "a").write(arguments + "\\n")
-if arguments.startswith("ps"): print("kind-a\\nkind-b" if "cluster=mine" in arguments else "")
-elif "crictl pods" in arguments and "kind-a" in arguments: print("pod1")
-elif "crictl ps" in arguments: print("c1\\nc2")
-""",
-    )
+    """The pods' running containers on each node of that cluster are stopped without grace; nobody else's are."""
+    log = docker(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert open_driver({"infrastructure": "kind:mine"}).restart_containers("kube-system", "k8s-app=kube-dns", 20) == [
-        "kind-a/c1",
-        "kind-a/c2",
+    driver = open_driver({"infrastructure": "kind:mine"})
+    killed = [f"kind-{node}/c{number}-of-box-{box}" for node, box in (("a", 1), ("b", 2)) for number in (1, 2)]
+    assert driver.restart_containers(*DNS, ["uid-1", "uid-2"], 20) == killed
+    stopped = [line for line in log.read_text().splitlines() if " stop " in line]
+    assert stopped == [
+        f"exec {node} crictl stop --timeout 0 {container}" for node, container in (one.split("/") for one in killed)
     ]
-    assert "exec kind-a crictl stop --timeout 0 c2" in log.read_text()
+    assert "exec kind-b crictl pods --namespace kube-system --label k8s-app=kube-dns --state ready" in log.read_text()
     with pytest.raises(TargetRefused, match="no node of a kind cluster named 'kind'"):
-        open_driver({"infrastructure": "kind"}).restart_containers("kube-system", "k8s-app=kube-dns", 20)
+        open_driver({"infrastructure": "kind"}).restart_containers(*DNS, ["uid-1"], 20)
+
+
+@pytest.mark.parametrize("uids", [["uid-of-another-cluster"], ["uid"], []])
+def test_kind_pods_of_another_cluster_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uids: list[str]
+) -> None:
+    """A cluster's name is a default that many have: DNS pods that are not those asked for go on running."""
+    log = docker(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert open_driver({"infrastructure": "kind:mine"}).restart_containers(*DNS, uids, 20) == []
+    assert " stop " not in log.read_text()
+
+
+@pytest.mark.parametrize(
+    "said", ["'POD ID  CREATED'", "'[]'", """'{"items": "box-1"}'""", """'{"items": ["box-1"]}'"""]
+)
+def test_pods_that_crictl_does_not_list_as_expected_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """When a node's pods cannot be told apart none is touched, on any node."""
+    log = docker(tmp_path, said)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(TargetRefused, match="kind-a did not list its pods as JSON; nothing was changed"):
+        open_driver({"infrastructure": "kind:mine"}).restart_containers(*DNS, ["uid-1"], 20)
+    assert " stop " not in log.read_text()
 
 
 def test_the_testbed_is_spoken_to_by_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As any other infrastructure."""
     program(tmp_path, "chaos", "print(json.dumps({'killed': [' '.join(sys.argv[1:])]}))")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    assert open_driver({"infrastructure": "testbed"}).restart_containers("kube-system", "k8s-app=kube-dns", 10) == [
-        "cp restart-containers --namespace kube-system --label k8s-app=kube-dns --json"
+    assert open_driver({"infrastructure": "testbed"}).restart_containers(*DNS, ["uid-1", "uid-2"], 10) == [
+        "cp restart-containers --namespace kube-system --label k8s-app=kube-dns --pod-uid uid-1 --pod-uid uid-2 --json"
     ]
 
 

@@ -319,3 +319,11 @@ def test_what_never_worked_was_not_broken_by_the_run() -> None:
     """A question that this cluster refuses to answer at all leaves no run unhealed."""
     recording = recorded(*rollout(), *series("api_read", 60, {(-5, 60): "http_403"}))
     assert not_recovered(recording, find_fault(recording)) == []
+
+
+def test_an_attempt_that_the_fault_spoilt_does_not_say_that_it_never_worked() -> None:
+    """The only attempt from before was under way when the fault began; one that had ended by then is of before."""
+    later = series("api_read", 60, {(0, 60): "timeout"})[5:]
+    for latency_s, expected in ((1.01, ["small API reads had not recovered when the run ended"]), (1.0, [])):
+        recording = recorded(*rollout(), sample("api_read", -1.0, "timeout", latency_s=latency_s), *later)
+        assert not_recovered(recording, find_fault(recording)) == expected

@@ -32,7 +32,7 @@ def the_incident(conduct: Conduct | None = None, **changed: dict[str, Any]) -> d
     rounds = [a_round(at_s) for at_s in range(5)]
     rounds += [a_round(at_s, **{WORDS[0]: "met", WORDS[1]: "not met"}) for at_s in range(8, 40)]
     rounds += [a_round(at_s, **{WORDS[0]: "not met"}) for at_s in range(42, 100, 2)]
-    parts = read_hypothesis(EXPERIMENT, journal(*rounds))
+    parts = read_hypothesis(EXPERIMENT, journal(*rounds), {})
     return summarise(recorded(*incident()), parts, conduct or Conduct(), {**FACTS, **changed})
 
 
@@ -117,3 +117,12 @@ def test_every_measure_has_words_for_a_person() -> None:
 def test_values_are_said_with_their_unit(name: str, value: Any, drawn: str) -> None:
     """Seconds to a tenth, ratios in percent, and a dash for what was not measured."""
     assert f"{value_of(name, value)} {unit_of(name)}".strip() == drawn
+
+
+def test_the_page_says_why_an_effect_does_not_count() -> None:
+    """In the words of the verdict; and names from outside never become markup."""
+    summary = the_incident()
+    [effect] = summary["effects"]
+    doubt = "nobody can tell whether it came: <b> was so already before"
+    page = render_html({**summary, "effects": [{**effect, "came": False, "doubt": doubt}]}, recorded())
+    assert "within 30 s: nobody can tell whether it came: &lt;b&gt; was so already before</li>" in page

@@ -1,5 +1,6 @@
 """The timeline file: whole lines, whatever happens."""
 
+import datetime
 import json
 import subprocess
 import sys
@@ -97,6 +98,28 @@ def test_long_line_is_cut_to_what_identifies_it(tmp_path: Path) -> None:
     assert json.loads(path.read_text(encoding="utf-8")) == {
         "kind": "event", "at_s": NOW_S, "event": "activity_ended", "name": "x", "truncated": True,
     }  # fmt: skip
+
+
+def test_a_date_as_yaml_makes_it_is_written_as_text(tmp_path: Path) -> None:
+    """An experiment in YAML may call its activity 2024-12-11."""
+    write(tmp_path / TIMELINE_FILE, {"event": "activity_started", "name": datetime.date(2024, 12, 11)})
+    assert read_timeline(tmp_path / TIMELINE_FILE) == [{"event": "activity_started", "name": "2024-12-11"}]
+
+
+def test_a_line_that_found_room_for_a_part_only_is_an_error(tmp_path: Path) -> None:
+    """A disk that is nearly full takes the first bytes of a line and says nothing."""
+    code = (
+        "import resource, sys; from pathlib import Path; from chaoslib_cp.observe.timeline import Timeline\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "timeline = Timeline(Path(sys.argv[1]))\n"
+        "timeline.append({'fill': 'x' * 50})\n"
+        "try: timeline.append({'fill': 'x' * 50})\n"
+        "except OSError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "t")], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.stdout == "[Errno 28] only a part of a line found room\n", done.stderr
 
 
 def test_recent_samples_of_one_measure(tmp_path: Path) -> None:

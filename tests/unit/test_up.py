@@ -129,6 +129,10 @@ def test_what_an_orphaned_start_leaves_is_told_as_it_is(machine: Path, monkeypat
     with subprocess.Popen([*command, "--name", "mine"], stderr=subprocess.PIPE, text=True) as second:
         assert second.stderr is not None
         assert "is coming up already" in second.stderr.readline()
+        early = chaos_cp("env")
+        assert (early.exit_code, "testbed mine is starting, not ready; wait for it" in early.stderr) == (1, True)
+        assert "chaos cp up --name mine again, which follows it" in early.stderr
+        assert "chaos cp down" not in early.stderr
         (folder / "fail").touch()
         said = second.stderr.read()
     assert second.returncode == 1

@@ -51,7 +51,7 @@ def journal(*during: dict[str, Any], before: dict[str, Any] | None = None) -> di
 def judged(lines: list[Line], run_journal: dict[str, Any], conduct: Conduct | None = None) -> Verdict:
     """The verdict on a timeline and a journal."""
     recording = recorded(*lines)
-    parts = read_hypothesis(EXPERIMENT, run_journal)
+    parts = read_hypothesis(EXPERIMENT, run_journal, {})
     return judge(recording, find_fault(recording), judge_effects(recording), parts, conduct or Conduct())
 
 

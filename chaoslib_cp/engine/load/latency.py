@@ -1,11 +1,10 @@
-"""A latency histogram: log-linear buckets, small, mergeable, JSON in and out.
+"""A latency histogram: log-linear buckets, small and mergeable.
 
 Each power of two is split into 128 equal buckets (7 sub-bits), so a percentile is at most 1/128 = 0.8 % too high and
 never too low. Minimum, maximum, count and sum are exact.
 """
 
 import math
-from typing import Any
 
 SUB_BITS = 7
 _SUB_BUCKETS = 1 << SUB_BITS
@@ -82,33 +81,3 @@ class Histogram:
             "p99_s": self.percentile_s(99),
             "max_s": self.max_s if self.count else None,
         }
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the whole histogram as JSON: sparse pairs of bucket and count."""
-        return {
-            "sub_bits": SUB_BITS,
-            "unit": "us",
-            "count": self.count,
-            "sum_s": self.sum_s,
-            "min_s": self.min_s if self.count else None,
-            "max_s": self.max_s if self.count else None,
-            "buckets": sorted(self._buckets.items()),
-        }
-
-    @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> "Histogram":
-        """Build a histogram from ``as_dict``.
-
-        Raises:
-            ValueError: it was written with other buckets.
-        """
-        if document["sub_bits"] != SUB_BITS or document["unit"] != "us":
-            raise ValueError(
-                f"histogram with {document['sub_bits']} sub-bits in {document['unit']}, not {SUB_BITS} in us"
-            )
-        made = cls()
-        made._buckets = {int(bucket): int(count) for bucket, count in document["buckets"]}
-        made.count, made.sum_s = document["count"], document["sum_s"]
-        made.min_s = math.inf if document["min_s"] is None else document["min_s"]
-        made.max_s = document["max_s"] or 0.0
-        return made

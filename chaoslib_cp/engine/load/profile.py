@@ -1,12 +1,12 @@
 """The load profile: what one agent asks, how often, and when it must stop. Plain JSON in, frozen dataclasses out."""
 
 import dataclasses
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.limits import is_number
 
 SCHEMA = 1
 RETRY_NONE = "none"
@@ -110,7 +110,7 @@ class LoadProfile:
         )
         if self.deadline_epoch_s is not None:
             _check(
-                _is_number(self.deadline_epoch_s) and self.deadline_epoch_s > 0,
+                is_number(self.deadline_epoch_s) and self.deadline_epoch_s > 0,
                 "deadline_epoch_s",
                 f"must be seconds since 1970 or null, not {self.deadline_epoch_s!r}",
             )
@@ -166,7 +166,7 @@ def _check_numbers(checked: RequestSpec | LoadProfile) -> None:
         value, limits = getattr(checked, field.name), field.metadata
         kind = "a whole number" if limits["whole"] else "a number"
         _check(
-            _is_number(value) and not (limits["whole"] and not isinstance(value, int)),
+            is_number(value, limits["whole"]),
             field.name,
             f"must be {kind}, not {value!r}",
         )
@@ -175,10 +175,6 @@ def _check_numbers(checked: RequestSpec | LoadProfile) -> None:
             field.name,
             f"is {value}, allowed are {limits['least']} to {limits['most']} ({limits['meaning']})",
         )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _matches(pattern: re.Pattern[str], text: object) -> bool:

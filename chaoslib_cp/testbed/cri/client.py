@@ -1,6 +1,6 @@
 """What the testbed asks its own runtimes, past the kubelet: to crash containers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import grpc
@@ -10,12 +10,16 @@ from chaoslib_cp.testbed.cri import api_pb2 as api
 from chaoslib_cp.testbed.cri.service import stub
 
 RUNTIME_SERVICE = api.DESCRIPTOR.services_by_name["RuntimeService"]
+# source: Kubernetes, pkg/kubelet/types/labels.go: the kubelet puts both on every sandbox
 POD_NAMESPACE_LABEL = "io.kubernetes.pod.namespace"
+POD_UID_LABEL = "io.kubernetes.pod.uid"
 CALL_TIMEOUT_S = 40.0
 
 
-def kill_containers(sockets: Sequence[Path], namespace: str, labels: Mapping[str, str]) -> list[str]:
-    """Kill the running containers of matching pods with SIGKILL, as a crash or the kernel would.
+def kill_containers(
+    sockets: Sequence[Path], namespace: str, labels: Mapping[str, str], pod_uids: Collection[str]
+) -> list[str]:
+    """Kill the running containers of these pods with SIGKILL, as a crash or the kernel would.
 
     The kubelets are not told; they find the containers dead and restart them by the pods' restart policy.
 
@@ -23,6 +27,7 @@ def kill_containers(sockets: Sequence[Path], namespace: str, labels: Mapping[str
         sockets: the runtimes' sockets, one for each node.
         namespace: of the pods.
         labels: the pods must have all of these.
+        pod_uids: the pods must have one of these UIDs.
 
     Returns:
         ``namespace/pod/container`` of each container killed, in order of name.
@@ -35,7 +40,7 @@ def kill_containers(sockets: Sequence[Path], namespace: str, labels: Mapping[str
     for socket in sockets:
         try:
             with grpc.insecure_channel(f"unix:{socket}") as channel:
-                killed += _kill_on(channel, selector)
+                killed += _kill_on(channel, selector, pod_uids)
         except grpc.RpcError as error:
             words = error.details() if isinstance(error, grpc.Call) else str(error)
             raise TestbedFailed(
@@ -45,7 +50,7 @@ def kill_containers(sockets: Sequence[Path], namespace: str, labels: Mapping[str
     return sorted(killed)
 
 
-def _kill_on(channel: grpc.Channel, selector: Mapping[str, str]) -> list[str]:
+def _kill_on(channel: grpc.Channel, selector: Mapping[str, str], pod_uids: Collection[str]) -> list[str]:
     list_sandboxes = stub(channel, RUNTIME_SERVICE, "ListPodSandbox")
     list_containers = stub(channel, RUNTIME_SERVICE, "ListContainers")
     stop_container = stub(channel, RUNTIME_SERVICE, "StopContainer")
@@ -55,6 +60,8 @@ def _kill_on(channel: grpc.Channel, selector: Mapping[str, str]) -> list[str]:
     running = api.ContainerStateValue(state=api.CONTAINER_RUNNING)
     killed = []
     for pod in pods:
+        if pod.labels.get(POD_UID_LABEL) not in pod_uids:
+            continue
         wanted = api.ContainerFilter(pod_sandbox_id=pod.id, state=running)
         found = list_containers(api.ListContainersRequest(filter=wanted), timeout=CALL_TIMEOUT_S).containers
         for container in found:
