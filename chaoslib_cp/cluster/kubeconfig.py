@@ -14,17 +14,17 @@ from chaoslib_cp.errors import TargetRefused
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REACHED_FROM = "chaoslib-cp/reached-from"
-_LISTS = {"contexts": "context", "clusters": "cluster", "users": "user", "extensions": ""}
+_CONTENT_KEYS = {"contexts": "context", "clusters": "cluster", "users": "user"}
 
 
-def read_kubeconfig(path: str) -> dict[str, Any]:
+def read_kubeconfig(path: str) -> dict[str, list[dict[str, Any]]]:
     """Read a kubeconfig.
 
     Args:
         path: The file; ``~`` is the home folder.
 
     Returns:
-        The document; ``contexts``, ``clusters``, ``users`` and ``extensions`` are lists of mappings in it.
+        Its ``contexts``, ``clusters``, ``users`` and ``extensions``; what is missing is an empty list.
 
     Raises:
         TargetRefused: It cannot be read, or is none; nothing was changed.
@@ -39,7 +39,12 @@ def read_kubeconfig(path: str) -> dict[str, Any]:
         raise TargetRefused(f"kubeconfig {path} is not YAML; nothing was changed; name another file") from None
     if not isinstance(content, dict):
         raise TargetRefused(f"kubeconfig {path} is not a kubeconfig; nothing was changed; name another file")
-    return {**content, **{key: _entries(path, content, key, inner) for key, inner in _LISTS.items()}}
+    lists = {key: _entries(path, content, key) for key in (*_CONTENT_KEYS, "extensions")}
+    for key, inner in _CONTENT_KEYS.items():
+        for entry in lists[key]:
+            if not isinstance(entry.get(inner), dict | None):
+                raise _malformed(path, f"{inner} of {entry.get('name')!r} in {key} is not a mapping")
+    return lists
 
 
 def refuse_without_server(path: str, content: Mapping[str, Any], context: str) -> None:
@@ -89,15 +94,12 @@ def refuse_from_outside(path: str, content: Mapping[str, Any]) -> None:
             )
 
 
-def _entries(path: str, content: Mapping[str, Any], key: str, inner: str) -> list[dict[str, Any]]:
+def _entries(path: str, content: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     entries = content.get(key)
     if entries is None:
         return []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise _malformed(path, f"{key} is not a list of mappings")
-    for entry in entries:
-        if inner and not isinstance(entry.get(inner), dict | None):
-            raise _malformed(path, f"{inner} of {entry.get('name')!r} in {key} is not a mapping")
     return entries
 
 

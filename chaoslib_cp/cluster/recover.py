@@ -18,7 +18,7 @@ from chaoslib_cp.cluster.second_record import rebuild_lost_logs
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.engine.undo.replay import replay
-from chaoslib_cp.errors import ControlPlaneError, TargetRefused, TargetUnreachable, UndoFailed, said_safely
+from chaoslib_cp.errors import TargetRefused, TargetUnreachable, UndoFailed, said_safely
 
 RECOVER_S = 120.0
 _READ_S = 10.0
@@ -234,15 +234,8 @@ def _recover_one(
         report["kubectl"] = kubectl_lines_without_log(path)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the other clusters from healing
         report["problems"] = [f"{said_safely(error)}; what is open stays on record; undo it by hand, or try again"]
-        report["kubectl"] = _kubectl(path, clock)
+        report["kubectl"] = kubectl_lines_without_log(path)  # the log itself may be what was not understood
     return report
-
-
-def _kubectl(path: Path, clock: Clock) -> list[str]:
-    try:
-        return kubectl_lines(UndoLog.read(path, clock))
-    except UndoFailed:
-        return kubectl_lines_without_log(path)
 
 
 def _recover_without_log(
@@ -257,8 +250,7 @@ def _recover_without_log(
     try:
         paths, problems = rebuild_lost_logs(secrets, clock)
     except Exception as error:  # noqa: BLE001 - what was healed by the logs is to be reported all the same
-        why = str(error) if isinstance(error, ControlPlaneError) else said_safely(error)
-        words = f"could not look for objects without an undo log: {why}; nothing was undone by it"
+        words = f"could not look for objects without an undo log: {said_safely(error)}; nothing was undone by it"
         paths, problems = [], [f"{words}; set KUBECONFIG to one with a context break-glass or admin, or to none"]
     reports: list[dict[str, Any] | None] = [_recover_one(path, secrets, timeout_s, clock) for path in paths]
     return [*reports, _report("(no undo log)", problems)] if problems else reports

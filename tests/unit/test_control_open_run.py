@@ -136,6 +136,7 @@ def test_what_nobody_foresaw_interrupts_the_run_and_repeats_no_value(run: Run, c
         str(caught.value),
     )
     assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
     assert not run.armed
     assert cluster.api.requests == []
 

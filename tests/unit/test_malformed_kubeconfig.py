@@ -173,6 +173,7 @@ def test_whatever_else_the_client_fails_with_is_told_by_its_type(
         "kubectl"
     )
     assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
     assert CANARY not in "".join(traceback.format_exception(caught.value))
 
 
@@ -192,15 +193,20 @@ def test_a_bad_authority_is_mended_in_the_kubeconfig(kube: KubeObjects, data: st
     )
 
 
-def test_a_bad_authority_of_chaosk8s_own_keys_is_mended_there(kube: KubeObjects, tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", ["no-certificate", "a\x00b", 5])
+def test_a_bad_authority_of_chaosk8s_own_keys_is_mended_there(
+    kube: KubeObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: object
+) -> None:
     """There is no kubeconfig to mend."""
-    file = tmp_path / "ca"
-    file.write_text("no certificate")
-    secrets = {"KUBERNETES_HOST": f"https://127.0.0.1:{kube.server.port}", "KUBERNETES_CA_CERT_FILE": str(file)}
-    with pytest.raises(
-        TargetRefused, match=r"names(: its certificate authority .*; mend KUBERNETES_CA_CERT_FILE| cannot be used .*)"
-    ):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "no-certificate").write_text("none")
+    secrets = {"KUBERNETES_HOST": f"https://127.0.0.1:{kube.server.port}", "KUBERNETES_CA_CERT_FILE": given}
+    with pytest.raises(TargetRefused) as caught:
         open_cluster({}, secrets)
+    assert str(caught.value) == (
+        "the cluster that KUBERNETES_HOST or CHAOSTOOLKIT_IN_POD names: its certificate authority cannot be read; "
+        "nothing was changed; mend KUBERNETES_CA_CERT_FILE"
+    )
 
 
 @pytest.mark.parametrize("path", ["~nobody-of-that-name/config", "a\x00b"])
@@ -216,6 +222,7 @@ def test_a_mistake_in_the_yaml_is_told_without_the_lines_around_it(kube: KubeObj
     with pytest.raises(TargetRefused, match="is not YAML; nothing was changed; name another file") as caught:
         choose(kube.configuration(), None, "runner")
     assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ import os
 import stat
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
 from chaoslib_cp.cluster.access import credentials
+from chaoslib_cp.cluster.authorization import authorization
 from chaoslib_cp.cluster.call import CallFailed
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.guard import check_gate
@@ -84,6 +86,25 @@ def test_a_line_break_after_a_token_of_the_environment_is_not_part_of_it(
     with open_cluster({}, own_keys(kube, KUBERNETES_API_KEY=f"{CANARY}\n", **prefix)) as cluster:
         cluster.get("/version")
     assert kube.server.requests[-1].headers["authorization"] == f"{scheme} {CANARY}"
+
+
+@pytest.mark.parametrize(
+    ("value", "prefix", "sent"),
+    [
+        ("tok \n", {}, "Bearer tok"),
+        ("\n tok", {"authorization": "Token"}, "Token tok"),
+        ("tok", {"authorization": ""}, "Bearer tok"),
+        ("Bearer  tok\n", {}, "Bearer tok"),
+        ("\nBasic tok", {"authorization": "Token"}, "Basic tok"),
+    ],
+)
+def test_a_scheme_that_the_client_lost_is_put_before_the_token_again(
+    value: str, prefix: dict[str, str], sent: str
+) -> None:
+    """As some versions of the client hand it over, with the line break and all."""
+    setting = {"in": "header", "key": "authorization", "value": value}
+    client = SimpleNamespace(auth_settings=lambda: {"BearerToken": setting}, api_key_prefix=prefix)
+    assert authorization(client) == {"authorization": sent}
 
 
 @pytest.mark.parametrize("kind", BAD_TOKENS)
