@@ -5,6 +5,11 @@ Errors of other libraries are mapped to these at the seam where they are met (``
 ``engine/sample``) with ``raise ... from``; ``activity.py`` turns them into Chaos Toolkit's ``ActivityFailed``.
 """
 
+from pathlib import Path
+from traceback import walk_tb
+
+_PACKAGE = Path(__file__).parent
+
 
 class ControlPlaneError(Exception):
     """Base of every error this library raises on purpose."""
@@ -39,3 +44,17 @@ class TestbedFailed(ControlPlaneError):
     """The embedded testbed could not do what was asked: the message names the part and its last words."""
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
+
+
+def said_safely(error: Exception) -> str:
+    """An error in one line that is fit for logs and reports.
+
+    Args:
+        error: One of ours is told with its words. Any other is a mistake in this library: it is told by its type and by
+            where in the library it came up, without its words, which may repeat a secret.
+    """
+    if isinstance(error, ControlPlaneError):
+        return f"{type(error).__name__}: {error}"
+    files = [(Path(frame.f_code.co_filename), line) for frame, line in walk_tb(error.__traceback__)]
+    ours = [f"{file.relative_to(_PACKAGE)}:{line}" for file, line in files if file.is_relative_to(_PACKAGE)]
+    return f"unforeseen {type(error).__name__} at chaoslib_cp/{ours[-1] if ours else '?'}, which is worth a report"

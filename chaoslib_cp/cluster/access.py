@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chaoslib_cp.cluster.address import first_that_accepts
-from chaoslib_cp.cluster.call import authorization
+from chaoslib_cp.cluster.authorization import authorization
 from chaoslib_cp.cluster.connect import open_cluster
 
 _LOOK_S = 5.0  # only where a name has several addresses

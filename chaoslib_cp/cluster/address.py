@@ -1,8 +1,64 @@
-"""Which of several addresses of one API name takes connections: as kubectl does, the next is tried when one is dead."""
+"""The server's URL, and which of several addresses of one API name takes connections.
+
+As kubectl does, the next address is tried when one is dead.
+"""
 
 import socket
 import time
 from collections.abc import Sequence
+from urllib.parse import SplitResult, urlsplit
+
+from chaoslib_cp.errors import TargetRefused, TargetUnreachable
+
+_USUAL_PORTS = {"https": 443, "http": 80}
+
+
+def server_parts(server: str, place: str) -> SplitResult:
+    """Take a server's URL apart.
+
+    Args:
+        server: The URL as configured.
+        place: Where the user gave it.
+
+    Raises:
+        TargetRefused: It is no URL of a server, or holds more than that: it is written to undo log and permit, so it
+            must hold no password. Nothing was changed; the URL is not repeated.
+    """
+    try:
+        parts = urlsplit(server)
+        port = parts.port
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # UnicodeError is one
+        raise _wrong_server(place, "has a host or a port that cannot be") from None
+    if parts.scheme not in _USUAL_PORTS:
+        raise _wrong_server(place, "does not begin with https:// or http://")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise _wrong_server(place, "holds a user name, a password or a query, which would be written to files")
+    if not parts.hostname or port == 0 or " " in server or not server.isprintable():
+        raise _wrong_server(place, "has a host or a port that cannot be")
+    return parts
+
+
+def addresses_of(parts: SplitResult, known: Sequence[str]) -> tuple[str, ...]:
+    """The server as ``ip:port``, from its name or else from what was noted before the storm.
+
+    Args:
+        parts: From :func:`server_parts`.
+        known: ``ip:port`` noted earlier; they come after those that the name resolves to.
+
+    Raises:
+        TargetUnreachable: The name does not resolve, and nothing was noted.
+    """
+    port = parts.port or _USUAL_PORTS[parts.scheme]
+    try:
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        if known:
+            return tuple(known)
+        raise TargetUnreachable(
+            f"{parts.geturl()}: the name does not resolve; nothing was changed; check it, or name the server by address"
+        ) from error
+    return tuple(dict.fromkeys([*(_joined(str(entry[4][0]), port) for entry in found), *known]))
 
 
 def accepts(address: str, timeout_s: float) -> bool:
@@ -28,3 +84,13 @@ def first_that_accepts(addresses: Sequence[str], timeout_s: float) -> str:
         if accepts(address, share_s):
             return address
     return addresses[-1]
+
+
+def _joined(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _wrong_server(place: str, what: str) -> TargetRefused:
+    return TargetRefused(
+        f"{place}: the URL of its server {what}; nothing was changed; write https://HOST:PORT, with a path if need be"
+    )

@@ -62,14 +62,15 @@ def _lists(settings: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
         ("configuration.allowed_contexts", settings.get("allowed_contexts")),
         (_CONTEXTS_VARIABLE, os.environ.get(_CONTEXTS_VARIABLE)),
     ):
-        if given:
+        if given is not None and given != "":  # what an experiment says when its own variable is not set
             yield source, _names(source, given)
 
 
 def _names(source: str, given: Any) -> Sequence[str]:
     names = [name.strip() for name in given.split(",")] if isinstance(given, str) else given
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
+    if not names or not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
         raise ProfileInvalid(
-            f"{source} is {given!r}; nothing was changed; use names of contexts, in a list or with commas between them"
+            f"{source} is {given!r}; nothing was changed; use names of contexts, in a list or with commas between "
+            "them, or leave it out to allow every context"
         )
     return names

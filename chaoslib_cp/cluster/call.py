@@ -21,6 +21,7 @@ from urllib3.exceptions import TimeoutError as HttpTimeout
 from urllib3.util.ssl_ import create_urllib3_context
 
 from chaoslib_cp.cluster.address import first_that_accepts
+from chaoslib_cp.cluster.authorization import authorization
 from chaoslib_cp.engine.sample.outcome import Outcome, of_http_status, of_socket_error
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.version import VERSION
@@ -106,6 +107,10 @@ class Cluster:
         self.is_verified = bool(facts["is_verified"])
         self._by_address = bool(facts["by_address"])
         self._alive = ""
+        if client_configuration.ssl_ca_cert:
+            # An authority that was given is enforced: chaosk8s verifies nothing unless KUBERNETES_VERIFY_SSL is set,
+            # and whenever the client looks at a token it takes insecure-skip-tls-verify from the kubeconfig again.
+            client_configuration.verify_ssl = True
         self._client = ApiClient(client_configuration)
         self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
         self._pool.connection_pool_kw["ssl_context"] = _lenient_context()
@@ -155,6 +160,9 @@ class Cluster:
             content = b"".join(_chunks(response, started_s + timeout_s))
         except (HTTPError, OSError) as error:
             raise self._failure(method, path, error, time.monotonic() - started_s) from error
+        except ValueError:
+            # http.client refuses a header and repeats it: a traceback that goes on to that error prints the token
+            raise self._unwritable(method, path) from None
         response.release_conn()
         served_s = _epoch_s(response.headers.get("Date"))
         return Answer(int(response.status), content, time.monotonic() - started_s, served_s)
@@ -242,6 +250,17 @@ class Cluster:
         headers.update(authorization(self._client.configuration))
         return headers
 
+    def _unwritable(self, method: str, path: str) -> CallFailed:
+        """The call cannot be written as HTTP; a token may have been replaced since the cluster was opened."""
+        is_unknown = method != "GET"  # most likely nothing was sent, but nobody can tell from here
+        left = "its outcome is unknown" if is_unknown else "nothing was changed by it"
+        return CallFailed(
+            f"{method} {path} as {self.identity} at {self.server}: it cannot be written as HTTP; {left}; see that the "
+            "token of this identity is one line of plain text",
+            "error",
+            is_unknown,
+        )
+
     def _failure(self, method: str, path: str, error: Exception, after_s: float) -> CallFailed:
         """The error in our words; the original's text is left out, it may repeat headers."""
         outcome = _outcome_of(error)
@@ -253,19 +272,6 @@ class Cluster:
             outcome,
             is_unknown,
         )
-
-
-def authorization(client_configuration: Any) -> dict[str, str]:
-    """The header that carries a token; empty with a client certificate.
-
-    Some versions of the client (seen: 36.0) lose the scheme of a token that was set as chaosk8s sets it.
-    """
-    for setting in client_configuration.auth_settings().values():
-        if setting["in"] == "header" and setting["value"]:
-            scheme = client_configuration.api_key_prefix.get(setting["key"]) or "Bearer"
-            value = str(setting["value"])
-            return {setting["key"]: value if " " in value else f"{scheme} {value}"}
-    return {}
 
 
 def _epoch_s(date: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Which cluster, as whom: the only reader of kubeconfig and environment, the only importer of the kubernetes client.
+"""Which cluster, as whom: the only one to choose a kubeconfig, the only importer of the kubernetes client.
 
 Which cluster: ``configuration.kubeconfig``, else the environment's KUBECONFIG, else chaosk8s' own explicit keys
 (KUBERNETES_HOST, or CHAOSTOOLKIT_IN_POD=true), else refuse. Never silently ``~/.kube/config``.
@@ -6,7 +6,6 @@ Which cluster: ``configuration.kubeconfig``, else the environment's KUBECONFIG, 
 
 import hashlib
 import os
-import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,16 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
+from chaoslib_cp.cluster.address import addresses_of, server_parts
+from chaoslib_cp.cluster.authorization import refuse_unusable_token
 from chaoslib_cp.cluster.call import Cluster
-from chaoslib_cp.errors import TargetRefused, TargetUnreachable
+from chaoslib_cp.cluster.kubeconfig import read_kubeconfig, refuse_from_outside, refuse_without_server
+from chaoslib_cp.errors import TargetRefused
 
 IDENTITIES = ("runner", "admin", "break-glass", "observer")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FACTORY_LOCK = threading.Lock()  # the factory reads process-wide state, see _seen_by_factory
 _NOWHERE = "/nonexistent/kubeconfig"
-_REACHED_FROM = "chaoslib-cp/reached-from"
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,11 @@ class Choice:
     identity: str
     kubeconfig: str
     context: str
+
+    def __str__(self) -> str:
+        if not self.kubeconfig:
+            return "the cluster that KUBERNETES_HOST or CHAOSTOOLKIT_IN_POD names"
+        return f"kubeconfig {self.kubeconfig} context {self.context!r}"
 
 
 def infrastructure_name(configuration: Mapping[str, Any] | None) -> str:
@@ -59,7 +62,7 @@ def choose(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] |
     """Decide which kubeconfig and context an identity means, without opening anything.
 
     Raises:
-        TargetRefused: No cluster was named, or the kubeconfig has no such context. Nothing was changed.
+        TargetRefused: No cluster was named, or the kubeconfig is none or has no such context. Nothing was changed.
     """
     settings = configuration or {}
     path = str(settings.get("kubeconfig") or os.environ.get("KUBECONFIG") or "")
@@ -72,14 +75,16 @@ def choose(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] |
     if not context and identity == "runner":
         context = (secrets or {}).get("KUBERNETES_CONTEXT") or os.environ.get("KUBERNETES_CONTEXT")
     context = str(context or identity)
-    content = _read_kubeconfig(path)
-    _refuse_from_outside(path, content)
-    names = [str(entry.get("name")) for entry in content.get("contexts") or []]
+    content = read_kubeconfig(path)
+    refuse_from_outside(path, content)
+    names = [str(entry.get("name")) for entry in content["contexts"]]
     if context not in names:
+        option = ", or `chaos cp mark --context`" if identity == "admin" else ""
         raise TargetRefused(
             f"kubeconfig {path} has no context {context!r} for identity {identity} (it has: {', '.join(names)}); "
-            f"nothing was changed; set configuration.{key}"
+            f"nothing was changed; name one that it has: configuration.{key}{option}"
         )
+    refuse_without_server(path, content, context)
     return Choice(identity, str(Path(path).expanduser().absolute()), context)
 
 
@@ -100,18 +105,17 @@ def open_cluster(
             that it resolves to.
 
     Raises:
-        TargetRefused: No cluster was named, or its kubeconfig cannot be used.
+        TargetRefused: No cluster was named, or its kubeconfig, server or token cannot be used.
         TargetUnreachable: The server's name does not resolve and no address was noted.
     """
     choice = choose(configuration, secrets, identity)
     client_configuration = _configuration_from_factory(choice, secrets or {})
+    refuse_unusable_token(client_configuration, str(choice))
     client_configuration.retries = False
-    if client_configuration.ssl_ca_cert:
-        # chaosk8s verifies nothing unless KUBERNETES_VERIFY_SSL is set: an authority that was given is enforced
-        client_configuration.verify_ssl = True
     server = str(client_configuration.host)
-    ca_sha256 = _hash_of(client_configuration.ssl_ca_cert)
-    addresses = _addresses(server, known_addresses)
+    parts = server_parts(server, str(choice))
+    ca_sha256 = _hash_of(client_configuration.ssl_ca_cert, choice)
+    addresses = addresses_of(parts, known_addresses)
     by_address = _connect_by_address(client_configuration, addresses)
     facts = {
         "identity": identity,
@@ -121,7 +125,7 @@ def open_cluster(
         "addresses": addresses,
         "by_address": by_address,
         "ca_sha256": ca_sha256,
-        "is_verified": bool(ca_sha256) and urlsplit(server).scheme == "https",
+        "is_verified": bool(ca_sha256) and parts.scheme == "https",
     }
     return Cluster(client_configuration, facts)
 
@@ -146,47 +150,19 @@ def _has_own_keys(secrets: Mapping[str, Any]) -> bool:
     return bool(has_host) or os.environ.get("CHAOSTOOLKIT_IN_POD") == "true"
 
 
-def _read_kubeconfig(path: str) -> dict[str, Any]:
-    try:
-        content = yaml.load(Path(path).expanduser().read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - safe
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise TargetRefused(f"kubeconfig {path}: {reason}; nothing was changed; name a readable file") from error
-    except yaml.YAMLError as error:
-        raise TargetRefused(f"kubeconfig {path} is not YAML; nothing was changed; name another file") from error
-    if not isinstance(content, dict) or not isinstance(content.get("contexts") or [], list):
-        raise TargetRefused(f"kubeconfig {path} is not a kubeconfig; nothing was changed; name another file")
-    return content
-
-
-def _refuse_from_outside(path: str, content: Mapping[str, Any]) -> None:
-    """Refuse a cluster whose kubeconfig says that it is reached from a place where we are not.
-
-    It says so in an extension, with the variables that are set in that place and the command that leads there.
-    """
-    for named in content.get("extensions") or []:
-        place = (named.get("extension") or {}) if named.get("name") == _REACHED_FROM else {}
-        if any(os.environ.get(key) != value for key, value in (place.get("environment") or {}).items()):
-            raise TargetRefused(
-                f"the cluster of kubeconfig {path} cannot be reached from here; nothing was changed; "
-                f"run: {place.get('command')} chaos run EXPERIMENT"
-            )
-
-
 def _configuration_from_factory(choice: Choice, secrets: Mapping[str, Any]) -> Any:
     """What chaosk8s' factory makes of the choice; its client is thrown away, retries were fixed when it was made."""
     from chaosk8s import create_k8s_api_client
-    from kubernetes.config.config_exception import ConfigException
 
     given = {**secrets, "KUBERNETES_CONTEXT": choice.context} if choice.context else dict(secrets)
     try:
         with _FACTORY_LOCK, _seen_by_factory(choice.kubeconfig or _NOWHERE):
             client = create_k8s_api_client(given)
-    except (ConfigException, OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - on a malformed kubeconfig the client fails with whatever comes
+        # neither its words nor a traceback: they may repeat what a plugin said, or a password that cannot be encoded
         raise TargetRefused(
-            f"kubeconfig {choice.kubeconfig or '(none)'} context {choice.context!r} cannot be used "
-            f"({type(error).__name__}); nothing was changed; try it with kubectl"
-        ) from error
+            f"{choice} cannot be used ({type(error).__name__}); nothing was changed; try it with kubectl"
+        ) from None
     configuration = client.configuration
     client.rest_client.pool_manager.clear()
     return configuration
@@ -213,25 +189,6 @@ def _seen_by_factory(path: str) -> Iterator[None]:
             os.environ["KUBECONFIG"] = before
 
 
-def _addresses(server: str, known: Sequence[str]) -> tuple[str, ...]:
-    """The server as ``ip:port``, from its name or else from what was noted before the storm."""
-    parts = urlsplit(server)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        if known:
-            return tuple(known)
-        raise TargetUnreachable(
-            f"{server}: the name does not resolve; nothing was changed; check it, or name the server by address"
-        ) from error
-    return tuple(dict.fromkeys([*(_joined(str(entry[4][0]), port) for entry in found), *known]))
-
-
-def _joined(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
 def _connect_by_address(client_configuration: Any, addresses: Sequence[str]) -> bool:
     """From here on no name is looked up; the certificate is still checked against the name. False behind a proxy."""
     parts = urlsplit(str(client_configuration.host))
@@ -244,12 +201,16 @@ def _connect_by_address(client_configuration: Any, addresses: Sequence[str]) -> 
     return True
 
 
-def _hash_of(ca_file: str | None) -> str:
+def _hash_of(ca_file: str | None, choice: Choice) -> str:
     """Hash of the certificates themselves: the same authority in another file layout is the same authority."""
     if not ca_file:
         return ""
     try:
         certificates = ssl.create_default_context(cafile=ca_file).get_ca_certs(binary_form=True)
-    except (OSError, ssl.SSLError) as error:
-        raise TargetRefused(f"certificate authority {ca_file} cannot be read; nothing was changed") from error
+    except (OSError, TypeError, ValueError) as error:
+        keys = "certificate-authority or certificate-authority-data" if choice.kubeconfig else "KUBERNETES_CA_CERT_FILE"
+        # what stands in the file goes to a temporary one, whose name would tell nobody anything
+        raise TargetRefused(
+            f"{choice}: its certificate authority cannot be read; nothing was changed; mend {keys}"
+        ) from error
     return hashlib.sha256(b"".join(sorted(set(certificates)))).hexdigest()

@@ -19,7 +19,7 @@ from chaoslib_cp.cluster.second_record import rebuild_lost_logs
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.engine.undo.replay import replay
-from chaoslib_cp.errors import TargetRefused, TargetUnreachable, UndoFailed
+from chaoslib_cp.errors import TargetRefused, TargetUnreachable, UndoFailed, said_safely
 
 RECOVER_S = 120.0
 _READ_S = 10.0
@@ -233,6 +233,9 @@ def _recover_one(
     except UndoFailed as error:
         report["problems"] = [str(error)]
         report["kubectl"] = kubectl_lines_without_log(path)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the other clusters from healing
+        report["problems"] = [f"{said_safely(error)}; what is open stays on record; undo it by hand, or try again"]
+        report["kubectl"] = kubectl_lines_without_log(path)  # the log itself may be what was not understood
     return report
 
 
@@ -247,8 +250,8 @@ def _recover_without_log(
         return []
     try:
         paths, problems = rebuild_lost_logs(secrets, clock)
-    except (TargetRefused, TargetUnreachable) as error:
-        words = f"could not look for objects without an undo log: {error}; nothing was undone by it"
+    except Exception as error:  # noqa: BLE001 - what was healed by the logs is to be reported all the same
+        words = f"could not look for objects without an undo log: {said_safely(error)}; nothing was undone by it"
         paths, problems = [], [f"{words}; set KUBECONFIG to one with a context break-glass or admin, or to none"]
     reports: list[dict[str, Any] | None] = [_recover_one(path, secrets, timeout_s, clock) for path in paths]
     return [*reports, _report("(no undo log)", problems)] if problems else reports

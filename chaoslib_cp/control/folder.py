@@ -14,8 +14,9 @@ _NAME_CHARACTERS = 37  # with time and random part in front, a run id fits a lab
 def run_name(experiment: Mapping[str, Any]) -> str:
     """Name a run after its experiment: ``run_name`` of our extension block, else the title in short."""
     for block in own_blocks(experiment):
-        if block.get("run_name"):
-            return _slug(str(block["run_name"]))
+        name = _slug(str(block.get("run_name") or ""))
+        if name:
+            return name
     return _slug(str(experiment.get("title", ""))) or "experiment"
 
 

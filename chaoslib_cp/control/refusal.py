@@ -11,6 +11,7 @@ from chaoslib_cp.cluster.connect import choose, infrastructure_name
 from chaoslib_cp.control.abort_rules import rule_refusals
 from chaoslib_cp.control.extension import extension_refusals
 from chaoslib_cp.control.placeholder import PLACEHOLDER
+from chaoslib_cp.control.watching import watching_refusals
 from chaoslib_cp.dns.restart import COUPLINGS, RESTART_CONTAINERS
 from chaoslib_cp.errors import TargetRefused
 
@@ -42,6 +43,7 @@ def experiment_refusals(
     yield from _secret_refusals(experiment)
     yield from extension_refusals(experiment)
     yield from rule_refusals(experiment, configuration)
+    yield from watching_refusals(configuration)
     method, rollbacks = experiment.get("method") or [], experiment.get("rollbacks") or []
     hypothesis = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
     for activity in [*hypothesis, *method, *rollbacks]:
@@ -65,7 +67,14 @@ def cluster_refusals(configuration: Mapping[str, Any], secrets: Mapping[str, Any
 
 
 def _secret_refusals(experiment: Mapping[str, Any]) -> Iterator[str]:
-    for scope, entries in (experiment.get("secrets") or {}).items():
+    secrets = experiment.get("secrets") or {}
+    if not isinstance(secrets, Mapping):
+        yield "secrets is no mapping of scopes; use one, with entries that have a type, such as env"
+        return
+    for scope, entries in secrets.items():
+        if not isinstance(entries, Mapping):
+            yield f"secrets.{scope} is no mapping of names to entries; use entries with a type, such as env"
+            continue
         written = [key for key, value in entries.items() if not isinstance(value, Mapping) or "type" not in value]
         if written:
             yield (

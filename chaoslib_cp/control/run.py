@@ -29,7 +29,7 @@ from chaoslib_cp.control.rounds import Rounds
 from chaoslib_cp.control.stop import StopLatch
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.control.watching import observe_plan, wait_for_sight
-from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.errors import ControlPlaneError, said_safely
 from chaoslib_cp.observe.session import ObserveSession, start
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
 
@@ -120,6 +120,10 @@ class Run:
             self._open(configuration, secrets)
         except (ControlPlaneError, OSError) as error:
             raise InterruptExecution(f"{type(error).__name__}: {error}") from error
+        except InterruptExecution:
+            raise
+        except Exception as error:  # noqa: BLE001 - Chaos Toolkit would swallow it, and nobody would read why
+            raise InterruptExecution(f"{said_safely(error)}; nothing was changed, nothing is played") from None
         self.armed = True
 
     def _open(self, configuration: dict[str, Any], secrets: Mapping[str, Any] | None) -> None:

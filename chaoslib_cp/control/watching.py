@@ -1,6 +1,7 @@
 """The observer's orders, which follow from the experiment's configuration, and waiting until it sees something."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +10,8 @@ from chaoslib_cp.agent import prober
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.connect import IDENTITIES, choose
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
-from chaoslib_cp.observe.plan import DEFAULT_PERIODS_S, ObservePlan
+from chaoslib_cp.limits import checked
+from chaoslib_cp.observe.plan import DEFAULT_PERIODS_S, MAX_DURATION_S, ObservePlan
 from chaoslib_cp.observe.prober_pull import PULL_DEADLINE_S, PULL_PERIOD_S
 from chaoslib_cp.observe.recent import recent_lines, recent_samples, timeline_now_s
 from chaoslib_cp.results.hypothesis import read_hypothesis
@@ -17,6 +19,7 @@ from chaoslib_cp.results.hypothesis import read_hypothesis
 DEFAULT_OBSERVE_S = 1800.0
 """Longer than any shipped run; the observer ends by itself after it, whatever becomes of the control."""
 
+_SHORTEST_OBSERVE_S = 1.0
 _SIGHT_WITHIN_S = 15.0
 _A_FEW = 3
 _LOOK_EVERY_S = 0.2
@@ -63,7 +66,7 @@ def observe_plan(
 ) -> ObservePlan:
     """Make the observer's orders: who asks, where, for how long at most.
 
-    Configuration keys: ``observe_s`` (at most 6 h), ``observe_periods_s`` and ``observe_deadlines_s`` (by measure),
+    Configuration keys: ``observe_s`` (1 s to 6 h), ``observe_periods_s`` and ``observe_deadlines_s`` (by measure),
     ``prober_pages`` (list of ip:port). An identity without a context takes its vantage points with it.
 
     Raises:
@@ -77,20 +80,13 @@ def observe_plan(
         except TargetRefused:
             if identity == "runner":
                 raise
-    try:
-        duration_s = float(configuration.get("observe_s") or DEFAULT_OBSERVE_S)
-    except (TypeError, ValueError):
-        raise ProfileInvalid(
-            f"configuration.observe_s is {configuration.get('observe_s')!r}, not a number of seconds; "
-            "nothing was changed"
-        ) from None
     return _plan(
         configuration,
         run_dir=str(run_dir),
         kubeconfig=chosen["runner"].kubeconfig,
-        duration_s=duration_s,
+        duration_s=_observe_s(configuration),
         contexts={identity: choice.context for identity, choice in chosen.items()},
-        prober_pages=tuple(configuration.get("prober_pages") or ()),
+        prober_pages=_prober_pages(configuration),
         epoch_offset_s=epoch_offset_s,
     )
 
@@ -105,6 +101,35 @@ def _plan(configuration: Mapping[str, Any], **facts: Any) -> ObservePlan:
             "configuration.observe_periods_s or observe_deadlines_s is not a mapping of measures to seconds; "
             "nothing was changed; mend it"
         ) from None
+
+
+def watching_refusals(configuration: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is wrong with the keys that say how long is watched and where the prober is, one line each."""
+    for read in (_observe_s, _prober_pages):
+        try:
+            read(configuration)
+        except ProfileInvalid as error:
+            yield str(error)
+
+
+def _observe_s(configuration: Mapping[str, Any]) -> float:
+    """A variable of the environment gives a number as text; an empty one gives none."""
+    given = configuration.get("observe_s")
+    if given is None or given == "":
+        return DEFAULT_OBSERVE_S
+    with suppress(ValueError):
+        given = float(given) if isinstance(given, str) else given
+    return checked("configuration.observe_s", given, _SHORTEST_OBSERVE_S, MAX_DURATION_S)
+
+
+def _prober_pages(configuration: Mapping[str, Any]) -> tuple[str, ...]:
+    given = configuration.get("prober_pages")
+    pages = [] if given is None or given == "" else given
+    if not isinstance(pages, list | tuple) or not all(isinstance(page, str) for page in pages):
+        raise ProfileInvalid(
+            f"configuration.prober_pages is {given!r}; nothing was changed; use a list of ip:port, or leave it out"
+        )
+    return tuple(pages)
 
 
 def wait_for_sight(

@@ -27,7 +27,7 @@ KEPT = Path(__file__).parent / "mutation" / "survivors.json"
 _CORE = {
     "chaoslib_cp/engine/undo": ("entry", "lines", "log", "replay"),
     "chaoslib_cp/cluster": (
-        "guard", "allowed", "identities", "lock", "permit", "marker", "production", "rights", "run", "own_log",
+        "guard", "allowed", "identities", "authorization", "kubeconfig", "lock", "permit", "marker", "production", "rights", "run", "own_log",
         "same_cluster", "objects", "likeness", "heal", "agent_pods", "recover", "second_record", "removal", "by_hand",
     ),
     "chaoslib_cp/control": (
@@ -41,7 +41,7 @@ _UNIT = (
     "second_record", "rollout", "remove_agent", "recover_rollout", "access", "dns_actions", "cli", "permit", "marker",
     "production", "run_identity", "own_log", "two_clusters", "shared_authority", "heal", "agent_pods", "recover",
     "removal", "likeness", "full_disk", "bad_undo_logs", "old_undo_logs", "undo_lines", "by_hand", "addresses",
-    "any_sequence", "crash_points",
+    "any_sequence", "crash_points", "unusable_token", "malformed_kubeconfig", "recover_others",
 )  # fmt: skip
 _CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "open_run", "run", "ending", "evidence", "abort")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]

@@ -38,14 +38,46 @@ def assert_no_leak(folder: Path, allowed: Path) -> None:
     note("secret", files=sum(file.is_file() for file in folder.rglob("*")), found=0)
 
 
-def with_tokens(chaos: Chaos) -> Path:
-    """Put a bearer token beside each client certificate."""
+def with_tokens(chaos: Chaos, end: str = "\n") -> Path:
+    """Put a bearer token beside each client certificate, with a line break after it, as a file made with ``echo`` has.
+
+    ``end`` is what stands after each.
+    """
     path = Path(chaos.cluster.environment["KUBECONFIG"])
     document = json.loads(path.read_text())
     for user in document["users"]:
-        user["user"]["token"] = canary(f"token-{user['name']}")
+        user["user"]["token"] = canary(f"token-{user['name']}") + end
     path.write_text(json.dumps(document))
     return path
+
+
+def with_a_password_in_the_url(chaos: Chaos) -> Path:
+    """Put a user and a password into the server's URL."""
+    path = Path(chaos.cluster.environment["KUBECONFIG"])
+    document = json.loads(path.read_text())
+    for one in document["clusters"]:
+        one["cluster"]["server"] = one["cluster"]["server"].replace("://", f"://me:{canary('password')}@")
+    path.write_text(json.dumps(document))
+    return path
+
+
+UNUSABLE = {
+    "a line break in each token": lambda chaos: with_tokens(chaos, "\nx"),
+    "a letter that no header may hold in each token": lambda chaos: with_tokens(chaos, "€"),
+    "a password in the server's URL": with_a_password_in_the_url,
+}
+
+
+def cp(chaos: Chaos, *command: str) -> "subprocess.CompletedProcess[bytes]":
+    """Run one of our commands at the greatest verbosity."""
+    return subprocess.run(
+        [sys.executable, "-m", "chaostoolkit", "--verbose", "cp", *command],
+        cwd=chaos.folder,
+        env={**os.environ, **chaos.cluster.environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def played(chaos: Chaos, *between: Any) -> None:
@@ -94,19 +126,26 @@ def test_a_failing_run_writes_no_secret_anywhere(chaos: Chaos, tmp_path: Path) -
     assert_no_leak(tmp_path, kubeconfig)
 
 
+@pytest.mark.parametrize("unusable", UNUSABLE)
+def test_credentials_that_cannot_be_used_are_written_nowhere(chaos: Chaos, tmp_path: Path, unusable: str) -> None:
+    """A run is refused, and so is every command: what is refused must not be shown in the refusal."""
+    kubeconfig = UNUSABLE[unusable](chaos)
+    played(chaos, act("sleep", duration_s=1.0, started=str(chaos.folder / "started")))
+    for command in (["recover"], ["mark", "--owner", "me"]):
+        done = cp(chaos, *command)
+        assert done.returncode != 0
+        assert CANARY.findall(done.stdout + done.stderr) == []
+    assert not (chaos.folder / "started").exists()
+    assert chaos.cluster.api.requests == []
+    assert_no_leak(tmp_path, kubeconfig)
+
+
 @pytest.mark.parametrize("command", [["recover"], ["mark", "--owner", "me"], ["status"], ["env"]])
 def test_commands_print_no_secret(chaos: Chaos, tmp_path: Path, command: list[str]) -> None:
     """Neither to a terminal nor as JSON."""
     kubeconfig = with_tokens(chaos)
     for options in ([], ["--json"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "chaostoolkit", "--verbose", "cp", *command, *options],
-            cwd=chaos.folder,
-            env={**os.environ, **chaos.cluster.environment, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        done = cp(chaos, *command, *options)
         assert CANARY.findall(done.stdout + done.stderr) == []
     assert_no_leak(tmp_path, kubeconfig)
 

@@ -26,10 +26,10 @@ def line(request: pytest.FixtureRequest) -> str:
 
 
 def give_tokens(stage: Stage) -> None:
-    """Put a bearer token beside each client certificate, and a secret into the environment."""
+    """Put a bearer token with a line break after it beside each client certificate, a secret into the environment."""
     document = yaml.safe_load(stage.kube.kubeconfig.read_text())
     for user in document["users"]:
-        user["user"]["token"] = canary(f"token-{user['name']}")
+        user["user"]["token"] = canary(f"token-{user['name']}") + "\n"
     stage.kube.kubeconfig.write_text(yaml.safe_dump(document))
     stage.chaos.cluster.environment["CONTRACT_SECRET"] = canary("environment")
 

@@ -211,7 +211,7 @@ class FakeApiServer:
             return None
         method, target, _ = line.decode().split(" ")
         headers = {}
-        while header := (await reader.readline()).decode().strip():
+        while header := (await reader.readline()).decode("latin-1").strip():
             name, _, value = header.partition(":")
             headers[name.lower()] = value.strip()
         body = await reader.readexactly(int(headers.get("content-length", "0")))

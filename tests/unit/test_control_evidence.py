@@ -1,14 +1,16 @@
 """What a reader needs to believe a result, and the observer's orders: read from cluster and configuration."""
 
 import json
+import math
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chaoslib_cp.control.evidence import own_knobs, parameters, scale, versions, with_knobs
-from chaoslib_cp.control.watching import Pace, observe_plan, paces, wait_for_sight
+from chaoslib_cp.control.watching import Pace, observe_plan, paces, wait_for_sight, watching_refusals
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.observe.timeline import Timeline
 from chaoslib_cp.version import VERSION
@@ -174,11 +176,50 @@ def test_an_identity_without_a_context_only_takes_its_vantage_points_away(tmp_pa
 
 
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize("given", ["long", [1]])
-def test_a_time_that_is_no_number_is_refused(tmp_path: Path, given: object) -> None:
-    """In one line, before anything was changed."""
-    with pytest.raises(ProfileInvalid, match=r"observe_s is .*not a number of seconds; nothing was changed"):
+@pytest.mark.parametrize(
+    "given", ["long", [1], [], {}, True, False, 0, 0.0, "0", -1, 0.99, 21_600.1, "21601", "nan", math.inf, " "]
+)
+def test_a_time_that_is_none_is_refused(tmp_path: Path, given: object) -> None:
+    """In one line, before anything was changed; before, true was a second and 0 half an hour."""
+    with pytest.raises(ProfileInvalid) as caught:
         observe_plan(tmp_path, 0.0, {"observe_s": given}, None)
+    assert re.fullmatch(
+        r"configuration\.observe_s is .*; nothing was changed; use a number from 1 to 21600", str(caught.value)
+    )
+    assert list(watching_refusals({"observe_s": given})) == [str(caught.value)]
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize(
+    ("given", "means_s"), [(None, 1800.0), ("", 1800.0), (1, 1.0), ("1", 1.0), ("90.5", 90.5), (21_600, 21_600.0)]
+)
+def test_a_time_may_come_from_the_environment(tmp_path: Path, given: object, means_s: float) -> None:
+    """Chaos Toolkit gives it as text then, and an empty one where the variable is not set."""
+    assert observe_plan(tmp_path, 0.0, {"observe_s": given}, None).duration_s == means_s
+    assert list(watching_refusals({"observe_s": given})) == []
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("given", ["127.0.0.1:80", 5, 0, False, {}, {"a": 1}, [1], ["127.0.0.1:80", None]])
+def test_pages_that_are_no_list_of_texts_are_refused(tmp_path: Path, given: object) -> None:
+    """A text is not a list of characters."""
+    with pytest.raises(ProfileInvalid) as caught:
+        observe_plan(tmp_path, 0.0, {"prober_pages": given}, None)
+    assert str(caught.value) == (
+        f"configuration.prober_pages is {given!r}; nothing was changed; use a list of ip:port, or leave it out"
+    )
+    assert list(watching_refusals({"prober_pages": given})) == [str(caught.value)]
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("given", [None, "", [], ()])
+def test_without_pages_the_prober_is_looked_up(tmp_path: Path, given: object) -> None:
+    """As without the key; each wrong key has a line of its own."""
+    assert observe_plan(tmp_path, 0.0, {"prober_pages": given}, None).prober_pages == ()
+    assert [line.partition(" is ")[0] for line in watching_refusals({"observe_s": 0, "prober_pages": 5})] == [
+        "configuration.observe_s",
+        "configuration.prober_pages",
+    ]
 
 
 def test_a_run_waits_until_its_claims_have_something_to_stand_on(tmp_path: Path) -> None:

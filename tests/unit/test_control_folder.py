@@ -33,6 +33,14 @@ def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> 
         make_run_dir(tmp_path / "runs", "x", "20241211T151200Z")
 
 
+@pytest.mark.parametrize("name", ["日本", "--", None, ""])
+def test_a_name_of_which_nothing_is_left_does_not_name_a_run(name: object) -> None:
+    """A run id that ends in a dash is no value of a label: every object would be refused."""
+    blocks = [{"name": "chaoslib_cp", "run_name": name}]
+    assert run_name({"title": "T", "extensions": blocks}) == "t"
+    assert run_name({"title": "T", "extensions": [*blocks, {"name": "chaoslib_cp", "run_name": "x"}]}) == "x"
+
+
 def test_other_extensions_and_empty_names_do_not_name_a_run() -> None:
     """Only our own block counts, and only if it says something."""
     assert run_name({"title": "T x", "extensions": None}) == "t-x"

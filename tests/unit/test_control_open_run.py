@@ -95,6 +95,52 @@ def test_a_run_that_passed_has_a_folder_a_permit_a_lock_and_an_observer(
     RunLock(locks_folder(), UID).take()
 
 
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"extensions": ["x"]}, "extensions is no list of mappings"),
+        ({"secrets": {"s": "canary"}}, "secrets.s is no mapping of names to entries"),
+        ({"extensions": [{"name": "chaoslib_cp", "unrealistic": 5}]}, "unrealistic is 5; use a list of texts"),
+    ],
+)
+def test_a_malformed_experiment_is_refused_before_anything_is_asked(
+    run: Run, cluster: FakeCluster, more: dict[str, Any], says: str
+) -> None:
+    """The person reads which key it is, and not only that the gate was not passed."""
+    run.experiment = {**run.experiment, **more}
+    with pytest.raises(InterruptExecution, match=f"^refused, nothing was changed: .*{re.escape(says)}") as caught:
+        run.open({}, None)
+    assert "canary" not in str(caught.value)
+    assert (run.armed, run.run_dir, cluster.api.requests) == (False, None, [])
+
+
+@pytest.mark.parametrize("configuration", [{"prober_pages": 5}, {"observe_s": 0}])
+def test_a_wrong_key_of_the_configuration_is_refused_before_anything_is_asked(
+    run: Run, cluster: FakeCluster, configuration: dict[str, Any]
+) -> None:
+    """No folder, no observer, no request."""
+    [(key, value)] = configuration.items()
+    with pytest.raises(InterruptExecution, match=f"refused, .*: configuration.{key} is {value}; nothing was changed"):
+        run.open(configuration, None)
+    assert (run.armed, run.run_dir, cluster.api.requests) == (False, None, [])
+
+
+def test_what_nobody_foresaw_interrupts_the_run_and_repeats_no_value(run: Run, cluster: FakeCluster) -> None:
+    """Chaos Toolkit would swallow it, and the person would read only that the gate was not passed."""
+    run.experiment = {**run.experiment, "steady-state-hypothesis": "canary"}
+    with pytest.raises(InterruptExecution) as caught:
+        run.open({}, None)
+    assert re.fullmatch(
+        r"unforeseen AttributeError at chaoslib_cp/control/refusal\.py:\d+, which is worth a report; nothing was "
+        "changed, nothing is played",
+        str(caught.value),
+    )
+    assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
+    assert not run.armed
+    assert cluster.api.requests == []
+
+
 def watches() -> bool:
     """Whether abort rules are looked at."""
     return "abort-rules" in {thread.name for thread in threading.enumerate()}

@@ -205,3 +205,58 @@ def test_a_cluster_that_cannot_be_chosen_is_told_beforehand(tmp_path: Path) -> N
 def test_a_control_may_say_that_it_is_automatic() -> None:
     """That is what it must be."""
     assert list(control_refusals({"name": "c", "automatic": True, "scope": ""})) == []
+
+
+@pytest.mark.parametrize("extensions", ["x", {}, 0, {"name": "chaoslib_cp"}, ["x"], [{"name": "chaoslib_cp"}, None]])
+def test_extensions_that_are_no_list_of_mappings_are_refused(extensions: object) -> None:
+    """Once, and what is right in them is read all the same."""
+    assert refusals({**GOOD, "extensions": extensions}) == [
+        "extensions is no list of mappings; use a list with one mapping of name chaoslib_cp"
+    ]
+
+
+@pytest.mark.parametrize("extensions", [None, [], [{"name": "other", "unrealistic": 5}], [{}]])
+def test_extensions_of_others_are_theirs(extensions: object) -> None:
+    """Whatever they hold."""
+    assert refusals({**GOOD, "extensions": extensions}) == []
+
+
+@pytest.mark.parametrize("knobs", [5, 0, "abc", "", {}, {"a": "b"}, [1], ["a", None]])
+def test_what_is_not_realistic_is_a_list_of_texts(knobs: object) -> None:
+    """A text would be taken apart into its characters."""
+    block = {"name": "chaoslib_cp", "unrealistic": knobs}
+    assert refusals({**GOOD, "extensions": [block]}) == [
+        f"extension chaoslib_cp: unrealistic is {knobs!r}; use a list of texts"
+    ]
+    for right in (None, [], ["a", "b"]):
+        assert refusals({**GOOD, "extensions": [{**block, "unrealistic": right}]}) == []
+
+
+def test_a_key_that_is_no_text_is_unknown_too() -> None:
+    """YAML has such keys."""
+    [refused] = refusals({**GOOD, "extensions": [{"name": "chaoslib_cp", 1: 2, "abort_if": []}]})
+    assert refused.startswith("extension chaoslib_cp has the unknown key '1'")
+
+
+@pytest.mark.parametrize("secrets", [["canary"], "canary", 5])
+def test_secrets_that_are_no_mapping_are_refused_and_not_repeated(secrets: object) -> None:
+    """Chaos Toolkit copies the file into the journal."""
+    assert refusals({**GOOD, "secrets": secrets}) == [
+        "secrets is no mapping of scopes; use one, with entries that have a type, such as env"
+    ]
+
+
+@pytest.mark.parametrize("entries", ["canary", None, 5, ["canary"]])
+def test_a_scope_of_secrets_that_is_no_mapping_is_refused_and_not_repeated(entries: object) -> None:
+    """The scopes after it are looked at all the same."""
+    found = refusals({**GOOD, "secrets": {"s": entries, "k8s": {"token": "canary"}}})
+    assert found[0] == "secrets.s is no mapping of names to entries; use entries with a type, such as env"
+    assert [line.partition(" is ")[0] for line in found] == ["secrets.s", "secrets.k8s.token"]
+    assert "canary" not in str(found)
+
+
+def test_how_long_is_watched_is_looked_at_before_the_run() -> None:
+    """With a line of its own."""
+    assert refusals(GOOD, observe_s=True) == [
+        "configuration.observe_s is True; nothing was changed; use a number from 1 to 21600"
+    ]

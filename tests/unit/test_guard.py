@@ -180,11 +180,14 @@ def test_the_environment_binds_every_experiment(kube: KubeObjects, monkeypatch: 
 
 
 def test_contexts_on_the_list_pass(kube: KubeObjects) -> None:
-    """All four, however they are written; a list of anything else is refused before anybody is asked."""
-    for allowed in (["runner", "admin", "break-glass", "observer"], "runner, admin,break-glass,observer", ""):
+    """All four, however they are written, and no list at all; an empty one, or one of anything else, is a mistake."""
+    for allowed in (["runner", "admin", "break-glass", "observer"], "runner, admin,break-glass,observer", "", None):
         assert check_gate(settings(kube, allowed_contexts=allowed), None, ManualClock())
-    for nonsense in (7, {"runner": 1}, [1], ",", [""]):
-        with pytest.raises(ProfileInvalid, match="nothing was changed"):
+    nonsenses: list[object] = [7, {"runner": 1}, [1], ",", [""], " ", [], {}, (), 0, False, [[]]]
+    for nonsense in nonsenses:
+        with pytest.raises(
+            ProfileInvalid, match=r"^configuration\.allowed_contexts is .*; nothing was changed; use nam"
+        ):
             check_gate(settings(kube, allowed_contexts=nonsense), None, ManualClock())
 
 

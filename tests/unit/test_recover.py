@@ -224,7 +224,7 @@ def test_an_administrators_name_is_enough_to_look_for_lost_logs(
     assert report["healed"] is False
     [one] = report["logs"]
     assert (one["run"], one["path"], one["items"], one["kubectl"]) == ("(no undo log)", "", [], [])
-    assert one["problems"][0].startswith("could not look for objects without an undo log: ")
+    assert one["problems"][0].startswith("could not look for objects without an undo log: TargetRefused: ")
 
 
 @pytest.mark.parametrize(

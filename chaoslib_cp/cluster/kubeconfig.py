@@ -1,0 +1,107 @@
+"""The kubeconfig as a document: read once, its shape checked, so that whatever somebody wrote is refused in one line.
+
+The official client takes a well-formed file for granted; on another it fails with any error there is.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chaoslib_cp.errors import TargetRefused
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_REACHED_FROM = "chaoslib-cp/reached-from"
+_CONTENT_KEYS = {"contexts": "context", "clusters": "cluster", "users": "user"}
+
+
+def read_kubeconfig(path: str) -> dict[str, list[dict[str, Any]]]:
+    """Read a kubeconfig.
+
+    Args:
+        path: The file; ``~`` is the home folder.
+
+    Returns:
+        Its ``contexts``, ``clusters``, ``users`` and ``extensions``; what is missing is an empty list.
+
+    Raises:
+        TargetRefused: It cannot be read, or is none; nothing was changed.
+    """
+    try:
+        content = yaml.load(Path(path).expanduser().read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - safe
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text, or no home folder of that name"
+        raise TargetRefused(f"kubeconfig {path}: {reason}; nothing was changed; name a readable file") from error
+    except yaml.YAMLError:
+        # the error shows the lines around the mistake, and they may hold a token
+        raise TargetRefused(f"kubeconfig {path} is not YAML; nothing was changed; name another file") from None
+    if not isinstance(content, dict):
+        raise TargetRefused(f"kubeconfig {path} is not a kubeconfig; nothing was changed; name another file")
+    lists = {key: _entries(path, content, key) for key in (*_CONTENT_KEYS, "extensions")}
+    for key, inner in _CONTENT_KEYS.items():
+        for entry in lists[key]:
+            if not isinstance(entry.get(inner), dict | None):
+                raise _malformed(path, f"{inner} of {entry.get('name')!r} in {key} is not a mapping")
+    return lists
+
+
+def refuse_without_server(path: str, content: Mapping[str, Any], context: str) -> None:
+    """Refuse a context whose cluster says no server: the client would go on to localhost.
+
+    Args:
+        path: The kubeconfig's path.
+        content: What :func:`read_kubeconfig` read.
+        context: One of its contexts.
+
+    Raises:
+        TargetRefused: The server is missing or no text; nothing was changed.
+    """
+    name = next((entry.get("context") or {} for entry in content["contexts"] if entry.get("name") == context), {})
+    for entry in content["clusters"]:
+        server = (entry.get("cluster") or {}).get("server")
+        if entry.get("name") == name.get("cluster") and not (isinstance(server, str) and server):
+            raise TargetRefused(
+                f"kubeconfig {path} context {context!r}: cluster {entry.get('name')!r} has no server that is text; "
+                "nothing was changed; write server: https://HOST:PORT there"
+            )
+
+
+def refuse_from_outside(path: str, content: Mapping[str, Any]) -> None:
+    """Refuse a cluster whose kubeconfig says that it is reached from a place where we are not.
+
+    It says so in an extension, with the variables that are set in that place and the command that leads there.
+
+    Args:
+        path: The kubeconfig's path.
+        content: What :func:`read_kubeconfig` read.
+
+    Raises:
+        TargetRefused: We are elsewhere, or what the file says of the place cannot be understood; nothing was changed.
+    """
+    for named in content["extensions"]:
+        if named.get("name") != _REACHED_FROM:
+            continue
+        place = named.get("extension") or {}
+        environment = (place.get("environment") or {}) if isinstance(place, dict) else None
+        if not isinstance(environment, dict):
+            raise _malformed(path, f"extension {_REACHED_FROM} has no mapping `environment`")
+        if any(os.environ.get(key) != value for key, value in environment.items()):
+            raise TargetRefused(
+                f"the cluster of kubeconfig {path} cannot be reached from here; nothing was changed; "
+                f"run: {place.get('command')} chaos run EXPERIMENT"
+            )
+
+
+def _entries(path: str, content: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    entries = content.get(key)
+    if entries is None:
+        return []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise _malformed(path, f"{key} is not a list of mappings")
+    return entries
+
+
+def _malformed(path: str, what: str) -> TargetRefused:
+    return TargetRefused(f"kubeconfig {path}: {what}; nothing was changed; mend it, or name another file")
