@@ -27,8 +27,9 @@ KEPT = Path(__file__).parent / "mutation" / "survivors.json"
 _CORE = {
     "chaoslib_cp/engine/undo": ("entry", "lines", "log", "replay"),
     "chaoslib_cp/cluster": (
-        "guard", "allowed", "identities", "authorization", "kubeconfig", "lock", "permit", "marker", "production", "rights", "run", "own_log",
-        "same_cluster", "objects", "likeness", "heal", "agent_pods", "recover", "second_record", "removal", "by_hand",
+        "guard", "allowed", "identities", "authorization", "kubeconfig", "lock", "permit", "marker", "production",
+        "rights", "run", "own_log", "same_cluster", "objects", "likeness", "heal", "agent_pods", "recover",
+        "second_record", "removal", "by_hand",
     ),
     "chaoslib_cp/control": (
         "__init__", "run", "stop", "ending", "refusal", "rounds", "folder", "telling", "watching", "evidence", "cpu",
