@@ -16,6 +16,7 @@ from tests.fakes.api_server import Answer, FakeApiServer, json_answer
 from tests.fakes.kube_objects import KubeObjects
 
 PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
+READ = "/api/v1/namespaces/chaoslib-cp"
 PAUSING = "Pausing before next activity"
 DEVIATED = "in the given tolerance so failing this experiment"
 
@@ -77,6 +78,7 @@ def rehearsing(line: str, folder: Path) -> Iterator[Stage]:
     work.mkdir()
     with KubeObjects(folder / "kube") as kube, FakeApiServer() as prober:
         kube.mark()
+        kube.objects[READ] = {"kind": "Namespace", "metadata": {"name": "chaoslib-cp"}}
         kube.server.on("GET", "/version", json_answer({"gitVersion": "v1.36.4"}))
         kube.server.on("GET", "/livez", Answer(body=b"ok"))
         environment = {

@@ -17,13 +17,12 @@ from chaoslib_cp.control.abort import LOOK_EVERY_S
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, read_timeline
 from tests.contract.conftest import LINES, Chaos
 from tests.contract.experiments import Activity, act, dns_claim, experiment
-from tests.contract.rehearsal import PAUSING, Stage, rehearsing
+from tests.contract.rehearsal import PAUSING, READ, Stage, rehearsing
 from tests.fakes.api_server import HANG, Answer, Request
 from tests.proof import note
 
 pytestmark = pytest.mark.contract
 
-READ = "/api/v1/namespaces/chaoslib-cp"
 ALWAYS = 1_000_000
 REACTION_S = 1.0
 """For a busy machine; also what the prober's page may be late."""
@@ -84,12 +83,13 @@ def observer_is_killed(stage: Stage) -> None:
 
 
 def first_window(measure: str, bad: Callable[[Line], bool], window_s: float = 3.0) -> Callable[..., float]:
-    """When more than half of at least three samples of a window had ended badly."""
+    """When more than half of at least three samples of a window, since the method began, had ended badly."""
 
     def visible_s(lines: list[Line], happened_s: float) -> float:
+        began_s = min(line["at_s"] for line in lines if line.get("event") == "activity_started")
         ended = sorted((line["at_s"] + line["latency_s"], bad(line)) for line in samples(lines, measure))
         for end_s, _ in ended:
-            window = [is_bad for at_s, is_bad in ended if end_s - window_s <= at_s <= end_s]
+            window = [is_bad for at_s, is_bad in ended if max(began_s, end_s - window_s) <= at_s <= end_s]
             if end_s >= happened_s and len(window) >= 3 and sum(window) > len(window) / 2:
                 return float(end_s)
         raise AssertionError(f"no breach of {measure} in the timeline")
@@ -167,7 +167,6 @@ class Calls:
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     """A healthy cluster whose small reads work, sampled often."""
     with rehearsing(request.param, tmp_path) as made:
-        made.kube.objects[READ] = {"kind": "Namespace", "metadata": {"name": "chaoslib-cp"}}
         made.made["configuration"]["observe_deadlines_s"] = {"api_read": 1.0}
         yield made
 
