@@ -43,6 +43,7 @@ _UNIT = (
     "production", "run_identity", "own_log", "two_clusters", "shared_authority", "heal", "agent_pods", "recover",
     "removal", "likeness", "full_disk", "bad_undo_logs", "old_undo_logs", "undo_lines", "by_hand", "addresses",
     "any_sequence", "crash_points", "unusable_token", "malformed_kubeconfig", "recover_others",
+    "allowed", "same_cluster",
 )  # fmt: skip
 _CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "open_run", "run", "ending", "evidence", "abort")
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]

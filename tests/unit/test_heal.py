@@ -226,21 +226,6 @@ def test_while_nobody_can_tell_the_cluster_a_delete_is_sent_and_a_missing_object
     assert delete_ours(cluster, same, item(), 5, ManualClock()) == Undone(True, "already gone")
 
 
-def test_which_cluster_answers_is_asked_once_for_each_identity(kube: KubeObjects) -> None:
-    """Calls are dear in a storm; one identity's answer says nothing of another's."""
-    del kube.objects[PATH]
-    with (
-        open_cluster(kube.configuration(), None) as runner,
-        open_cluster(kube.configuration(), None, "admin") as admin,
-    ):
-        same = SameCluster(CLUSTER_UID)
-        for _ in range(2):
-            for one in (runner, admin):
-                assert delete_ours(one, same, item(), 5, ManualClock()).words == "already gone"
-    asked = [request.peer_name for request in kube.server.requests if request.path == SYSTEM]
-    assert asked == ["user-runner", "user-admin"]
-
-
 SENT: dict[str, Any] = {
     "kind": "DaemonSet",
     "metadata": {"name": "agent", "labels": {"chaoslib-cp/run": "r"}, "annotations": {"end": "1"}},

@@ -241,3 +241,16 @@ def test_a_missing_context_is_advised_where_it_can_be_named(kube: KubeObjects, i
         f"kubeconfig {kube.kubeconfig} has no context 'x' for identity {identity} (it has: {', '.join(CONTEXTS)}); "
         f"nothing was changed; name one that it has: {advice}"
     )
+
+
+def test_only_the_cluster_of_the_chosen_context_must_have_a_server(kube: KubeObjects) -> None:
+    """Another context of the same file may be half written."""
+    document = yaml.safe_load(kube.kubeconfig.read_text())
+    document["clusters"].append({"name": "half", "cluster": {}})
+    document["contexts"].append({"name": "draft", "context": {"cluster": "half", "user": "runner"}})
+    document["contexts"].reverse()
+    kube.kubeconfig.write_text(yaml.safe_dump(document))
+    with open_cluster(kube.configuration(), None) as cluster:
+        assert cluster.context == "runner"
+    with pytest.raises(TargetRefused, match="context 'draft': cluster 'half' has no server that is text"):
+        open_cluster(kube.configuration(runner_context="draft"), None)

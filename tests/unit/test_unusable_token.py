@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from chaoslib_cp.cluster.access import credentials
-from chaoslib_cp.cluster.authorization import authorization
+from chaoslib_cp.cluster.authorization import authorization, refuse_unusable_token
 from chaoslib_cp.cluster.call import CallFailed
 from chaoslib_cp.cluster.connect import open_cluster
 from chaoslib_cp.cluster.guard import check_gate
@@ -229,3 +229,21 @@ def test_the_authority_is_enforced_whatever_the_kubeconfig_says_beside_a_token(
             with pytest.raises(CallFailed, match="tls"):
                 one.get("/version")
     assert kube.server.requests == []
+
+
+def of_a_client(value: str, place: str = "header") -> SimpleNamespace:
+    """The official client's configuration, as far as tokens go."""
+    setting = {"in": place, "key": "authorization", "value": value}
+    return SimpleNamespace(auth_settings=lambda: {"BearerToken": setting}, api_key_prefix={})
+
+
+def test_only_a_token_in_a_header_is_sent() -> None:
+    """Neither none at all nor one that the client would put elsewhere."""
+    assert authorization(of_a_client("")) == {}
+    assert authorization(of_a_client("t", place="query")) == {}
+    assert authorization(of_a_client("t")) == {"authorization": "Bearer t"}
+
+
+def test_every_byte_that_a_header_may_hold_may_be_in_a_token() -> None:
+    """From the first to the last of both ranges."""
+    refuse_unusable_token(of_a_client("!~\x80\xff"), "kubeconfig k")
