@@ -43,7 +43,8 @@ def roll_out(cluster: Cluster, log: UndoLog, rollout: AgentRollout, clock: Clock
         numbers = [create(cluster, log, manifest) for manifest in manifests]
         log.note(numbers[-1], deadline_epoch_s=str(rollout.profile.deadline_epoch_s))
     except ControlPlaneError:
-        replay(log, executors([cluster], str(log.header.get("cluster_uid") or ""), clock), clock, _TAKE_BACK_S)
+        cluster_uid = str(log.header.get("cluster_uid") or "")
+        replay(log, executors([cluster], cluster_uid, clock, known_uids=log.uids()), clock, _TAKE_BACK_S)
         raise
     made = set(numbers)
     return [str(item.entry) for item in log.items() if item.number in made]

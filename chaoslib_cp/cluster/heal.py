@@ -1,6 +1,6 @@
 """Deleting what we made, and only that: by UID where we learned it, by label and content where we did not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from chaoslib_cp.clock import Clock
@@ -24,7 +24,9 @@ ALREADY_GONE = "already gone"
 DELETED = "deleted"
 
 
-def delete_ours(cluster: Cluster, same: SameCluster, item: Item, timeout_s: float, clock: Clock) -> Undone:
+def delete_ours(
+    cluster: Cluster, same: SameCluster, item: Item, timeout_s: float, clock: Clock, others: Collection[str] = ()
+) -> Undone:
     """Make one attempt to delete the object of an undo entry.
 
     A delete with our UID can do no harm in another cluster, so it is sent before anybody asks which one answers; that
@@ -36,6 +38,8 @@ def delete_ours(cluster: Cluster, same: SameCluster, item: Item, timeout_s: floa
         item: The entry, with the UID if it was learned.
         timeout_s: Limit of each of the up to three calls.
         clock: Source of time, to tell whether an unanswered create may still land.
+        others: UIDs that other entries of the run have: such an object is not what an unanswered create made, even if
+            it looks the same, and when it is gone that create may still land.
 
     Returns:
         Closed when the object is gone, was never made, or its name belongs to somebody else now; left alone and open
@@ -53,7 +57,7 @@ def delete_ours(cluster: Cluster, same: SameCluster, item: Item, timeout_s: floa
     if not uid:
         same.require(cluster, timeout_s)
         found = cluster.get(path, timeout_s=timeout_s)
-        if found is None:
+        if found is None or (found.get("metadata") or {}).get("uid") in others:
             return _never_seen(item, clock)
         doubt = doubt_about(found, item)
         if doubt:
@@ -73,6 +77,7 @@ def executors(
     clock: Clock,
     attempt_s: float = ATTEMPT_S,
     agents_end_s: float = 0.0,
+    known_uids: Collection[str] = (),
 ) -> Mapping[str, Executor]:
     """How each kind of undo entry is carried out.
 
@@ -84,6 +89,7 @@ def executors(
         attempt_s: Limit of one call.
         agents_end_s: Until then, seconds since 1970, what agents came from or run as is closed only when their pods
             are gone too.
+        known_uids: UIDs that entries of the run have.
     """
     order = list(clusters)
     same = SameCluster(cluster_uid)
@@ -92,7 +98,7 @@ def executors(
         reasons = []
         for cluster in tuple(order):
             try:
-                undone = delete_ours(cluster, same, item, attempt_s, clock)
+                undone = delete_ours(cluster, same, item, attempt_s, clock, known_uids)
                 if undone.closed and clock.epoch_s() < agents_end_s:
                     undone = _with_pods(cluster, item, undone, agents_end_s, attempt_s, clock)
             except (CallFailed, TargetRefused) as error:
@@ -167,7 +173,7 @@ def _never_seen(item: Item, clock: Clock) -> Undone:
     if age_s < _CREATE_MAY_LAND_S:
         return Undone(
             closed=False,
-            words=f"{item.entry} is not there, but its create was never answered and may land for another "
+            words=f"{item.entry} is not seen yet, but its create was never answered and may land for another "
             f"{_CREATE_MAY_LAND_S - age_s:.0f} s",
         )
     return Undone(closed=True, words="was never made")

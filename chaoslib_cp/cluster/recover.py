@@ -188,7 +188,7 @@ def heal_log(
     entries = {item.number: str(item.entry) for item in log.open_items()}
     try:
         end_s = agents_end_s(log) if waits_for_agents else 0.0
-        carried_out_by = executors(clusters, _cluster_uid(log), clock, agents_end_s=end_s)
+        carried_out_by = executors(clusters, _cluster_uid(log), clock, agents_end_s=end_s, known_uids=log.uids())
         results = replay(log, carried_out_by, clock, timeout_s)
     finally:
         for cluster in clusters:

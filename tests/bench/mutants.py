@@ -45,7 +45,10 @@ _UNIT = (
     "any_sequence", "crash_points", "unusable_token", "malformed_kubeconfig", "recover_others",
     "allowed", "same_cluster",
 )  # fmt: skip
-_CONTROL = ("folder", "refusal", "stop", "telling", "rounds", "calls", "open_run", "run", "ending", "evidence", "abort")
+_CONTROL = (
+    "folder", "refusal", "stop", "telling", "rounds", "calls", "open_run", "run", "record", "ending", "watching",
+    "evidence", "abort",
+)  # fmt: skip
 _CLUSTER_TESTS = [f"tests/unit/test_{name}.py" for name in _UNIT]
 _TESTS = {
     "chaoslib_cp/engine/undo": _CLUSTER_TESTS,

@@ -155,3 +155,11 @@ def test_the_memory_asked_for_is_what_the_doctor_looks_for() -> None:
     asked_gb = re.search(r"(\d+) GB of free memory", (ROOT / "README.md").read_text())
     assert asked_gb
     assert int(asked_gb[1]) * 1_000_000_000 == doctor.MEMORY_BYTES
+
+
+def test_every_surviving_mutant_has_a_reason() -> None:
+    """One without is a test that is missing."""
+    page = (ROOT / "docs" / "mutants.md").read_text(encoding="utf-8")
+    assert page.count("## `chaoslib_cp/") == 3
+    assert "no reason given" not in page
+    assert "no longer alive" not in page

@@ -143,7 +143,8 @@ def refusals(*rules: Any, configuration: dict[str, Any] | None = None, **more: A
     ({"measure": "api_read", "max_latency_p50_s": float("nan")}, "max_latency_p50_s is nan"),
     ({"measure": "api_read", "max_latency_p95_s": 0}, "use a number from 0.001 to 60"),
     ({"measure": "api_read", "max_error_ratio": 0.5, "window_s": 3600}, "use a number from 9 to 300"),
-    ({"measure": "api_read", "max_error_ratio": 0.5, "min_samples": 0}, "min_samples is 0; nothing was changed; use a"),
+    ({"measure": "api_read", "max_error_ratio": 0.5, "min_samples": 0},
+     "min_samples is 0; nothing was changed; use a number from 1 to 1000"),
     ("dns_cached", "abort_when[0] is 'dns_cached'"),
 ])  # fmt: skip
 def test_a_rule_that_means_nothing_is_refused_in_one_line(written: Any, words: str) -> None:

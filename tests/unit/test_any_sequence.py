@@ -236,3 +236,17 @@ def test_any_sequence_heals(tmp_path: Path) -> None:
         AnySequence.world = World(tmp_path, kube)
         run_state_machine_as_test(AnySequence, settings=SETTINGS)
     note("sequence", sequences=SEQUENCES, broken=0)
+
+
+def test_a_create_that_lands_after_the_object_of_an_earlier_one_is_gone_is_taken_back(tmp_path: Path) -> None:
+    """Found by such a sequence: two creates of one run, and only the first one's object had been seen."""
+    with KubeObjects(tmp_path / "kube") as kube:
+        kube.mark()
+        AnySequence.world = World(tmp_path, kube)
+        sequence = AnySequence()
+        sequence.roll_out("a", 2, False)
+        sequence.create_lands_late("/api/v1/")
+        sequence.roll_out("a", 3, False)
+        sequence.late_create_lands()
+        sequence.all_that_is_ours_is_on_record()
+        sequence.teardown()

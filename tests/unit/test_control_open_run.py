@@ -238,8 +238,9 @@ def test_what_a_run_left_that_died_between_our_gate_and_our_lock_is_seen(run: Ru
 def test_an_unmarked_cluster_interrupts_the_run_without_a_folder(run: Run, cluster: FakeCluster) -> None:
     """The kind of the error is said too."""
     cluster.unmark()
-    with pytest.raises(InterruptExecution, match=r"^TargetRefused: .*not marked"):
+    with pytest.raises(InterruptExecution, match=r"^TargetRefused: .*not marked") as caught:
         run.open({}, None)
+    assert "nothing is played" not in str(caught.value), "it is no error that nobody foresaw"
     assert not run.armed
     assert not Path("runs").exists()
 

@@ -289,3 +289,23 @@ def test_after_the_method_rounds_are_shown_again(run: Run) -> None:
     thread.start()
     thread.join()
     assert shown == [False, True]
+
+
+@pytest.mark.usefixtures("told")
+def test_only_the_main_thread_skips_the_pause_after_an_activity(run: Run, registry: Registry) -> None:
+    """Rounds of the hypothesis complete activities in a thread of their own, which must not be ended by that."""
+    run.latch.set("signal SIGTERM")
+    left: list[BaseException] = []
+
+    def complete() -> None:
+        try:
+            registry.handlers[0].activity_completed(ACTION)
+        except SystemExit as error:
+            left.append(error)
+
+    thread = threading.Thread(target=complete)
+    thread.start()
+    thread.join()
+    assert left == []
+    complete()
+    assert len(left) == 1

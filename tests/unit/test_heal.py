@@ -298,3 +298,18 @@ def test_an_edit_between_look_and_delete_is_not_lost(cluster: Cluster, kube: Kub
     assert undone.closed is False
     assert "refuses to delete it for a conflict" in undone.words
     assert PATH in kube.objects
+
+
+def test_an_object_of_another_entry_is_not_what_an_unanswered_create_made(cluster: Cluster, kube: KubeObjects) -> None:
+    """The run was killed and began again: its second create may land after the first one's object is gone."""
+    clock = ManualClock()
+    kube.objects[PATH] = ours("u1")
+    delete = executors([cluster], CLUSTER_UID, clock, known_uids={"u1"})["delete_object"]
+    undone = delete(item(uid=""))
+    assert (undone.closed, kube.writes()) == (False, [])
+    assert "may land for another 65 s" in undone.words
+    assert delete(item(uid="u1")).closed
+    assert not delete(item(uid="")).closed
+    kube.objects[PATH] = ours("u2")
+    assert delete(item(uid="")) == Undone(True, "deleted")
+    assert PATH not in kube.objects

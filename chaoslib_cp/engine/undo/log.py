@@ -137,6 +137,10 @@ class UndoLog:
         done: lines.Record = {"type": "done", "number": number, "at_s": at_s, "outcome": outcome}
         lines.append(self.path, lambda _: done, "the entry stays open, though nothing may be left to undo")
 
+    def uids(self) -> set[str]:
+        """UIDs that were learned for any entry, done or not."""
+        return {item.uid for item in self.items() if item.uid}
+
     def items(self) -> list[Item]:
         """All entries in the order they were written, read from disk."""
         items: list[Item] = []
