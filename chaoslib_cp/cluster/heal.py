@@ -25,7 +25,7 @@ DELETED = "deleted"
 
 
 def delete_ours(
-    cluster: Cluster, same: SameCluster, item: Item, timeout_s: float, clock: Clock, others: Collection[str] = ()
+    cluster: Cluster, same: SameCluster, item: Item, timeout_s: float, clock: Clock, known_uids: Collection[str] = ()
 ) -> Undone:
     """Make one attempt to delete the object of an undo entry.
 
@@ -38,8 +38,8 @@ def delete_ours(
         item: The entry, with the UID if it was learned.
         timeout_s: Limit of each of the up to three calls.
         clock: Source of time, to tell whether an unanswered create may still land.
-        others: UIDs that other entries of the run have: such an object is not what an unanswered create made, even if
-            it looks the same, and when it is gone that create may still land.
+        known_uids: UIDs that other entries of the run have: such an object is not what an unanswered create made, even
+            if it looks the same, and when it is gone that create may still land.
 
     Returns:
         Closed when the object is gone, was never made, or its name belongs to somebody else now; left alone and open
@@ -57,7 +57,7 @@ def delete_ours(
     if not uid:
         same.require(cluster, timeout_s)
         found = cluster.get(path, timeout_s=timeout_s)
-        if found is None or (found.get("metadata") or {}).get("uid") in others:
+        if found is None or (found.get("metadata") or {}).get("uid") in known_uids:
             return _never_seen(item, clock)
         doubt = doubt_about(found, item)
         if doubt:

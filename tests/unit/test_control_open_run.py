@@ -8,7 +8,6 @@ import re
 import threading
 import time
 import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +27,7 @@ from chaoslib_cp.state import state_root
 from tests.contract.cluster import SCALE, UID, FakeCluster
 from tests.fakes.api_server import Answer, Request, json_answer
 from tests.fakes.manual_clock import ManualClock
-from tests.fakes.registry import SAFE, Registry
-
-
-@pytest.fixture
-def registry() -> Registry:
-    """Chaos Toolkit's side."""
-    return Registry()
-
-
-@pytest.fixture
-def run(registry: Registry) -> Iterator[Run]:
-    """A run that has not begun; whatever it holds at the end is let go of."""
-    made = Run({"title": "T", "steady-state-hypothesis": {}}, ManualClock(), registry)
-    registry.handlers[0].running({"runtime": SAFE})
-    yield made
-    made.close()
+from tests.fakes.registry import Registry
 
 
 def observers(run_dir: Path) -> int:

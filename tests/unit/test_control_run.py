@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +24,6 @@ ACTION = {"type": "action", "name": "roll out", "provider": {"func": "start_agen
 PROBE = {**ACTION, "type": "probe"}
 FAILED = {"status": "failed", "exception": ["Traceback", "  chaoslib.exceptions.ActivityFailed: no such node\n"]}
 DONE = {"status": "succeeded", "output": {"ok": True}}
-
-
-@pytest.fixture
-def registry() -> Registry:
-    """Chaos Toolkit's side."""
-    return Registry()
-
-
-@pytest.fixture
-def run(registry: Registry) -> Iterator[Run]:
-    """A run that has not begun; its signals are given back."""
-    made = Run({"title": "T", "steady-state-hypothesis": {}}, ManualClock(), registry)
-    registry.handlers[0].running({}, {}, {}, {"runtime": SAFE})
-    yield made
-    made.close()
 
 
 @pytest.fixture

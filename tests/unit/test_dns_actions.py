@@ -19,15 +19,9 @@ from tests.fakes.kube_objects import KubeObjects
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.timeline import write_samples
 
+pytestmark = pytest.mark.usefixtures("dns_pods")
+
 PODS = "/api/v1/namespaces/kube-system/pods"
-
-
-@pytest.fixture
-def kube(kube: KubeObjects) -> KubeObjects:
-    """A marked cluster with two DNS pods."""
-    kube.add_dns_pod("coredns-a")
-    kube.add_dns_pod("coredns-b")
-    return kube
 
 
 def settings(kube: KubeObjects, **more: Any) -> dict[str, Any]:

@@ -17,15 +17,9 @@ from chaoslib_cp.dns.actions import restart_dns_pods
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import KubeObjects
 
+pytestmark = pytest.mark.usefixtures("dns_pods")
+
 PODS = "/api/v1/namespaces/kube-system/pods"
-
-
-@pytest.fixture
-def kube(kube: KubeObjects) -> KubeObjects:
-    """A marked cluster with two DNS pods."""
-    kube.add_dns_pod("coredns-a")
-    kube.add_dns_pod("coredns-b")
-    return kube
 
 
 def settings(kube: KubeObjects, **more: Any) -> dict[str, Any]:
