@@ -3,7 +3,8 @@
     python -m tests.testbed.crash_inside 30
 
 It plays the scenarios of tests/unit/test_crash_points.py and prints a list of
-``{"scenario", "mode", "nth", "of", "healed", "left", "touched"}``.
+``{"scenario", "mode", "nth", "of", "healed", "left", "touched", "said"}``, where ``said`` is what `recover` reported
+both times if it did not heal. Its clock waits for real: the controllers of a real cluster need their time.
 """
 
 import json
@@ -94,15 +95,17 @@ def main(wanted: int) -> None:
             crash(number, scenario, mode, nth, folder)
             report = recover(timeout_s=_RECOVER_S, clock=LaterClock())
             again = recover(timeout_s=_RECOVER_S, clock=LaterClock())
+            healed = report["healed"] and again == {"healed": True, "logs": []} and not open_logs()
             results.append(
                 {
                     "scenario": scenario,
                     "mode": mode,
                     "nth": nth,
                     "of": counts[scenario],
-                    "healed": report["healed"] and again == {"healed": True, "logs": []} and not open_logs(),
+                    "healed": healed,
                     "left": left(cluster),
                     "touched": [path for path, version in state_of(cluster).items() if version != before[path]],
+                    "said": [] if healed else [report, again],
                 }
             )
     sys.stdout.write(json.dumps(results))

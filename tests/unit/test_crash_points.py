@@ -32,17 +32,29 @@ _PROCESS_S = 60
 
 
 class LaterClock(SystemClock):
-    """A minute and more from now: no unanswered create can still land. Nobody waits by it."""
+    """A minute and more from now: no unanswered create can still land."""
+
+    def epoch_s(self) -> float:
+        """Seconds since 1970."""
+        return super().epoch_s() + 70
+
+    def monotonic_s(self) -> float:
+        """Seconds since the machine's start."""
+        return super().monotonic_s() + 70
+
+
+class UnwaitingClock(LaterClock):
+    """Nobody waits by it: the fake API's controllers act at requests, not with time."""
 
     slept_s = 0.0
 
     def epoch_s(self) -> float:
         """Seconds since 1970."""
-        return super().epoch_s() + 70 + self.slept_s
+        return super().epoch_s() + self.slept_s
 
     def monotonic_s(self) -> float:
         """Seconds since the machine's start."""
-        return super().monotonic_s() + 70 + self.slept_s
+        return super().monotonic_s() + self.slept_s
 
     def sleep(self, duration_s: float) -> None:
         """Let time pass for who asks it only."""
@@ -131,7 +143,7 @@ def recover_and_die(environment: dict[str, str], nth: int, mode: str) -> None:
     """Recover and die at the nth effect of that."""
     os.environ.update(environment)
     Death(nth, mode).arm()
-    recover(timeout_s=5, clock=LaterClock())
+    recover(timeout_s=5, clock=UnwaitingClock())
 
 
 def settings_of(kube: KubeObjects, folder: Path) -> Settings:
@@ -150,7 +162,7 @@ def others(kube: KubeObjects) -> dict[str, Any]:
 
 def assert_healed(kube: KubeObjects, before: dict[str, Any], where: str) -> None:
     """Recover twice: the first time leaves nothing of ours, the second has nothing to do."""
-    report = recover(timeout_s=5, clock=LaterClock())
+    report = recover(timeout_s=5, clock=UnwaitingClock())
     assert report["healed"], (where, report)
     if not report["logs"]:  # all was taken back before the kill: what is left is the controllers' business
         for _ in range(8):
@@ -158,7 +170,7 @@ def assert_healed(kube: KubeObjects, before: dict[str, Any], where: str) -> None
     assert [path for path in kube.objects if path not in before and "coredns" not in path] == [], where
     assert others(kube) == before, where
     assert open_logs() == [], where
-    assert recover(timeout_s=5, clock=LaterClock()) == {"healed": True, "logs": []}, where
+    assert recover(timeout_s=5, clock=UnwaitingClock()) == {"healed": True, "logs": []}, where
 
 
 def test_there_are_more_than_a_hundred_points_to_crash_at(kube: KubeObjects, tmp_path: Path) -> None:
