@@ -8,8 +8,11 @@ from typing import Any
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.infrastructure.driver import CpuSeconds, run_program
 
-# source: kind, pkg/cluster/internal/providers/docker: every node container carries this label
+# source: kind, pkg/cluster/internal/providers/docker and pkg/cluster/constants: every container carries both labels;
+# before several control planes there is a proxy, which is labelled like a node and is none
 _CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+_ROLE_LABEL = "io.x-k8s.kind.role"
+_NODE_ROLES = ("control-plane", "worker")
 # source: Kubernetes, pkg/kubelet/types/labels.go: the kubelet puts it on every sandbox
 _POD_UID_LABEL = "io.kubernetes.pod.uid"
 
@@ -44,7 +47,9 @@ class KindDriver:
         return None
 
     def _nodes(self, docker: _Docker) -> list[str]:
-        nodes = docker("ps", "--filter", f"label={_CLUSTER_LABEL}={self._cluster}", "--format", "{{.Names}}").split()
+        columns = f'{{{{.Label "{_ROLE_LABEL}"}}}} {{{{.Names}}}}'
+        listed = docker("ps", "--filter", f"label={_CLUSTER_LABEL}={self._cluster}", "--format", columns)
+        nodes = [name for role, _, name in (line.partition(" ") for line in listed.splitlines()) if role in _NODE_ROLES]
         if not nodes:
             raise TargetRefused(
                 f"Docker runs no node of a kind cluster named {self._cluster!r}; nothing was changed; "

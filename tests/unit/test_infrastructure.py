@@ -20,6 +20,8 @@ def program(folder: Path, name: str, body: str) -> Path:
 
 
 DNS = ("kube-system", "k8s-app=kube-dns")
+# What Docker lists of the kind cluster "mine", the proxy before its two control planes too: that one has no crictl.
+CONTAINERS = "control-plane kind-a\nexternal-load-balancer kind-proxy\nworker kind-b"
 # What crictl lists on the two nodes of the kind cluster "mine" (source: cri-tools, cmd/crictl/sandbox.go).
 SANDBOXES = {
     "kind-a": [
@@ -40,7 +42,9 @@ def docker(folder: Path, pods: str = 'json.dumps({"items": SANDBOXES[arguments[1
         f"""SANDBOXES = {SANDBOXES!r}
 arguments = sys.argv[1:]
 open({str(log)!r}, "a").write(" ".join(arguments) + "\\n")
-if arguments[0] == "ps": print("kind-a kind-b" if "label=io.x-k8s.kind.cluster=mine" in arguments else "")
+is_mine = "label=io.x-k8s.kind.cluster=mine" in arguments
+assert arguments[0] != "ps" or arguments[-1] == '{{{{.Label "io.x-k8s.kind.role"}}}} {{{{.Names}}}}'
+if arguments[0] == "ps": print({CONTAINERS!r} if is_mine else "")
 elif arguments[3] == "pods": print({pods})
 elif arguments[3] == "ps": print("c1-of-" + arguments[5], "c2-of-" + arguments[5])
 """,
