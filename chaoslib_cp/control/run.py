@@ -132,6 +132,13 @@ class Run:
             # inside the place the cluster is reached from, much of this may be right by itself
             refused = [*cluster_refusals(configuration, secrets), *refused]
             raise InterruptExecution(f"refused, nothing was changed: {'; '.join(refused)}")
+        cluster_uid, run_dir = self._take_cluster(configuration, secrets)
+        self.run_dir = run_dir
+        self._gather_facts(cluster_uid, run_dir.name, configuration, secrets)
+        self._start_watching(run_dir, configuration, secrets)
+
+    def _take_cluster(self, configuration: dict[str, Any], secrets: Mapping[str, Any] | None) -> tuple[str, Path]:
+        """Pass the gate, keep other runs out, and make the run's folder, which has the name that the permit is for."""
         name = run_name(self.experiment)
         now = datetime.fromtimestamp(self.clock.epoch_s(), UTC)
         # undo logs of all folders and clusters lie side by side, under the name of their run
@@ -144,31 +151,38 @@ class Run:
         self._lock.take()
         # another run may have had the lock between our gate and our lock, and have died of it
         refuse_leftovers(permit.cluster_uid, permit.ca_sha256, permit.run, self.clock)
-        self.run_dir = make_run_dir(folder, name, started_at)
-        if str(self.run_dir) != configuration[RUN_DIR_KEY]:
-            configuration[RUN_DIR_KEY] = str(self.run_dir)
+        run_dir = make_run_dir(folder, name, started_at)
+        if str(run_dir) != configuration[RUN_DIR_KEY]:
+            configuration[RUN_DIR_KEY] = str(run_dir)
             check_gate(configuration, secrets, self.clock)
+        return permit.cluster_uid, run_dir
+
+    def _gather_facts(
+        self, cluster_uid: str, run: str, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
+    ) -> None:
+        """Ask, while the API still answers, for what the summary says of the run and its cluster."""
         back_off = evidence.back_off_notes(configuration, secrets, self.clock.epoch_s())
         for note in back_off:
             logger.warning("%s", note)
         self.facts = {
-            "run": {
-                "id": self.run_dir.name,
-                "title": str(self.experiment.get("title")),
-                "cluster_uid": permit.cluster_uid,
-            },
+            "run": {"id": run, "title": str(self.experiment.get("title")), "cluster_uid": cluster_uid},
             "versions": evidence.versions(configuration, secrets),
             "scale": evidence.with_knobs(
                 evidence.scale(configuration, secrets), [*evidence.own_knobs(self.experiment), *back_off]
             ),
         }
+
+    def _start_watching(
+        self, run_dir: Path, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
+    ) -> None:
+        """Begin the timeline and the observer, and wait until every measure was seen once."""
         self._configuration = configuration
-        self.teller = Teller(Timeline(self.run_dir / TIMELINE_FILE), self.clock)
+        self.teller = Teller(Timeline(run_dir / TIMELINE_FILE), self.clock)
         self.teller.tell("run_started", **self.facts["run"])
-        self._observer = start(observe_plan(self.run_dir, self.teller.epoch_offset_s, configuration, secrets))
-        logger.info("Run folder: %s", self.run_dir)
+        self._observer = start(observe_plan(run_dir, self.teller.epoch_offset_s, configuration, secrets))
+        logger.info("Run folder: %s", run_dir)
         self._rules = read_rules(self.experiment, configuration)
-        blind = wait_for_sight(self.run_dir, self.experiment, configuration, self.clock)
+        blind = wait_for_sight(run_dir, self.experiment, configuration, self.clock)
         if blind:
             logger.warning("No samples yet of %s: is the prober there (`chaos cp manifests`)?", ", ".join(blind))
 
