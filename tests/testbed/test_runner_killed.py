@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from chaoslib_cp.clock import SystemClock
 from tests.proof import note
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
 from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, until, variables
@@ -76,6 +77,12 @@ def end_of(testbed: Testbed, agent: str) -> float | None:
     return datetime.fromisoformat(said[0]).timestamp() if said else None
 
 
+def controllers_lead(testbed: Testbed, since_s: float) -> bool:
+    """Whether those that make and place pods have renewed their leases since then; without one they do nothing."""
+    leases = testbed.get("leases", "-n", "kube-system", "kube-controller-manager", "kube-scheduler")["items"]
+    return all(datetime.fromisoformat(one["spec"]["renewTime"]).timestamp() > since_s for one in leases)
+
+
 def kill_a_runner(testbed: Testbed, folder: Path, after_s: float) -> tuple[float, list[float]]:
     """Play the experiment, stop the API servers, kill the runner; return the deadline and when agents ended."""
     folder.mkdir()
@@ -92,10 +99,12 @@ def kill_a_runner(testbed: Testbed, folder: Path, after_s: float) -> tuple[float
             os.kill(until(lambda: children_of(process.pid), "chaos run")[0], signal.SIGKILL)
             process.wait(30)
             calm = until(lambda: None if (status := farm(testbed))["agents"]["running"] else status, "calm")
+        resumed_s = SystemClock().epoch_s()
     finally:
         process.kill()
         process.wait(30)
     ends_s = [until(partial(end_of, testbed, agent), f"the end of {agent}") for agent in real]
+    until(partial(controllers_lead, testbed, resumed_s), "controllers at work again, for the next rollout")
     return deadline_s, [calm["agents"]["last_ended_at_s"], *ends_s]
 
 
