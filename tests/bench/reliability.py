@@ -214,6 +214,7 @@ commit it was measured at. The same tests run in `make test`, some with smaller 
 control plane is in [benchmarks](benchmarks.md), what the tests would not notice in [mutants](mutants.md).
 
 """
+BROKEN = "BROKEN: its tests fail"
 NOT_PROMISED = """
 
 ## What is not promised
@@ -232,13 +233,19 @@ def measure(names: Sequence[str] = ()) -> None:
 
     Args:
         names: Of promises whose rows are replaced; all by default.
+
+    Raises:
+        SystemExit: Some of them are broken; which ones is said, and stands on the page.
     """
     rows = rows_of_page() if names else {}
-    for promise in PROMISES:
-        if not names or promise.name in names:
-            rows[promise.words] = _row(promise)
-            known = [rows[one.words] for one in PROMISES if one.words in rows]
-            PAGE.write_text(HEAD + page.table(COLUMNS, known) + NOT_PROMISED)
+    chosen = [promise for promise in PROMISES if not names or promise.name in names]
+    for promise in chosen:
+        rows[promise.words] = _row(promise)
+        known = [rows[one.words] for one in PROMISES if one.words in rows]
+        PAGE.write_text(HEAD + page.table(COLUMNS, known) + NOT_PROMISED)
+    broken = [promise.name for promise in chosen if BROKEN in rows[promise.words]]
+    if broken:
+        raise SystemExit(f"broken: {', '.join(broken)}")
 
 
 def rows_of_page() -> dict[str, list[str]]:
@@ -260,7 +267,7 @@ def _row(promise: Promise) -> list[str]:
         )
         notes = [json.loads(line) for line in Path(file.name).read_text().splitlines()]
     mine = [note for note in notes if note["promise"] == promise.name]
-    measured = promise.measured(mine) if mine and ended.returncode == 0 else "BROKEN: its tests fail"
+    measured = promise.measured(mine) if mine and ended.returncode == 0 else BROKEN
     took = f"{time.monotonic() - began_s:.0f} s"
     return [promise.words, measured, promise.files, took, page.commit()]
 
