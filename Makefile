@@ -14,7 +14,7 @@ BIN := .venv/bin
 # ip, nft and friends live in sbin, which an ordinary user's PATH may lack.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo up down test check bench proto clean system venv venv-old-line programs
+.PHONY: help demo up down test check bench proto clean system venv venv-dev venv-old-line programs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -28,16 +28,16 @@ up: system venv ## bring a testbed up and leave it up (SPEC=as-incident)
 down: venv ## take that testbed away
 	@$(BIN)/chaos cp down
 
-check: venv ## format, lint, types, layers
+check: venv-dev ## format, lint, types, layers
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@layers=$$($(BIN)/lint-imports --no-logo) || { echo "$$layers"; exit 1; }
 
-test: system venv venv-old-line check programs ## check, then all tests in one go
+test: system venv-dev venv-old-line check programs ## check, then all tests in one go
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
-bench: system venv programs ## measure the figures of docs/benchmarks.md again
+bench: system venv-dev programs ## measure the figures of docs/benchmarks.md again
 	@$(BIN)/python -m tests.bench
 
 proto: venv ## generate the CRI stubs again from chaoslib_cp/testbed/cri/api.proto
@@ -54,8 +54,11 @@ system:
 venv:
 	@scripts/make-venv .venv "$(PYTHON)"
 
+venv-dev: # with the tools for checks and tests, which a demo does not need
+	@scripts/make-venv .venv "$(PYTHON)" dev
+
 venv-old-line:
-	@if [ -n "$(PYTHON_OLD_LINE)" ]; then scripts/make-venv .venv-3.11 "$(PYTHON_OLD_LINE)"; \
+	@if [ -n "$(PYTHON_OLD_LINE)" ]; then scripts/make-venv .venv-3.11 "$(PYTHON_OLD_LINE)" dev; \
 	elif [ "$${CI:-}" = true ]; then echo "CI must test both lines of Chaos Toolkit, but Python 3.11 was not found" >&2; exit 1; \
 	else echo "Python 3.11 was not found: the contract tests of the old line are skipped"; fi
 
