@@ -2,7 +2,8 @@
 
 Behind the node-local cache users see nothing until the cached record's TTL has run out. When an uncached answer is
 wrong after a right one, the latest good cached answer tells what is left of that TTL. Each right uncached answer may
-have refilled the cache, so each failure after one is predicted anew.
+have refilled the cache, so each failure after one is predicted anew; so is one that goes on after the cache was seen to
+be refilled, by an answer that the cache got and the uncached questions did not.
 """
 
 from collections.abc import Callable
@@ -11,12 +12,13 @@ from chaoslib_cp.engine.sample.pace import Record
 
 
 class MaskPredictor:
-    """Reads DNS samples in the order in which they began and writes one ``mask_predicted`` event per failure."""
+    """Reads DNS samples in the order in which they began and writes a ``mask_predicted`` event for each failure."""
 
     def __init__(self, sink: Callable[[Record], None]) -> None:
         self._sink = sink
         self._waiting: list[Record] = []
         self._good_cached: Record | None = None
+        self._ttl_of_cache: dict[object, int] = {}
         self._failing = False
 
     def feed(self, samples: list[Record], settled_s: float) -> None:
@@ -34,10 +36,21 @@ class MaskPredictor:
     def _judge(self, sample: Record) -> None:
         if sample["measure"] == "dns_cached" and sample["ok"]:
             self._good_cached = sample
+            if self._was_refilled(sample):
+                self._failing = False
         elif sample["measure"] == "dns_uncached":
             if not sample["ok"] and not self._failing:
                 self._sink(self._prediction(sample))
             self._failing = not sample["ok"]
+
+    def _was_refilled(self, sample: Record) -> bool:
+        """Whether this cache's TTL went up."""
+        ttl_s, cache = sample["ttl_s"], sample["target"]
+        if not isinstance(ttl_s, int):
+            return False
+        before_s = self._ttl_of_cache.get(cache)
+        self._ttl_of_cache[cache] = ttl_s
+        return before_s is not None and ttl_s > before_s
 
     def _prediction(self, first_wrong: Record) -> Record:
         event: Record = {

@@ -80,19 +80,22 @@ def mask_s(recording: Recording, fault: Fault) -> Measured:
 
 
 def predicted_mask_s(recording: Recording, fault: Fault) -> Measured:
-    """Remaining TTL of the cached answer when the servers failed, as written down at that moment, in seconds."""
+    """Remaining TTL of the cached answer when the servers failed, as written down about that moment, in seconds.
+
+    Of several predictions the one that reaches furthest counts: it knows of the cache's latest filling.
+    """
     began_s = mask_began_s(recording, fault)
     if began_s is None:
         return absent("the DNS servers never failed: nothing to predict")
     near = [
-        (abs(event.at_s - began_s), event.details.get("predicted_mask_s"))
+        (event.at_s - began_s, event.details.get("predicted_mask_s"))
         for event in recording.named("mask_predicted")
         if abs(event.at_s - began_s) <= PREDICTION_WINDOW_S
     ]
-    numbers = [(distance_s, value) for distance_s, value in near if isinstance(value, int | float)]
-    if not numbers:
+    ends_s = [after_s + value for after_s, value in near if isinstance(value, int | float)]
+    if not ends_s:
         return absent(f"no prediction was written within {PREDICTION_WINDOW_S:g} s of the servers' failure")
-    return seconds(float(min(numbers)[1]))
+    return seconds(max(ends_s))
 
 
 def dns_lost_s(recording: Recording, fault: Fault) -> Measured:

@@ -100,7 +100,7 @@ def test_another_cluster_behind_the_infrastructures_name_is_left_alone(
     executable(
         tmp_path / "docker",
         f"""open({str(log)!r}, "a").write(" ".join(sys.argv[1:]) + "\\n")
-if sys.argv[1] == "ps": print("kind-control-plane")
+if sys.argv[1] == "ps": print("control-plane kind-control-plane")
 elif "pods" in sys.argv: print({json.dumps(theirs)!r})
 elif "ps" in sys.argv: print("c1")""",
     )

@@ -111,6 +111,20 @@ def test_lucky_answers_do_not_shorten_the_mask() -> None:
     assert (values["mask_s"], values["predicted_mask_s"]) == (18.0, 18.0)
 
 
+def test_a_cache_filled_in_the_middle_of_a_failure_masks_from_then_on() -> None:
+    """The cache got an answer that the uncached questions around it did not: the prediction after that one counts."""
+    values, _ = measured(
+        *rollout(),
+        *series("dns_uncached", 90, {(25, 90): "servfail"}),
+        *cached_answers(90, [18, 38], 20, lost_from_s=58),
+        event("mask_predicted", 25.0, predicted_mask_s=12.9),
+        event("mask_predicted", 37.5, predicted_mask_s=0.4),
+        event("mask_predicted", 40.0, predicted_mask_s=17.8),
+    )
+    assert values["predicted_mask_s"] == pytest.approx(values["mask_s"], abs=1.0)
+    assert values["mask_s"] > 18
+
+
 def test_a_prediction_made_at_another_time_is_not_used() -> None:
     """A prediction counts only if it was written when the servers failed."""
     values, reasons = measured(

@@ -47,6 +47,16 @@ def test_written_once_per_failure() -> None:
     assert events[1]["predicted_mask_s"] == pytest.approx(19.2)
 
 
+def test_a_cache_that_is_refilled_during_a_failure_is_predicted_anew() -> None:
+    """One answer reached the cache and no uncached question: users are hidden from the failure for another TTL."""
+    samples = [cached(99.0, 3), uncached(100.0, ok=False), uncached(101.0, ok=False)]
+    refilled = [cached(101.5, 20), uncached(102.0, ok=False), cached(102.5, 19), uncached(103.0, ok=False)]
+    other_cache = [cached(103.2, 5, target="cache of another node"), uncached(103.4, ok=False)]
+    events = predictions(([*samples, *refilled, *other_cache], 110.0))
+    assert [event["at_s"] for event in events] == [100.0, 102.0]
+    assert events[1]["predicted_mask_s"] == pytest.approx(19.5)
+
+
 def test_order_of_beginning_counts() -> None:
     """A question that began first and timed out late is the first wrong one, although a later one failed at once."""
     timed_out, at_once = uncached(100.0, ok=False, outcome="timeout"), uncached(101.5, ok=False)
