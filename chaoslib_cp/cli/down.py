@@ -14,7 +14,7 @@ def command(name: str, as_json: bool) -> None:
 
     What interrupted runs had left open in it is gone with it, so their undo logs are closed.
     """
-    from chaoslib_cp.cluster.recover import close_logs_of_deleted_cluster
+    from chaoslib_cp.cluster.undo.recover import close_logs_of_deleted_cluster
     from chaoslib_cp.testbed import commands
 
     cluster_uid = _cluster_uid(name)

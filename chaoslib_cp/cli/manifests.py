@@ -23,7 +23,7 @@ def command(image: str, cluster_dns: str, cluster_domain: str, external_name: st
     import yaml
 
     from chaoslib_cp.agent.manifests import prober_manifests
-    from chaoslib_cp.cluster.roles import role_manifests
+    from chaoslib_cp.cluster.gate.roles import role_manifests
 
     try:
         ipaddress.ip_address(cluster_dns)

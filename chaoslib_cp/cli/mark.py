@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chaoslib_cp.cli import output
-from chaoslib_cp.cluster.marker import SIGNS
+from chaoslib_cp.cluster.gate.marker import SIGNS
 from chaoslib_cp.errors import TargetRefused
 
 if TYPE_CHECKING:
-    from chaoslib_cp.cluster.call import Cluster
-    from chaoslib_cp.cluster.marker import Marker
+    from chaoslib_cp.cluster.door.call import Cluster
+    from chaoslib_cp.cluster.gate.marker import Marker
 
 _MAX_HOURS = 24 * 365
 _TIMEOUT_S = 10.0
@@ -43,8 +43,8 @@ def command(  # noqa: PLR0913 - one for each option
     cluster it would be. A testbed is marked by `up`.
     """
     from chaoslib_cp.clock import SystemClock
-    from chaoslib_cp.cluster.connect import open_cluster
-    from chaoslib_cp.cluster.marker import Marker
+    from chaoslib_cp.cluster.door.connect import open_cluster
+    from chaoslib_cp.cluster.gate.marker import Marker
 
     if not owner.strip():
         raise click.BadParameter(
@@ -108,8 +108,8 @@ def confirm(cluster: "Cluster", cluster_uid: str, asked: Asked) -> None:
     Raises:
         TargetRefused: The UID was not given, or is another cluster's; nothing was changed.
     """
-    from chaoslib_cp.cluster.production import MAX_NODES, production_signs
-    from chaoslib_cp.cluster.same_cluster import CLUSTER_UID_PATH
+    from chaoslib_cp.cluster.door.same_cluster import CLUSTER_UID_PATH
+    from chaoslib_cp.cluster.gate.production import MAX_NODES, production_signs
 
     namespace = cluster.get(CLUSTER_UID_PATH) or {}
     actual = str((namespace.get("metadata") or {}).get("uid") or "")
@@ -131,7 +131,7 @@ def confirm(cluster: "Cluster", cluster_uid: str, asked: Asked) -> None:
 
 def _replace(cluster: "Cluster", mark: "Marker | None") -> dict[str, Any]:
     """Delete the old mark, then create the new one, if any: a mark in between would be nobody's."""
-    from chaoslib_cp.cluster.marker import MARKER_NAMESPACE, MARKER_PATH, marker_manifest
+    from chaoslib_cp.cluster.gate.marker import MARKER_NAMESPACE, MARKER_PATH, marker_manifest
 
     answer = cluster.call("DELETE", MARKER_PATH)
     if answer.status != 404:

@@ -31,7 +31,7 @@ def command(as_json: bool) -> None:
     something is open or that cluster could not be looked into; the kubectl commands that would do it by hand are
     printed.
     """
-    from chaoslib_cp.cluster.recover import open_logs, recover
+    from chaoslib_cp.cluster.undo.recover import open_logs, recover
 
     inside = os.environ.get("CHAOSLIB_CP_TESTBED")
     only = _kubeconfig(inside) if inside else None  # no other cluster can be reached from inside
@@ -77,7 +77,7 @@ def _testbeds_with_open_logs() -> list[str]:
 
 def _close_logs_of_ended_testbeds() -> list[dict[str, Any]]:
     """Close what was open in a testbed that ended without `down`, as when its machine went: its cluster is gone."""
-    from chaoslib_cp.cluster.recover import close_logs_of_deleted_cluster
+    from chaoslib_cp.cluster.undo.recover import close_logs_of_deleted_cluster
 
     ended = [(name, log, log.open_items()) for name, log in _open_logs_of_testbeds() if _has_ended(name, log)]
     for cluster_uid in {str(log.header.get("cluster_uid")) for _, log, _ in ended}:
@@ -102,7 +102,7 @@ def _has_ended(name: str, log: "UndoLog") -> bool:
 def _open_logs_of_testbeds() -> "list[tuple[str, UndoLog]]":
     """Each undo log with something open in a testbed of this user, with that testbed's name."""
     from chaoslib_cp.clock import SystemClock
-    from chaoslib_cp.cluster.run import undo_folder
+    from chaoslib_cp.cluster.undo.run import undo_folder
     from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 
     found = []

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from chaoslib_cp.cluster.connect import open_cluster
-from chaoslib_cp.cluster.dns_pods import BACK_OFF_S, recent_crashes
-from chaoslib_cp.cluster.run import RUN_DIR_KEY
+from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.dns_pods import BACK_OFF_S, recent_crashes
+from chaoslib_cp.cluster.undo.run import RUN_DIR_KEY
 from chaoslib_cp.control.extension import own_blocks
 from chaoslib_cp.control.placeholder import PLACEHOLDER
 from chaoslib_cp.errors import ControlPlaneError

@@ -7,7 +7,7 @@ tolerance, or ends with exit code 0 after a broken run.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from chaoslib_cp.cluster.connect import choose, infrastructure_name
+from chaoslib_cp.cluster.door.connect import choose, infrastructure_name
 from chaoslib_cp.control.abort_rules import rule_refusals
 from chaoslib_cp.control.extension import extension_refusals
 from chaoslib_cp.control.placeholder import PLACEHOLDER

@@ -16,9 +16,9 @@ from chaoslib.exceptions import InterruptExecution
 from chaoslib.run import RunEventHandler
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.guard import check_gate, refuse_leftovers
-from chaoslib_cp.cluster.lock import RunLock, locks_folder
-from chaoslib_cp.cluster.run import RUN_DIR_KEY
+from chaoslib_cp.cluster.door.lock import RunLock, locks_folder
+from chaoslib_cp.cluster.gate.guard import check_gate, refuse_leftovers
+from chaoslib_cp.cluster.undo.run import RUN_DIR_KEY
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.abort import AbortWatch
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from chaoslib_cp.agent import prober
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.connect import IDENTITIES, choose
+from chaoslib_cp.cluster.door.connect import IDENTITIES, choose
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.limits import checked
 from chaoslib_cp.observe.plan import DEFAULT_PERIODS_S, MAX_DURATION_S, ObservePlan

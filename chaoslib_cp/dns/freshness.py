@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.run import run_dir
+from chaoslib_cp.cluster.undo.run import run_dir
 from chaoslib_cp.observe.recent import recent_samples, timeline_now_s
 
 _MARGIN_S: Final = 3.0  # the renewal is seen at the next question, and its sample is written a pull (1 s) later

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.cluster.call import Cluster
-from chaoslib_cp.cluster.connect import infrastructure_name, open_cluster
-from chaoslib_cp.cluster.dns_pods import DNS_LABEL, DNS_NAMESPACE, delete_dns_pods, list_dns_pods
-from chaoslib_cp.cluster.guard import require_permit
-from chaoslib_cp.cluster.own_log import undo_log_for_change
+from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.connect import infrastructure_name, open_cluster
+from chaoslib_cp.cluster.door.dns_pods import DNS_LABEL, DNS_NAMESPACE, delete_dns_pods, list_dns_pods
+from chaoslib_cp.cluster.gate.guard import require_permit
+from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
 from chaoslib_cp.engine.undo.entry import ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog

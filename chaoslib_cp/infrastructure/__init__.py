@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chaoslib_cp.cluster.connect import infrastructure_name
+from chaoslib_cp.cluster.door.connect import infrastructure_name
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.infrastructure.command import CommandDriver
 from chaoslib_cp.infrastructure.driver import Driver

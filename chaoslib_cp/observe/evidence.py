@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock, SystemClock
-from chaoslib_cp.cluster.connect import choose
-from chaoslib_cp.cluster.run import RUN_DIR_KEY
+from chaoslib_cp.cluster.door.connect import choose
+from chaoslib_cp.cluster.undo.run import RUN_DIR_KEY
 from chaoslib_cp.engine.sample.https import KeptConnections
 from chaoslib_cp.engine.sample.pace import Question, Record, SteadyTime, sample_record
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused

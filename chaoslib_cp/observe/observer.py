@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.cluster.connect import open_cluster
-from chaoslib_cp.cluster.prober import prober_pages
+from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.prober import prober_pages
 from chaoslib_cp.engine.sample.https import HttpsTarget, KeptConnections
 from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter, SteadyTime
 from chaoslib_cp.errors import ControlPlaneError

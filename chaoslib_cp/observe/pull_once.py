@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.call import Cluster
-from chaoslib_cp.cluster.connect import open_cluster
-from chaoslib_cp.cluster.permit import permit_for
-from chaoslib_cp.cluster.prober import prober_pages
+from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.prober import prober_pages
+from chaoslib_cp.cluster.gate.permit import permit_for
 from chaoslib_cp.engine.sample.pace import Record, SteadyTime
 from chaoslib_cp.observe.prober_pull import ProberPull
 

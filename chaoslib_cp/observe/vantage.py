@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from chaoslib_cp.cluster.access import ClusterAccess, credentials
+from chaoslib_cp.cluster.door.access import ClusterAccess, credentials
 from chaoslib_cp.engine.sample import https
 from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsSample, HttpsTarget, KeptConnections
 from chaoslib_cp.engine.sample.pace import Question

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chaoslib_cp.cluster.endings import AGENT_DEADLINE, DELETE_LANDED
+from chaoslib_cp.endings import AGENT_DEADLINE, DELETE_LANDED
 from chaoslib_cp.results.recording import Event, Recording
 
 ROLLBACK = "rollback"

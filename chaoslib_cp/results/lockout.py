@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from chaoslib_cp.cluster.endings import AGENT_DEADLINE, DELETE_LANDED
+from chaoslib_cp.endings import AGENT_DEADLINE, DELETE_LANDED
 from chaoslib_cp.results.fault import ROLLBACK, Fault
 from chaoslib_cp.results.measured import Measured, absent, ratio, seconds
 from chaoslib_cp.results.recording import Recording, Sample

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from chaoslib_cp.cluster.endings import AGENT_DEADLINE
+from chaoslib_cp.endings import AGENT_DEADLINE
 from chaoslib_cp.results import dns, lockout, recovery
 from chaoslib_cp.results.fault import Fault
 from chaoslib_cp.results.recording import Recording

@@ -2,10 +2,10 @@
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.cluster.agent_rollout import take_back
-from chaoslib_cp.cluster.daemonset import AGENT_IMAGE
-from chaoslib_cp.cluster.removal import remove_as_admin
 from chaoslib_cp.limits import checked
+from chaoslib_cp.rollout.agent_rollout import take_back
+from chaoslib_cp.rollout.daemonset import AGENT_IMAGE
+from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.rollout.start import StartPlan, start
 
 __all__ = ["remove_agent", "start_agent_rollout", "stop_agent_rollout"]

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.agent_rollout import agent_item, progress
-from chaoslib_cp.cluster.connect import open_cluster
-from chaoslib_cp.cluster.own_log import undo_log_of_run
+from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
+from chaoslib_cp.rollout.agent_rollout import agent_item, progress
 
 
 def rollout_progress(

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.agent_rollout import count_nodes, roll_out
-from chaoslib_cp.cluster.connect import open_cluster
-from chaoslib_cp.cluster.daemonset import AgentRollout, rules_for
-from chaoslib_cp.cluster.guard import require_permit
-from chaoslib_cp.cluster.own_log import undo_log_for_change
+from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.gate.guard import require_permit
+from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
+from chaoslib_cp.rollout.agent_rollout import count_nodes, roll_out
+from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE: Final = re.compile(r"[\w][\w./:@-]{0,254}")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from chaoslib_cp.agent.manifests import prober_manifests
-from chaoslib_cp.cluster import marker, roles
+from chaoslib_cp.cluster.gate import marker, roles
 from chaoslib_cp.testbed import addons, addresses, kwok
 from chaoslib_cp.testbed.api import ApiClient, Manifest
 from chaoslib_cp.testbed.cgroups import NOT_ENFORCED

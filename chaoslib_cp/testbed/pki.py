@@ -123,7 +123,7 @@ def write_kubeconfig(path: Path, pki: Path, server: str, contexts: list[str], te
         server: URL of the API server.
         contexts: names of contexts; each is also the name of its user and of its certificate.
         testbed: for a file that people use: from where the server can be reached, so that whoever opens it elsewhere
-            can be told (``cluster/connect.py`` does).
+            can be told (``cluster/door/connect.py`` does).
     """
 
     def inline(name: str) -> str:

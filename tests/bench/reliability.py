@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import page
-from tests.proof import FILE_VARIABLE
+from tests.proof.figures import FILE_VARIABLE
 
 PAGE = page.ROOT / "docs" / "reliability.md"
 # How many of each; `make test` plays fewer.
@@ -65,7 +65,7 @@ PROMISES = [
         "crash",
         "SIGKILL before, after and in the middle of any change to a file, an API or a process: `recover` leaves "
         "nothing, also when it is killed itself or run twice",
-        "tests/unit/test_crash_points.py",
+        "tests/proof/test_crash_points.py",
         lambda notes: (
             f"{_sum(notes, 'points')} kills at {int(max(one.get('all', 0) for one in notes))} effects, "
             f"residue {_sum(notes, 'residue')}"
@@ -81,13 +81,13 @@ PROMISES = [
         "sequence",
         "Any sequence of rollouts, removals, kills, a sick API, lost and late writes, and other people: all that is "
         "ours is on record, nothing foreign is touched, one `recover` heals",
-        "tests/unit/test_any_sequence.py",
+        "tests/proof/test_any_sequence.py",
         lambda notes: f"{_sum(notes, 'sequences')} sequences, {_sum(notes, 'broken')} broken",
     ),
     Promise(
         "editor",
         "Somebody edits in any gap between two of our calls: no edit is lost",
-        "tests/unit/test_foreign_editor.py",
+        "tests/proof/test_foreign_editor.py",
         lambda notes: (
             f"{_sum(notes, 'interleavings')} interleavings with something of theirs, {_sum(notes, 'lost')} lost"
         ),
@@ -95,7 +95,7 @@ PROMISES = [
     Promise(
         "power",
         "The power goes at any moment, whatever the disk kept of what was not synced: no finished intent is lost",
-        "tests/unit/test_undo_power_loss.py",
+        "tests/proof/test_undo_power_loss.py",
         lambda notes: (
             f"{_sum(notes, 'images')} states of the disk, {_sum(notes, 'readable')} with a readable log, the others "
             "without a log or with one that is refused"
@@ -104,7 +104,7 @@ PROMISES = [
     Promise(
         "self-heal",
         "The runner is killed while the API is dead: the load ends by its deadline and one second at the latest",
-        "tests/unit/test_runner_killed.py",
+        "tests/proof/test_runner_killed.py",
         lambda notes: (
             f"{_sum(notes, 'kills')} kills, half with standard input held open; latest request "
             f"{max(one['worst_overrun_s'] for one in notes):+.2f} s from the deadline"
@@ -141,7 +141,7 @@ PROMISES = [
     Promise(
         "refusal",
         "What is not provably the marked test cluster is refused, each with its own reason and without a write",
-        "tests/unit/test_guard.py",
+        "tests/unit/cluster/gate/test_guard.py",
         lambda notes: f"{len(notes)} refusals, {_sum(notes, 'writes')} writes",
     ),
     Promise(
@@ -163,32 +163,32 @@ PROMISES = [
         "bad-log",
         "An undo log that is damaged, edited, reordered, planted, a link, a copy or of a newer version: refused with "
         "one line, the file unchanged, every other log healed",
-        "tests/unit/test_bad_undo_logs.py",
+        "tests/proof/test_bad_undo_logs.py",
         lambda notes: f"{len(notes)} kinds refused, {_sum(notes, 'lost')} lost",
     ),
     Promise(
         "old-log",
         "Undo logs of every version there was are read and healed",
-        "tests/unit/test_old_undo_logs.py",
+        "tests/unit/cluster/undo/test_old_undo_logs.py",
         lambda notes: f"{_sum(notes, 'healed')} of {len(notes)} versions healed",
     ),
     Promise(
         "by-hand",
         "The `kubectl` commands that `recover` prints, pasted as they are, leave nothing",
-        "tests/unit/test_by_hand.py",
+        "tests/unit/cluster/undo/test_by_hand.py",
         lambda notes: f"{_sum(notes, 'lines')} commands carried out by kubectl, residue {_sum(notes, 'residue')}",
     ),
     Promise(
         "race",
         "However many runs start on a cluster at the same moment, one plays; after a kill none before `recover`",
-        "tests/unit/test_race.py",
+        "tests/proof/test_race.py",
         lambda notes: ", ".join(f"{int(one['winners'])} of {int(one['starters'])}" for one in notes) + " played",
     ),
     Promise(
         "clock",
         "A clock that is set by an hour, runs at half or twice its rate, or a machine that sleeps: no load and no wait "
         "outlives its end by more than a second",
-        "tests/unit/test_clocks.py",
+        "tests/proof/test_clocks.py",
         lambda notes: (
             f"{len(notes)} combinations, latest end {max(one['overrun_s'] for one in notes):+.2f} s from the deadline"
         ),

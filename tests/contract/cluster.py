@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.cluster.marker import MARKER_PATH, marker_manifest
+from chaoslib_cp.cluster.gate.marker import MARKER_PATH, marker_manifest
 from tests.fakes.api_server import Answer, FakeApiServer, Request, json_answer
 from tests.fakes.certificates import Authority
 

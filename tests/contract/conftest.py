@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.contract.cluster import FakeCluster, fake_cluster
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 LINES = {"new line": ROOT / ".venv", "old line": ROOT / ".venv-3.11"}
 _LIMIT_S = 90.0
 

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from tests.contract.conftest import ROOT, Chaos
+from tests.contract.conftest import Chaos
 from tests.contract.experiments import act, claim, dns_claim, pause, probe, storm
+from tests.places import ROOT
 
 pytestmark = pytest.mark.contract
 

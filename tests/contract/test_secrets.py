@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.contract.conftest import ROOT, Chaos
+from tests.contract.conftest import Chaos
 from tests.contract.experiments import act, dns_claim, experiment
 from tests.fakes.api_server import Answer
-from tests.proof import note
+from tests.places import ROOT
+from tests.proof.figures import note
 
 pytestmark = pytest.mark.contract
 

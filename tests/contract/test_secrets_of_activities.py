@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.contract.conftest import LINES, ROOT
+from tests.contract.conftest import LINES
 from tests.contract.experiments import act
 from tests.contract.rehearsal import Stage, rehearsing
 from tests.contract.test_secrets import CANARY, assert_no_leak, canary
 from tests.exported import exported
+from tests.places import ROOT
 
 pytestmark = pytest.mark.contract
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.places import ROOT
+
 PAGES = sorted(
     page
     for pattern in ("*.md", "docs/**/*.md", "probes/*.md", "experiments/*.md", "tests/**/*.md")

@@ -2,9 +2,9 @@
 
 import re
 
-from chaoslib_cp.cluster.connect import IDENTITIES
+from chaoslib_cp.cluster.door.connect import IDENTITIES
 from chaoslib_cp.control.evidence import OWN_KEYS
-from tests.docs.markdown import ROOT
+from tests.places import ROOT
 
 CONTEXTS = {f"{identity}_context".replace("-", "_") for identity in IDENTITIES}  # put together in the code, too
 READ = re.compile(r"(?:configuration|settings)(?: or \{\}\))?\.get\(\"?(\w+)")

@@ -9,13 +9,14 @@ import click
 import pytest
 from chaostoolkit.cli import cli as chaos
 
-from chaoslib_cp.cluster.connect import IDENTITIES
+from chaoslib_cp.cluster.door.connect import IDENTITIES
 from chaoslib_cp.testbed import doctor
 from chaoslib_cp.testbed.spec import load_spec
 from chaoslib_cp.version import VERSION
 from tests.bench import reliability
 from tests.docs import markdown
-from tests.docs.markdown import ROOT, Found
+from tests.docs.markdown import Found
+from tests.places import ROOT
 
 # Programs of others that a page may name; their own options are not ours to check.
 FOREIGN = {".", "dig", "docker", "export", "kind", "kubectl", "pip", "python", "python3"}

@@ -10,7 +10,8 @@ import pytest
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed import doctor
 from tests.docs import markdown
-from tests.docs.markdown import ROOT, Found
+from tests.docs.markdown import Found
+from tests.places import ROOT
 
 
 def marked(word: str) -> list[object]:

@@ -20,8 +20,8 @@ from typing import Any
 
 import yaml
 
-from chaoslib_cp.cluster.marker import MARKER_PATH, marker_manifest
-from chaoslib_cp.cluster.objects import COLLECTIONS
+from chaoslib_cp.cluster.gate.marker import MARKER_PATH, marker_manifest
+from chaoslib_cp.cluster.undo.objects import COLLECTIONS
 from tests.fakes.api_server import Answer, FakeApiServer, Request, json_answer
 from tests.fakes.certificates import Authority
 

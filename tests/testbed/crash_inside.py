@@ -2,7 +2,7 @@
 
     python -m tests.testbed.crash_inside 30
 
-It plays the scenarios of tests/unit/test_crash_points.py and prints a list of
+It plays the scenarios of tests/proof/test_crash_points.py and prints a list of
 ``{"scenario", "mode", "nth", "of", "healed", "left", "touched", "said"}``, where ``said`` is what `recover` reported
 both times if it did not heal. Its clock waits for real: the controllers of a real cluster need their time.
 """
@@ -17,14 +17,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.cluster.call import Cluster
-from chaoslib_cp.cluster.connect import open_cluster
-from chaoslib_cp.cluster.marker import MARKER_PATH
-from chaoslib_cp.cluster.objects import COLLECTIONS
-from chaoslib_cp.cluster.recover import open_logs, recover
-from chaoslib_cp.cluster.run import RUN_LABEL, undo_folder
+from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.labels import RUN_LABEL
+from chaoslib_cp.cluster.gate.marker import MARKER_PATH
+from chaoslib_cp.cluster.undo.objects import COLLECTIONS
+from chaoslib_cp.cluster.undo.recover import open_logs, recover
+from chaoslib_cp.cluster.undo.run import undo_folder
 from tests.fakes.dying import AFTER, MODES
-from tests.unit.test_crash_points import SCENARIOS, LaterClock, in_a_process, play, recover_and_die
+from tests.proof.test_crash_points import SCENARIOS, LaterClock, in_a_process, play, recover_and_die
 
 # What nobody but its owner may change, whatever we do.
 _THEIRS = (

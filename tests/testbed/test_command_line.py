@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from chaoslib_cp.testbed.commands import GONE_WITHIN_S
+from tests.places import ROOT
 from tests.testbed.conftest import CHAOS, Testbed, chaos_cp
 
 pytestmark = pytest.mark.testbed
 
-ROOT = Path(__file__).parents[2]
 PROBES = ROOT / "probes"
 EXPERIMENT = ROOT / "experiments" / "openai-2024-12-11.json"
 

@@ -14,11 +14,11 @@ import pytest
 
 from chaoslib_cp.observe.timeline import read_timeline
 from chaoslib_cp.testbed.instance import Instance
+from tests.places import ROOT
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
 
 pytestmark = pytest.mark.testbed
 
-ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = ROOT / "experiments" / "openai-2024-12-11.json"
 # 40 nodes must ask more often than 200, and more at once, to drown a server as surely: with four requests in flight
 # each, CoreDNS synced while the storm went on. The node cache of `small` keeps an entry for 8 s.

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from chaoslib_cp.agent.manifests import prober_manifests
-from chaoslib_cp.cluster.roles import role_manifests
+from chaoslib_cp.cluster.gate.roles import role_manifests
 from tests.exported import exported
-from tests.proof import note
+from tests.proof.figures import note
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
 
 pytestmark = pytest.mark.testbed

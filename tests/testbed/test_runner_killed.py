@@ -1,6 +1,6 @@
 """The runner is killed while the API servers are stopped: the load ends by its own deadline all the same.
 
-Against a stub, with more kills: tests/unit/test_runner_killed.py. CHAOSLIB_CP_TESTBED_KILLS says how many runners are
+Against a stub, with more kills: tests/proof/test_runner_killed.py. CHAOSLIB_CP_TESTBED_KILLS says how many runners are
 killed here; `make test` kills 2.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.clock import SystemClock
-from tests.proof import note
+from tests.proof.figures import note
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
 from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, until, variables
 

@@ -3,12 +3,12 @@
 import importlib
 import inspect
 import json
-from pathlib import Path
 from typing import Any
 
 import chaoslib_cp
+from tests.places import GOLDEN
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "discovery.json"
+LISTED = GOLDEN / "discovery.json"
 # The version is in the image's name; it is no change of the API.
 VERSION = "VERSION"
 
@@ -36,7 +36,7 @@ def _plain(value: Any) -> Any:
 
 def test_the_public_api_is_the_golden_one() -> None:
     """Names, arguments, types and defaults; rewrite the file when a change is meant."""
-    assert exported() == json.loads(GOLDEN.read_text())
+    assert exported() == json.loads(LISTED.read_text())
 
 
 def test_no_argument_reads_object() -> None:

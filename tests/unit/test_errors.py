@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import chaoslib_cp
-from chaoslib_cp.cluster.connect import choose
+from chaoslib_cp.cluster.door.connect import choose
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, said_safely
 
 PACKAGE = Path(chaoslib_cp.__file__).parent

@@ -10,7 +10,7 @@ import pytest
 from chaoslib.exceptions import ActivityFailed
 
 import chaoslib_cp
-from chaoslib_cp.cluster.marker import MARKER_PATH
+from chaoslib_cp.cluster.gate.marker import MARKER_PATH
 from tests.exported import ARGUMENTS, Exported, exported
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.kube_objects import KubeObjects

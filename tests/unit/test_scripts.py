@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from chaoslib_cp.testbed import doctor
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 

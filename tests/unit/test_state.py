@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chaoslib_cp.cluster.run import undo_folder
+from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.state import state_root
 from chaoslib_cp.testbed.instance import Instance
 

@@ -10,10 +10,10 @@ import pytest
 
 import chaoslib_cp
 from chaoslib_cp.agent.manifests import prober_manifests
-from chaoslib_cp.cluster.daemonset import AgentRollout
-from chaoslib_cp.cluster.marker import marker_manifest
-from chaoslib_cp.cluster.roles import role_manifests
+from chaoslib_cp.cluster.gate.marker import marker_manifest
+from chaoslib_cp.cluster.gate.roles import role_manifests
 from chaoslib_cp.engine.load.profile import parse_profile
+from chaoslib_cp.rollout.daemonset import AgentRollout
 
 PACKAGE = Path(chaoslib_cp.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -1,6 +1,6 @@
 """The closed set of things that can be taken back.
 
-Adding a kind means adding its class here, its line in ``KINDS`` and its executor in ``cluster/heal.py``.
+Adding a kind means adding its class here, its line in ``KINDS`` and its executor in ``cluster/undo/heal.py``.
 """
 
 import re

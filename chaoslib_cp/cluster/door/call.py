@@ -1,0 +1,319 @@
+"""Control calls to an API server: raw JSON, one try, a limit on the whole call.
+
+The connection is the one the official client made (TLS, client certificate, proxy); its typed layer is left out because
+it retries 429 silently for seconds, has no limit on time unless asked, and decodes a big list for seconds
+(facts K1 to K3 of the ecosystem sheet: kubernetes-client/python#962, measured on 35 to 37).
+"""
+
+import json
+import math
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, SSLError
+from urllib3.exceptions import TimeoutError as HttpTimeout
+from urllib3.util.ssl_ import create_urllib3_context
+
+from chaoslib_cp.cluster.door.address import first_that_accepts
+from chaoslib_cp.cluster.door.authorization import authorization
+from chaoslib_cp.engine.sample.outcome import Outcome, of_http_status, of_socket_error
+from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
+from chaoslib_cp.version import VERSION
+
+DEFAULT_TIMEOUT_S = 10.0
+_MAX_BODY_BYTES = 64 * 1024 * 1024  # a list of 10,000 pods is about 40 MB; more is no answer to a control call
+_NOT_SENT = (ConnectTimeoutError, NewConnectionError, SSLError)
+
+
+class CallFailed(TargetUnreachable):
+    """No usable answer came.
+
+    Attributes:
+        outcome: How, in the words of the timeline.
+        is_unknown: True when the request may have reached the server, so that a write may or may not have happened.
+    """
+
+    def __init__(self, message: str, outcome: str, is_unknown: bool) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.is_unknown = is_unknown
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer, whatever its status.
+
+    Attributes:
+        status: HTTP status.
+        body: The whole body.
+        latency_s: Seconds from the start of the call, connecting included, to the last byte.
+        served_epoch_s: The server's clock in its answer (header Date, whole seconds); None when it did not say.
+    """
+
+    status: int
+    body: bytes = field(repr=False)
+    latency_s: float
+    served_epoch_s: float | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The status in the words of the timeline."""
+        return of_http_status(self.status)
+
+    def json(self) -> dict[str, Any]:
+        """The body as an object; empty if it is not one."""
+        try:
+            content = json.loads(self.body)
+        except ValueError:
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def reason(self) -> str:
+        """What the server says, one line of at most 200 characters, no payload."""
+        said = self.json().get("message") or self.body[:200].decode("utf-8", "replace")
+        return " ".join(str(said).split())[:200] or "no reason given"
+
+
+class Cluster:
+    """One identity's connection to one cluster. Close it, or use it in a ``with``.
+
+    Attributes:
+        identity: ``runner``, ``admin``, ``break-glass`` or ``observer``.
+        context: The kubeconfig context behind it, empty when there is no kubeconfig.
+        kubeconfig: Path of the kubeconfig, empty when there is none.
+        server: ``https://host:port/path`` as configured.
+        addresses: The server's addresses as ``ip:port``.
+        ca_sha256: Hash of the certificate authority, empty without one.
+        is_verified: Whether whoever answers must have a certificate of that authority.
+    """
+
+    def __init__(self, client_configuration: Any, facts: Mapping[str, Any]) -> None:
+        from kubernetes.client import ApiClient  # half a second to import: only who calls a cluster pays
+
+        self.client_configuration = client_configuration
+        self._facts = facts
+        self.identity = str(facts["identity"])
+        self.context = str(facts["context"])
+        self.kubeconfig = str(facts["kubeconfig"])
+        self.server = str(facts["server"])
+        self.addresses: tuple[str, ...] = tuple(facts["addresses"])
+        self.ca_sha256 = str(facts["ca_sha256"])
+        self.is_verified = bool(facts["is_verified"])
+        self._by_address = bool(facts["by_address"])
+        self._alive = ""
+        if client_configuration.ssl_ca_cert:
+            # An authority that was given is enforced: chaosk8s verifies nothing unless KUBERNETES_VERIFY_SSL is set,
+            # and whenever the client looks at a token it takes insecure-skip-tls-verify from the kubeconfig again.
+            client_configuration.verify_ssl = True
+        self._client = ApiClient(client_configuration)
+        self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
+        self._pool.connection_pool_kw["ssl_context"] = _lenient_context()
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._pool.clear()
+
+    def fresh(self) -> "Cluster":
+        """The same identity with no connection yet, as a new kubectl process would be."""
+        return Cluster(self.client_configuration, self._facts)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> Answer:
+        """Make one call, with no retry and no redirect; an address that takes no connection is passed over.
+
+        Args:
+            method: GET, POST or DELETE.
+            path: Path below the server, without the query.
+            body: JSON object to send.
+            query: Query parameters. Writes also get ``timeout``: the server gives up when we do, so that a write
+                nobody waits for does not land later (source: API server filter ``request_deadline.go``).
+            timeout_s: Limit of the whole call, from connecting to the last byte of the body.
+
+        Raises:
+            CallFailed: Nothing usable came back. After a write the outcome is unknown unless the error says it is not.
+        """
+        asked = dict(query or {})
+        if method != "GET":
+            asked.setdefault("timeout", f"{max(1, math.ceil(timeout_s))}s")
+        target = path + (f"?{urlencode(asked)}" if asked else "")
+        started_s = time.monotonic()
+        try:
+            response = self._request(method, target, body, started_s + timeout_s)
+            content = b"".join(_chunks(response, started_s + timeout_s))
+        except (HTTPError, OSError) as error:
+            raise self._failure(method, path, error, time.monotonic() - started_s) from error
+        except ValueError:
+            # http.client refuses a header and repeats it: a traceback that goes on to that error prints the token
+            raise self._unwritable(method, path) from None
+        response.release_conn()
+        served_s = _epoch_s(response.headers.get("Date"))
+        return Answer(int(response.status), content, time.monotonic() - started_s, served_s)
+
+    def get(self, path: str, timeout_s: float = DEFAULT_TIMEOUT_S, **query: str) -> dict[str, Any] | None:
+        """Read one object or list; None when there is none (404).
+
+        Raises:
+            TargetRefused: This identity may not.
+            CallFailed: No answer, or the server is unwell (429, 5xx).
+        """
+        answer = self.call("GET", path, query=query, timeout_s=timeout_s)
+        if answer.status == 404:
+            return None
+        self.expect_success(answer, f"read {path}")
+        return answer.json()
+
+    def expect_success(self, answer: Answer, what: str) -> None:
+        """Turn a status that is not a success into the error the user can act on.
+
+        Raises:
+            TargetRefused: 401, 403, 404, 409: not allowed, or not there, or somebody else's.
+            ProfileInvalid: 400, 422: the server does not accept what was asked.
+            CallFailed: 429 or 5xx; after a 5xx a write's outcome is unknown.
+        """
+        who = f"{self.identity} ({self.context or self.server})"
+        match answer.status:
+            case status if 200 <= status < 300:
+                return
+            case 401:
+                raise TargetRefused(
+                    f"{who} could not {what}: 401 {answer.reason()}; nothing was changed by it; its credentials have "
+                    "expired or are not for this cluster, so renew them"
+                )
+            case 403 | 404 | 409 as status:
+                raise TargetRefused(f"{who} could not {what}: {status} {answer.reason()}; nothing was changed by it")
+            case 400 | 422 as status:
+                raise ProfileInvalid(f"{who} could not {what}: {status} {answer.reason()}; nothing was changed by it")
+            case status:
+                raise CallFailed(
+                    f"{who} could not {what}: {status} {answer.reason()}; wait until the API is healthy",
+                    answer.outcome,
+                    is_unknown=status >= 500,
+                )
+
+    def _request(
+        self, method: str, target: str, body: Mapping[str, Any] | None, deadline_s: float
+    ) -> urllib3.BaseHTTPResponse:
+        """Send it to the first address that takes it; the next one is tried only while nothing was sent."""
+        left = list(self.addresses) if self._by_address else [""]
+        while True:
+            address = self._alive if self._alive in left else ""
+            if not address:
+                address = first_that_accepts(left, deadline_s - time.monotonic())
+                left = left[left.index(address) :]
+            left.remove(address)
+            try:
+                response = self._pool.request(
+                    method,
+                    self._base(address) + target,
+                    body=None if body is None else json.dumps(body).encode(),
+                    headers=self._headers(body is not None),
+                    timeout=urllib3.Timeout(total=max(0.001, deadline_s - time.monotonic())),
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                )
+            except (ConnectTimeoutError, NewConnectionError):
+                self._alive = ""
+                if not left or time.monotonic() >= deadline_s:
+                    raise
+                continue
+            self._alive = address
+            return response
+
+    def _base(self, address: str) -> str:
+        """The server's URL, by address where it has one."""
+        host = str(self._client.configuration.host).rstrip("/")
+        return urlsplit(host)._replace(netloc=address).geturl() if address else host
+
+    def _headers(self, has_body: bool) -> dict[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": f"chaostoolkit-cp/{VERSION}"}
+        if has_body:
+            headers["Content-Type"] = "application/json"
+        headers.update(authorization(self._client.configuration))
+        return headers
+
+    def _unwritable(self, method: str, path: str) -> CallFailed:
+        """The call cannot be written as HTTP; a token may have been replaced since the cluster was opened."""
+        is_unknown = method != "GET"  # most likely nothing was sent, but nobody can tell from here
+        left = "its outcome is unknown" if is_unknown else "nothing was changed by it"
+        return CallFailed(
+            f"{method} {path} as {self.identity} at {self.server}: it cannot be written as HTTP; {left}; see that the "
+            "token of this identity is one line of plain text",
+            "error",
+            is_unknown,
+        )
+
+    def _failure(self, method: str, path: str, error: Exception, after_s: float) -> CallFailed:
+        """The error in our words; the original's text is left out, it may repeat headers."""
+        outcome = _outcome_of(error)
+        is_unknown = method != "GET" and not isinstance(error, _NOT_SENT)
+        left = "its outcome is unknown" if is_unknown else "nothing was changed by it"
+        return CallFailed(
+            f"{method} {path} as {self.identity} at {self.server}: {outcome} after {after_s:.1f} s; {left}; "
+            "check that the API server runs and can be reached from here",
+            outcome,
+            is_unknown,
+        )
+
+
+def _epoch_s(date: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except ValueError:
+        return None
+
+
+def _lenient_context() -> ssl.SSLContext:
+    """Chain, name and dates are verified by what the client sets; only the strictness new in Python 3.13 is left out.
+
+    It asks for extensions that Kubernetes distributions leave out of their CAs (kubernetes-client/python#2394).
+    """
+    context = create_urllib3_context()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def _chunks(response: urllib3.BaseHTTPResponse, deadline_s: float) -> Iterator[bytes]:
+    """The body piece by piece: a server that drips bytes must not hold us beyond the limit."""
+    size = 0
+    for chunk in response.stream(65_536, decode_content=True):
+        size += len(chunk)
+        if time.monotonic() > deadline_s:
+            response.close()
+            raise TimeoutError
+        if size > _MAX_BODY_BYTES:
+            response.close()
+            raise HTTPError("the answer is over 64 MB")
+        yield chunk
+
+
+def _outcome_of(error: BaseException) -> Outcome:
+    """Find the socket's own word under urllib3's wrapping."""
+    if isinstance(error, HttpTimeout) and not isinstance(error, NewConnectionError):  # urllib3 derives one from both
+        return "timeout"
+    if isinstance(error, NameResolutionError):
+        return "unreachable"
+    if isinstance(error, SSLError):
+        return "tls"
+    if isinstance(error, OSError):
+        return of_socket_error(error)
+    inner = error.__cause__ or next((part for part in error.args if isinstance(part, BaseException)), None)
+    return _outcome_of(inner) if inner is not None else "error"

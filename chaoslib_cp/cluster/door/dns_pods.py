@@ -1,0 +1,180 @@
+"""Restarting the DNS servers through the API, with the three waits that an overload stretches timed apart."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from threading import Event
+from typing import Any
+
+from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.door.call import CallFailed, Cluster
+from chaoslib_cp.engine.undo.entry import ObserveOnly
+from chaoslib_cp.engine.undo.log import UndoLog
+from chaoslib_cp.errors import TargetRefused
+
+DNS_NAMESPACE = "kube-system"
+DNS_LABEL = "k8s-app=kube-dns"  # CoreDNS kept the label of its predecessor (source: kubeadm's CoreDNS manifest)
+_PODS = f"/api/v1/namespaces/{DNS_NAMESPACE}/pods"
+# A kubelet forgets a container's crashes after twice its longest back-off of 300 s (source: kubelet,
+# MaxContainerBackOff; client-go, util/flowcontrol/backoff.go).
+BACK_OFF_S = 600.0
+_CALL_S = 5.0
+_POLL_S = 0.5
+_MOST_AT_ONCE = 8  # a cluster has two or three DNS pods; more at once would be load of its own
+
+
+def list_dns_pods(cluster: Cluster, timeout_s: float = _CALL_S) -> dict[str, str]:
+    """Name of every DNS pod by its UID.
+
+    Raises:
+        TargetRefused: The runner may not list them.
+        CallFailed: The API does not answer.
+    """
+    found = cluster.get(_PODS, timeout_s=timeout_s, labelSelector=DNS_LABEL) or {}
+    return {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in found.get("items") or []}
+
+
+def recent_crashes(cluster: Cluster, now_epoch_s: float, timeout_s: float = _CALL_S) -> dict[str, float]:
+    """Seconds since the last crash of every DNS pod that crashed within ``BACK_OFF_S``, by its name.
+
+    The next crash of such a pod is answered with a back-off of up to 300 s, whatever the API does.
+
+    Raises:
+        TargetRefused: The runner may not list them.
+        CallFailed: The API does not answer.
+    """
+    found = cluster.get(_PODS, timeout_s=timeout_s, labelSelector=DNS_LABEL) or {}
+    crashes = {}
+    for pod in found.get("items") or []:
+        for container in (pod.get("status") or {}).get("containerStatuses") or []:
+            ended_at = ((container.get("lastState") or {}).get("terminated") or {}).get("finishedAt")
+            since_s = now_epoch_s - datetime.fromisoformat(ended_at).timestamp() if ended_at else BACK_OFF_S
+            if since_s < BACK_OFF_S:
+                crashes[pod["metadata"]["name"]] = since_s
+    return crashes
+
+
+def delete_dns_pods(
+    cluster: Cluster, log: UndoLog, noted: Mapping[str, str], timeout_s: float, clock: Clock
+) -> dict[str, Any]:
+    """Delete every DNS pod and watch, as far as time allows, what becomes of it.
+
+    Controllers may starve as everything else does, so acceptance, rescheduling and readiness are timed apart. A delete
+    that the overload keeps from being accepted is a result.
+
+    Args:
+        cluster: As the runner.
+        log: The run's undo log; the pods are recreated by their Deployment, so there is nothing to undo.
+        noted: DNS pods that the gate saw (name by UID), for when the API no longer lists them.
+        timeout_s: Limit of everything together.
+        clock: Source of time.
+
+    Returns:
+        ``pods`` (number that were to be deleted), ``accepted`` (number the API took), ``accepted_s``,
+        ``rescheduled_s``, ``synced_s`` (seconds from the start, null if not seen in time), ``outcomes`` (last outcome
+        of the deletes that were not accepted: "unknown" may have landed) and ``reason`` for a null.
+
+    Raises:
+        TargetRefused: There are no DNS pods, or the runner may not delete them.
+        TargetUnreachable: The API does not list them and none were noted.
+    """
+    started_s = clock.monotonic_s()
+    before = _known_pods(cluster, noted, timeout_s)
+    number = log.intend(ObserveOnly(f"delete pods {DNS_NAMESPACE}/{', '.join(sorted(before.values()))}"))
+    outcomes = _delete_all(cluster, before, started_s + timeout_s, clock)
+    accepted_s = clock.monotonic_s() - started_s
+    log.done(number, "nothing to undo: their Deployment makes new ones")
+    rescheduled_s, synced_s = _watch(cluster, before, started_s, timeout_s, clock)
+    missing = [outcome for outcome in outcomes if outcome != "ok"]
+    result = {
+        "pods": len(before),
+        "accepted": len(outcomes) - len(missing),
+        "outcomes": missing,
+        "accepted_s": None if missing else accepted_s,
+        "rescheduled_s": rescheduled_s,
+        "synced_s": synced_s,
+    }
+    return result if synced_s is not None else {**result, "reason": f"not seen within {timeout_s:g} s"}
+
+
+def _known_pods(cluster: Cluster, noted: Mapping[str, str], timeout_s: float) -> Mapping[str, str]:
+    """The DNS pods there are now or, where the API no longer says, those that the gate saw."""
+    try:
+        pods: Mapping[str, str] = list_dns_pods(cluster, min(_CALL_S, timeout_s / 2))
+    except CallFailed:
+        if not noted:
+            raise
+        return noted
+    if not pods:
+        raise TargetRefused(
+            f"no pod with {DNS_LABEL} in {DNS_NAMESPACE}; nothing was changed; name a cluster with CoreDNS"
+        )
+    return pods
+
+
+def _delete_all(cluster: Cluster, pods: Mapping[str, str], deadline_s: float, clock: Clock) -> list[str]:
+    """Delete all pods side by side, each until it is accepted or time is up; returns the last outcome of each.
+
+    In threads, because one that waits in the server's queue must not hold up the other. When a signal takes the main
+    thread out of here, they start nothing more.
+    """
+    stop = Event()
+    threads = ThreadPoolExecutor(max_workers=min(len(pods), _MOST_AT_ONCE))
+
+    def until_accepted(uid: str, name: str) -> str:
+        outcome = "unknown"
+        with cluster.fresh() as own:
+            while outcome != "ok" and not stop.is_set() and (left_s := deadline_s - clock.monotonic_s()) > 0:
+                # As long as there is time, as kubectl waits: each new attempt would queue anew behind the storm.
+                outcome = _delete(own, uid, name, max(1.0, left_s))
+                if outcome != "ok":
+                    clock.sleep(_POLL_S)
+        return outcome
+
+    try:
+        deletes = [threads.submit(until_accepted, uid, name) for uid, name in pods.items()]
+        return [delete.result() for delete in deletes]
+    finally:
+        stop.set()
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _delete(cluster: Cluster, uid: str, name: str, timeout_s: float) -> str:
+    """Try once to delete one pod; the UID goes along, so that a repeated delete cannot hit its successor."""
+    options = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}}
+    try:
+        answer = cluster.call("DELETE", f"{_PODS}/{name}", body=options, timeout_s=timeout_s)
+        if answer.status not in (404, 409):  # gone already, or replaced already: both are what was wanted
+            cluster.expect_success(answer, f"delete pod {DNS_NAMESPACE}/{name}")
+    except CallFailed as error:
+        return "unknown" if error.is_unknown else error.outcome
+    return "ok"
+
+
+def _watch(
+    cluster: Cluster, before: Mapping[str, str], started_s: float, timeout_s: float, clock: Clock
+) -> tuple[float | None, float | None]:
+    """When as many new pods as before were bound to a node, and when as many were ready.
+
+    Ready says synced: CoreDNS' ``ready`` plugin waits for the kubernetes plugin's first list (source: CoreDNS,
+    plugin/kubernetes/ready.go).
+    """
+    rescheduled_s: float | None = None
+    while (left_s := started_s + timeout_s - clock.monotonic_s()) > 0:
+        try:
+            found = cluster.get(_PODS, timeout_s=min(_CALL_S, max(0.5, left_s)), labelSelector=DNS_LABEL) or {}
+        except CallFailed:
+            found = {}
+        new = [pod for pod in found.get("items") or [] if pod["metadata"]["uid"] not in before]
+        now_s = clock.monotonic_s() - started_s
+        if rescheduled_s is None and sum(bool(pod["spec"].get("nodeName")) for pod in new) >= len(before):
+            rescheduled_s = now_s
+        if sum(map(_is_ready, new)) >= len(before):
+            return rescheduled_s, now_s
+        clock.sleep(min(_POLL_S, max(0.0, left_s)))
+    return rescheduled_s, None
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)

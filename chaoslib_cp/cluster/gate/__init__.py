@@ -1,0 +1,1 @@
+"""Is this provably the test cluster that was meant, and may it be broken?"""

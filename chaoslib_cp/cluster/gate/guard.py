@@ -1,0 +1,211 @@
+"""The gate: is this provably the test cluster that was meant, and is nothing left over from before?
+
+Passed while the API is healthy, it leaves a permit; every later action checks that, without the API.
+Stopping, rolling back and recovering never come here: they need only the undo log and the CA.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.dns_pods import list_dns_pods
+from chaoslib_cp.cluster.door.lock import process_using
+from chaoslib_cp.cluster.door.prober import prober_pages
+from chaoslib_cp.cluster.door.same_cluster import CLUSTER_UID_PATH
+from chaoslib_cp.cluster.gate.allowed import PINS, pinned_uid, refuse_contexts
+from chaoslib_cp.cluster.gate.identities import refuse_other_clusters
+from chaoslib_cp.cluster.gate.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
+from chaoslib_cp.cluster.gate.permit import Permit, permit_for, write_permit
+from chaoslib_cp.cluster.gate.production import MAX_NODES, MOST_NODES, production_signs
+from chaoslib_cp.cluster.undo.agent_pods import refuse_agents_at_work
+from chaoslib_cp.cluster.undo.run import WITHOUT_CONTROL, is_part_of, run_id, run_on, undo_folder
+from chaoslib_cp.cluster.undo.second_record import refuse_runs_from_elsewhere
+from chaoslib_cp.engine.undo.log import UndoLog, find_logs
+from chaoslib_cp.errors import ControlPlaneError, TargetRefused, UndoFailed
+from chaoslib_cp.limits import checked
+
+# A permit outlives any run we make (at most an hour of storm, then recovery), but not the working day.
+_RUN_PERMIT_S = 4 * 3600.0
+# Without a control nothing ends the run, so its permit is short: one action and the next.
+_ADHOC_PERMIT_S = 900.0
+# Agents carry an absolute deadline beside their own duration; more than this would make the second fuse useless.
+_CLOCKS_APART_S = 60.0
+_HEALTHY_S = 5.0  # the API service level objective for a single object is 1 s (sig-scalability); be generous once
+
+
+def check_gate(
+    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, clock: Clock | None = None
+) -> Permit:
+    """Pass the gate and leave a permit for this run. Reads a few objects, changes nothing in the cluster.
+
+    Args:
+        configuration: The experiment's configuration; ``cluster_uid`` pins the cluster, ``allowed_contexts`` (names
+            in a list or with commas between them) says which contexts may be used at all, ``max_nodes`` (1 to 5000,
+            default 300) how large it may be.
+        secrets: chaosk8s' own keys.
+        clock: Source of time.
+
+    Raises:
+        TargetRefused: Not the cluster that was meant, not marked, mark expired, it looks like production, or something
+            is left over.
+        ProfileInvalid: ``max_nodes`` is not a number in its range, or a list of allowed contexts holds no names.
+        TargetUnreachable: The API does not answer well enough to know.
+    """
+    clock = clock or SystemClock()
+    with open_cluster(configuration, secrets) as cluster:
+        return _pass(cluster, configuration or {}, clock)
+
+
+def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, clock: Clock) -> Permit:
+    """What every action that starts something calls first: this run's permit, or the whole gate if there is none yet.
+
+    Raises:
+        TargetRefused: No permit covers this cluster and the gate was not passed, the contexts are not on the list, or
+            nothing says that it is this cluster that answers. Nothing was changed.
+        TargetUnreachable: There is no permit and the API is too unwell to pass the gate.
+    """
+    settings = configuration or {}
+    _refuse_unverified(cluster)
+    refuse_contexts(cluster, settings)
+    pinned = pinned_uid(settings)
+    permit = permit_for(settings, cluster, pinned, clock)
+    if permit is None:
+        return _pass(cluster, settings, clock)
+    reason = permit.refusal(cluster, pinned, clock)
+    if reason:
+        raise TargetRefused(f"{reason}; nothing was changed; start a new run")
+    return permit
+
+
+def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit:
+    _refuse_unverified(cluster)
+    refuse_contexts(cluster, settings)
+    uid = _cluster_uid(cluster, clock)
+    pinned = pinned_uid(settings)
+    if pinned and pinned != uid:
+        raise TargetRefused(
+            f"{cluster.server} is cluster {uid}, this run is pinned to {pinned} ({PINS}); nothing was changed; "
+            "name the right cluster"
+        )
+    run = run_on(settings, uid)
+    marker = _marker(cluster, uid, clock.epoch_s())
+    _refuse_production(cluster, marker, settings)
+    refuse_other_clusters(cluster, uid, settings, _HEALTHY_S)
+    refuse_leftovers(uid, cluster.ca_sha256, run, clock)
+    refuse_runs_from_elsewhere(cluster, uid, clock, _HEALTHY_S)
+    refuse_agents_at_work(cluster, uid, run, clock, _HEALTHY_S)
+    now_s, boot_s = clock.epoch_s(), clock.monotonic_s()
+    lasts_s = min(
+        _ADHOC_PERMIT_S if run_id(settings) == WITHOUT_CONTROL else _RUN_PERMIT_S, marker.expires_epoch_s - now_s
+    )
+    ends = (now_s + lasts_s, boot_s, boot_s + lasts_s)
+    pages, pods = _for_the_storm(cluster)
+    where = (uid, cluster.ca_sha256, cluster.server, cluster.context, cluster.addresses)
+    permit = Permit(run, *where, marker.owner, *ends, pages, pods)
+    write_permit(permit)
+    return permit
+
+
+def _refuse_unverified(cluster: Cluster) -> None:
+    """Without an authority that is enforced, whoever answers at the address passes for the cluster."""
+    if not cluster.is_verified:
+        raise TargetRefused(
+            f"nothing proves that {cluster.server} is the cluster that was meant: its certificate is not checked "
+            "against an authority of its own; nothing was changed; use https and give the cluster's CA "
+            "(certificate-authority in the kubeconfig, without insecure-skip-tls-verify, or KUBERNETES_CA_CERT_FILE)"
+        )
+
+
+def _for_the_storm(cluster: Cluster) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The prober's pages and the DNS pods, noted now because in the storm nobody can ask.
+
+    A cluster without either passes all the same: it is the activity that needs them which says so.
+    """
+    pages: tuple[str, ...] = ()
+    pods: dict[str, str] = {}
+    with suppress(ControlPlaneError):
+        pages = prober_pages(cluster, timeout_s=_HEALTHY_S)
+    with suppress(ControlPlaneError):
+        pods = list_dns_pods(cluster, timeout_s=_HEALTHY_S)
+    return pages, pods
+
+
+def _cluster_uid(cluster: Cluster, clock: Clock) -> str:
+    answer = cluster.call("GET", CLUSTER_UID_PATH, timeout_s=_HEALTHY_S)
+    cluster.expect_success(answer, "read namespace kube-system")
+    if answer.served_epoch_s is not None and abs(answer.served_epoch_s - clock.epoch_s()) > _CLOCKS_APART_S:
+        raise TargetRefused(
+            f"the clock of {cluster.server} and the one here are {abs(answer.served_epoch_s - clock.epoch_s()):.0f} s "
+            "apart, so deadlines would end too late or too soon; nothing was changed; set the clocks"
+        )
+    namespace = answer.json()
+    uid = str((namespace.get("metadata") or {}).get("uid") or "")
+    if not uid:
+        raise TargetRefused(
+            f"{cluster.server} shows no UID of namespace kube-system, so it cannot be told from other clusters; "
+            "nothing was changed; let the runner read that namespace"
+        )
+    return uid
+
+
+def _marker(cluster: Cluster, uid: str, now_epoch_s: float) -> Marker:
+    found = cluster.get(MARKER_PATH, timeout_s=_HEALTHY_S)
+    if found is None:
+        raise TargetRefused(
+            f"{cluster.server} is not marked as a test cluster (no ConfigMap {MARKER_NAMESPACE}/{MARKER_NAME}); "
+            "nothing was changed; its owner can run `chaos cp mark`"
+        )
+    marker = parse_marker(found)
+    if marker.cluster_uid != uid:
+        raise TargetRefused(
+            f"the mark in {cluster.server} was made for cluster {marker.cluster_uid}, this is {uid}; "
+            "nothing was changed; mark this one with `chaos cp mark`"
+        )
+    if marker.expires_epoch_s <= now_epoch_s:
+        raise TargetRefused(
+            f"the mark of {marker.owner} in {cluster.server} has expired; nothing was changed; "
+            "mark it again with `chaos cp mark`"
+        )
+    return marker
+
+
+def _refuse_production(cluster: Cluster, marker: Marker, settings: Mapping[str, Any]) -> None:
+    max_nodes = int(checked("configuration.max_nodes", settings.get("max_nodes", MAX_NODES), 1, MOST_NODES, whole=True))
+    for sign in production_signs(cluster, max_nodes, _HEALTHY_S):
+        if sign.kind not in marker.accepted_signs:
+            raise TargetRefused(
+                f"{cluster.server} looks like production: {sign.words}; nothing was changed; if experiments may break "
+                f"it all the same, its owner can mark it again with --accept {sign.kind}"
+            )
+
+
+def refuse_leftovers(uid: str, ca_sha256: str, run: str, clock: Clock) -> None:
+    """Refuse while undo logs of this cluster, other than this run's own, are open: they must be healed first.
+
+    Asks nothing of the cluster, so it is cheap to repeat.
+
+    Raises:
+        TargetRefused: Something is left over, or a log cannot be read and may hold something; nothing was changed.
+    """
+    try:
+        paths = find_logs(undo_folder())
+    except UndoFailed as error:
+        raise TargetRefused(f"{error}; nothing was changed") from error
+    for path in paths:
+        try:
+            log = UndoLog.read(path, clock)
+            items = log.open_items()
+        except UndoFailed as error:
+            raise TargetRefused(f"{error}; nothing was changed; run `chaos cp recover`") from error
+        is_here = log.header.get("cluster_uid") == uid or log.header.get("ca_sha256") == ca_sha256
+        if is_here and items and not is_part_of(log.run, run):
+            holder = process_using(uid)
+            if holder:
+                raise TargetRefused(f"process {holder} is playing run {log.run} here; nothing was changed; wait for it")
+            raise TargetRefused(
+                f"run {log.run} left {len(items)} things in this cluster, first {items[0].entry}; nothing was changed; "
+                "run `chaos cp recover`"
+            )

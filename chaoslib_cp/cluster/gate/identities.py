@@ -1,0 +1,59 @@
+"""Do all identities of a run lead to the one cluster that the gate looked at? Each has a context of its own."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.connect import IDENTITIES, choose, open_cluster
+from chaoslib_cp.cluster.door.same_cluster import OtherCluster, SameCluster
+from chaoslib_cp.errors import TargetRefused
+
+
+def refuse_other_clusters(cluster: Cluster, uid: str, settings: Mapping[str, Any], timeout_s: float) -> None:
+    """Refuse an identity whose context leads elsewhere: it would be asked, and the verdict would be about that cluster.
+
+    The server of the runner, behind its authority, is the runner's cluster. Behind another address of that authority
+    there may be another cluster, so there the identity is asked for the UID.
+
+    Args:
+        cluster: As the runner; it is the cluster with that UID.
+        uid: UID of its kube-system namespace.
+        settings: The experiment's configuration; an identity without a context is not used.
+        timeout_s: Limit of each call.
+
+    Raises:
+        TargetRefused: One leads elsewhere, or nobody can tell where; nothing was changed.
+        TargetUnreachable: Its server does not answer, or its name does not resolve; nothing was changed.
+    """
+    for identity in IDENTITIES[1:]:
+        if _has_context(settings, identity):
+            with open_cluster(settings, None, identity) as other:
+                _refuse_elsewhere(other, cluster, uid, timeout_s)
+
+
+def _has_context(settings: Mapping[str, Any], identity: str) -> bool:
+    try:
+        choose(settings, None, identity)
+    except TargetRefused:
+        return False
+    return True
+
+
+def _refuse_elsewhere(other: Cluster, cluster: Cluster, uid: str, timeout_s: float) -> None:
+    if not other.is_verified or other.ca_sha256 != cluster.ca_sha256:
+        raise TargetRefused(_words(other, cluster, "it has another certificate authority, or none"))
+    if other.server == cluster.server:
+        return
+    try:
+        SameCluster(uid).require(other, timeout_s)
+    except OtherCluster as error:
+        raise TargetRefused(_words(other, cluster, "its kube-system has another UID")) from error
+    except TargetRefused as error:
+        raise TargetRefused(_words(other, cluster, "it may not read the UID of kube-system there")) from error
+
+
+def _words(other: Cluster, cluster: Cluster, why: str) -> str:
+    return (
+        f"context {other.context!r}, used as {other.identity}, leads to {other.server}, and nothing shows that this is "
+        f"the cluster of the runner: {why}; nothing was changed; let it lead to {cluster.server}"
+    )

@@ -1,0 +1,102 @@
+"""The rights the library asks an owner for. Exactly what a run uses: tests/testbed/test_rights.py counts them.
+
+The observer's single right (to read one namespace) comes with the prober's manifest, where that namespace is. What
+Kubernetes gives everybody who is authenticated (system:discovery, system:basic-user: health, /version, reviews of
+one's own rights) is not asked for again.
+"""
+
+from typing import Any
+
+from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, OWNER_LABELS
+from chaoslib_cp.cluster.door.prober import PROBER_SERVICE
+
+RUNNER = "chaoslib-cp-runner"
+AGENT_READS = "chaoslib-cp-agent-reads"
+_RBAC = "rbac.authorization.k8s.io"
+_MAKE_AND_TAKE_BACK = ["create", "delete", "get"]
+_GRANTABLE = (
+    ("", ("configmaps", "endpoints", "events", "namespaces", "nodes", "pods", "services")),
+    ("apps", ("daemonsets", "deployments", "replicasets", "statefulsets")),
+    ("coordination.k8s.io", ("leases",)),
+    ("discovery.k8s.io", ("endpointslices",)),
+)
+
+
+def role_manifests() -> list[dict[str, Any]]:
+    """Namespace, roles and bindings for the user ``chaoslib-cp-runner``.
+
+    ``chaoslib-cp-runner`` is what the library itself does. ``chaoslib-cp-agent-reads`` is what agents may be told to
+    read; an owner whose profiles read less may cut it down.
+
+    Returns:
+        Manifests in an order that can be applied one after the other.
+    """
+    return [
+        _object("v1", "Namespace", LIBRARY_NAMESPACE),
+        *_cluster_role(RUNNER, _runner_rules()),
+        *_cluster_role(AGENT_READS, _agent_reads()),
+        *_namespaced_role(RUNNER, "kube-system", [*_agent_objects(), *_dns()]),
+        *_namespaced_role(RUNNER, LIBRARY_NAMESPACE, [*_agent_objects(), *_prober()]),
+    ]
+
+
+def _runner_rules() -> list[dict[str, Any]]:
+    return [
+        _rule("", "namespaces", ["get"], only="kube-system"),  # its UID is the cluster's identity
+        _rule("", "nodes", ["list"]),
+        _rule("apps", "daemonsets", ["list"]),  # rollouts of other machines, wherever they are
+        _rule(_RBAC, "clusterroles", _MAKE_AND_TAKE_BACK),
+        _rule(_RBAC, "clusterrolebindings", _MAKE_AND_TAKE_BACK),
+    ]
+
+
+def _agent_reads() -> list[dict[str, Any]]:
+    """Nobody can grant what he does not hold (source: Kubernetes documentation, RBAC, privilege escalation)."""
+    reads = [_rule(group, name, ["get", "list", "watch"]) for group, names in _GRANTABLE for name in names]
+    return [*reads, {"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
+
+
+def _agent_objects() -> list[dict[str, Any]]:
+    kinds = (("", "configmaps"), ("", "serviceaccounts"), ("apps", "daemonsets"))
+    return [_rule(group, name, _MAKE_AND_TAKE_BACK) for group, name in kinds]
+
+
+def _dns() -> list[dict[str, Any]]:
+    return [_rule("", "pods", ["delete", "list"]), _rule("apps", "deployments", ["list"])]
+
+
+def _prober() -> list[dict[str, Any]]:
+    return [_rule("", "services", ["get"], only=PROBER_SERVICE), _rule("", "pods", ["list"])]
+
+
+def _rule(group: str, resource: str, verbs: list[str], only: str = "") -> dict[str, Any]:
+    names = {"resourceNames": [only]} if only else {}
+    return {"apiGroups": [group], "resources": [resource], **names, "verbs": list(verbs)}
+
+
+def _object(version: str, kind: str, name: str, namespace: str = "") -> dict[str, Any]:
+    metadata: dict[str, Any] = {"name": name, "labels": dict(OWNER_LABELS)}
+    if namespace:
+        metadata["namespace"] = namespace
+    return {"apiVersion": version, "kind": kind, "metadata": metadata}
+
+
+def _cluster_role(name: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {**_object(f"{_RBAC}/v1", "ClusterRole", name), "rules": rules},
+        {**_object(f"{_RBAC}/v1", "ClusterRoleBinding", name), **_binding("ClusterRole", name)},
+    ]
+
+
+def _namespaced_role(name: str, namespace: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {**_object(f"{_RBAC}/v1", "Role", name, namespace), "rules": rules},
+        {**_object(f"{_RBAC}/v1", "RoleBinding", name, namespace), **_binding("Role", name)},
+    ]
+
+
+def _binding(kind: str, role: str) -> dict[str, Any]:
+    return {
+        "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": role},
+        "subjects": [{"apiGroup": _RBAC, "kind": "User", "name": RUNNER}],
+    }

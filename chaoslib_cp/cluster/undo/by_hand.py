@@ -1,0 +1,56 @@
+"""The commands that do by hand what undo does: whole lines, fit to be pasted into a shell."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from chaoslib_cp.cluster.door.labels import RUN_LABEL
+from chaoslib_cp.cluster.undo.objects import COLLECTIONS
+from chaoslib_cp.engine.undo.entry import DeleteObject
+from chaoslib_cp.engine.undo.lines import read_header
+from chaoslib_cp.engine.undo.log import UndoLog
+
+# What Kubernetes takes as a label's value (source: Kubernetes documentation, "Labels and Selectors").
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+_REBUILT = re.compile(r"\.found-\d+$")
+
+
+def contexts_of(header: Mapping[str, object]) -> dict[str, str]:
+    """The kubeconfig contexts that an undo log's header names, by the experiment's key for them."""
+    noted = header.get("contexts")
+    return {str(key): str(value) for key, value in noted.items()} if isinstance(noted, dict) else {}
+
+
+def kubectl_lines(log: UndoLog) -> list[str]:
+    """What undoes each thing that is still open in a log."""
+    kubectl = _kubectl(log.header)
+    return [_delete_one(kubectl, item.entry) for item in log.open_items() if isinstance(item.entry, DeleteObject)]
+
+
+def kubectl_lines_without_log(path: Path) -> list[str]:
+    """What deletes everything of a run whose undo log cannot be read; none when even its name cannot be told."""
+    header = read_header(path)
+    run = _REBUILT.sub("", str(header.get("run") or path.stem))
+    if not _LABEL_VALUE.fullmatch(run):
+        return []
+    # the DaemonSet, which carries the load, first
+    kinds = ",".join(kind.lower() for kind in reversed(list(COLLECTIONS)))
+    return [f"{_kubectl(header)} delete {kinds} --all-namespaces --selector {RUN_LABEL}={run} --wait=false"]
+
+
+def _delete_one(kubectl: str, entry: DeleteObject) -> str:
+    where = f" --namespace {entry.namespace}" if entry.namespace else ""
+    return (
+        f"{kubectl}{where} delete {entry.object_kind.lower()} "
+        f"--selector {RUN_LABEL}={entry.run} --field-selector metadata.name={entry.name} --wait=false"
+    )
+
+
+def _kubectl(header: Mapping[str, object]) -> str:
+    """With the cluster that the log names; without one, it is the reader who knows."""
+    kubeconfig = str(header.get("kubeconfig") or "")
+    if not kubeconfig:
+        return "kubectl"
+    context = contexts_of(header).get("break_glass_context", "break-glass")
+    return f"kubectl --kubeconfig {shlex.quote(kubeconfig)} --context {shlex.quote(context)}"

@@ -1,0 +1,109 @@
+"""Which undo log is this run's: by its name under a control; without one, by the cluster that it is about."""
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.connect import choose, names_a_cluster
+from chaoslib_cp.cluster.undo.by_hand import contexts_of
+from chaoslib_cp.cluster.undo.run import WITHOUT_CONTROL, is_part_of, run_id, run_on, undo_folder, undo_log_facts
+from chaoslib_cp.engine.undo.log import UndoLog, find_logs
+from chaoslib_cp.errors import TargetRefused
+
+
+def undo_log_of_run(
+    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, clock: Clock
+) -> UndoLog | None:
+    """This run's undo log, if anything was ever intended in it; asks nothing of the cluster.
+
+    Without a control it is that of the kubeconfig and context that are named, open ones first; when none is named, the
+    only cluster that there are any of.
+
+    Raises:
+        TargetRefused: Without a control, logs of several clusters would fit, or the kubeconfig has no such context;
+            nothing was changed.
+        UndoFailed: It cannot be read.
+    """
+    run = run_id(configuration)
+    if run != WITHOUT_CONTROL:
+        path = undo_folder() / f"{run}.jsonl"
+        return UndoLog.read(path, clock) if path.exists() else None
+    logs = _logs_without_control(clock)
+    if names_a_cluster(configuration, secrets) or len(_clusters(logs)) > 1:
+        logs = [log for log in logs if _is_named(log, configuration, secrets)]
+    logs = [log for log in logs if log.open_items()] or logs[-1:]
+    if len(_clusters(logs)) > 1:
+        raise TargetRefused(
+            f"undo logs of several clusters were reached by that kubeconfig and context: "
+            f"{', '.join(log.run for log in logs)}; nothing was changed; run `chaos cp recover`"
+        )
+    return logs[-1] if logs else None
+
+
+def undo_log_for_change(
+    configuration: Mapping[str, Any] | None, cluster: Cluster, cluster_uid: str, clock: Clock
+) -> UndoLog:
+    """This run's undo log, made if this is its first change.
+
+    Args:
+        configuration: The experiment's configuration.
+        cluster: The cluster about to be changed; how to reach it again is put on record, credentials are not.
+        cluster_uid: UID of its kube-system namespace.
+        clock: Source of time.
+
+    Raises:
+        TargetRefused: There is a log of that name about another cluster; nothing was changed.
+        UndoFailed: It cannot be read or made; nothing was changed.
+    """
+    run = run_on(configuration, cluster_uid)
+    facts = undo_log_facts(cluster, cluster_uid, configuration or {})
+    if run_id(configuration) == WITHOUT_CONTROL:
+        return _log_without_control(run, facts, clock)
+    path = undo_folder() / f"{run}.jsonl"
+    if path.exists():
+        return _checked(UndoLog.read(path, clock), facts)
+    return UndoLog.create(undo_folder(), run, facts, clock)
+
+
+def _log_without_control(run: str, facts: Mapping[str, Any], clock: Clock) -> UndoLog:
+    """The open one, else a new one; one that is finished keeps its name, so no process can move that of another."""
+    for log in _logs_without_control(clock):
+        if is_part_of(log.run, run) and log.open_items():
+            return _checked(log, facts)
+    names = (f"{run}-{number}" for number in itertools.count(1))
+    name = next(name for name in names if not (undo_folder() / f"{name}.jsonl").exists())
+    return UndoLog.create(undo_folder(), name, facts, clock)
+
+
+def _checked(log: UndoLog, facts: Mapping[str, Any]) -> UndoLog:
+    """Refuse a log of another cluster: what is noted there would be looked for in that one, and lost."""
+    for key in ("cluster_uid", "ca_sha256"):
+        if log.header.get(key) != facts[key]:
+            raise TargetRefused(
+                f"undo log {log.path} is about cluster {log.header.get('cluster_uid')} at {log.header.get('server')}, "
+                f"this is {facts['cluster_uid']} at {facts['server']}; nothing was changed; start a new run, each "
+                "cluster in one of its own"
+            )
+    return log
+
+
+def _logs_without_control(clock: Clock) -> list[UndoLog]:
+    """Oldest first; one that cannot be read stops everything that would need it."""
+    return [UndoLog.read(path, clock) for path in find_logs(undo_folder()) if _is_without_control(path)]
+
+
+def _is_without_control(path: Path) -> bool:
+    return path.stem == WITHOUT_CONTROL or path.stem.startswith(f"{WITHOUT_CONTROL}-")
+
+
+def _clusters(logs: list[UndoLog]) -> set[object]:
+    return {log.header.get("cluster_uid") for log in logs}
+
+
+def _is_named(log: UndoLog, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> bool:
+    choice = choose(configuration, secrets, "runner")
+    context = contexts_of(log.header).get("runner_context", "runner")
+    return (choice.kubeconfig, choice.context or "runner") == (log.header.get("kubeconfig"), context)

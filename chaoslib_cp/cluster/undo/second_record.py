@@ -1,0 +1,171 @@
+"""The second record: whatever we make carries its run and its end, so a lost undo log is rebuilt from the cluster."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.labels import ENDS_AT, RUN_LABEL
+from chaoslib_cp.cluster.door.same_cluster import CLUSTER_UID_PATH
+from chaoslib_cp.cluster.undo.objects import COLLECTIONS
+from chaoslib_cp.cluster.undo.run import undo_folder, undo_log_facts
+from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
+from chaoslib_cp.engine.undo.log import UndoLog, find_logs
+from chaoslib_cp.errors import TargetRefused, UndoFailed
+
+# After its end an object may still be in use: the agents stop within a second, the run's own recovery takes longer.
+_STILL_IN_USE_S = 600.0
+_READ_S = 10.0
+_WHO_MAY_LOOK = ("break-glass", "admin")
+_YEAR_3000_S = 32_503_680_000.0
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """An object of ours as the cluster shows it.
+
+    Attributes:
+        entry: What would undo it.
+        uid: Its UID.
+        ends_at_s: When its load ends by itself, seconds since 1970.
+    """
+
+    entry: DeleteObject
+    uid: str
+    ends_at_s: float
+
+
+def rebuild_lost_logs(secrets: Mapping[str, Any] | None, clock: Clock) -> tuple[list[Path], list[str]]:
+    """Write an undo log for whatever the named cluster shows of ours and no log here tells of.
+
+    Args:
+        secrets: chaosk8s' own keys.
+        clock: Source of time, where the API server does not tell its own.
+
+    Returns:
+        The new logs, and for each run that was left alone one line that says why.
+
+    Raises:
+        TargetRefused: No identity may list the kinds we make, or the kubeconfig cannot be used.
+        CallFailed: The API does not answer.
+    """
+    paths, problems = [], []
+    with _open_as_whoever_may_look(secrets) as cluster:
+        answer = cluster.call("GET", CLUSTER_UID_PATH, timeout_s=_READ_S)
+        cluster.expect_success(answer, "read namespace kube-system")
+        uid = str((answer.json().get("metadata") or {}).get("uid") or "")
+        # the cluster's clock is the one that whoever plays that run was compared with
+        now_s = clock.epoch_s() if answer.served_epoch_s is None else answer.served_epoch_s
+        for run, orphans in _find_orphans(cluster, COLLECTIONS, _open_entries(uid, clock)).items():
+            try:
+                _refuse_in_use(cluster, run, orphans, now_s)
+                paths.append(_rebuild(cluster, uid, run, orphans, clock))
+            except UndoFailed as error:
+                problems.append(str(error))
+    return paths, problems
+
+
+def refuse_runs_from_elsewhere(cluster: Cluster, cluster_uid: str, clock: Clock, timeout_s: float) -> None:
+    """Refuse a cluster in which an agent is rolled out by a run that no undo log here knows.
+
+    Args:
+        cluster: As the runner, who may list DaemonSets; what comes without one carries no load.
+        cluster_uid: UID of its kube-system namespace.
+        clock: Source of time.
+        timeout_s: Limit of the call.
+
+    Raises:
+        TargetRefused: There is one, or nobody may look; nothing was changed.
+        CallFailed: The API does not answer.
+    """
+    kinds = {"DaemonSet": COLLECTIONS["DaemonSet"]}
+    for run, orphans in _find_orphans(cluster, kinds, _open_entries(cluster_uid, clock), timeout_s).items():
+        ends_at_s = max(orphan.ends_at_s for orphan in orphans)
+        tense = "ends" if clock.epoch_s() < ends_at_s else "ended"
+        raise TargetRefused(
+            f"run {run} has {orphans[0].entry} in {cluster.server}, and no undo log here tells of it: it may be played "
+            f"from another machine; its load {tense} by itself at {_time(ends_at_s)}; nothing was changed; recover it "
+            f"there, or from {_time(ends_at_s + _STILL_IN_USE_S)} on here: name this cluster with KUBECONFIG and run "
+            "`chaos cp recover`"
+        )
+
+
+def _open_entries(cluster_uid: str, clock: Clock) -> set[Entry]:
+    """What undo logs here know to be open in a cluster; one that cannot be read is reported where it is recovered."""
+    known: set[Entry] = set()
+    for path in find_logs(undo_folder()):
+        with suppress(UndoFailed):
+            log = UndoLog.read(path, clock)
+            if log.header.get("cluster_uid") == cluster_uid:
+                known.update(item.entry for item in log.open_items())
+    return known
+
+
+def _open_as_whoever_may_look(secrets: Mapping[str, Any] | None) -> Cluster:
+    """Break-glass may list everything; a kubeconfig without it has the administrator. The runner may not.
+
+    Raises:
+        TargetRefused: The kubeconfig has neither context, or cannot be used.
+        TargetUnreachable: The server's name does not resolve.
+    """
+    reasons: list[str] = []
+    for identity in _WHO_MAY_LOOK:
+        try:
+            return open_cluster(None, secrets, identity)
+        except TargetRefused as error:
+            reasons.append(str(error))
+    raise TargetRefused(f"looked for contexts {' and '.join(_WHO_MAY_LOOK)}: {' | '.join(dict.fromkeys(reasons))}")
+
+
+def _find_orphans(
+    cluster: Cluster, kinds: Mapping[str, str], known: Collection[Entry], timeout_s: float = _READ_S
+) -> dict[str, list[Orphan]]:
+    """By run, in the order in which a run makes them."""
+    found: dict[str, list[Orphan]] = {}
+    for kind, template in kinds.items():
+        path = template.replace("/namespaces/{namespace}", "")
+        listed = cluster.get(path, timeout_s=timeout_s, labelSelector=RUN_LABEL) or {}
+        for orphan in _orphans(kind, listed):
+            if orphan.entry not in known:
+                found.setdefault(orphan.entry.run, []).append(orphan)
+    return found
+
+
+def _refuse_in_use(cluster: Cluster, run: str, orphans: list[Orphan], now_s: float) -> None:
+    free_at_s = max(orphan.ends_at_s for orphan in orphans) + _STILL_IN_USE_S
+    if now_s < free_at_s:
+        raise UndoFailed(
+            f"run {run} has {len(orphans)} objects in {cluster.server}, first {orphans[0].entry}, and no undo log "
+            "here: it may be played from another machine; nothing was undone; recover it there, or here in "
+            f"{free_at_s - now_s:.0f} s"
+        )
+
+
+def _rebuild(cluster: Cluster, cluster_uid: str, run: str, orphans: list[Orphan], clock: Clock) -> Path:
+    name = f"{run}.found-{clock.epoch_s():.0f}"
+    log = UndoLog.create(undo_folder(), name, undo_log_facts(cluster, cluster_uid, {}), clock)
+    for orphan in orphans:
+        log.note(log.intend(orphan.entry), uid=orphan.uid)
+    return log.path
+
+
+def _orphans(kind: str, listed: Mapping[str, Any]) -> Iterator[Orphan]:
+    for item in listed.get("items") or []:
+        metadata = item["metadata"]
+        try:
+            entry = DeleteObject(kind, metadata.get("namespace", ""), metadata["name"], metadata["labels"][RUN_LABEL])
+            ends_at_s = float((metadata.get("annotations") or {})[ENDS_AT])
+        except (UndoFailed, ValueError, KeyError):
+            continue  # no end, or a label that we never write: somebody else's
+        if not 0 <= ends_at_s < _YEAR_3000_S:
+            continue
+        yield Orphan(entry, str(metadata["uid"]), ends_at_s)
+
+
+def _time(epoch_s: float) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,145 @@
+"""What a fault says of itself: what it did, what it delivers, when it ends. Plain values that go through JSON.
+
+One ``start_*`` makes one fault. It returns an :class:`Injected`; whatever ends a fault returns an :class:`Ended`. Both
+are known by their ``type``, so that no result is taken for one because of a function's name or of a key that it has.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from chaoslib_cp.errors import ProfileInvalid
+
+INJECTED: Final = "chaoslib_cp.Injected"
+ENDED: Final = "chaoslib_cp.Ended"
+
+DELETE_LANDED: Final = "delete landed"
+"""The administrator's own delete was accepted."""
+DEADLINE: Final = "own deadline"
+"""The fault ended by itself, at the time that it carries."""
+ROLLBACK: Final = "rollback"
+"""A stop action, or the run itself, took it back."""
+
+
+@dataclass(frozen=True)
+class Delivers:
+    """What a fault promises to do, measured where it is injected and not at the victim.
+
+    Attributes:
+        what: What is counted, in the plural, for example ``agents`` or ``containers restarted``.
+        wanted: How many of them.
+        share: From which share of them on (0..1) it counts as delivered.
+        done: How many were, where that is known at once; None where samples of ``vantage`` tell it.
+        vantage: Vantage point at the injector whose samples tell it; empty where ``done`` does.
+    """
+
+    what: str
+    wanted: int
+    share: float = 0.5
+    done: int | None = None
+    vantage: str = ""
+
+
+@dataclass(frozen=True)
+class Expects:
+    """What the victim is expected to suffer. It is reported as come or not come.
+
+    Attributes:
+        vantage: Vantage point it should show at.
+        outcome: ``failing`` (anything but ok) or one class of failure.
+        share: Share (0..1) of the samples of one window that must have that outcome.
+        window_s: Length of a window, seconds.
+        within_s: How long after the injection a window may begin, seconds.
+        decides: A run in which it did not come is inconclusive. False by default: delivered is not hurt.
+    """
+
+    vantage: str
+    outcome: str = "failing"
+    share: float = 0.5
+    window_s: float = 10.0
+    within_s: float = 60.0
+    decides: bool = False
+
+
+@dataclass(frozen=True)
+class Injected:
+    """What a ``start_*`` did.
+
+    Attributes:
+        fault: Id of this fault, one of its own in the run, for example ``agent_rollout-1``.
+        kind: Which kind of fault it is.
+        delivers: What it promises to do; None when nothing was meant to be done.
+        expects: What the victim is expected to suffer.
+        deadline_epoch_s: When it ends by itself, seconds since 1970; None when it does not, or is over at once.
+        lasts: False for what is over as soon as it is done, such as a restart.
+        parameters: The effective ones.
+        details: What else is worth knowing, by name.
+    """
+
+    fault: str
+    kind: str
+    delivers: Delivers | None = None
+    expects: tuple[Expects, ...] = ()
+    deadline_epoch_s: float | None = None
+    lasts: bool = True
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plain mapping that an action returns."""
+        known = asdict(self)
+        return {"type": INJECTED, **known, "expects": list(known["expects"])}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What ended faults, or did not.
+
+    Attributes:
+        faults: Ids of the faults that this ended; empty when there was nothing to end, or it could not.
+        by: What did it, one of the constants above or words of your own.
+        at_epoch_s: When that was known, seconds since 1970; None when nothing was ended.
+        after_epoch_s: It ended between this and ``at_epoch_s``; None when that is not known.
+        details: What else is worth knowing, by name.
+    """
+
+    faults: tuple[str, ...]
+    by: str
+    at_epoch_s: float | None = None
+    after_epoch_s: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plain mapping that an action returns."""
+        known = asdict(self)
+        return {"type": ENDED, **known, "faults": list(self.faults)}
+
+
+def read(output: object) -> Injected | Ended | None:
+    """Read what an action returned; None when it is neither of the two.
+
+    Raises:
+        ProfileInvalid: It says that it is one and is not: what it did cannot be judged.
+    """
+    if not isinstance(output, Mapping) or output.get("type") not in (INJECTED, ENDED):
+        return None
+    facts = {key: value for key, value in output.items() if key != "type"}
+    try:
+        return _injected(facts) if output["type"] == INJECTED else Ended(**{**facts, "faults": tuple(facts["faults"])})
+    except (KeyError, TypeError) as error:
+        raise ProfileInvalid(
+            f"an action returned a {output['type']} with wrong keys ({error}); what it did cannot be judged; return "
+            "Injected(...).as_dict() or Ended(...).as_dict()"
+        ) from error
+
+
+def _injected(facts: Mapping[str, Any]) -> Injected:
+    delivers: Mapping[str, Any] | None = facts.get("delivers")
+    expects: Iterable[Mapping[str, Any]] = facts.get("expects") or ()
+    return Injected(
+        **{
+            **facts,
+            "delivers": None if delivers is None else Delivers(**delivers),
+            "expects": tuple(Expects(**one) for one in expects),
+        }
+    )

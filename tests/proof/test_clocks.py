@@ -1,0 +1,244 @@
+"""Clocks that are set, run wrong or stand still: nothing outlives its deadline by more than a second.
+
+What injects is found where the package lists it; one without a scenario here fails the first test.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chaoslib_cp
+from chaoslib_cp.agent.__main__ import _PROGRAMS
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.dns_pods import delete_dns_pods
+from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
+from chaoslib_cp.cluster.undo.recover import recover
+from chaoslib_cp.control.watching import wait_for_sight
+from chaoslib_cp.engine.load.connection import Credentials
+from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
+from chaoslib_cp.engine.load.runner import LoadRunner
+from chaoslib_cp.engine.undo.entry import DeleteObject
+from chaoslib_cp.errors import UndoFailed
+from chaoslib_cp.rollout.actions import start_agent_rollout
+from chaoslib_cp.rollout.agent_rollout import take_back
+from chaoslib_cp.rollout.removal import remove_as_admin
+from tests.fakes.api_server import Answer, json_answer
+from tests.fakes.disturbed_clock import DISTURBANCES, DisturbedClock
+from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
+from tests.fakes.memory_peer import HANG, MemoryPeer
+from tests.fakes.telemetry_cluster import listing, pod, telemetry_cluster, until
+from tests.fakes.virtual_time import VirtualLoop, run_virtual
+from tests.proof.figures import note
+
+PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
+AFTER_S = 10.0
+WITHIN_S = 60.0
+GRACE_S = 1.0
+Play = Callable[[Path, DisturbedClock], float]
+
+
+@pytest.fixture(params=DISTURBANCES)
+def disturbance(request: pytest.FixtureRequest) -> str:
+    """What happens to the clock in the middle."""
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state folder of its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+
+
+def rolled_out(kube: KubeObjects) -> dict[str, Any]:
+    """A rollout that nobody can take back."""
+    kube.mark()
+    settings = kube.configuration(chaoslib_cp_run_dir="/runs/clocks")
+    start_agent_rollout(PROFILE, duration_s=60.0, configuration=settings)
+    kube.fail_next("DELETE", "/", Answer(503), times=10_000)
+    return settings
+
+
+def remove(folder: Path, clock: DisturbedClock) -> float:
+    """The administrator's attempts."""
+    with KubeObjects(folder / "kube") as kube:
+        settings = rolled_out(kube)
+        remove_as_admin(settings, None, WITHIN_S, 5.0, clock)
+    return WITHIN_S
+
+
+def roll_back(folder: Path, clock: DisturbedClock) -> float:
+    """The rollback's rounds."""
+    with KubeObjects(folder / "kube") as kube:
+        settings = rolled_out(kube)
+        with pytest.raises(UndoFailed):
+            take_back(settings, None, WITHIN_S, clock)
+    return WITHIN_S
+
+
+def heal(folder: Path, clock: DisturbedClock) -> float:
+    """The rounds of ``chaos cp recover``."""
+    with KubeObjects(folder / "kube") as kube:
+        rolled_out(kube)
+        assert not recover(timeout_s=WITHIN_S, clock=clock)["healed"]
+    return WITHIN_S
+
+
+def delete_dns(folder: Path, clock: DisturbedClock) -> float:
+    """The restart of DNS through an API that takes no delete."""
+    with KubeObjects(folder / "kube") as kube:
+        settings = kube.configuration(chaoslib_cp_run_dir="/runs/clocks")
+        kube.add_dns_pod("coredns-a")
+        kube.fail_next("DELETE", "/", Answer(429), times=10_000)
+        with open_cluster(settings, None) as cluster:
+            log = undo_log_for_change(settings, cluster, CLUSTER_UID, clock)
+            assert delete_dns_pods(cluster, log, {}, WITHIN_S, clock)["accepted"] == 0
+    return WITHIN_S
+
+
+def see(folder: Path, clock: DisturbedClock) -> float:
+    """The control's wait for samples that never come."""
+    arguments = {"path": "cached", "window_s": 3.0}
+    provider = {"type": "python", "module": "chaoslib_cp.dns.probes", "func": "workload_dns", "arguments": arguments}
+    probe = {"type": "probe", "name": "dns", "tolerance": True, "provider": provider}
+    assert wait_for_sight(folder, {"steady-state-hypothesis": {"probes": [probe]}}, {}, clock)
+    return 15.0
+
+
+# what waits or injects -> how it is played to the end of its time
+SCENARIOS: dict[str, Play] = {
+    "remove_agent": remove,
+    "stop_agent_rollout": roll_back,
+    "restart_dns_pods": delete_dns,
+    "chaos cp recover": heal,
+    "the control before the baseline": see,
+}
+# It injects load: its agents are played below, as the farm plays them, too; as a process in test_agent_load.py.
+LOAD = {"start_agent_rollout"}
+
+
+def test_whatever_injects_or_waits_has_a_scenario() -> None:
+    """An action or an agent's program that is added later is covered, or this fails."""
+    actions = {one["name"] for one in chaoslib_cp.discover()["activities"] if one["type"] == "action"}
+    assert actions == actions & (SCENARIOS.keys() | LOAD)
+    # the prober asks a handful of questions a second for as long as its Deployment is there: it is no fault
+    assert set(_PROGRAMS) == {"load", "prober"}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_wait_outlives_its_time(tmp_path: Path, disturbance: str, name: str) -> None:
+    """Whatever happens to the clock meanwhile, and as soon as the machine is awake."""
+    clock = DisturbedClock(DISTURBANCES[disturbance], AFTER_S)
+    deadline_s = SCENARIOS[name](tmp_path, clock)
+    assert clock.has_happened
+    assert -GRACE_S < clock.overrun_s(deadline_s) <= GRACE_S
+    note("clock", overrun_s=clock.overrun_s(deadline_s))
+
+
+@pytest.mark.parametrize("limit", ["deadline", "duration"])
+def test_the_load_does_not_outlive_its_end(disturbance: str, limit: str) -> None:
+    """Neither the deadline that all agents share nor an agent's own duration; hanging requests are cut off."""
+    loop = VirtualLoop()
+    clock = DisturbedClock(DISTURBANCES[disturbance], AFTER_S, loop.time)
+    ends_s = {"deadline": 3600.0, "duration": 3600.0, limit: WITHIN_S}
+    made = LoadProfile(
+        requests=(RequestSpec("/metrics", period_s=0.5),),
+        duration_s=ends_s["duration"],
+        deadline_epoch_s=clock.epoch_s() + ends_s["deadline"],
+        request_timeout_s=120.0,
+        max_in_flight_per_agent=64,
+    )
+
+    async def play() -> None:
+        peer = MemoryPeer(loop, lambda _number, _head: HANG)
+        runner = LoadRunner(made, "10.96.0.1", peer.connect, clock, loop)
+        for number in range(3):
+            runner.add_agent(f"agent-{number}", Credentials())
+        await runner.wait_until_over()
+        assert clock.has_happened
+        assert 0 <= clock.overrun_s(WITHIN_S) <= GRACE_S
+        note("clock", overrun_s=clock.overrun_s(WITHIN_S))
+        assert peer.open == 0
+        sent = len(peer.heads)
+        assert sent > 10
+        assert not runner.add_agent("late", Credentials()) or limit == "duration"
+        runner.stop()
+        await asyncio.sleep(WITHIN_S)
+        assert len(peer.heads) == sent
+
+    run_virtual(loop, play())
+
+
+def test_the_farms_agents_do_not_outlive_their_end(tmp_path: Path, disturbance: str) -> None:
+    """The same engine as the testbed uses it, for pods on fake nodes, on real sockets and in real time."""
+    with telemetry_cluster(tmp_path) as cluster:
+        clock = DisturbedClock(DISTURBANCES[disturbance], 0.5, time.monotonic)
+        profile = {
+            "schema": 1,
+            "requests": [{"path": "/metrics", "period_s": 0.1}],
+            "duration_s": 60,
+            "deadline_epoch_s": clock.epoch_s() + 2.5,
+        }
+        where = "/api/v1/namespaces/monitoring/configmaps/telemetry-profile"
+        cluster.server.on("GET", where, json_answer({"data": {"profile.json": json.dumps(profile)}}))
+        cluster.server.on("GET", "/api/v1/pods", listing(pod(1), pod(2, "kwok-001")))
+
+        async def steps(farm: Any) -> None:
+            await until(lambda: bool(farm.status()["agents"]["last_ended_at_s"]), "the first agent has ended")
+            await until(lambda: farm.status()["agents"]["running"] == 0, "all agents have ended")
+            assert clock.overrun_s(2.5) <= GRACE_S
+            sent = len(cluster.seen("/metrics"))
+            await asyncio.sleep(0.5)  # nothing is what must happen now
+            assert len(cluster.seen("/metrics")) == sent > 0
+
+        cluster.play(steps, clock)
+
+
+def test_setting_the_clock_does_not_make_a_create_look_too_old_to_land(tmp_path: Path, disturbance: str) -> None:
+    """Only time that really passed closes the entry of a create that nobody answered."""
+    clock = DisturbedClock(DISTURBANCES[disturbance], AFTER_S)
+    with KubeObjects(tmp_path / "kube") as kube:
+        settings = kube.configuration(chaoslib_cp_run_dir="/runs/clocks")
+        with open_cluster(settings, None) as cluster:
+            log = undo_log_for_change(settings, cluster, CLUSTER_UID, clock)
+        log.intend(DeleteObject("ConfigMap", "default", "late", "clocks"))
+        clock.pass_s(2 * AFTER_S)
+        assert recover(timeout_s=0, clock=clock)["healed"] == (DISTURBANCES[disturbance].asleep_s > 0)
+        clock.pass_s(WITHIN_S)
+        assert recover(timeout_s=0, clock=clock)["healed"]
+
+
+@pytest.mark.parametrize(("now_s", "healed"), [(30.0, False), (64.0, False), (66.0, True)])
+def test_after_a_restart_of_the_machine_its_uptime_is_what_counts(tmp_path: Path, now_s: float, healed: bool) -> None:
+    """Whoever made that call is gone for as long as the machine has been up, at the least; its wall clock may lie."""
+    before = DisturbedClock(DISTURBANCES["set an hour ahead"], 1e9)
+    before.pass_s(100_000.0)
+    with KubeObjects(tmp_path / "kube") as kube:
+        settings = kube.configuration(chaoslib_cp_run_dir="/runs/clocks")
+        with open_cluster(settings, None) as cluster:
+            log = undo_log_for_change(settings, cluster, CLUSTER_UID, before)
+        log.intend(DeleteObject("ConfigMap", "default", "late", "clocks"))
+        restarted = DisturbedClock(DISTURBANCES["set an hour ahead"], 1e9, epoch_s=0.0)
+        restarted.pass_s(now_s)
+        assert recover(timeout_s=0, clock=restarted)["healed"] == healed
+
+
+def test_the_machines_clock_wakes_up_with_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait of a minute that a suspended machine slept through is over at once, though its timers stood still."""
+    began_s, asked = time.monotonic(), []
+    real = time.clock_gettime
+
+    def woken(clock: int) -> float:
+        asked.append(clock)
+        return real(clock) + (3600.0 if len(asked) > 2 else 0.0)
+
+    monkeypatch.setattr(time, "clock_gettime", woken)
+    SystemClock().sleep(60.0)
+    assert time.monotonic() - began_s < 5
+    assert set(asked) == {time.CLOCK_BOOTTIME}

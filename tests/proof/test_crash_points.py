@@ -1,0 +1,219 @@
+"""SIGKILL at every effect of every fault: `recover` leaves nothing, and touches nothing of anybody else's.
+
+The faults are those that the package exports; one without a scenario here fails the first test.
+"""
+
+import copy
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chaoslib_cp
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.undo.recover import open_logs, recover
+from chaoslib_cp.dns.actions import restart_dns_pods
+from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
+from tests.fakes.dying import AFTER, MODES, Death
+from tests.fakes.kube_objects import KubeObjects
+from tests.proof.figures import note
+
+Settings = dict[str, Any]
+PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
+_FORK = multiprocessing.get_context("forkserver")
+_FORK.set_forkserver_preload(["chaosk8s", "kubernetes.client", __name__])
+_PROCESS_S = 60
+
+
+class LaterClock(SystemClock):
+    """A minute and more from now: no unanswered create can still land."""
+
+    def epoch_s(self) -> float:
+        """Seconds since 1970."""
+        return super().epoch_s() + 70
+
+    def monotonic_s(self) -> float:
+        """Seconds since the machine's start."""
+        return super().monotonic_s() + 70
+
+
+class UnwaitingClock(LaterClock):
+    """Nobody waits by it: the fake API's controllers act at requests, not with time."""
+
+    slept_s = 0.0
+
+    def epoch_s(self) -> float:
+        """Seconds since 1970."""
+        return super().epoch_s() + self.slept_s
+
+    def monotonic_s(self) -> float:
+        """Seconds since the machine's start."""
+        return super().monotonic_s() + self.slept_s
+
+    def sleep(self, duration_s: float) -> None:
+        """Let time pass for who asks it only."""
+        self.slept_s += duration_s
+
+
+def nothing(_settings: Settings) -> None:
+    """The fault starts from a cluster as it is."""
+
+
+def roll_out(settings: Settings) -> None:
+    """Roll the agent out."""
+    start_agent_rollout(PROFILE, duration_s=600.0, configuration=settings)
+
+
+def delete_dns_pods(settings: Settings) -> None:
+    """Restart DNS through the API."""
+    restart_dns_pods("delete-pods", wait_for_fresh_cache=False, timeout_s=1.0, configuration=settings)
+
+
+def restart_dns_containers(settings: Settings) -> None:
+    """Restart DNS past the API."""
+    restart_dns_pods("restart-containers", wait_for_fresh_cache=False, timeout_s=5.0, configuration=settings)
+
+
+def none_at_all(settings: Settings) -> None:
+    """The coupling that changes nothing."""
+    restart_dns_pods("none", configuration=settings)
+
+
+# name of the exported action -> what is done before, and what is killed at each of its effects
+SCENARIOS: dict[str, tuple[str, Callable[[Settings], Any], Callable[[Settings], Any]]] = {
+    "roll out": ("start_agent_rollout", nothing, roll_out),
+    "remove as administrator": (
+        "remove_agent", roll_out, lambda settings: remove_agent(timeout_s=5.0, configuration=settings)),
+    "stop": ("stop_agent_rollout", roll_out, lambda settings: stop_agent_rollout(configuration=settings)),
+    "delete DNS pods": ("restart_dns_pods", nothing, delete_dns_pods),
+    "restart DNS containers": ("restart_dns_pods", nothing, restart_dns_containers),
+    "restart no DNS": ("restart_dns_pods", nothing, none_at_all),
+}  # fmt: skip
+
+
+def test_every_exported_action_has_a_scenario() -> None:
+    """A fault that is added later is covered, or this fails."""
+    actions = {one["name"] for one in chaoslib_cp.discover()["activities"] if one["type"] == "action"}
+    assert actions == {action for action, _, _ in SCENARIOS.values()}
+
+
+@pytest.fixture
+def kube(kube: KubeObjects, tmp_path: Path) -> KubeObjects:
+    """A marked cluster with DNS pods, somebody's own object, and controllers that take their time."""
+    kube.pods_outlive_by = 7
+    driver = tmp_path / "driver"
+    driver.write_text('#!/bin/sh\necho \'{"killed": ["a"]}\'\n')
+    driver.chmod(0o755)
+    kube.add_dns_pod("coredns-a")
+    kube.add_dns_pod("coredns-b")
+    kube.objects["/api/v1/namespaces/kube-system/configmaps/theirs"] = {
+        "metadata": {"name": "theirs", "uid": "theirs", "labels": {"app.kubernetes.io/managed-by": "chaoslib-cp"}}
+    }
+    return kube
+
+
+def in_a_process(target: Callable[..., None], *arguments: Any) -> int:
+    """Run something in a process of its own and return its exit code."""
+    process = _FORK.Process(target=target, args=(dict(os.environ), *arguments))
+    process.start()
+    process.join(_PROCESS_S)
+    assert process.exitcode is not None, "it hangs"
+    return process.exitcode
+
+
+def play(environment: dict[str, str], scenario: str, settings: Settings, nth: int, mode: str, effects: str) -> None:
+    """Play a scenario and die at its nth effect; if it lives, write down what its effects were."""
+    os.environ.update(environment)
+    _, before, fault = SCENARIOS[scenario]
+    before(settings)
+    death = Death(nth, mode)
+    death.arm()
+    fault(settings)
+    death.disarm()
+    Path(effects).write_text(json.dumps(death.effects))
+
+
+def recover_and_die(environment: dict[str, str], nth: int, mode: str) -> None:
+    """Recover and die at the nth effect of that."""
+    os.environ.update(environment)
+    Death(nth, mode).arm()
+    recover(timeout_s=5, clock=UnwaitingClock())
+
+
+def settings_of(kube: KubeObjects, folder: Path) -> Settings:
+    """Configuration of the run."""
+    return kube.configuration(chaoslib_cp_run_dir="/runs/crash", infrastructure=f"command:{folder / 'driver'}")
+
+
+def others(kube: KubeObjects) -> dict[str, Any]:
+    """Everything that is not ours; DNS pods are left out, their Deployment makes them anew."""
+    return {
+        path: found
+        for path, found in kube.objects.items()
+        if "chaoslib-cp/run" not in (found["metadata"].get("labels") or {}) and "/pods/" not in path
+    }
+
+
+def assert_healed(kube: KubeObjects, before: dict[str, Any], where: str) -> None:
+    """Recover twice: the first time leaves nothing of ours, the second has nothing to do."""
+    report = recover(timeout_s=5, clock=UnwaitingClock())
+    assert report["healed"], (where, report)
+    if not report["logs"]:  # all was taken back before the kill: what is left is the controllers' business
+        for _ in range(8):
+            kube.control_daemonsets()
+    assert [path for path in kube.objects if path not in before and "coredns" not in path] == [], where
+    assert others(kube) == before, where
+    assert open_logs() == [], where
+    assert recover(timeout_s=5, clock=UnwaitingClock()) == {"healed": True, "logs": []}, where
+
+
+def test_there_are_more_than_a_hundred_points_to_crash_at(kube: KubeObjects, tmp_path: Path) -> None:
+    """Effects of all faults together: were there few, surviving them all would say little."""
+    counts = {}
+    untouched = copy.deepcopy(kube.objects)
+    for scenario in SCENARIOS:
+        shutil.rmtree(tmp_path / "state", ignore_errors=True)
+        kube.objects = copy.deepcopy(untouched)
+        effects = tmp_path / "effects.json"
+        in_a_process(play, scenario, settings_of(kube, tmp_path), 0, AFTER, str(effects))
+        counts[scenario] = len(json.loads(effects.read_text()))
+    assert sum(counts.values()) > 100, counts
+    note("crash", points=0, residue=0, all=sum(counts.values()))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_kill_at_any_effect_leaves_nothing(kube: KubeObjects, tmp_path: Path, scenario: str, mode: str) -> None:
+    """Each effect in turn, until the fault passes untouched; then recover once, twice, and killed in the middle."""
+    state, untouched = tmp_path / "state", copy.deepcopy(kube.objects)
+    before = others(kube)
+    settings = settings_of(kube, tmp_path)
+    effects_file = tmp_path / "effects.json"
+    effects: list[str] = []
+    nth = 0
+    while not effects_file.exists():
+        nth += 1
+        shutil.rmtree(state, ignore_errors=True)
+        kube.objects = copy.deepcopy(untouched)
+        exit_code = in_a_process(play, scenario, settings, nth, mode, str(effects_file))
+        assert exit_code in (0, -signal.SIGKILL), f"{scenario} ended with {exit_code} at effect {nth}"
+        if exit_code == 0:
+            effects = json.loads(effects_file.read_text())
+        after_the_crash, there = copy.deepcopy(kube.objects), tmp_path / f"state-{nth}"
+        if state.exists():
+            shutil.copytree(state, there)
+        assert_healed(kube, before, f"{scenario}, {mode} effect {nth}")
+        kube.objects = after_the_crash
+        shutil.rmtree(state, ignore_errors=True)
+        if there.exists():
+            shutil.move(there, state)
+        in_a_process(recover_and_die, 1 + nth % 12, mode)
+        assert_healed(kube, before, f"{scenario}, {mode} effect {nth}, then recover killed at {1 + nth % 12}")
+    assert nth == len(effects) + 1
+    note("crash", points=2 * len(effects), residue=0)

@@ -1,0 +1,256 @@
+"""A kubeconfig that is none: one line with file, mistake and what to do, whatever the client would make of it."""
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chaoslib_cp.cluster.door.connect import choose, open_cluster
+from chaoslib_cp.errors import TargetRefused, TargetUnreachable
+from tests.fakes.kube_objects import CONTEXTS, KubeObjects
+
+CANARY = "canary-password-7f3a9"
+REACHED_FROM = "chaoslib-cp/reached-from"
+NO_ENVIRONMENT = f"extension {REACHED_FROM} has no mapping `environment`"
+HOST_OR_PORT = "has a host or a port that cannot be"
+SHAPES: dict[str, tuple[dict[str, Any], str]] = {
+    "contexts are text": ({"contexts": "runner"}, "contexts is not a list of mappings"),
+    "contexts are false": ({"contexts": False}, "contexts is not a list of mappings"),
+    "a context is text": ({"contexts": ["runner"]}, "contexts is not a list of mappings"),
+    "a context's content is text": (
+        {"contexts": [{"name": "runner", "context": "x"}]}, "context of 'runner' in contexts is not a mapping"),
+    "clusters are a mapping": ({"clusters": {"fake": {}}}, "clusters is not a list of mappings"),
+    "one of two clusters is null": ({"clusters": [{"name": "fake"}, None]}, "clusters is not a list of mappings"),
+    "a cluster's content is a list": (
+        {"clusters": [{"name": "fake", "cluster": []}]}, "cluster of 'fake' in clusters is not a mapping"),
+    "a user is a number": ({"users": [5]}, "users is not a list of mappings"),
+    "a user's content is a number": (
+        {"users": [{"name": "x"}, {"name": "runner", "user": 0}]}, "user of 'runner' in users is not a mapping"),
+    "extensions are a number": ({"extensions": 5}, "extensions is not a list of mappings"),
+    "an extension is text": ({"extensions": ["x"]}, "extensions is not a list of mappings"),
+    "our extension is text": ({"extensions": [{"name": REACHED_FROM, "extension": "x"}]}, NO_ENVIRONMENT),
+    "our environment is a list": (
+        {"extensions": [{"name": REACHED_FROM, "extension": {"environment": ["A"]}}]}, NO_ENVIRONMENT),
+}  # fmt: skip
+NO_SERVERS: dict[str, object] = {
+    "no content": None, "no server": {}, "a null": {"server": None}, "an empty one": {"server": ""},
+    "a number": {"server": 5}, "a list": {"server": ["https://h"]},
+}  # fmt: skip
+URLS = {
+    "https://h:abc": HOST_OR_PORT,
+    "https://127.0.0.1:99999": HOST_OR_PORT,
+    "https://127.0.0.1:65536": HOST_OR_PORT,
+    "https://127.0.0.1:0": HOST_OR_PORT,
+    f"https://{'a' * 64}:1": HOST_OR_PORT,
+    "https://a..b": HOST_OR_PORT,
+    "https://": HOST_OR_PORT,
+    "https://:6443": HOST_OR_PORT,
+    "https://127.0.0.1 :1": HOST_OR_PORT,
+    "https://127.0.0.1\x00:1": HOST_OR_PORT,
+    "https://127.0.0.1:1\n": HOST_OR_PORT,
+    "127.0.0.1:6443": "does not begin with https:// or http://",
+    "localhost:6443": "does not begin with https:// or http://",
+    "ftp://127.0.0.1": "does not begin with https:// or http://",
+}
+
+
+def written(kube: KubeObjects, **changed: Any) -> dict[str, Any]:
+    """Change the kubeconfig's own keys and return the configuration that leads to it."""
+    document = {**yaml.safe_load(kube.kubeconfig.read_text()), **changed}
+    kube.kubeconfig.write_text(yaml.safe_dump(document))
+    return kube.configuration()
+
+
+def with_cluster(kube: KubeObjects, content: object) -> dict[str, Any]:
+    """Another content of the only cluster."""
+    return written(kube, clusters=[{"name": "fake", "cluster": content}])
+
+
+@pytest.mark.parametrize("identity", CONTEXTS)
+@pytest.mark.parametrize("case", SHAPES)
+def test_what_is_no_list_of_mappings_is_refused_by_its_name(kube: KubeObjects, case: str, identity: str) -> None:
+    """Whoever wrote it by hand reads which key, in which file."""
+    changed, says = SHAPES[case]
+    configuration = written(kube, **changed)
+    for ask in (choose, open_cluster):
+        with pytest.raises(TargetRefused) as caught:
+            ask(configuration, None, identity)
+        assert str(caught.value) == (
+            f"kubeconfig {kube.kubeconfig}: {says}; nothing was changed; mend it, or name another file"
+        )
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [None, [], [{"name": REACHED_FROM}], [{"name": REACHED_FROM, "extension": {"environment": None}}],
+     [{"name": REACHED_FROM, "extension": {}}], [{"name": "theirs", "extension": "x"}, {"extension": 5}]],
+)  # fmt: skip
+def test_extensions_that_say_nothing_of_a_place_are_no_hindrance(kube: KubeObjects, extensions: object) -> None:
+    """Those of others may be anything."""
+    open_cluster(written(kube, extensions=extensions), None).close()
+
+
+def test_the_place_is_found_behind_extensions_of_others(kube: KubeObjects) -> None:
+    """Whichever place it has in the list."""
+    place = {"environment": {"SURELY_NOT_SET": "1"}, "command": "lead in"}
+    configuration = written(
+        kube, extensions=[{"name": "theirs", "extension": 5}, {"name": REACHED_FROM, "extension": place}]
+    )
+    with pytest.raises(TargetRefused, match="cannot be reached from here; nothing was changed; run: lead in chaos run"):
+        choose(configuration, None, "runner")
+
+
+@pytest.mark.parametrize("case", NO_SERVERS)
+def test_a_cluster_without_a_server_is_not_looked_for_on_localhost(kube: KubeObjects, case: str) -> None:
+    """The client would; what other clusters lack is no matter."""
+    other = {"name": "other", "cluster": NO_SERVERS[case]}
+    document = yaml.safe_load(kube.kubeconfig.read_text())
+    open_cluster(written(kube, clusters=[other, *document["clusters"]]), None).close()
+    with pytest.raises(TargetRefused) as caught:
+        open_cluster(with_cluster(kube, NO_SERVERS[case]), None)
+    assert str(caught.value) == (
+        f"kubeconfig {kube.kubeconfig} context 'runner': cluster 'fake' has no server that is text; nothing was "
+        "changed; write server: https://HOST:PORT there"
+    )
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_server_that_is_no_url_is_refused(kube: KubeObjects, url: str) -> None:
+    """Also when addresses were noted earlier: it is the kubeconfig that is wrong."""
+    configuration = with_cluster(kube, {"server": url})
+    for known in ((), ("127.0.0.1:1",)):
+        with pytest.raises(TargetRefused) as caught:
+            open_cluster(configuration, None, known_addresses=known)
+        assert str(caught.value) == (
+            f"kubeconfig {kube.kubeconfig} context 'runner': the URL of its server {URLS[url]}; nothing was changed; "
+            "write https://HOST:PORT, with a path if need be"
+        )
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://127.0.0.1", "127.0.0.1:443"),
+        ("http://127.0.0.1", "127.0.0.1:80"),
+        ("https://127.0.0.1:1", "127.0.0.1:1"),
+        ("https://127.0.0.1:65535/k8s/clusters/c-1", "127.0.0.1:65535"),
+        ("https://[::1]:6443", "[::1]:6443"),
+    ],
+)
+def test_a_server_has_the_usual_port_unless_it_says_another(kube: KubeObjects, url: str, address: str) -> None:
+    """The first and the last port are ports; an address of IPv6 keeps its brackets."""
+    with open_cluster(with_cluster(kube, {"server": url}), None, known_addresses=["127.0.0.1:7"]) as cluster:
+        assert (cluster.server, cluster.addresses) == (url, (address, "127.0.0.1:7"))
+
+
+def test_a_name_of_63_characters_is_a_name(kube: KubeObjects) -> None:
+    """It only does not resolve."""
+    with pytest.raises(TargetUnreachable, match=f"https://{'a' * 63}.invalid:1: the name does not resolve"):
+        open_cluster(with_cluster(kube, {"server": f"https://{'a' * 63}.invalid:1"}), None)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"users": [{"name": "runner", "user": {"tokenFile": 5}}]}, "TypeError"),
+        ({"users": [{"name": "runner", "user": {"username": 1, "password": CANARY}}]}, "TypeError"),
+        ({"users": [{"name": "runner", "user": {"username": "u", "password": f"{CANARY}€"}}]}, "UnicodeEncodeError"),
+        ({"clusters": [{"name": "fake", "cluster": {"server": "https://h", "proxy-url": 5}}]}, "AttributeError"),
+        ({"clusters": [{"name": "fake", "cluster": {"server": "https://[::1"}}]}, "ValueError"),
+        ({"clusters": []}, "ConfigException"),
+    ],
+)
+def test_whatever_else_the_client_fails_with_is_told_by_its_type(
+    kube: KubeObjects, changed: dict[str, Any], error: str
+) -> None:
+    """Its words may repeat what is in the file, and so may a traceback that goes on to it."""
+    with pytest.raises(TargetRefused) as caught:
+        open_cluster(written(kube, **changed), None)
+    assert str(caught.value) == (
+        f"kubeconfig {kube.kubeconfig} context 'runner' cannot be used ({error}); nothing was changed; try it with "
+        "kubectl"
+    )
+    assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("data", ["", "AAAA", "bm8gY2VydGlmaWNhdGU="])
+def test_a_bad_authority_is_mended_in_the_kubeconfig(kube: KubeObjects, data: str) -> None:
+    """What stands in the file is put into a temporary one, whose name nobody knows."""
+    content = {"server": "https://127.0.0.1:1", "certificate-authority-data": data}
+    if not data:
+        file = kube.folder / "empty"
+        file.touch()
+        content = {"server": "https://127.0.0.1:1", "certificate-authority": str(file)}
+    with pytest.raises(TargetRefused) as caught:
+        open_cluster(with_cluster(kube, content), None)
+    assert str(caught.value) == (
+        f"kubeconfig {kube.kubeconfig} context 'runner': its certificate authority cannot be read; nothing was "
+        "changed; mend certificate-authority or certificate-authority-data"
+    )
+
+
+@pytest.mark.parametrize("given", ["no-certificate", "a\x00b", 5])
+def test_a_bad_authority_of_chaosk8s_own_keys_is_mended_there(
+    kube: KubeObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: object
+) -> None:
+    """There is no kubeconfig to mend."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "no-certificate").write_text("none")
+    secrets = {"KUBERNETES_HOST": f"https://127.0.0.1:{kube.server.port}", "KUBERNETES_CA_CERT_FILE": given}
+    with pytest.raises(TargetRefused) as caught:
+        open_cluster({}, secrets)
+    assert str(caught.value) == (
+        "the cluster that KUBERNETES_HOST or CHAOSTOOLKIT_IN_POD names: its certificate authority cannot be read; "
+        "nothing was changed; mend KUBERNETES_CA_CERT_FILE"
+    )
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-that-name/config", "a\x00b"])
+def test_a_path_that_cannot_be_is_refused(path: str) -> None:
+    """Neither is an error of ours."""
+    with pytest.raises(TargetRefused, match="not text, or no home folder of that name; nothing was changed"):
+        choose({"kubeconfig": path}, None, "runner")
+
+
+def test_a_mistake_in_the_yaml_is_told_without_the_lines_around_it(kube: KubeObjects) -> None:
+    """They may hold a token."""
+    kube.kubeconfig.write_text("users: [{token: x, x: ]")
+    with pytest.raises(TargetRefused, match="is not YAML; nothing was changed; name another file") as caught:
+        choose(kube.configuration(), None, "runner")
+    assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("identity", "advice"),
+    [
+        ("runner", "configuration.runner_context"),
+        ("break-glass", "configuration.break_glass_context"),
+        ("admin", "configuration.admin_context, or `chaos cp mark --context`"),
+    ],
+)
+def test_a_missing_context_is_advised_where_it_can_be_named(kube: KubeObjects, identity: str, advice: str) -> None:
+    """`chaos cp mark` has an option for it and no configuration."""
+    with pytest.raises(TargetRefused) as caught:
+        choose({"kubeconfig": str(kube.kubeconfig), f"{identity.replace('-', '_')}_context": "x"}, None, identity)
+    assert str(caught.value) == (
+        f"kubeconfig {kube.kubeconfig} has no context 'x' for identity {identity} (it has: {', '.join(CONTEXTS)}); "
+        f"nothing was changed; name one that it has: {advice}"
+    )
+
+
+def test_only_the_cluster_of_the_chosen_context_must_have_a_server(kube: KubeObjects) -> None:
+    """Another context of the same file may be half written."""
+    document = yaml.safe_load(kube.kubeconfig.read_text())
+    document["clusters"].append({"name": "half", "cluster": {}})
+    document["contexts"].append({"name": "draft", "context": {"cluster": "half", "user": "runner"}})
+    document["contexts"].reverse()
+    kube.kubeconfig.write_text(yaml.safe_dump(document))
+    with open_cluster(kube.configuration(), None) as cluster:
+        assert cluster.context == "runner"
+    with pytest.raises(TargetRefused, match="context 'draft': cluster 'half' has no server that is text"):
+        open_cluster(kube.configuration(runner_context="draft"), None)

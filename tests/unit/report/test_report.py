@@ -1,0 +1,128 @@
+"""The table and the page: what a reader sees, exactly, and nothing from outside as markup."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaoslib_cp.report.html import render_html
+from chaoslib_cp.report.text import render_text
+from chaoslib_cp.report.words import LABELS, unit_of, value_of
+from chaoslib_cp.results.hypothesis import read_hypothesis
+from chaoslib_cp.results.recording import record
+from chaoslib_cp.results.summary import summarise
+from chaoslib_cp.results.verdict import Conduct
+from tests.places import GOLDEN
+from tests.unit.made_timeline import incident, recorded, sample
+from tests.unit.results.test_verdict import EXPERIMENT, WORDS, a_round, journal
+
+FACTS: dict[str, dict[str, Any]] = {
+    "run": {"id": "20241211T151200Z-openai-2024-12-11", "title": "The day", "started": "2024-12-11T15:12:00+00:00"},
+    "parameters": {"configuration": {"dns_restart": "delete-pods"}, "activities": {}},
+    "versions": {"kube-apiserver": "v1.36.4"},
+    "scale": {"node_cache_ttl_s": "20 s here stand for the 20 minutes of the original"},
+}
+
+
+def the_incident(conduct: Conduct | None = None, **changed: dict[str, Any]) -> dict[str, Any]:
+    """The summary of the incident made by hand."""
+    rounds = [a_round(at_s) for at_s in range(5)]
+    rounds += [a_round(at_s, **{WORDS[0]: "met", WORDS[1]: "not met"}) for at_s in range(8, 40)]
+    rounds += [a_round(at_s, **{WORDS[0]: "not met"}) for at_s in range(42, 100, 2)]
+    parts = read_hypothesis(EXPERIMENT, journal(*rounds), {})
+    return summarise(recorded(*incident()), parts, conduct or Conduct(), {**FACTS, **changed})
+
+
+def test_the_table_is_the_golden_one() -> None:
+    """The terminal shows exactly tests/golden/incident.txt for the incident made by hand."""
+    drawn = render_text(the_incident(), Path("runs/20241211T151200Z-openai-2024-12-11")) + "\n"
+    assert drawn == (GOLDEN / "incident.txt").read_text(encoding="utf-8")
+
+
+def test_the_summary_is_the_golden_one() -> None:
+    """summary.json is exactly tests/golden/incident.summary.json: other tools read it."""
+    assert the_incident() == json.loads((GOLDEN / "incident.summary.json").read_text(encoding="utf-8"))
+
+
+def test_the_page_is_the_golden_one() -> None:
+    """The page is exactly tests/golden/incident.html."""
+    drawn = render_html(the_incident(), recorded(*incident()))
+    assert drawn == (GOLDEN / "incident.html").read_text(encoding="utf-8")
+
+
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    """No script, no link, no picture, no style from another place; and its drawing is well formed."""
+    page = render_html(the_incident(), recorded(*incident()))
+    assert not re.search(r"<(script|link|img|iframe|object)|https?://|@import|url\(", page)
+    [drawing] = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    root = ElementTree.fromstring(drawing)  # noqa: S314 - we drew it ourselves
+    assert len(root.findall("rect")) > 20
+
+
+@pytest.mark.parametrize("key", ["title", "id"])
+def test_what_comes_from_outside_is_text_on_the_page(key: str) -> None:
+    """Titles, targets, reasons and scale sentences are escaped wherever they appear."""
+    evil = "<img src=x onerror=alert(1)>&'\""
+    summary = the_incident(
+        Conduct(left_behind=(evil,)),
+        run={**FACTS["run"], key: evil},
+        scale={"knob": evil},
+        parameters={"configuration": {"x": evil}, "activities": {}},
+    )
+    summary["parts"][0]["why"] = evil
+    summary["reasons"]["mask_s"] = evil
+    lines = [*incident(), sample("dns_pod", 30.0, "servfail", target=evil), sample(evil, 30.0, evil)]
+    page = render_html(summary, recorded(*lines))
+    assert "<img" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_a_run_without_samples_can_still_be_read() -> None:
+    """Nothing recorded: both forms say so instead of failing."""
+    summary = summarise(record([]), [], Conduct(interrupted_by="signal SIGTERM"), FACTS)
+    assert "No samples were taken." in render_html(summary, record([]))
+    assert "because: interrupted by signal SIGTERM" in render_text(summary, Path("runs/x"))
+
+
+def test_what_is_left_behind_is_said_with_the_way_out() -> None:
+    """An unhealed cluster stands in the table with the command that heals it."""
+    drawn = render_text(the_incident(Conduct(left_behind=("DaemonSet kube-system/agent",))), Path("runs/x"))
+    assert "NOT HEALED: DaemonSet kube-system/agent; run `chaos cp recover`" in drawn
+    assert "healed: nothing" not in drawn
+
+
+def test_every_measure_has_words_for_a_person() -> None:
+    """No name of summary.json shows up raw in a report."""
+    assert set(the_incident()["measures"]) == set(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "drawn"),
+    [
+        ("mask_s", 19.84, "19.8 s"),
+        ("mask_s", 0.042, "0.04 s"),
+        ("mask_s", 0.0, "0.0 s"),
+        ("mask_s", None, "- s"),
+        ("dns_success_ratio_cached", 0.4291, "42.9 %"),
+        ("rollout_share_at_first_signal", 1.0, "100.0 %"),
+        ("observer_samples", 1234, "1234"),
+        ("amplification", 84.2, "84.2 x"),
+        ("misleading_green", [], "none"),
+        ("api_error_ratio_by_class", {"api_read": {}}, "api_read: no failure"),
+    ],
+)
+def test_values_are_said_with_their_unit(name: str, value: Any, drawn: str) -> None:
+    """Seconds to a tenth, ratios in percent, and a dash for what was not measured."""
+    assert f"{value_of(name, value)} {unit_of(name)}".strip() == drawn
+
+
+def test_the_page_says_why_an_effect_does_not_count() -> None:
+    """In the words of the verdict; and names from outside never become markup."""
+    summary = the_incident()
+    [effect] = summary["effects"]
+    doubt = "nobody can tell whether it came: <b> was so already before"
+    page = render_html({**summary, "effects": [{**effect, "came": False, "doubt": doubt}]}, recorded())
+    assert "within 30 s: nobody can tell whether it came: &lt;b&gt; was so already before</li>" in page
