@@ -58,7 +58,7 @@ def finished_log(run: str, cluster_uid: str = CLUSTER_UID, namespace: str = "kub
 
 
 def test_an_agent_is_at_work_until_its_end(kube: KubeObjects) -> None:
-    """By its own word, else by its run's; one that is over, has another role or no definite end is none."""
+    """By its own word, else by its run's; one that is over, has no role or no definite end is none."""
     pod(kube, "works", f"{NOW_S + 1}")
     pod(kube, "ended", f"{NOW_S}")
     pod(kube, "succeeded", f"{NOW_S + 1}", status={"phase": "Succeeded"})
@@ -69,8 +69,8 @@ def test_an_agent_is_at_work_until_its_end(kube: KubeObjects) -> None:
     pod(kube, "endless", "inf")
     pod(kube, "unknown", None, run="unknown")
     pod(kube, "elsewhere", f"{NOW_S + 1}", namespace="x")
-    pod(kube, "other-role", f"{NOW_S + 1}")
-    kube.objects[f"{PODS}/other-role"]["metadata"]["labels"]["chaoslib-cp/role"] = "prober"
+    pod(kube, "no-role", f"{NOW_S + 1}")
+    del kube.objects[f"{PODS}/no-role"]["metadata"]["labels"]["chaoslib-cp/role"]
     with open_cluster(kube.configuration(), None) as cluster:
         found = agents_at_work(cluster, "kube-system", {"r": NOW_S + 9}, NOW_S, 5)
         assert agents_at_work(cluster, "kube-system", {}, NOW_S + 5, 5) == []
@@ -261,7 +261,7 @@ def test_the_gate_looks_where_rollouts_of_the_last_hour_were(kube: KubeObjects) 
 
 def selected(requests: list[Request]) -> set[str]:
     """Lists of agents' pods that were asked for."""
-    return {one.path for one in requests if "role=telemetry-agent" in one.query.get("labelSelector", "")}
+    return {one.path for one in requests if "chaoslib-cp/role" in one.query.get("labelSelector", "")}
 
 
 def test_a_run_is_not_kept_from_its_own_cluster_by_agents_it_has_on_record(kube: KubeObjects) -> None:
