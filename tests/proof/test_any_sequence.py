@@ -29,8 +29,8 @@ from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.rollout.start import StartPlan, start
 from tests.fakes.api_server import RESET, Answer
 from tests.fakes.kube_objects import REVIEWS, KubeObjects
-from tests.fakes.manual_clock import ManualClock
-from tests.proof.figures import note
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.figures import note
 
 SEQUENCES = int(os.environ.get("CHAOSLIB_CP_SEQUENCES", "200"))
 STEPS = 8

@@ -29,12 +29,12 @@ from chaoslib_cp.rollout.actions import start_agent_rollout
 from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.removal import remove_as_admin
 from tests.fakes.api_server import Answer, json_answer
-from tests.fakes.disturbed_clock import DISTURBANCES, DisturbedClock
+from tests.scaffold.disturbed_clock import DISTURBANCES, DisturbedClock
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.memory_peer import HANG, MemoryPeer
 from tests.fakes.telemetry_cluster import listing, pod, telemetry_cluster, until
-from tests.fakes.virtual_time import VirtualLoop, run_virtual
-from tests.proof.figures import note
+from tests.scaffold.virtual_time import VirtualLoop, run_virtual
+from tests.scaffold.figures import note
 
 PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 AFTER_S = 10.0

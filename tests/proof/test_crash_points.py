@@ -22,7 +22,7 @@ from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from tests.fakes.dying import AFTER, MODES, Death
 from tests.fakes.kube_objects import KubeObjects
-from tests.proof.figures import note
+from tests.scaffold.figures import note
 
 Settings = dict[str, Any]
 PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}

@@ -21,7 +21,7 @@ from chaoslib_cp.rollout.actions import start_agent_rollout
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Request
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.proof.figures import note
+from tests.scaffold.figures import note
 
 PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 ALWAYS = {"rollbacks": {"strategy": "always"}, "hypothesis": {"strategy": "continuously"}}

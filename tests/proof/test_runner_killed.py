@@ -24,7 +24,7 @@ import pytest
 from chaoslib_cp.clock import SystemClock
 from tests.fakes.certificates import Authority
 from tests.fakes.late_file import fill_late_file, make_late_file
-from tests.proof.figures import note
+from tests.scaffold.figures import note
 
 KILLS = int(os.environ.get("CHAOSLIB_CP_KILLS", "20"))
 AT_ONCE = 10 if KILLS > 100 else 4

@@ -15,7 +15,7 @@ import pytest
 from chaoslib_cp.agent.manifests import prober_manifests
 from chaoslib_cp.cluster.gate.roles import role_manifests
 from tests.exported import exported
-from tests.proof.figures import note
+from tests.scaffold.figures import note
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
 
 pytestmark = pytest.mark.testbed

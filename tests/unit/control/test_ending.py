@@ -16,7 +16,7 @@ from chaoslib_cp.report.text import render_text
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 from tests.unit.made_timeline import event, sample
 
 PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}

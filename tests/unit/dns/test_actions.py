@@ -16,7 +16,7 @@ from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
 from tests.fakes.api_server import RESET, Answer, Request
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 from tests.fakes.timeline import write_samples
 
 pytestmark = pytest.mark.usefixtures("dns_pods")

@@ -13,7 +13,7 @@ from chaoslib_cp.state import state_root
 from chaoslib_cp.testbed.programs import find_programs
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
-from tests.proof.figures import note
+from tests.scaffold.figures import note
 
 pytestmark = pytest.mark.programs
 

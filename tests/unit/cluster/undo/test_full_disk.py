@@ -12,7 +12,7 @@ from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 CLOCK = ManualClock()
 PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
