@@ -20,8 +20,9 @@ import pytest
 
 from chaoslib_cp.clock import SystemClock
 from tests.scaffold.figures import note
+from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
-from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, until, variables
+from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, variables
 
 pytestmark = pytest.mark.testbed
 
