@@ -6,6 +6,7 @@ import pytest
 
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules
 from chaoslib_cp.control.refusal import experiment_refusals
+from chaoslib_cp.settings import read_settings
 from tests.unit.made_timeline import EPOCH_S, Line, recorded, sample, series
 
 NOW_S = 60.0
@@ -14,7 +15,7 @@ SAFE: dict[str, Any] = {"rollbacks": {"strategy": "always"}}
 
 def rule(**written: Any) -> AbortRule:
     """A rule as an experiment writes it."""
-    [made] = read_rules(experiment(written), {})
+    [made] = read_rules(experiment(written), read_settings())
     return made
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.control.refusal import cluster_refusals, control_refusals, experiment_refusals
+from chaoslib_cp.settings import read_settings
 from tests.places import EXPERIMENTS
 
 SAFE: dict[str, Any] = {"rollbacks": {"strategy": "always"}, "hypothesis": {"strategy": "continuously"}}
@@ -198,7 +199,7 @@ def test_an_experiment_with_nothing_in_it_is_not_refused_for_that() -> None:
 
 def test_a_cluster_that_cannot_be_chosen_is_told_beforehand(tmp_path: Path) -> None:
     """Inside the place from which it is reached, much else may be right by itself."""
-    [refused] = cluster_refusals({"kubeconfig": str(tmp_path / "nothing")}, None)
+    [refused] = cluster_refusals(read_settings({"kubeconfig": str(tmp_path / "nothing")}))
     assert "nothing was changed" in refused
 
 

@@ -12,7 +12,7 @@ from tests.fakes.kube_objects import KubeObjects
 
 def signs(kube: KubeObjects, max_nodes: int = MAX_NODES, **more: Any) -> list[Sign]:
     """Every sign of it."""
-    with open_cluster(kube.configuration(**more), None) as cluster:
+    with open_cluster(kube.settings(**more)) as cluster:
         return list(production_signs(cluster, max_nodes, 5.0))
 
 
