@@ -181,7 +181,7 @@ class Run:
         self._observer = start(observe_plan(run_dir, self.teller.epoch_offset_s, self.settings))
         logger.info("Run folder: %s", run_dir)
         self._rules = read_rules(self.experiment, self.settings)
-        blind = wait_for_sight(self.experiment, configuration, run_dir, self.settings, self.clock)
+        blind = wait_for_sight(run_dir, self.experiment, configuration, self.settings, self.clock)
         if blind:
             logger.warning("No samples yet of %s: is the prober there (`chaos cp manifests`)?", ", ".join(blind))
 

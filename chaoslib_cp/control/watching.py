@@ -132,7 +132,7 @@ def _prober_pages(settings: Settings) -> tuple[str, ...]:
 
 
 def wait_for_sight(
-    experiment: Mapping[str, Any], configuration: Mapping[str, Any], run_dir: Path, settings: Settings, clock: Clock
+    run_dir: Path, experiment: Mapping[str, Any], configuration: Mapping[str, Any], settings: Settings, clock: Clock
 ) -> list[str]:
     """Wait until there is something to stand on before anything is injected.
 

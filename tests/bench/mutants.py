@@ -27,7 +27,7 @@ KEPT = Path(__file__).parent / "mutation" / "survivors.json"
 _CORE = {
     "chaoslib_cp/engine/undo": ("entry", "lines", "log", "replay"),
     "chaoslib_cp/cluster": (
-        "gate/guard", "gate/allowed", "gate/identities", "door/authorization", "door/kubeconfig", "door/lock",
+        "gate/guard", "gate/allowed", "gate/identities", "door/authorization", "door/lock",
         "gate/permit", "gate/marker", "gate/production", "undo/rights", "undo/run", "undo/own_log",
         "door/same_cluster", "undo/objects", "undo/likeness", "undo/heal", "undo/agent_pods", "undo/recover",
         "undo/second_record", "undo/by_hand",

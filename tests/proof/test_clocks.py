@@ -28,7 +28,7 @@ from chaoslib_cp.errors import UndoFailed
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.removal import remove_as_admin
-from chaoslib_cp.settings import read_settings
+from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import Answer, json_answer
 from tests.fakes.disturbed_clock import DISTURBANCES, DisturbedClock
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
@@ -108,7 +108,7 @@ def see(folder: Path, clock: DisturbedClock) -> float:
     arguments = {"path": "cached", "window_s": 3.0}
     provider = {"type": "python", "module": "chaoslib_cp.dns.probes", "func": "workload_dns", "arguments": arguments}
     probe = {"type": "probe", "name": "dns", "tolerance": True, "provider": provider}
-    assert wait_for_sight(folder, {"steady-state-hypothesis": {"probes": [probe]}}, {}, clock)
+    assert wait_for_sight(folder, {"steady-state-hypothesis": {"probes": [probe]}}, {}, Settings(), clock)
     return 15.0
 
 

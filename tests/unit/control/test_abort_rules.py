@@ -126,7 +126,8 @@ def test_a_window_holds_what_ends_as_it_begins() -> None:
 
 def refusals(*rules: Any, configuration: dict[str, Any] | None = None, **more: Any) -> list[str]:
     """What the gate says."""
-    return list(experiment_refusals(experiment(*rules, **more), SAFE, configuration or {}))
+    settings = read_settings(configuration)
+    return list(experiment_refusals(experiment(*rules, **more), SAFE, configuration or {}, settings))
 
 
 @pytest.mark.parametrize(("written", "words"), [
@@ -180,5 +181,6 @@ def test_a_misspelt_key_is_not_a_guard() -> None:
     [refused] = refusals(abort_if=[])
     assert refused.startswith("extension chaoslib_cp has the unknown key 'abort_if'")
     assert len(refusals({"measure": "x", "blind_s": 9}, {"measure": "y", "blind_s": 9})) == 2
-    [refused] = list(experiment_refusals({"extensions": [{"name": "chaoslib_cp", "abort_when": {}}]}, SAFE, {}))
+    written = {"extensions": [{"name": "chaoslib_cp", "abort_when": {}}]}
+    [refused] = list(experiment_refusals(written, SAFE, {}, read_settings()))
     assert refused.startswith("abort_when is {}")

@@ -10,7 +10,7 @@ import pytest
 from chaoslib_cp.control.watching import Pace, observe_plan, paces, wait_for_sight, watching_refusals
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.observe.timeline import Timeline
-from chaoslib_cp.settings import read_settings
+from chaoslib_cp.settings import Settings, read_settings
 from tests.contract.cluster import FakeCluster
 from tests.contract.experiments import dns_claim
 from tests.fakes.manual_clock import ManualClock
@@ -97,17 +97,17 @@ def test_a_run_waits_until_its_claims_have_something_to_stand_on(tmp_path: Path)
     """Three samples of each vantage point of the hypothesis; after 15 s it goes on and says who is blind."""
     experiment = {"steady-state-hypothesis": {"probes": [dns_claim()]}}
     clock = ManualClock()
-    assert wait_for_sight(tmp_path, experiment, {}, clock) == ["dns_cached"]
+    assert wait_for_sight(tmp_path, experiment, {}, Settings(), clock) == ["dns_cached"]
     assert clock.monotonic_s() == pytest.approx(15.0, abs=0.3)
     timeline = Timeline(tmp_path / "timeline.jsonl")
     line = {"kind": "sample", "measure": "dns_cached", "at_s": clock.epoch_s(), "latency_s": 0.0}
     for _ in range(2):
         timeline.append(line)
-    assert wait_for_sight(tmp_path, experiment, {}, clock) == ["dns_cached"]
+    assert wait_for_sight(tmp_path, experiment, {}, Settings(), clock) == ["dns_cached"]
     for _ in range(3):
         timeline.append({**line, "at_s": clock.epoch_s()})
     before_s = clock.monotonic_s()
-    assert wait_for_sight(tmp_path, experiment, {}, clock) == []
+    assert wait_for_sight(tmp_path, experiment, {}, Settings(), clock) == []
     assert clock.monotonic_s() == before_s
     timeline.close()
 
@@ -123,9 +123,10 @@ def test_a_run_waits_for_no_more_samples_than_the_pace_lets_come(tmp_path: Path,
     line = {"kind": "sample", "measure": "break_glass_write", "at_s": clock.epoch_s() + 15.0, "latency_s": 0.0}
     for _ in range(enough - 1):
         timeline.append(line)
-    assert wait_for_sight(tmp_path, experiment, configuration, clock) == ["break_glass_write"]
+    settings = read_settings(configuration)
+    assert wait_for_sight(tmp_path, experiment, configuration, settings, clock) == ["break_glass_write"]
     timeline.append(line)
-    assert wait_for_sight(tmp_path, experiment, configuration, clock) == []
+    assert wait_for_sight(tmp_path, experiment, configuration, settings, clock) == []
     timeline.close()
 
 
@@ -145,9 +146,9 @@ def test_before_anything_is_injected_every_vantage_point_has_seen_something(
     clock = ManualClock()
     timeline = Timeline(tmp_path / "timeline.jsonl")
     plays = {"method": [{"name": "x"}]}
-    assert wait_for_sight(tmp_path, {"method": []}, {}, clock) == []
+    assert wait_for_sight(tmp_path, {"method": []}, {}, Settings(), clock) == []
     assert clock.monotonic_s() == 0
-    assert wait_for_sight(tmp_path, plays, {}, clock) == ["any measure"]
+    assert wait_for_sight(tmp_path, plays, {}, Settings(), clock) == ["any measure"]
     assert clock.monotonic_s() == pytest.approx(15.0, abs=0.3)
     now = {"at_s": clock.epoch_s(), "latency_s": 0.0}
     periods_s = {"api_read": 3.0, "api_livez": 3.0}
@@ -158,11 +159,11 @@ def test_before_anything_is_injected_every_vantage_point_has_seen_something(
         timeline.append({**now, "kind": "sample", "measure": measure})
     for measure in ("api_read", "dns_uncached"):
         timeline.append({**now, "kind": "sample", "measure": measure, "void": True})
-    assert wait_for_sight(tmp_path, plays, {}, clock) == blind
+    assert wait_for_sight(tmp_path, plays, {}, Settings(), clock) == blind
     for measure in ("api_read", "dns_uncached"):
         timeline.append({"at_s": clock.epoch_s(), "latency_s": 0.0, "kind": "sample", "measure": measure})
     before_s = clock.monotonic_s()
-    assert wait_for_sight(tmp_path, plays, {}, clock) == []
+    assert wait_for_sight(tmp_path, plays, {}, Settings(), clock) == []
     assert clock.monotonic_s() == before_s
     timeline.close()
 
@@ -172,7 +173,7 @@ def test_a_run_waits_for_the_samples_of_the_way_that_the_configuration_names(tmp
     probe = dns_claim()
     probe["provider"]["arguments"]["path"] = "${way}"
     experiment = {"steady-state-hypothesis": {"probes": [probe]}}
-    assert wait_for_sight(tmp_path, experiment, {"way": "pods"}, ManualClock()) == ["dns_pod"]
+    assert wait_for_sight(tmp_path, experiment, {"way": "pods"}, Settings(), ManualClock()) == ["dns_pod"]
 
 
 def test_each_measure_has_a_pace_and_a_time_within_which_news_must_come() -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from chaoslib_cp.cluster.door.access import credentials
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
-from chaoslib_cp.cluster.door.connect import choose, infrastructure_name, open_cluster
+from chaoslib_cp.cluster.door.connect import choose, open_cluster
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import HANG, RESET, Answer
@@ -281,15 +281,6 @@ def test_inline_credentials_of_a_kubeconfig_are_read(kube: KubeObjects) -> None:
     assert by_data.get("/api/v1/namespaces/kube-system") is not None
     by_file.close()
     by_data.close()
-
-
-def test_infrastructure_comes_from_configuration_then_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One place reads the environment."""
-    monkeypatch.delenv("CHAOSLIB_CP_INFRASTRUCTURE", raising=False)
-    assert infrastructure_name(read_settings()) == "none"
-    monkeypatch.setenv("CHAOSLIB_CP_INFRASTRUCTURE", "testbed")
-    assert infrastructure_name(read_settings()) == "testbed"
-    assert infrastructure_name(read_settings({"infrastructure": "kind"})) == "kind"
 
 
 def test_a_kubeconfig_that_works_only_elsewhere_says_where(kube: KubeObjects, monkeypatch: pytest.MonkeyPatch) -> None:

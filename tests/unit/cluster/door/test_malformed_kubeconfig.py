@@ -74,10 +74,10 @@ def with_cluster(kube: KubeObjects, content: object) -> dict[str, Any]:
 def test_what_is_no_list_of_mappings_is_refused_by_its_name(kube: KubeObjects, case: str, identity: str) -> None:
     """Whoever wrote it by hand reads which key, in which file."""
     changed, says = SHAPES[case]
-    configuration = written(kube, **changed)
+    settings = read_settings(written(kube, **changed))
     for ask in (choose, open_cluster):
         with pytest.raises(TargetRefused) as caught:
-            ask(configuration, None, identity)
+            ask(settings, identity)
         assert str(caught.value) == (
             f"kubeconfig {kube.kubeconfig}: {says}; nothing was changed; mend it, or name another file"
         )

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.gate.production import MAX_NODES, MOST_NODES, Sign, production_signs
+from chaoslib_cp.cluster.gate.production import MOST_NODES, Sign, production_signs
+from chaoslib_cp.settings import MAX_NODES
 from tests.fakes.api_server import json_answer
 from tests.fakes.kube_objects import KubeObjects
 

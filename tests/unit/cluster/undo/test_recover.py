@@ -273,7 +273,7 @@ def test_nobody_needs_a_runner_to_look(
 def test_chaosk8s_own_keys_name_a_cluster_that_cannot_be_looked_into(kube: KubeObjects) -> None:
     """They have one identity, which may not list everything; that is said, and it is no "nothing to undo"."""
     secrets = {"KUBERNETES_HOST": f"https://127.0.0.1:{kube.server.port}"}
-    [one] = recover(secrets, timeout_s=0, clock=CLOCK)["logs"]
+    [one] = recover(read_settings(None, secrets), timeout_s=0, clock=CLOCK)["logs"]
     assert "identity break-glass needs a kubeconfig" in one["problems"][0]
 
 

@@ -16,7 +16,7 @@ from chaoslib_cp.cluster.undo.run import is_part_of, undo_folder, undo_log_facts
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, UndoFailed
-from chaoslib_cp.settings import read_settings
+from chaoslib_cp.settings import Settings, read_settings
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, Answer, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, REVIEWS, KubeObjects
@@ -76,7 +76,7 @@ def test_labels_are_those_of_earlier_versions() -> None:
 
 def test_a_log_says_how_its_cluster_is_found_again(kube: KubeObjects, cluster: Cluster) -> None:
     """Golden: `recover` of other versions reads it."""
-    assert undo_log_facts(cluster, CLUSTER_UID, {}) == {
+    assert undo_log_facts(cluster, CLUSTER_UID, Settings()) == {
         "cluster_uid": CLUSTER_UID,
         "ca_sha256": cluster.ca_sha256,
         "server": f"https://127.0.0.1:{kube.server.port}",
@@ -85,16 +85,19 @@ def test_a_log_says_how_its_cluster_is_found_again(kube: KubeObjects, cluster: C
         "contexts": {"runner_context": "runner", "admin_context": "admin", "break_glass_context": "break-glass"},
     }
     named = {"admin_context": "a", "break_glass_context": "b"}
-    assert undo_log_facts(cluster, CLUSTER_UID, named)["contexts"] == {**named, "runner_context": "runner"}
+    assert undo_log_facts(cluster, CLUSTER_UID, read_settings(named))["contexts"] == {
+        **named,
+        "runner_context": "runner",
+    }
 
 
 def test_the_context_of_another_identity_is_not_taken_for_the_runners(kube: KubeObjects) -> None:
     """A lost log is rebuilt as break-glass; the runner keeps its usual name."""
     kube.rename_context("runner", "mine")
     with open_cluster(kube.settings(runner_context="mine")) as runner:
-        assert undo_log_facts(runner, "u", {})["contexts"]["runner_context"] == "mine"
+        assert undo_log_facts(runner, "u", Settings())["contexts"]["runner_context"] == "mine"
     with open_cluster(kube.settings(), "break-glass") as other:
-        assert undo_log_facts(other, "u", {})["contexts"]["runner_context"] == "runner"
+        assert undo_log_facts(other, "u", Settings())["contexts"]["runner_context"] == "runner"
 
 
 def test_a_run_has_one_log_and_without_a_control_each_use_one_of_its_own(cluster: Cluster) -> None:
@@ -146,7 +149,7 @@ def test_without_a_control_a_run_is_named_after_its_cluster(uid: str, name: str)
 def test_a_log_of_another_cluster_is_not_gone_on_with(cluster: Cluster, key: str, folder: str | None) -> None:
     """What is noted there would be looked for in that cluster, not found, and called gone."""
     name = "r" if folder else "adhoc-11111111-1"
-    facts = {**undo_log_facts(cluster, CLUSTER_UID, {}), key: "of another"}
+    facts = {**undo_log_facts(cluster, CLUSTER_UID, Settings()), key: "of another"}
     theirs = UndoLog.create(undo_folder(), name, facts, ManualClock())
     theirs.intend(ObserveOnly("x"))
     before = theirs.path.read_text()
@@ -157,7 +160,7 @@ def test_a_log_of_another_cluster_is_not_gone_on_with(cluster: Cluster, key: str
 
 def test_a_finished_use_of_another_cluster_does_not_keep_this_one_from_its_log(cluster: Cluster) -> None:
     """Nothing is open in it."""
-    facts = {**undo_log_facts(cluster, CLUSTER_UID, {}), "ca_sha256": "of another"}
+    facts = {**undo_log_facts(cluster, CLUSTER_UID, Settings()), "ca_sha256": "of another"}
     UndoLog.create(undo_folder(), "adhoc-11111111-1", facts, ManualClock())
     assert undo_log_for_change(read_settings(), cluster, CLUSTER_UID, ManualClock()).run == "adhoc-11111111-2"
 
