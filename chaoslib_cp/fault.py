@@ -2,20 +2,26 @@
 
 One ``start_*`` makes one fault. It returns an :class:`Injected`; whatever ends a fault returns an :class:`Ended`. Both
 are known by their ``type``, so that no result is taken for one because of a function's name or of a key that it has.
+
+What kinds of faults there are, and what ends them, stands in tables of :class:`FaultKind` and :class:`Mitigation`
+(``faults.py``); an extension declares its own as ``FAULTS`` and ``MITIGATIONS``.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from chaoslib_cp.errors import ProfileInvalid
 
+# Part of an id that is a label's value of 63 characters at most, with a number behind it.
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 INJECTED: Final = "chaoslib_cp.Injected"
 ENDED: Final = "chaoslib_cp.Ended"
 
 DELETE_LANDED: Final = "delete landed"
 """The administrator's own delete was accepted."""
-DEADLINE: Final = "own deadline"
+OWN_DEADLINE: Final = "own deadline"
 """The fault ended by itself, at the time that it carries."""
 ROLLBACK: Final = "rollback"
 """A stop action, or the run itself, took it back."""
@@ -67,8 +73,9 @@ class Injected:
 
     Attributes:
         fault: Id of this fault, one of its own in the run, for example ``agent_rollout-1``.
-        kind: Which kind of fault it is.
-        delivers: What it promises to do; None when nothing was meant to be done.
+        kind: Which kind of fault it is, the name of its :class:`FaultKind`.
+        label: What a report calls it, for example ``agent rollout``.
+        delivers: What it promises to do; None when nobody can count it: then the fault counts as delivered.
         expects: What the victim is expected to suffer.
         deadline_epoch_s: When it ends by itself, seconds since 1970; None when it does not, or is over at once.
         lasts: False for what is over as soon as it is done, such as a restart.
@@ -78,6 +85,7 @@ class Injected:
 
     fault: str
     kind: str
+    label: str
     delivers: Delivers | None = None
     expects: tuple[Expects, ...] = ()
     deadline_epoch_s: float | None = None
@@ -115,6 +123,58 @@ class Ended:
         return {"type": ENDED, **known, "faults": list(self.faults)}
 
 
+@dataclass(frozen=True)
+class FaultKind:
+    """One kind of fault, a row of the table ``FAULTS``.
+
+    Attributes:
+        name: Ids of its faults begin with it, for example ``agent_rollout``.
+        label: What a report calls it.
+        start: The action that makes one, as ``module:function``.
+        stop: The action that takes back what it made, as ``module:function``; empty for what is over at once and
+            leaves nothing to take back.
+        example: Arguments with which ``start`` is played in seconds: by the tests of all faults, and by a reader.
+        rights: What the runner must be allowed to do for it beyond the shipped roles, as rules of a Kubernetes Role,
+            each with ``namespace`` beside its keys (empty for the whole cluster).
+    """
+
+    name: str = ""
+    label: str = ""
+    start: str = ""
+    stop: str = ""
+    example: Mapping[str, Any] = field(default_factory=dict)
+    rights: tuple[Mapping[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a row that lacks a part: whoever reads the table relies on it."""
+        _require(self, "name", "label", "start")
+        if not _NAME.fullmatch(self.name):
+            raise ProfileInvalid(f"kind of fault {self.name!r}: a name has small letters, digits and _, 40 at most")
+
+
+@dataclass(frozen=True)
+class Mitigation:
+    """What people do against a fault in the middle of it, a row of the table ``MITIGATIONS``.
+
+    Attributes:
+        name: Its name in the table.
+        label: What a report calls it, for example ``the administrator deletes the agent``.
+        action: The action that does it, as ``module:function``; it returns an :class:`Ended`.
+        against: Names of the kinds of fault that it can end.
+        example: Arguments with which it is played in seconds.
+    """
+
+    name: str = ""
+    label: str = ""
+    action: str = ""
+    against: tuple[str, ...] = ()
+    example: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a row that lacks a part: whoever reads the table relies on it."""
+        _require(self, "name", "label", "action", "against")
+
+
 def read(output: object) -> Injected | Ended | None:
     """Read what an action returned; None when it is neither of the two.
 
@@ -131,6 +191,12 @@ def read(output: object) -> Injected | Ended | None:
             f"an action returned a {output['type']} with wrong keys ({error}); what it did cannot be judged; return "
             "Injected(...).as_dict() or Ended(...).as_dict()"
         ) from error
+
+
+def _require(row: FaultKind | Mitigation, *parts: str) -> None:
+    for part in parts:
+        if not getattr(row, part):
+            raise ProfileInvalid(f"{type(row).__name__} {row.name!r} has no {part}; fill it in")
 
 
 def _injected(facts: Mapping[str, Any]) -> Injected:

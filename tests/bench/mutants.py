@@ -25,6 +25,7 @@ from tests.bench.mutation.operators import Mutant, mutants_of
 PAGE = page.ROOT / "docs" / "mutants.md"
 KEPT = Path(__file__).parent / "mutation" / "survivors.json"
 _CORE = {
+    "chaoslib_cp": ("settings", "kubeconfig"),
     "chaoslib_cp/engine/undo": ("entry", "lines", "log", "replay"),
     "chaoslib_cp/cluster": (
         "gate/guard", "gate/allowed", "gate/identities", "door/authorization", "door/lock",
@@ -39,6 +40,7 @@ _CORE = {
 }  # fmt: skip
 # The tests that play these modules in one process, by folder; each mutant is shown only to those that reach its line.
 _ROOMS = {
+    "chaoslib_cp": ("unit/test_settings.py", "unit/cluster"),
     "chaoslib_cp/engine/undo": ("unit/engine/undo", "unit/cluster", "unit/rollout", "unit/dns", "unit/access", "proof"),
     "chaoslib_cp/cluster": ("unit/cluster", "unit/engine/undo", "unit/rollout", "unit/dns", "unit/access", "proof"),
     "chaoslib_cp/control": ("unit/control",),

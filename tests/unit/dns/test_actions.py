@@ -14,11 +14,11 @@ from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.control.evidence import back_off_notes
 from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
-from chaoslib_cp.settings import read_settings
+from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import RESET, Answer, Request
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
 from tests.fakes.timeline import write_samples
+from tests.scaffold.clocks import ManualClock
 
 pytestmark = pytest.mark.usefixtures("dns_pods")
 
@@ -169,7 +169,7 @@ def test_the_wait_ends_when_the_cached_records_ttl_goes_up(tmp_path: Path) -> No
     """Then the mask lasts a whole TTL."""
     write_samples(tmp_path, "dns_cached", ["ok", "ok"], ttl_s=[4, 3], first_ago_s=1.5)
     clock = WritingClock(tmp_path, [2, 1, 20, 19])
-    waited = wait_for_fresh_entry(read_settings({"chaoslib_cp_run_dir": str(tmp_path)}), True, clock)
+    waited = wait_for_fresh_entry(Settings(run_dir=tmp_path), True, clock)
     assert (waited["reason"], waited["ttl_s"]) == ("just renewed", 20)
     assert clock.ttls == [19]
 
@@ -177,16 +177,8 @@ def test_the_wait_ends_when_the_cached_records_ttl_goes_up(tmp_path: Path) -> No
 def test_a_renewal_before_the_action_began_does_not_count(tmp_path: Path) -> None:
     """It may be most of a TTL ago; the wait gives up after one TTL and a margin."""
     write_samples(tmp_path, "dns_cached", ["ok"] * 3, ttl_s=[1, 20, 19], first_ago_s=2)
-
-    class Passing(ManualClock):
-        """Virtual waiting on the real date."""
-
-        def epoch_s(self) -> float:
-            """Now."""
-            return SystemClock().epoch_s()
-
-    clock = Passing()
-    waited = wait_for_fresh_entry(read_settings({"chaoslib_cp_run_dir": str(tmp_path)}), True, clock)
+    clock = ManualClock(SystemClock().epoch_s())
+    waited = wait_for_fresh_entry(Settings(run_dir=tmp_path), True, clock)
     assert waited["reason"] == "no renewal seen within one TTL"
     assert waited["waited_s"] == pytest.approx(22, abs=0.5)
 
@@ -194,8 +186,5 @@ def test_a_renewal_before_the_action_began_does_not_count(tmp_path: Path) -> Non
 def test_without_samples_of_the_cache_it_is_not_waited_for(tmp_path: Path) -> None:
     """And the result says why."""
     assert wait_for_fresh_entry(read_settings(), True, ManualClock())["reason"].startswith("no sample")
-    assert (
-        wait_for_fresh_entry(read_settings({"chaoslib_cp_run_dir": str(tmp_path)}), True, ManualClock())["ttl_s"]
-        is None
-    )
+    assert wait_for_fresh_entry(Settings(run_dir=tmp_path), True, ManualClock())["ttl_s"] is None
     assert wait_for_fresh_entry(read_settings(), False, ManualClock())["reason"] == "not asked for"

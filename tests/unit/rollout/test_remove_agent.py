@@ -13,7 +13,7 @@ from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 from tests.unit.rollout.test_rollout import DAEMONSET, ours, settings, started
 
 

@@ -22,7 +22,7 @@ from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.vantage import targets_of
 from chaoslib_cp.settings import read_settings
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 CANARY = "canary-token-7f3a9"
 BAD_TOKENS = {

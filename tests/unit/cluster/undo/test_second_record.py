@@ -14,9 +14,8 @@ from chaoslib_cp.settings import read_settings
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
-
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.profiles import PROFILE
 
 
 @pytest.fixture
