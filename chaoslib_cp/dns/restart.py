@@ -49,7 +49,7 @@ class RestartPlan:
     def effects(self) -> list[dict[str, Any]]:
         """What must be seen in the timeline for the restart to count."""
         within_s = self.effect_within_s
-        return [{"measure": "dns_uncached", "outcome": "failing", "share": 0.5, "window_s": 5, "within_s": within_s}]
+        return [{"vantage": "dns_uncached", "outcome": "failing", "share": 0.5, "window_s": 5, "within_s": within_s}]
 
 
 def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def start_agent_rollout(
             there they queue in front of CoreDNS and the controllers; any other namespace must exist already.
         duration_s: Every agent ends by itself this many seconds from now, with no API needed; 1 to 3600.
         image: Image that holds this version of chaoslib_cp.
-        effect_measure: Measure of the timeline that is expected to fail.
+        effect_measure: Vantage point that is expected to fail.
         effect_within_s: Within how many seconds, 1 to 600.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.

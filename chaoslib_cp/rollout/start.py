@@ -18,7 +18,7 @@ from chaoslib_cp.settings import Settings
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE: Final = re.compile(r"[\w][\w./:@-]{0,254}")
-_MEASURES: Final = ("api_livez", "api_version", "api_read", "admin_write", "dns_uncached", "dns_cached")
+_VANTAGES: Final = ("api_livez", "api_version", "api_read", "admin_write", "dns_uncached", "dns_cached")
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class StartPlan:
                 raise ProfileInvalid(f"{name} is {getattr(self, name)!r}, not a Kubernetes name; nothing was changed")
         if not _IMAGE.fullmatch(str(self.image)):
             raise ProfileInvalid(f"image is {self.image!r}, not an image name; nothing was changed")
-        if self.effect_measure not in _MEASURES:
+        if self.effect_measure not in _VANTAGES:
             raise ProfileInvalid(
-                f"effect_measure is {self.effect_measure!r}; nothing was changed; use one of {', '.join(_MEASURES)}"
+                f"effect_measure is {self.effect_measure!r}; nothing was changed; use one of {', '.join(_VANTAGES)}"
             )
         checked("duration_s", self.duration_s, 1, 3600)
         checked("effect_within_s", self.effect_within_s, 1, 600)
@@ -51,7 +51,7 @@ class StartPlan:
         """What must be seen in the timeline for the rollout to count as a fault."""
         return [
             {
-                "measure": self.effect_measure,
+                "vantage": self.effect_measure,
                 "outcome": "failing",
                 "share": 0.5,
                 "window_s": 10,

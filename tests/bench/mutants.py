@@ -40,7 +40,7 @@ _CORE = {
 }  # fmt: skip
 # The tests that play these modules in one process, by folder; each mutant is shown only to those that reach its line.
 _ROOMS = {
-    "chaoslib_cp": ("unit/test_settings.py", "unit/cluster"),
+    "chaoslib_cp": ("unit",),
     "chaoslib_cp/engine/undo": ("unit/engine/undo", "unit/cluster", "unit/rollout", "unit/dns", "unit/access", "proof"),
     "chaoslib_cp/cluster": ("unit/cluster", "unit/engine/undo", "unit/rollout", "unit/dns", "unit/access", "proof"),
     "chaoslib_cp/control": ("unit/control",),

@@ -20,7 +20,7 @@ from chaoslib_cp.settings import read_settings
 from tests.fakes.timeline import write_samples
 from tests.scaffold.clocks import ManualClock
 
-RULES = {"extensions": [{"name": "chaoslib_cp", "abort_when": [{"measure": "api_read", "max_error_ratio": 0.5}]}]}
+RULES = {"extensions": [{"name": "chaoslib_cp", "abort_when": [{"vantage": "api_read", "max_error_ratio": 0.5}]}]}
 LONG_S = 30.0
 
 
@@ -148,7 +148,7 @@ def test_a_long_window_is_seen_whole_in_a_long_timeline(
     tmp_path: Path, latch: StopLatch, observer: "subprocess.Popen[bytes]"
 ) -> None:
     """Its begin lies further back than the block of the file that is read first."""
-    rule = {"measure": "api_read", "max_error_ratio": 0.5, "window_s": 60}
+    rule = {"vantage": "api_read", "max_error_ratio": 0.5, "window_s": 60}
     clock = ManualClock(time.time())  # noqa: TID251 - the samples below are placed by it
     teller = Teller(Timeline(tmp_path / TIMELINE_FILE), clock)
     rules = read_rules({"extensions": [{"name": "chaoslib_cp", "abort_when": [rule]}]}, read_settings())

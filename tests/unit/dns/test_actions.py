@@ -44,7 +44,7 @@ def restart_by_deployment(kube: KubeObjects, is_ready: bool = True) -> None:
 
 @pytest.mark.parametrize(("ago_s", "notes"), [(60, 1), (599, 1), (601, 0)])
 def test_a_recent_crash_of_a_dns_server_is_told_before_the_run(kube: KubeObjects, ago_s: int, notes: int) -> None:
-    """A second run within ten minutes would measure the kubelet's back-off as slow recovery and not say so."""
+    """A second run within ten minutes would vantage the kubelet's back-off as slow recovery and not say so."""
     now_s = 1_800_000_000.0
     ended_at = datetime.fromtimestamp(now_s - ago_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     crashed = {"lastState": {"terminated": {"finishedAt": ended_at}}}
@@ -69,7 +69,7 @@ def test_deleting_the_pods_times_acceptance_rescheduling_and_sync_apart(kube: Ku
     restart = result["restart"]
     assert (restart["pods"], restart["accepted"], restart["outcomes"]) == (2, 2, [])
     assert 0 < restart["accepted_s"] <= restart["rescheduled_s"] <= restart["synced_s"]
-    assert result["effects"][0]["measure"] == "dns_uncached"
+    assert result["effects"][0]["vantage"] == "dns_uncached"
     assert {request.peer_name for request in kube.writes()} == {"user-runner"}
     assert len(json.dumps(result)) < 4096
     assert open_logs() == []

@@ -46,7 +46,7 @@ def test_a_rollout_makes_five_objects_and_returns_what_it_did(kube: KubeObjects)
     result = started(kube)
     assert len(ours(kube)) == len(result["objects"]) == 5
     assert result["effects"] == [
-        {"measure": "api_read", "outcome": "failing", "share": 0.5, "window_s": 10, "within_s": 60.0}
+        {"vantage": "api_read", "outcome": "failing", "share": 0.5, "window_s": 10, "within_s": 60.0}
     ]
     assert result["parameters"]["duration_s"] == 60.0
     written = json.loads(

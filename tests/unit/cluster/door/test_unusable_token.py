@@ -19,7 +19,7 @@ from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.recover import recover
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.observe.plan import ObservePlan
-from chaoslib_cp.observe.vantage import targets_of
+from chaoslib_cp.observe.questions import targets_of
 from chaoslib_cp.settings import read_settings
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
