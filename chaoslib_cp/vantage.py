@@ -13,7 +13,7 @@ from chaoslib_cp import extensions
 from chaoslib_cp.errors import ProfileInvalid
 
 Asker = Literal["observer", "prober", "injector"]
-IDENTITIES: Final = ("observer", "admin", "break-glass")
+ASK_AS: Final = ("observer", "admin", "break-glass")
 """Whom the observer can ask as."""
 
 SHORTEST_PERIOD_S: Final = 0.2
@@ -54,7 +54,7 @@ class VantagePoint:
         deadline_s: Seconds after which an attempt has failed, 0.2 to 60; may be set likewise.
         fails: What a story says when it breaks.
         works: What a story says when it is good again.
-        identity: Whom the observer asks as, one of ``IDENTITIES``; empty where it does not ask.
+        identity: Whom the observer asks as, one of ``ASK_AS``; empty where it does not ask.
         request: What the observer asks; None where it does not.
         bad_in_a_row: How many bad samples begin a failure: a single lost packet is none.
         good_in_a_row: How many good samples end it: while one of two servers is back, single right answers get through.
@@ -109,8 +109,8 @@ class VantagePoint:
             ),
             f"asked_by is {self.asked_by!r}, use one of {', '.join(get_args(Asker))}": self.asked_by
             not in get_args(Asker),
-            f"identity is {self.identity!r}, use one of {', '.join(IDENTITIES)} where the observer asks, else none": (
-                self.identity not in IDENTITIES if asked else self.identity != ""
+            f"identity is {self.identity!r}, use one of {', '.join(ASK_AS)} where the observer asks, else none": (
+                self.identity not in ASK_AS if asked else self.identity != ""
             ),
             "it needs a request where the observer asks, and none elsewhere": (self.request is not None) != asked,
             f"period_s and deadline_s are {numbers}, use {SHORTEST_PERIOD_S:g} to {LONGEST_PERIOD_S:g}": not all(

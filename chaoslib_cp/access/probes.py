@@ -1,6 +1,6 @@
 """Probes of people's access. A write is made as a dry run: it goes all the way through, nothing is kept."""
 
-from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.limits import checked
 from chaoslib_cp.observe.evidence import gather, summary
 from chaoslib_cp.vantage import ADMIN_WRITE, BREAK_GLASS_WRITE
@@ -35,7 +35,7 @@ def admin_write(
     checked("window_s", window_s, 1, 300)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
     name = ADMIN_WRITE.name
-    return summary(gather(configuration, secrets, [name], window_s)[name], min_ok_ratio)
+    return summary(gather(settings_of(configuration, secrets), [name], window_s)[name], min_ok_ratio)
 
 
 @activity
@@ -65,4 +65,4 @@ def break_glass_write(
     checked("window_s", window_s, 1, 300)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
     name = BREAK_GLASS_WRITE.name
-    return summary(gather(configuration, secrets, [name], window_s)[name], min_ok_ratio)
+    return summary(gather(settings_of(configuration, secrets), [name], window_s)[name], min_ok_ratio)

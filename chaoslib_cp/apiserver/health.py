@@ -6,13 +6,12 @@ from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.observe.evidence import Samples, gather, number, summary, worst_latency_s
+from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import API_LIVEZ, API_READ, API_VERSION, all_points
 
 _POLL_S: Final = 0.5
 # Holds several admin writes at the observer's default beat, even when each takes its limit (``vantage.py`` has both).
 _RECOVERY_WINDOW_S: Final = 30.0
-
-Settings = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,10 @@ class Saturation:
     slow_s: float
 
 
-def api_health(configuration: Settings, secrets: Settings, window_s: float, min_ok_ratio: float) -> dict[str, Any]:
+def api_health(settings: Settings, window_s: float, min_ok_ratio: float) -> dict[str, Any]:
     """Judge the vantage points of the API server's health; keys are told by the probe of the same name."""
     names = [point.name for point in all_points() if point.is_health]
-    samples = gather(configuration, secrets, names, window_s)
+    samples = gather(settings, names, window_s)
     each = {name: summary(samples[name], min_ok_ratio) for name in names}
     return {
         "ok": all(one["ok"] for one in each.values()),
@@ -46,14 +45,12 @@ def api_health(configuration: Settings, secrets: Settings, window_s: float, min_
     }
 
 
-def wait_until_saturated(
-    configuration: Settings, secrets: Settings, limits: Saturation, timeout_s: float, clock: Clock
-) -> dict[str, Any]:
+def wait_until_saturated(settings: Settings, limits: Saturation, timeout_s: float, clock: Clock) -> dict[str, Any]:
     """Poll until the server is saturated or time is up; keys are told by ``api_is_saturated``."""
     names = [point.name for point in all_points() if point.is_health and point.is_queued]
 
     def look() -> dict[str, Any]:
-        samples = gather(configuration, secrets, names, limits.window_s, clock)
+        samples = gather(settings, names, limits.window_s, clock)
         every = [sample for name in names for sample in samples[name]]
         served = sum(bool(one["ok"]) and number(one, "latency_s") <= limits.slow_s for one in every)
         ratio = served / len(every) if every else 1.0
@@ -67,16 +64,14 @@ def wait_until_saturated(
     return _poll(look, timeout_s, clock)
 
 
-def wait_until_recovered(
-    configuration: Settings, secrets: Settings, good_in_a_row: int, timeout_s: float, clock: Clock
-) -> dict[str, Any]:
+def wait_until_recovered(settings: Settings, good_in_a_row: int, timeout_s: float, clock: Clock) -> dict[str, Any]:
     """Poll until everything users need is good again or time is up; keys are told by the probe of the same name."""
     names = [point.name for point in all_points() if point.users_need]
     collected: dict[str, dict[float, Any]] = {name: {} for name in names}
 
     def look() -> dict[str, Any]:
         # Kept from poll to poll: without an observer each poll brings one sample, and several in a row are asked for.
-        for vantage, samples in gather(configuration, secrets, names, _RECOVERY_WINDOW_S, clock).items():
+        for vantage, samples in gather(settings, names, _RECOVERY_WINDOW_S, clock).items():
             collected[vantage].update({number(sample, "at_s"): sample for sample in samples})
         runs: Samples = {
             vantage: [found[at_s] for at_s in sorted(found)][-good_in_a_row:] for vantage, found in collected.items()

@@ -13,7 +13,7 @@ from chaoslib_cp.engine.sample import https
 from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsSample, HttpsTarget, KeptConnections
 from chaoslib_cp.engine.sample.pace import Question
 from chaoslib_cp.observe.plan import ObservePlan
-from chaoslib_cp.vantage import IDENTITIES, Request, asked_by_observer
+from chaoslib_cp.vantage import ASK_AS, Request, asked_by_observer
 
 
 def target_of(access: ClusterAccess) -> HttpsTarget:
@@ -30,9 +30,9 @@ def targets_of(plan: ObservePlan) -> dict[str, HttpsTarget]:
         TargetRefused: The kubeconfig has no such context.
         TargetUnreachable: The server's name does not resolve.
     """
-    configuration = plan.configuration()
-    wanted = [identity for identity in IDENTITIES if identity in plan.contexts]
-    return {identity: target_of(credentials(configuration, None, identity)) for identity in wanted}
+    settings = plan.settings()
+    wanted = [identity for identity in ASK_AS if identity in plan.contexts]
+    return {identity: target_of(credentials(settings, identity)) for identity in wanted}
 
 
 def questions_of(plan: ObservePlan, targets: dict[str, HttpsTarget], kept: KeptConnections) -> list[Question]:
