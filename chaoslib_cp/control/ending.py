@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.cluster.undo.recover import leftovers, open_logs
+from chaoslib_cp.cluster.undo.leftovers import leftovers
+from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.cluster.undo.run import run_id
+from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.watching import paces
@@ -26,7 +28,6 @@ from chaoslib_cp.results.recording import record
 from chaoslib_cp.results.recovery import NAMES, still_broken
 from chaoslib_cp.results.summary import summarise
 from chaoslib_cp.results.verdict import Conduct
-from chaoslib_cp.rollout.agent_rollout import take_back
 
 logger = logging.getLogger("chaostoolkit")
 

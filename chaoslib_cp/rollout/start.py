@@ -14,6 +14,7 @@ from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout.agent_rollout import count_nodes, roll_out
 from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
+from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE: Final = re.compile(r"[\w][\w./:@-]{0,254}")
@@ -70,7 +71,8 @@ def start(
         nodes = count_nodes(cluster)
         log = undo_log_for_change(configuration, cluster, permit.cluster_uid, clock)
         profile = replace(profile, deadline_epoch_s=clock.epoch_s() + plan.duration_s)
-        rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, plan.image)
+        fault = log.next_fault(AGENT_ROLLOUT.name)
+        rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, fault, plan.image)
         objects = roll_out(cluster, log, rollout, clock)
     return {
         "effects": plan.effects(),

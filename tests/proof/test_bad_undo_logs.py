@@ -18,10 +18,10 @@ from chaoslib_cp.cluster.door.labels import RUN_LABEL
 from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
-from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused, UndoFailed
 from chaoslib_cp.state import state_root
+from tests.entries import to_delete
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
@@ -43,8 +43,8 @@ def one_thing(kube: KubeObjects, run: str) -> Path:
     with open_cluster(settings, None) as cluster:
         log = undo_log_for_change(settings, cluster, CLUSTER_UID, clock)
     kube.objects[f"{THINGS}/{run}"] = {"metadata": {"name": run, "uid": f"uid-{run}", "labels": {RUN_LABEL: run}}}
-    log.note(log.intend(DeleteObject("ConfigMap", "default", run, run)), uid=f"uid-{run}")
-    log.intend(DeleteObject("ConfigMap", "default", "never", run))
+    log.note(log.intend(to_delete("ConfigMap", "default", run, run)), uid=f"uid-{run}")
+    log.intend(to_delete("ConfigMap", "default", "never", run))
     return log.path
 
 
@@ -109,7 +109,7 @@ def of_another_run(path: Path) -> None:
     """A log of "bad" whose header says something else."""
     path.unlink()
     log = UndoLog.create(path.parent, "other", {}, ManualClock())
-    log.intend(DeleteObject("ConfigMap", "default", "bad", "other"))
+    log.intend(to_delete("ConfigMap", "default", "bad", "other"))
     log.path.rename(path)
 
 

@@ -18,7 +18,9 @@ def profile(*paths: str) -> LoadProfile:
 
 def rollout(*paths: str) -> AgentRollout:
     """A rollout into kube-system."""
-    return AgentRollout(profile(*(paths or ("/metrics",))), "kube-system", "telemetry-agent", "run-1")
+    return AgentRollout(
+        profile(*(paths or ("/metrics",))), "kube-system", "telemetry-agent", "run-1", "agent_rollout-1"
+    )
 
 
 def manifest(kind: str, *paths: str) -> dict[str, Any]:

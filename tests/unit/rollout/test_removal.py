@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.undo.objects import create
+from chaoslib_cp.cluster.undo.create import create
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.removal import remove_as_admin
+from tests.entries import labels
 from tests.fakes.api_server import HANG, Answer, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
@@ -23,7 +24,7 @@ DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/agent"
 @pytest.fixture
 def log(kube: KubeObjects) -> UndoLog:
     """The log of a run that has rolled the agent out."""
-    metadata = {"name": "agent", "namespace": "kube-system", "labels": {"chaoslib-cp/run": "r"}}
+    metadata = {"name": "agent", "namespace": "kube-system", "labels": labels("r")}
     with open_cluster(settings(kube), None) as cluster:
         made = undo_log_for_change(settings(kube), cluster, CLUSTER_UID, ManualClock())
         create(cluster, made, {"kind": "DaemonSet", "metadata": metadata})

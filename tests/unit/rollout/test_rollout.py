@@ -7,12 +7,13 @@ import pytest
 from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change, undo_log_of_run
-from chaoslib_cp.cluster.undo.recover import leftovers, open_logs, recover
-from chaoslib_cp.engine.undo.entry import DeleteObject
+from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
 from chaoslib_cp.state import state_root
+from tests.entries import to_delete
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
@@ -142,7 +143,7 @@ def test_a_create_that_may_still_land_stays_on_record_until_it_cannot(kube: Kube
     clock = ManualClock()
     with open_cluster(settings(kube), None) as cluster:
         log = undo_log_for_change(settings(kube), cluster, CLUSTER_UID, clock)
-    log.intend(DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", RUN))
+    log.intend(to_delete("DaemonSet", "kube-system", "chaoslib-cp-telemetry", RUN))
     clock.pass_s(10)
     early = recover(timeout_s=0, clock=clock)
     assert not early["healed"]

@@ -11,8 +11,8 @@ from chaoslib_cp.cluster.door.labels import RUN_LABEL
 from chaoslib_cp.cluster.undo.by_hand import kubectl_lines, kubectl_lines_without_log
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
-from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
+from tests.entries import to_delete
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.manual_clock import ManualClock
@@ -34,7 +34,7 @@ def one_thing(kube: KubeObjects, run: str, uid: str) -> UndoLog:
     with open_cluster(settings, None) as cluster:
         log = undo_log_for_change(settings, cluster, uid, ManualClock())
     kube.objects[f"{THINGS}/{run}"] = {"metadata": {"name": run, "uid": f"uid-{run}", "labels": {RUN_LABEL: run}}}
-    log.note(log.intend(DeleteObject("ConfigMap", "default", run, run)), uid=f"uid-{run}")
+    log.note(log.intend(to_delete("ConfigMap", "default", run, run)), uid=f"uid-{run}")
     return log
 
 

@@ -11,21 +11,22 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.engine.undo import lines
-from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly, entry_as_dict, parse_entry
+from chaoslib_cp.engine.undo.entry import entry_as_dict, parse_entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import UndoFailed
+from tests.entries import observed, to_delete
 from tests.fakes.manual_clock import ManualClock
 
 CLOCK = ManualClock()
 FULL = 4_000_000
-DAEMONSET = DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", "run-1")
+DAEMONSET = to_delete("DaemonSet", "kube-system", "chaoslib-cp-telemetry", "run-1")
 
 
 def make_log(folder: Path) -> UndoLog:
     """A log with one open object and one closed note."""
     log = UndoLog.create(folder / "undo", "run-1", {"cluster_uid": "u"}, CLOCK)
     log.note(log.intend(DAEMONSET), uid="uid-7")
-    log.done(log.intend(ObserveOnly("delete pods")), "nothing to undo")
+    log.done(log.intend(observed("delete pods")), "nothing to undo")
     return log
 
 
@@ -116,7 +117,7 @@ def test_the_age_of_an_entry_is_read_back(tmp_path: Path) -> None:
 def test_only_open_entries_are_undone_last_first(tmp_path: Path) -> None:
     """A closed entry is never touched again; the last change is undone first."""
     log = make_log(tmp_path)
-    later = DeleteObject("ConfigMap", "kube-system", "later", "run-1")
+    later = to_delete("ConfigMap", "kube-system", "later", "run-1")
     log.intend(later)
     assert [item.entry for item in log.open_items()] == [later, DAEMONSET]
     assert log.open_items()[1].uid == "uid-7"
@@ -277,7 +278,7 @@ def test_two_processes_that_write_one_log_get_numbers_of_their_own(tmp_path: Pat
 @pytest.mark.parametrize("run", ["2024-Run_1.b", "r", "9"])
 def test_run_ids_and_cluster_scoped_objects_make_entries(run: str) -> None:
     """Whatever a label may hold names a run; a ClusterRole has no namespace."""
-    entry = DeleteObject("ClusterRole", "", "system:ours", run)
+    entry = to_delete("ClusterRole", "", "system:ours", run)
     assert parse_entry(entry_as_dict(entry)) == entry
     assert str(entry) == "ClusterRole system:ours"
 
