@@ -16,9 +16,9 @@ import pytest
 
 from chaoslib_cp.engine.undo.entry import Entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
-from tests.entries import to_delete
-from tests.fakes.manual_clock import ManualClock
-from tests.proof.figures import note
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import to_delete
+from tests.scaffold.figures import note
 
 CLOCK = ManualClock()
 ENTRIES = [to_delete("ConfigMap", "kube-system", f"ours-{number}", "run-1") for number in range(3)]

@@ -12,8 +12,8 @@ from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.testbed.instance import Instance
-from tests.entries import to_delete
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import to_delete
 
 
 @pytest.fixture(autouse=True)

@@ -13,12 +13,12 @@ from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
 from chaoslib_cp.state import state_root
-from tests.entries import to_delete
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import to_delete
+from tests.scaffold.profiles import PROFILE
 
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 RUN = "20261122T120000Z-openai"
@@ -89,7 +89,7 @@ def test_every_object_was_on_record_before_it_was_made(kube: KubeObjects) -> Non
 
 def test_stop_deletes_what_was_made_and_is_idempotent(kube: KubeObjects) -> None:
     """Rollbacks may be played twice, and for a rollout that never was."""
-    assert stop_agent_rollout(configuration=settings(kube)) == {"undone": 0, "left": 0, "outcomes": {}}
+    assert stop_agent_rollout(configuration=settings(kube)) == {"undone": 0, "left": 0, "outcomes": {}, "faults": []}
     started(kube)
     assert stop_agent_rollout(configuration=settings(kube))["undone"] == 5
     assert ours(kube) == []
@@ -111,7 +111,7 @@ def test_stop_says_what_is_left_and_keeps_it_on_record(kube: KubeObjects) -> Non
     """A failed rollback is an error, not silence; the log stays open for recover."""
     started(kube)
     kube.fail_next("DELETE", DAEMONSET, Answer(503), times=99)
-    with pytest.raises(ActivityFailed, match=r"1 of 5 objects.*DaemonSet.*chaos cp recover"):
+    with pytest.raises(ActivityFailed, match=r"1 of 5 changes.*DaemonSet.*chaos cp recover"):
         stop_agent_rollout(timeout_s=0, configuration=settings(kube))
     assert ours(kube) == [DAEMONSET]
     assert leftovers(settings(kube), None) == ["DaemonSet kube-system/chaoslib-cp-telemetry"]

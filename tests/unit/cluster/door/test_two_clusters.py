@@ -18,9 +18,9 @@ from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.profiles import PROFILE
 
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 OTHER_UID = "22222222-3333-4444-5555-666666666666"
 
 
@@ -148,4 +148,4 @@ def test_what_a_log_of_another_cluster_knows_is_not_known_of_this_one(
         check_gate(other.configuration(chaoslib_cp_run_dir="/runs/q"), None)
     monkeypatch.setenv("KUBECONFIG", str(other.kubeconfig))
     report = recover(timeout_s=5)
-    assert "run r has 5 objects in" in report["logs"][-1]["problems"][0]
+    assert "run r has 5 changes in" in report["logs"][-1]["problems"][0]

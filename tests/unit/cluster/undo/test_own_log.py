@@ -8,9 +8,9 @@ from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
-from tests.entries import to_delete
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import to_delete
 
 KUBERNETES = {"KUBERNETES_HOST": "https://127.0.0.1:1", "KUBERNETES_VERIFY_SSL": "true"}
 

@@ -17,19 +17,20 @@ from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.state import state_root
-from tests.entries import labels, observed, to_delete
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import labels, observed, to_delete
 
 CLOCK = ManualClock()
+ENDS_AT = {"chaoslib-cp/ends-at-epoch-s": str(CLOCK.epoch_s() + 60)}
 CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/ours"
 
 
 def changed(kube: KubeObjects, run: str = "r", **settings: Any) -> UndoLog:
     """A run that made one ConfigMap and restarted DNS."""
     configuration = kube.configuration(chaoslib_cp_run_dir=f"/runs/{run}", **settings)
-    metadata = {"name": "ours", "namespace": "kube-system", "labels": labels(run)}
+    metadata = {"name": "ours", "namespace": "kube-system", "labels": labels(run), "annotations": ENDS_AT}
     with open_cluster(configuration, None) as cluster:
         log = undo_log_for_change(configuration, cluster, CLUSTER_UID, CLOCK)
         create(cluster, log, {"kind": "ConfigMap", "metadata": metadata})

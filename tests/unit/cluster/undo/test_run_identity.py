@@ -18,10 +18,10 @@ from chaoslib_cp.cluster.undo.run import is_part_of, run_dir, run_id, run_on, un
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, UndoFailed
 from chaoslib_cp.state import state_root
-from tests.entries import labels, observed, to_delete
 from tests.fakes.api_server import HANG, Answer, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, REVIEWS, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import labels, observed, to_delete
 
 CONFIG_MAP = {
     "kind": "ConfigMap", "metadata": {"name": "ours", "namespace": "kube-system", "labels": labels("r")},

@@ -14,8 +14,8 @@ from chaoslib_cp.engine.undo import lines
 from chaoslib_cp.engine.undo.lines import make_folder, read_header
 from chaoslib_cp.engine.undo.log import Item, UndoLog, find_logs
 from chaoslib_cp.errors import UndoFailed
-from tests.entries import observed
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import observed
 
 CLOCK = ManualClock()
 

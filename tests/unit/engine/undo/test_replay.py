@@ -10,8 +10,8 @@ import pytest
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.engine.undo.replay import Undone, replay
 from chaoslib_cp.errors import TargetUnreachable
-from tests.entries import to_delete
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import to_delete
 
 
 class Executor:

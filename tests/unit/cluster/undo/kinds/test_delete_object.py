@@ -12,13 +12,13 @@ from chaoslib_cp.cluster.undo.heal import take_back_item
 from chaoslib_cp.cluster.undo.healer import ATTEMPT_S, Healer
 from chaoslib_cp.cluster.undo.kinds.delete_object import delete_ours
 from chaoslib_cp.cluster.undo.run import undo_folder
-from chaoslib_cp.engine.undo.log import Item, UndoLog
+from chaoslib_cp.engine.undo.log import Item, UndoLog, find_logs
 from chaoslib_cp.engine.undo.replay import Undone
 from chaoslib_cp.errors import TargetRefused, UndoFailed
-from tests.entries import labels, observed, to_delete
 from tests.fakes.api_server import Answer, Request, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import labels, observed, to_delete
 
 ENTRY = to_delete("DaemonSet", "kube-system", "agent", "r")
 PATH = "/apis/apps/v1/namespaces/kube-system/daemonsets/agent"
