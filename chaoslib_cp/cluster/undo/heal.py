@@ -1,6 +1,6 @@
 """Healing one undo log: who may, and every open entry taken back as its kind knows how."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +13,24 @@ from chaoslib_cp.cluster.undo.kinds import kind_of_item
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.engine.undo.replay import Undone, replay
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused, TargetUnreachable, said_safely
+from chaoslib_cp.settings import IDENTITIES, Settings, context_key
 
 
-def open_healers(
-    log: UndoLog, settings: Mapping[str, Any], secrets: Mapping[str, Any] | None
-) -> tuple[list[Cluster], list[str]]:
+def open_healers(log: UndoLog, settings: Settings) -> tuple[list[Cluster], list[str]]:
     """The identities that may undo a log, ordinary first; one of another cluster never.
 
     Args:
         log: The undo log; its header says how the cluster was reached.
-        settings: Configuration to use where the log says nothing.
-        secrets: chaosk8s' own keys.
+        settings: What counts where the log says nothing.
 
     Returns:
         Opened clusters, and why others could not be opened.
     """
-    recorded: dict[str, Any] = {**settings, **contexts_of(log.header)}
-    kubeconfig = str(log.header.get("kubeconfig") or "")
-    if kubeconfig and Path(kubeconfig).exists():
-        recorded["kubeconfig"] = kubeconfig
+    recorded = _as_recorded(log, settings)
     clusters, reasons = [], []
     for identity in ("runner", "break-glass"):
         try:
-            cluster = open_cluster(recorded, secrets, identity, known_addresses=addresses_of(log))
+            cluster = open_cluster(recorded, identity, known_addresses=addresses_of(log))
         except (TargetRefused, TargetUnreachable) as error:
             reasons.append(str(error))
             continue
@@ -114,3 +109,11 @@ def addresses_of(log: UndoLog) -> list[str]:
     """The API server's addresses on record, for when its name no longer resolves."""
     noted = log.header.get("addresses")
     return [str(address) for address in noted] if isinstance(noted, list) else []
+
+
+def _as_recorded(log: UndoLog, settings: Settings) -> Settings:
+    """The settings that lead to the cluster of a log in the way its run reached it."""
+    named = contexts_of(log.header)
+    contexts = {identity: named[key] for identity in IDENTITIES if named.get(key := context_key(identity))}
+    kubeconfig = str(log.header.get("kubeconfig") or "")
+    return settings.reached_by(kubeconfig if kubeconfig and Path(kubeconfig).exists() else "", contexts)

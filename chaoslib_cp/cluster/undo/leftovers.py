@@ -1,7 +1,6 @@
 """What of a run is still there, asked of the cluster itself."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
@@ -14,20 +13,21 @@ from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.cluster.undo.pods import namespaces_of
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ControlPlaneError, UndoFailed, said_safely
+from chaoslib_cp.settings import Settings
 
 _READ_S = 10.0
 
 
-def leftovers(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> list[str]:
+def leftovers(settings: Settings) -> list[str]:
     """Changes and pods of this run that are still in the cluster, asked of the cluster itself.
 
     Raises:
         TargetRefused, TargetUnreachable: The cluster could not be asked, or another one answers, so nobody knows.
     """
-    log = undo_log_of_run(configuration, secrets, SystemClock())
+    log = undo_log_of_run(settings, SystemClock())
     if log is None:
         return []
-    with open_cluster(configuration, secrets, known_addresses=addresses_of(log)) as cluster:
+    with open_cluster(settings, known_addresses=addresses_of(log)) as cluster:
         SameCluster(str(log.header.get("cluster_uid") or "")).require(cluster, _READ_S)
         return [*_changes(log, cluster), *_pods(log, cluster)]
 

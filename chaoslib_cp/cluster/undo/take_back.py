@@ -1,6 +1,5 @@
 """Taking back what a run did: all of it, what one kind of fault did, or what one fault did. Nothing else is touched."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from chaoslib_cp.clock import Clock
@@ -8,21 +7,16 @@ from chaoslib_cp.cluster.undo.heal import heal_log, open_healers
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetUnreachable, UndoFailed
+from chaoslib_cp.settings import Settings
 
 
 def take_back(
-    configuration: Mapping[str, Any] | None,
-    secrets: Mapping[str, Any] | None,
-    timeout_s: float,
-    clock: Clock,
-    kind: str | None = None,
-    fault: str | None = None,
+    settings: Settings, timeout_s: float, clock: Clock, kind: str | None = None, fault: str | None = None
 ) -> dict[str, Any]:
     """Undo what this run did; needs only the undo log and the CA, retries until ``timeout_s`` is over.
 
     Args:
-        configuration: The experiment's configuration.
-        secrets: chaosk8s' own keys.
+        settings: What the run was told.
         timeout_s: Seconds to go on trying.
         clock: Source of time.
         kind: Only faults of this kind; without it those of all kinds.
@@ -40,12 +34,12 @@ def take_back(
         TargetRefused: Without a control, nobody can tell which of several logs is meant, or the kubeconfig has no such
             context; nothing was undone.
     """
-    log = undo_log_of_run(configuration, secrets, clock)
+    log = undo_log_of_run(settings, clock)
     faults = _chosen(log, kind, fault)
     items = [] if log is None else log.open_items(faults)
     if log is None or not items:
         return {"undone": 0, "left": 0, "outcomes": {}, "faults": []}
-    clusters, reasons = open_healers(log, dict(configuration or {}), secrets)
+    clusters, reasons = open_healers(log, settings)
     if not clusters:
         raise TargetUnreachable(
             f"run {log.run}: {len(items)} changes are still there: {' | '.join(reasons)}; "

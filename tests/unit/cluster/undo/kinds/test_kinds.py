@@ -1,7 +1,6 @@
 """The table of undo kinds: each is whole, and one that nobody knows costs nothing but its own entries."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from chaoslib_cp.cluster.undo.rights import require_undo_rights
 from chaoslib_cp.engine.undo.entry import Entry
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import UndoFailed
+from chaoslib_cp.settings import Settings
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import labels, to_delete
@@ -42,16 +42,16 @@ def log(kube: KubeObjects) -> UndoLog:
     """A run that made a ConfigMap and painted the wall."""
     settings = settings_of(kube)
     metadata = {"name": "ours", "namespace": "kube-system", "labels": labels("r")}
-    with open_cluster(settings, None) as cluster:
+    with open_cluster(settings) as cluster:
         made = undo_log_for_change(settings, cluster, CLUSTER_UID, ManualClock())
         create(cluster, made, {"kind": "ConfigMap", "metadata": metadata})
     made.intend(NOTE)
     return made
 
 
-def settings_of(kube: KubeObjects) -> dict[str, Any]:
-    """Configuration of the run."""
-    return kube.configuration(chaoslib_cp_run_dir="/runs/r")
+def settings_of(kube: KubeObjects) -> Settings:
+    """What the run was told."""
+    return kube.settings(chaoslib_cp_run_dir="/runs/r")
 
 
 def extension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
@@ -89,7 +89,7 @@ def test_an_entry_of_a_kind_that_nobody_knows_stays_open_and_is_named(kube: Kube
         "CHAOSLIB_CP_EXTENSIONS to the module that declares it, or use the version that wrote it"
     )
     assert (ours(kube), one["kubectl"], open_logs()) == ([], [], ["r"])
-    assert leftovers(settings_of(kube), None) == ["the wall of the cluster"]
+    assert leftovers(settings_of(kube)) == ["the wall of the cluster"]
     assert [item.entry for item in log.open_items()] == [NOTE]
 
 
@@ -102,7 +102,7 @@ def test_a_module_that_is_missing_at_recover_time_is_named(
     assert "(extension painters_gone cannot be imported: there is no module painters_gone" in one["items"][0]["outcome"]
     assert ours(kube) == []
     extension(tmp_path, monkeypatch, "painters", WHOLE)
-    assert leftovers(settings_of(kube), None) == ["paint"]
+    assert leftovers(settings_of(kube)) == ["paint"]
     report = recover(timeout_s=0, clock=ManualClock())
     assert [item["outcome"] for item in report["logs"][0]["items"]] == ["scraped off"]
     assert (report["healed"], log.open_items()) == (True, [])
@@ -117,7 +117,7 @@ def test_a_kind_that_lacks_a_part_is_not_used_and_the_part_is_named(
         f"    {part} = ", "    _no = "))  # fmt: skip
     [problem] = kinds.problems()
     assert f"lacks {part}; what is of it cannot be undone; add that" in problem
-    with open_cluster(settings_of(kube), None) as cluster, pytest.raises(UndoFailed, match=f"lacks {part}"):
+    with open_cluster(settings_of(kube)) as cluster, pytest.raises(UndoFailed, match=f"lacks {part}"):
         require_undo_rights(cluster, [NOTE])
     [one] = recover(timeout_s=0, clock=ManualClock())["logs"]
     assert f"lacks {part}" in one["items"][0]["outcome"]
