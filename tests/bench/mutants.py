@@ -30,7 +30,7 @@ _CORE = {
     "chaoslib_cp/cluster": (
         "gate/guard", "gate/allowed", "gate/identities", "door/authorization", "door/lock",
         "gate/permit", "gate/marker", "gate/production", "undo/rights", "undo/run", "undo/own_log",
-        "door/same_cluster", "undo/objects", "undo/likeness", "undo/heal", "undo/agent_pods", "undo/recover",
+        "door/same_cluster", "undo/objects", "undo/likeness", "undo/heal", "undo/healer", "undo/pods", "undo/kinds/delete_object", "undo/recover",
         "undo/second_record", "undo/by_hand",
     ),
     "chaoslib_cp/control": (
