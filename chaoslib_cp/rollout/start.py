@@ -14,6 +14,7 @@ from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout.agent_rollout import count_nodes, roll_out
 from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
+from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import all_points
 
@@ -70,7 +71,8 @@ def start(plan: StartPlan, settings: Settings, clock: Clock) -> dict[str, Any]:
         nodes = count_nodes(cluster)
         log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
         profile = replace(profile, deadline_epoch_s=clock.epoch_s() + plan.duration_s)
-        rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, plan.image)
+        fault = log.next_fault(AGENT_ROLLOUT.name)
+        rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, fault, plan.image)
         objects = roll_out(cluster, log, rollout, clock)
     return {
         "effects": plan.effects(),
