@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from chaoslib_cp.engine.sample.pace import Record, SteadyTime
+from chaoslib_cp.clock import SteadyTime
+from chaoslib_cp.engine.sample.pace import Record
 
 #: About 280 s of samples at seven a second; a page of all of them is some 600 kB.
 RING_SAMPLES: Final = 2000

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chaoslib_cp.clock import Clock
+from chaoslib_cp.clock import Clock, SteadyTime
 from chaoslib_cp.observe.timeline import Timeline
 
 _MAX_OUTPUT_BYTES = 3000
@@ -12,24 +12,19 @@ _MAX_OUTPUT_BYTES = 3000
 
 
 class Teller:
-    """Writes events with times that cannot step: the wall clock is read once, then boot time counts.
+    """Writes events with times that cannot step.
 
     Attributes:
-        epoch_offset_s: What to add to boot time; the observer uses the same, so that all lines share one clock.
+        time: The run's steady clock; the observer counts with the same offset, so that all lines share one clock.
     """
 
     def __init__(self, timeline: Timeline, clock: Clock) -> None:
         self._timeline = timeline
-        self._clock = clock
-        self.epoch_offset_s = clock.epoch_s() - clock.monotonic_s()
-
-    def now_s(self) -> float:
-        """Epoch seconds on the run's steady clock."""
-        return self.epoch_offset_s + self._clock.monotonic_s()
+        self.time = SteadyTime(clock)
 
     def tell(self, event: str, **details: Any) -> None:
         """Write one event now."""
-        self._timeline.append({"kind": "event", "at_s": self.now_s(), "event": event, **details})
+        self._timeline.append({"kind": "event", "at_s": self.time.now_s(), "event": event, **details})
 
     def activity_started(self, activity: Mapping[str, Any], phase: str) -> None:
         """An activity of method or rollbacks is about to start."""
