@@ -19,6 +19,10 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 INJECTED: Final = "chaoslib_cp.Injected"
 ENDED: Final = "chaoslib_cp.Ended"
 
+FAULT_INJECTED: Final = "fault_injected"
+FAULT_ENDED: Final = "fault_ended"
+"""Events of the timeline that carry them, under ``result``."""
+
 DELETE_LANDED: Final = "delete landed"
 """The administrator's own delete was accepted."""
 OWN_DEADLINE: Final = "own deadline"
