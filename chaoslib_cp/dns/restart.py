@@ -6,14 +6,17 @@ from typing import Any, Final
 
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.cluster_dns import DNS_LABEL, DNS_NAMESPACE, list_dns_pods
 from chaoslib_cp.cluster.door.connect import infrastructure_name, open_cluster
-from chaoslib_cp.cluster.door.dns_pods import DNS_LABEL, DNS_NAMESPACE, delete_dns_pods, list_dns_pods
 from chaoslib_cp.cluster.gate.guard import require_permit
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
+from chaoslib_cp.dns.fault import DNS_RESTART
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
+from chaoslib_cp.dns.pods import delete_dns_pods
 from chaoslib_cp.engine.undo.entry import ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused
+from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.infrastructure import Driver, open_driver
 from chaoslib_cp.limits import checked
 
@@ -22,6 +25,9 @@ DELETE_PODS: Final = "delete-pods"
 RESTART_CONTAINERS: Final = "restart-containers"
 COUPLINGS: Final = (NONE, DELETE_PODS, RESTART_CONTAINERS)
 """How DNS is made to depend on the API in a run."""
+
+USUAL: Final = Expects("dns_uncached", window_s=5.0, within_s=30.0)
+"""What users of DNS suffer from a restart while the API is away, once no cache helps any more."""
 
 _SHOWN: Final = 20
 _LOOK_S: Final = 2.0  # a healthy API lists two pods in milliseconds; in the storm nobody waits for it
@@ -34,7 +40,7 @@ class RestartPlan:
     coupling: str
     wait_for_fresh_cache: bool
     timeout_s: float
-    effect_within_s: float
+    expects: Expects
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done before anything is asked."""
@@ -43,26 +49,15 @@ class RestartPlan:
                 f"coupling is {self.coupling!r}; nothing was changed; use one of {', '.join(COUPLINGS)}"
             )
         checked("timeout_s", self.timeout_s, 1, 300)
-        checked("effect_within_s", self.effect_within_s, 1, 300)
-
-    def effects(self) -> list[dict[str, Any]]:
-        """What must be seen in the timeline for the restart to count."""
-        within_s = self.effect_within_s
-        return [{"measure": "dns_uncached", "outcome": "failing", "share": 0.5, "window_s": 5, "within_s": within_s}]
 
 
 def restart_dns(
     plan: RestartPlan, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Restart the DNS servers as planned; keys are told by ``restart_dns_pods``."""
+    """Restart the DNS servers as planned; what it returns is told by ``restart_dns_pods``."""
     clock = SystemClock()
     if plan.coupling == NONE:
-        return {
-            "effects": [],
-            "parameters": asdict(plan),
-            "cache": {"waited_s": 0.0, "reason": "coupling is none"},
-            "restart": {"note": "nothing was restarted, as coupling none asks"},
-        }
+        return {"parameters": asdict(plan), "note": "nothing was restarted, as coupling none asks"}
     with open_cluster(configuration, secrets) as cluster:
         permit = require_permit(cluster, configuration, clock)
         driver = open_driver(configuration) if plan.coupling == RESTART_CONTAINERS else None
@@ -71,13 +66,24 @@ def restart_dns(
         cache = wait_for_fresh_entry(configuration, plan.wait_for_fresh_cache, clock)
         log = undo_log_for_change(configuration, cluster, permit.cluster_uid, clock)
         if driver is None:
-            result = delete_dns_pods(cluster, log, pods, plan.timeout_s, clock)
+            restart = delete_dns_pods(cluster, log, pods, plan.timeout_s, clock)
+            delivers = Delivers("DNS pods deleted", wanted=restart["pods"], done=restart["accepted"])
         else:
             started_s = clock.monotonic_s()
             killed = _crash(driver, infrastructure_name(configuration), pods, log, plan.timeout_s)
             took_s = clock.monotonic_s() - started_s
-            result = {"killed": len(killed), "names": killed[:_SHOWN], "took_s": took_s}
-    return {"effects": plan.effects(), "parameters": asdict(plan), "cache": cache, "restart": result}
+            restart = {"killed": len(killed), "names": killed[:_SHOWN], "took_s": took_s}
+            delivers = Delivers("DNS containers killed", wanted=len(pods), done=len(killed))
+    return Injected(
+        fault=f"{DNS_RESTART.name}-1",
+        kind=DNS_RESTART.name,
+        label=DNS_RESTART.label,
+        delivers=delivers,
+        expects=(plan.expects,),
+        lasts=False,
+        parameters=asdict(plan),
+        details={"cache": cache, "restart": restart},
+    ).as_dict()
 
 
 def _pods_to_crash(cluster: Cluster, noted: Mapping[str, str]) -> Mapping[str, str]:

@@ -2,11 +2,13 @@
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity
 from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.fault import ROLLBACK, Ended, read_expects
 from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.daemonset import AGENT_IMAGE
+from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.rollout.removal import remove_as_admin
-from chaoslib_cp.rollout.start import StartPlan, start
+from chaoslib_cp.rollout.start import USUAL, StartPlan, start
 
 __all__ = ["remove_agent", "start_agent_rollout", "stop_agent_rollout"]
 
@@ -18,8 +20,7 @@ def start_agent_rollout(
     namespace: str = "kube-system",
     duration_s: float = 120.0,
     image: str = AGENT_IMAGE,
-    effect_measure: str = "api_read",
-    effect_within_s: float = 60.0,
+    expects: JsonObject = ABSENT,
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,
 ) -> JsonObject:
@@ -35,14 +36,17 @@ def start_agent_rollout(
             there they queue in front of CoreDNS and the controllers; any other namespace must exist already.
         duration_s: Every agent ends by itself this many seconds from now, with no API needed; 1 to 3600.
         image: Image that holds this version of chaoslib_cp.
-        effect_measure: Measure of the timeline that is expected to fail.
-        effect_within_s: Within how many seconds, 1 to 600.
+        expects: What users of the API are expected to suffer, where that is not that half of the small reads fail
+            within 60 s: any of ``vantage``, ``outcome`` ("failing" or a class of failure), ``share`` (0.01 to 1),
+            ``window_s`` (1 to 300), ``within_s`` (1 to 600) and ``decides``. It is reported as come or not come; only
+            with ``decides`` true a run in which it did not come is inconclusive.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.
 
     Returns:
-        ``effects`` (what the control judges from the timeline), ``parameters`` (the effective ones), ``objects``,
-        ``deadline_epoch_s`` (when every agent ends) and ``nodes`` (how many the cluster has, null if nobody said).
+        An ``Injected`` (``chaoslib_cp/fault.py`` tells its keys): it delivers agents, on how many of how many nodes as
+        their own accounts tell. ``deadline_epoch_s`` is when every agent ends; ``details`` has ``objects`` and
+        ``nodes`` (how many the cluster has, null if nobody said).
 
     Raises:
         ProfileInvalid: An argument or the profile is wrong, or it asks for what agents are never given: nothing was
@@ -54,8 +58,8 @@ def start_agent_rollout(
 
         Whatever was made before an error is taken back as far as the API lets us, and stays in the undo log otherwise.
     """
-    plan = StartPlan(profile, service_account, namespace, duration_s, image, effect_measure, effect_within_s)
-    return start(plan, configuration, secrets, SystemClock())
+    plan = StartPlan(profile, service_account, namespace, duration_s, image, read_expects(expects, USUAL))
+    return start(plan, configuration, secrets, SystemClock()).as_dict()
 
 
 @activity
@@ -77,12 +81,12 @@ def remove_agent(
         secrets: chaosk8s' own keys.
 
     Returns:
-        ``landed``; ``landed_epoch_s`` (when that was known, null if not) and ``landed_after_epoch_s`` (it landed
-        between the two: a delete that got no answer may be the one that did it); ``ended_by`` ("delete landed"; "agent
-        deadline" when it landed only after the agents had ended by themselves; "timeout"; "nothing to remove"),
-        ``waited_s``, ``identity``,
-        ``attempt_count``, ``outcomes`` (number by outcome) and ``attempts``: the first ten and last ten, each with
-        ``at_epoch_s``, ``outcome`` ("unknown" when no answer came), ``how`` and ``latency_s``.
+        An ``Ended`` (``chaoslib_cp/fault.py`` tells its keys) of the rollout; of nothing when it did not land. ``by``
+        is "delete landed", "own deadline" when it landed only after the agents had ended by themselves, "timeout" or
+        "nothing to remove". It landed between ``after_epoch_s`` and ``at_epoch_s``: a delete that got no answer may be
+        the one that did it. ``details`` has ``landed``, ``waited_s``, ``identity``, ``attempt_count``, ``outcomes``
+        (number by outcome) and ``attempts``: the first ten and last ten, each with ``at_epoch_s``, ``outcome``
+        ("unknown" when no answer came), ``how`` and ``latency_s``.
 
     Raises:
         ProfileInvalid: An argument is out of its range; nothing was changed.
@@ -94,7 +98,7 @@ def remove_agent(
     """
     checked("timeout_s", timeout_s, 1, 3600)
     checked("attempt_deadline_s", attempt_deadline_s, 0.5, 60)
-    return remove_as_admin(configuration, secrets, timeout_s, attempt_deadline_s, SystemClock())
+    return remove_as_admin(configuration, secrets, timeout_s, attempt_deadline_s, SystemClock()).as_dict()
 
 
 @activity
@@ -113,7 +117,8 @@ def stop_agent_rollout(
         secrets: chaosk8s' own keys.
 
     Returns:
-        ``undone`` (number of objects), ``left`` (0) and ``outcomes`` by object; all empty when nothing was open.
+        An ``Ended`` (``chaoslib_cp/fault.py`` tells its keys) of the faults that were taken back; of nothing when
+        nothing was open. ``details`` has ``undone`` (number of objects), ``left`` (0) and ``outcomes`` by object.
 
     Raises:
         ProfileInvalid: ``timeout_s`` is out of its range; nothing was undone.
@@ -124,4 +129,7 @@ def stop_agent_rollout(
             no such context. Nothing was undone.
     """
     checked("timeout_s", timeout_s, 0, 3600)
-    return take_back(configuration, secrets, timeout_s, SystemClock())
+    clock = SystemClock()
+    taken = take_back(configuration, secrets, timeout_s, clock)
+    faults = (f"{AGENT_ROLLOUT.name}-1",) if taken["undone"] else ()
+    return Ended(faults, ROLLBACK, clock.epoch_s() if faults else None, details=taken).as_dict()

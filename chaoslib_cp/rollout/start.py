@@ -11,13 +11,17 @@ from chaoslib_cp.cluster.gate.guard import require_permit
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout.agent_rollout import count_nodes, roll_out
 from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
+from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE: Final = re.compile(r"[\w][\w./:@-]{0,254}")
-_MEASURES: Final = ("api_livez", "api_version", "api_read", "admin_write", "dns_uncached", "dns_cached")
+
+USUAL: Final = Expects("api_read")
+"""What users of the API suffer from a rollout that bites."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,7 @@ class StartPlan:
     namespace: str
     duration_s: float
     image: str
-    effect_measure: str
-    effect_within_s: float
+    expects: Expects = USUAL
 
     def __post_init__(self) -> None:
         """Refuse a wrong argument while nothing has been changed."""
@@ -39,30 +42,13 @@ class StartPlan:
                 raise ProfileInvalid(f"{name} is {getattr(self, name)!r}, not a Kubernetes name; nothing was changed")
         if not _IMAGE.fullmatch(str(self.image)):
             raise ProfileInvalid(f"image is {self.image!r}, not an image name; nothing was changed")
-        if self.effect_measure not in _MEASURES:
-            raise ProfileInvalid(
-                f"effect_measure is {self.effect_measure!r}; nothing was changed; use one of {', '.join(_MEASURES)}"
-            )
         checked("duration_s", self.duration_s, 1, 3600)
-        checked("effect_within_s", self.effect_within_s, 1, 600)
-
-    def effects(self) -> list[dict[str, Any]]:
-        """What must be seen in the timeline for the rollout to count as a fault."""
-        return [
-            {
-                "measure": self.effect_measure,
-                "outcome": "failing",
-                "share": 0.5,
-                "window_s": 10,
-                "within_s": self.effect_within_s,
-            }
-        ]
 
 
 def start(
     plan: StartPlan, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, clock: Clock
-) -> dict[str, Any]:
-    """Roll out as planned; keys are told by ``start_agent_rollout``."""
+) -> Injected:
+    """Roll out as planned; what it returns is told by ``start_agent_rollout``."""
     profile = parse_profile({**plan.profile, "duration_s": plan.duration_s})
     rules_for(profile)
     with open_cluster(configuration, secrets) as cluster:
@@ -72,13 +58,16 @@ def start(
         profile = replace(profile, deadline_epoch_s=clock.epoch_s() + plan.duration_s)
         rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, plan.image)
         objects = roll_out(cluster, log, rollout, clock)
-    return {
-        "effects": plan.effects(),
-        "parameters": _effective(plan, profile),
-        "objects": objects,
-        "nodes": nodes,
-        "deadline_epoch_s": profile.deadline_epoch_s,
-    }
+    return Injected(
+        fault=f"{AGENT_ROLLOUT.name}-1",
+        kind=AGENT_ROLLOUT.name,
+        label=AGENT_ROLLOUT.label,
+        delivers=Delivers("agents", wanted=nodes, vantage="agent_load"),
+        expects=(plan.expects,),
+        deadline_epoch_s=profile.deadline_epoch_s,
+        parameters=_effective(plan, profile),
+        details={"objects": objects, "nodes": nodes},
+    )
 
 
 def _effective(plan: StartPlan, profile: LoadProfile) -> dict[str, Any]:

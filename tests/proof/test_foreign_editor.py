@@ -26,7 +26,7 @@ from tests.fakes.manual_clock import ManualClock
 from tests.proof.figures import note
 
 PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
-PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image", "api_read", 60.0)
+PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image")
 UNANSWERED_PLAN = dataclasses.replace(PLAN, image="unanswered")
 REFUSED_PLAN = dataclasses.replace(PLAN, image="refused")
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
