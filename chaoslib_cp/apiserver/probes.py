@@ -86,7 +86,7 @@ def wait_until_recovered(
 ) -> JsonObject:
     """Wait until small reads, ordinary admin writes and workload DNS, cached and not, are good several times running.
 
-    A measure nobody can take never counts as recovered. Changes nothing.
+    A vantage point that nobody can ask never counts as recovered. Changes nothing.
 
     Args:
         timeout_s: Seconds to wait at most, 0 to 3600.

@@ -40,7 +40,7 @@ TAKE_BACK_S = 60.0
 """How long the run itself tries to undo what no rollback undid, seconds; ``chaos cp recover`` tries again."""
 
 SPARE_SAMPLES = 5
-"""How many samples a broken measure gets to show that rollbacks cured it, after the attempt that is under way: three
+"""How many samples a broken vantage point gets to show that rollbacks cured it, after the attempt under way: three
 good ones in a row are a recovery."""
 
 _FEW = 3
@@ -151,7 +151,7 @@ def _see_recovery(run: Run, run_dir: Path, configuration: Mapping[str, Any]) -> 
         if run.clock.monotonic_s() - began_s >= patience_s:
             return
         if not said:
-            names = ", ".join(NAMES[measure] for measure in broken)
+            names = ", ".join(NAMES[vantage] for vantage in broken)
             logger.info("Waiting for %s to recover, up to %.0f s", names, patience_s)
             said = True
         run.clock.sleep(_LOOK_EVERY_S)

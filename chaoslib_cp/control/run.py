@@ -175,7 +175,7 @@ class Run:
     def _start_watching(
         self, run_dir: Path, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
     ) -> None:
-        """Begin the timeline and the observer, and wait until every measure was seen once."""
+        """Begin the timeline and the observer, and wait until every vantage point was seen once."""
         self._configuration = configuration
         self.teller = Teller(Timeline(run_dir / TIMELINE_FILE), self.clock)
         self.teller.tell("run_started", **self.facts["run"])

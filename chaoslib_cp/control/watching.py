@@ -34,7 +34,7 @@ _PROBER_PERIODS_S: Final = {
 
 @dataclass(frozen=True)
 class Pace:
-    """How often a measure is sampled.
+    """How often a vantage point is sampled.
 
     Attributes:
         period_s: Seconds between the starts of two attempts.
@@ -47,13 +47,13 @@ class Pace:
 
 
 def paces(configuration: Mapping[str, Any]) -> dict[str, Pace]:
-    """Tell the pace of every measure that this configuration lets the observer or the prober sample.
+    """Tell the pace of every vantage point that this configuration lets the observer or the prober sample.
 
     Raises:
         ProfileInvalid: ``observe_periods_s`` or ``observe_deadlines_s`` is wrong; nothing was changed.
     """
     plan = _plan(configuration, run_dir="", kubeconfig="", duration_s=1.0)
-    asked = {measure: plan.period_s(measure) for measure in DEFAULT_PERIODS_S}
+    asked = {vantage: plan.period_s(vantage) for vantage in DEFAULT_PERIODS_S}
     pull_s = PULL_PERIOD_S + PULL_DEADLINE_S
     return {
         **{name: Pace(period_s, period_s + plan.deadline_s(name)) for name, period_s in asked.items() if period_s},
@@ -66,8 +66,8 @@ def observe_plan(
 ) -> ObservePlan:
     """Make the observer's orders: who asks, where, for how long at most.
 
-    Configuration keys: ``observe_s`` (1 s to 6 h), ``observe_periods_s`` and ``observe_deadlines_s`` (by measure),
-    ``prober_pages`` (list of ip:port). An identity without a context takes its vantage points with it.
+    Configuration keys: ``observe_s`` (1 s to 6 h), ``observe_periods_s`` and ``observe_deadlines_s`` (by vantage
+    point), ``prober_pages`` (list of ip:port). An identity without a context takes its vantage points with it.
 
     Raises:
         ProfileInvalid: One of those keys is wrong; nothing was changed.
@@ -98,7 +98,7 @@ def _plan(configuration: Mapping[str, Any], **facts: Any) -> ObservePlan:
         return ObservePlan(periods_s=periods_s, deadlines_s=deadlines_s, **facts)
     except (TypeError, ValueError):
         raise ProfileInvalid(
-            "configuration.observe_periods_s or observe_deadlines_s is not a mapping of measures to seconds; "
+            "configuration.observe_periods_s or observe_deadlines_s is not a mapping of vantage points to seconds; "
             "nothing was changed; mend it"
         ) from None
 
@@ -137,18 +137,19 @@ def wait_for_sight(
 ) -> list[str]:
     """Wait until there is something to stand on before anything is injected.
 
-    The baseline needs a few samples of every vantage point of the hypothesis: three, or fewer where a measure's period
-    lets no three be taken in time. A declared effect counts only where its measure was good before, and which one that
-    is becomes known too late, so with a method every vantage point needs one sample.
+    The baseline needs a few samples of every vantage point of the hypothesis: three, or fewer where the period lets no
+    three be taken in time. A declared effect counts only where its vantage point was good before, and which one that is
+    becomes known too late, so with a method every vantage point needs one sample.
 
     Returns:
-        The measures that still have too few after 15 s; the baseline, or the verdict, will say what it thinks of that.
+        The vantage points that still have too few after 15 s; the baseline, or the verdict, will say what it thinks of
+        that.
 
     Raises:
         ProfileInvalid: ``observe_periods_s`` or ``observe_deadlines_s`` is wrong; nothing was changed.
     """
     paced = paces(configuration)
-    claimed = {one for part in read_hypothesis(experiment, {}, configuration) for one in part.measures}
+    claimed = {one for part in read_hypothesis(experiment, {}, configuration) for one in part.vantages}
     end_s = clock.monotonic_s() + _SIGHT_WITHIN_S
     while True:
         blind = {
@@ -171,6 +172,6 @@ def _not_seen_yet(run_dir: Path, clock: Clock) -> set[str]:
     lines = recent_lines(run_dir, timeline_now_s(run_dir, clock) - _SIGHT_WITHIN_S)
     started = [line for line in lines if line.get("event") == "observer_started"]
     if not started:
-        return {"any measure"}
+        return {"any vantage point"}
     asked = {*(started[-1].get("periods_s") or {}), *(_OF_EACH_PROBER if started[-1].get("prober_pages") else ())}
-    return asked - {line.get("measure") for line in lines if not line.get("void")}
+    return asked - {line.get("vantage") for line in lines if not line.get("void")}

@@ -39,5 +39,5 @@ def workload_dns(
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
     if path not in BY_PATH:
         raise ProfileInvalid(f"path is {path!r}; nothing was asked; use one of {', '.join(BY_PATH)}")
-    measure = BY_PATH[path]
-    return summary(gather(configuration, secrets, [measure], window_s)[measure], min_ok_ratio)
+    vantage = BY_PATH[path]
+    return summary(gather(configuration, secrets, [vantage], window_s)[vantage], min_ok_ratio)

@@ -5,16 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from chaoslib_cp.observe.timeline import read_timeline
 from chaoslib_cp.testbed.instance import Instance
 from tests.places import ROOT
+from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
 
 pytestmark = pytest.mark.testbed
@@ -32,8 +32,6 @@ SMALL: dict[str, object] = {
 }
 RUN_WITHIN_S = 420
 STOPPED_STORM_S = 30.0
-
-T = TypeVar("T")
 
 
 @pytest.fixture
@@ -66,12 +64,12 @@ def test_the_incident_breaks_dns_and_locks_the_administrator_out(testbed: Testbe
     """Mask as predicted, DNS lost, admin locked out, all healed; the stand-alone script finds the same figures."""
     exit_code, run_dir = play(testbed, tmp_path, dns_restart="restart-containers")
     summary = summary_of(run_dir)
-    measures = summary["measures"]
+    figures = summary["figures"]
     assert (exit_code, summary["verdict"]) == (1, "broke"), summary["why"]
-    assert abs(measures["mask_s"] - measures["predicted_mask_s"]) <= 3.0
-    assert measures["dns_lost_s"] >= 2 * measures["mask_s"]
-    assert measures["amplification"] > 1
-    assert measures["lockout_s"] > 10
+    assert abs(figures["mask_s"] - figures["predicted_mask_s"]) <= 3.0
+    assert figures["dns_lost_s"] >= 2 * figures["mask_s"]
+    assert figures["amplification"] > 1
+    assert figures["lockout_s"] > 10
     assert summary["healed"] is True
     assert summary["scale"]
     again = subprocess.run(
@@ -93,8 +91,8 @@ def test_synced_dns_servers_survive_the_same_storm(testbed: Testbed, tmp_path: P
     assert (exit_code, summary["verdict"]) == (1, "broke"), summary["why"]
     assert summary["parts"][0]["part"] == "workload DNS answers"
     assert summary["parts"][0]["verdict"] == "held"
-    assert summary["measures"]["dns_success_ratio_cached"] > 0.95
-    assert summary["measures"]["mask_s"] is None
+    assert summary["figures"]["dns_success_ratio_cached"] > 0.95
+    assert summary["figures"]["mask_s"] is None
     assert summary["reasons"]["mask_s"]
 
 
@@ -142,13 +140,3 @@ def farm(testbed: Testbed) -> dict[str, Any]:
 def children_of(pid: int) -> list[int]:
     """The children of a process: of `chaos cp exec`, the command it runs inside."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def until(look: Callable[[], T | None], what: str) -> T:
-    """Wait until ``look`` returns something and return it."""
-    ends_s = time.monotonic() + 180
-    while time.monotonic() < ends_s:
-        if found := look():
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"waited 180 s for {what} in vain")

@@ -31,8 +31,8 @@ def kube(kube: KubeObjects) -> KubeObjects:
 
 def run_of(tmp_path: Path, **samples: list[str]) -> dict[str, Any]:
     """Configuration of a run whose observer saw these outcomes; its cluster cannot be reached."""
-    for measure, outcomes in samples.items():
-        write_samples(tmp_path / "run", measure, outcomes)
+    for vantage, outcomes in samples.items():
+        write_samples(tmp_path / "run", vantage, outcomes)
     return {"chaoslib_cp_run_dir": str(tmp_path / "run"), "kubeconfig": "/nonexistent"}
 
 
@@ -133,7 +133,7 @@ RECOVERED = {"api_read": ["ok"] * 3, "admin_write": ["timeout", "ok", "ok", "ok"
 
 
 def test_recovered_means_all_four_are_good_several_times_running(tmp_path: Path) -> None:
-    """One good answer is no recovery, and a measure nobody took is none either."""
+    """One good answer is no recovery, and a vantage point nobody took is none either."""
     configuration = run_of(tmp_path, **RECOVERED)
     seen = wait_until_recovered(timeout_s=0, configuration=configuration)
     assert (seen["ok"], seen["not_recovered"], seen["dns_uncached"]) == (False, ["dns_uncached"], "not measured")
@@ -172,9 +172,9 @@ def place_prober(kube: KubeObjects, prober: FakeApiServer, outcome: str) -> None
         "status": {"hostIP": "127.0.0.1"},
     }
     samples = [
-        {"seq": n, "kind": "sample", "at_s": 1000.0 + n, "measure": measure, "target": "t", "ok": outcome == "ok",
+        {"seq": n, "kind": "sample", "at_s": 1000.0 + n, "vantage": vantage, "target": "t", "ok": outcome == "ok",
          "outcome": outcome, "latency_s": 0.01, "lag_s": 0.0, "ttl_s": 20}
-        for n, measure in enumerate(["dns_cached", "dns_uncached"] * 4, start=1)
+        for n, vantage in enumerate(["dns_cached", "dns_uncached"] * 4, start=1)
     ]  # fmt: skip
     page = {"prober": "p-1", "now_s": 1009.0, "settled_s": 1009.0, "samples": samples}
     prober.on("GET", "/", json_answer(page))
@@ -204,8 +204,8 @@ def test_the_probers_page_that_the_gate_noted_is_read_without_the_api(kube: Kube
 @pytest.mark.parametrize("path", ["cached", "uncached", "pods", "external"])
 def test_each_way_a_question_goes_has_its_own_samples(tmp_path: Path, path: str) -> None:
     """The mask shows as cached ok while uncached fails."""
-    measure = {"pods": "dns_pod"}.get(path, f"dns_{path}")
-    configuration = run_of(tmp_path, **{measure: ["ok", "ok"]})
+    vantage = {"pods": "dns_pod"}.get(path, f"dns_{path}")
+    configuration = run_of(tmp_path, **{vantage: ["ok", "ok"]})
     assert workload_dns(path=path, configuration=configuration)["ok"] is True
 
 

@@ -18,7 +18,7 @@ from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.engine.sample.pace import SteadyTime
 from chaoslib_cp.errors import ProfileInvalid
 from tests.fakes.dns_server import FakeDnsServer, Record
-from tests.fakes.telemetry_cluster import until
+from tests.scaffold.waiting import until_async
 
 SENTINEL = "sentinel.chaoslib-cp.svc.cluster.local."
 PODS = "kube-dns-pods.kube-system.svc.cluster.local."
@@ -58,27 +58,27 @@ def settled(page: Page) -> Samples:
     return sorted(began, key=lambda sample: float(sample["at_s"]))
 
 
-def of(samples: Samples, measure: str) -> Samples:
-    """The samples of one measure."""
-    return [sample for sample in samples if sample["measure"] == measure]
+def of(samples: Samples, vantage: str) -> Samples:
+    """The samples of one vantage point."""
+    return [sample for sample in samples if sample["vantage"] == vantage]
 
 
 async def until_seen(page: Page, **at_least: int) -> None:
-    """Wait until the page holds that many samples of each measure."""
+    """Wait until the page holds that many samples of each vantage point."""
 
     def are_there() -> bool:
         samples = settled(page)
-        return all(len(of(samples, measure)) >= count for measure, count in at_least.items())
+        return all(len(of(samples, vantage)) >= count for vantage, count in at_least.items())
 
-    await until(are_there, f"the page holds {at_least}")
+    await until_async(are_there, f"the page holds {at_least}")
 
 
-def test_all_measures_are_asked_at_their_periods() -> None:
+def test_all_vantage_points_are_asked_at_their_periods() -> None:
     """Cached and uncached every half second, a quarter apart; each DNS pod and the outside name too, all good."""
     samples = probe(lambda _, page: until_seen(page, dns_cached=3, dns_uncached=3, dns_pod=1, dns_external=2))
     worst_lag_s = max(sample["lag_s"] for sample in samples) + 0.001  # no sample began later than it says of itself
-    for measure, period_s in (("dns_cached", 0.5), ("dns_uncached", 0.5), ("dns_external", 1.0)):
-        for sooner, later in itertools.pairwise(of(samples, measure)):
+    for vantage, period_s in (("dns_cached", 0.5), ("dns_uncached", 0.5), ("dns_external", 1.0)):
+        for sooner, later in itertools.pairwise(of(samples, vantage)):
             due_s = sooner["at_s"] + period_s * (1 + later.get("missed", 0))
             assert later["at_s"] == pytest.approx(due_s, abs=worst_lag_s)
     cached, uncached = of(samples, "dns_cached")[0], of(samples, "dns_uncached")[0]
@@ -122,7 +122,7 @@ def test_dns_pods_are_asked_on_while_they_cannot_be_looked_up(monkeypatch: pytes
         server.mode = "servfail"
         lookups = server.asked.count(("udp", PODS))
         # by the second lookup the first has failed
-        await until(lambda: server.asked.count(("udp", PODS)) >= lookups + 2, "the lookup has failed")
+        await until_async(lambda: server.asked.count(("udp", PODS)) >= lookups + 2, "the lookup has failed")
         await until_seen(page, dns_pod=len(of(settled(page), "dns_pod")) + 1)
 
     outcomes = [sample["outcome"] for sample in of(probe(fail), "dns_pod")]
@@ -151,7 +151,7 @@ def a_page(samples: int) -> Page:
     steady = SteadyTime(SystemClock())
     page = Page("abcd", steady, steady.now_s)
     for number in range(samples):
-        page.add({"kind": "sample", "measure": "m", "n": number})
+        page.add({"kind": "sample", "vantage": "m", "n": number})
     return page
 
 

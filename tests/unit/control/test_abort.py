@@ -16,10 +16,10 @@ from chaoslib_cp.control.stop import StopLatch
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.observe.session import ObserveSession
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline, read_timeline
-from tests.fakes.manual_clock import ManualClock
 from tests.fakes.timeline import write_samples
+from tests.scaffold.clocks import ManualClock
 
-RULES = {"extensions": [{"name": "chaoslib_cp", "abort_when": [{"measure": "api_read", "max_error_ratio": 0.5}]}]}
+RULES = {"extensions": [{"name": "chaoslib_cp", "abort_when": [{"vantage": "api_read", "max_error_ratio": 0.5}]}]}
 LONG_S = 30.0
 
 
@@ -147,7 +147,7 @@ def test_a_long_window_is_seen_whole_in_a_long_timeline(
     tmp_path: Path, latch: StopLatch, observer: "subprocess.Popen[bytes]"
 ) -> None:
     """Its begin lies further back than the block of the file that is read first."""
-    rule = {"measure": "api_read", "max_error_ratio": 0.5, "window_s": 60}
+    rule = {"vantage": "api_read", "max_error_ratio": 0.5, "window_s": 60}
     clock = ManualClock(time.time())  # noqa: TID251 - the samples below are placed by it
     teller = Teller(Timeline(tmp_path / TIMELINE_FILE), clock)
     rules = read_rules({"extensions": [{"name": "chaoslib_cp", "abort_when": [rule]}]}, {})

@@ -26,8 +26,8 @@ from chaoslib_cp.observe.timeline import read_timeline
 from chaoslib_cp.state import state_root
 from tests.contract.cluster import SCALE, UID, FakeCluster
 from tests.fakes.api_server import Answer, Request, json_answer
-from tests.fakes.manual_clock import ManualClock
 from tests.fakes.registry import Registry
+from tests.scaffold.clocks import ManualClock
 
 
 def observers(run_dir: Path) -> int:
@@ -161,7 +161,7 @@ def test_a_dry_run_is_not_watched_for_aborts(run: Run) -> None:
 @pytest.mark.usefixtures("cluster")
 def test_the_experiments_abort_rules_are_in_force(run: Run) -> None:
     """A minute without a sample of workload DNS is longer than this one allows."""
-    rule = {"measure": "dns_cached", "blind_s": 30}
+    rule = {"vantage": "dns_cached", "blind_s": 30}
     run.experiment = {**run.experiment, "extensions": [{"name": "chaoslib_cp", "abort_when": [rule]}]}
     run.open({}, None)
     run.enter("method")

@@ -13,36 +13,16 @@ from chaoslib_cp.control.telling import Teller, fitting
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.fault import Delivers, Ended, Expects, Injected, read
 from chaoslib_cp.observe.timeline import Timeline, read_timeline
-
-
-class SteppingClock:
-    """A wall clock that somebody sets back by an hour, over a boot clock that goes on."""
-
-    def __init__(self) -> None:
-        self.boot_s = 100.0
-        self.wall_s = 1_700_000_000.0
-
-    def monotonic_s(self) -> float:
-        """Seconds since boot."""
-        return self.boot_s
-
-    def epoch_s(self) -> float:
-        """Seconds since 1970, as somebody set it."""
-        return self.wall_s
-
-    def sleep(self, duration_s: float) -> None:
-        """Both clocks go on."""
-        self.boot_s += duration_s
-        self.wall_s += duration_s
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.disturbed_clock import DISTURBANCES, DisturbedClock
 
 
 def test_times_do_not_step_with_the_wall_clock(tmp_path: Path) -> None:
     """Setting the machine's clock in mid-run neither shortens nor lengthens what is measured."""
-    clock = SteppingClock()
+    clock = DisturbedClock(DISTURBANCES["set an hour back"], after_s=5.0)
     teller = Teller(Timeline(tmp_path / "t.jsonl"), clock)
     teller.tell("one")
     clock.sleep(5.0)
-    clock.wall_s -= 3600
     teller.tell("two")
     teller.close()
     one, two = read_timeline(tmp_path / "t.jsonl")
@@ -55,7 +35,7 @@ START = {"name": "start", "type": "action", "provider": {"func": "start_storm"}}
 
 def test_what_is_injected_is_a_line_of_its_own(tmp_path: Path) -> None:
     """With the time at which its activity began, and without what may be long: a line that is cut would lose it."""
-    clock = SteppingClock()
+    clock = ManualClock()
     teller = Teller(Timeline(tmp_path / "t.jsonl"), clock)
     long = replace(INJECTED, parameters={"profile": "x" * 5000}, details={"objects": ["y" * 100] * 50})
     teller.activity_started(START, "method")
@@ -70,7 +50,7 @@ def test_what_is_injected_is_a_line_of_its_own(tmp_path: Path) -> None:
 
 def test_what_ended_a_fault_is_a_line_of_its_own(tmp_path: Path) -> None:
     """One that ended none is no event."""
-    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
     for faults in (("storm-1",), ()):
         output = Ended(faults, "rollback", 5.0, details={"undone": 3}).as_dict()
         teller.activity_ended({"name": "stop"}, "rollback", {"status": "succeeded", "output": output})
@@ -81,7 +61,7 @@ def test_what_ended_a_fault_is_a_line_of_its_own(tmp_path: Path) -> None:
 
 def test_a_fault_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     """Nobody could judge it: the run stops."""
-    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
     output = {"type": "chaoslib_cp.Injected", "fault": "storm-1"}
     with pytest.raises(ProfileInvalid, match="wrong keys"):
         teller.activity_ended(START, "method", {"status": "succeeded", "output": output})
@@ -99,7 +79,7 @@ def test_a_fault_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 )
 def test_what_is_no_json_is_told_as_text(tmp_path: Path, given: object, written: object) -> None:
     """Activities of others return dates and sets; what they returned is on record all the same."""
-    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
     output = {"since": given, (1, 2): "left out"}
     teller.activity_ended({"name": "block"}, "method", {"status": "succeeded", "output": output})
     teller.close()
@@ -109,7 +89,7 @@ def test_what_is_no_json_is_told_as_text(tmp_path: Path, given: object, written:
 
 def test_a_start_says_what_is_started(tmp_path: Path) -> None:
     """Name, kind and function, and in which part of the run; a foreign activity may lack any of them."""
-    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
     teller.activity_started({"name": "n", "type": "action", "provider": {"func": "f"}}, "rollback")
     teller.activity_started({}, "method")
     teller.activity_ended({"name": "n"}, "method", {"status": "failed", "output": {"effects": "all"}})
@@ -127,7 +107,7 @@ def test_a_start_says_what_is_started(tmp_path: Path) -> None:
 
 def test_a_closed_timeline_takes_no_more_lines(tmp_path: Path) -> None:
     """The file is let go of."""
-    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
     teller.close()
     with pytest.raises(OSError, match="descriptor"):
         teller.tell("late")

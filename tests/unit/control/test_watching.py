@@ -12,7 +12,7 @@ from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.observe.timeline import Timeline
 from tests.contract.cluster import FakeCluster
 from tests.contract.experiments import dns_claim
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 
 def test_the_observers_orders_follow_from_the_configuration(cluster: FakeCluster, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_run_waits_until_its_claims_have_something_to_stand_on(tmp_path: Path)
     assert wait_for_sight(tmp_path, experiment, {}, clock) == ["dns_cached"]
     assert clock.monotonic_s() == pytest.approx(15.0, abs=0.3)
     timeline = Timeline(tmp_path / "timeline.jsonl")
-    line = {"kind": "sample", "measure": "dns_cached", "at_s": clock.epoch_s(), "latency_s": 0.0}
+    line = {"kind": "sample", "vantage": "dns_cached", "at_s": clock.epoch_s(), "latency_s": 0.0}
     for _ in range(2):
         timeline.append(line)
     assert wait_for_sight(tmp_path, experiment, {}, clock) == ["dns_cached"]
@@ -117,7 +117,7 @@ def test_a_run_waits_for_no_more_samples_than_the_pace_lets_come(tmp_path: Path,
     configuration = {"observe_periods_s": {"break_glass_write": period_s}}
     clock = ManualClock()
     timeline = Timeline(tmp_path / "timeline.jsonl")
-    line = {"kind": "sample", "measure": "break_glass_write", "at_s": clock.epoch_s() + 15.0, "latency_s": 0.0}
+    line = {"kind": "sample", "vantage": "break_glass_write", "at_s": clock.epoch_s() + 15.0, "latency_s": 0.0}
     for _ in range(enough - 1):
         timeline.append(line)
     assert wait_for_sight(tmp_path, experiment, configuration, clock) == ["break_glass_write"]
@@ -130,7 +130,7 @@ def test_a_run_waits_for_no_more_samples_than_the_pace_lets_come(tmp_path: Path,
 @pytest.mark.parametrize("given", [{"observe_periods_s": 3}, {"observe_deadlines_s": {"api_read": "5"}}])
 def test_a_cadence_that_is_no_mapping_to_seconds_is_refused(tmp_path: Path, given: dict[str, Any]) -> None:
     """In one line, before the observer is started."""
-    with pytest.raises(ProfileInvalid, match="not a mapping of measures to seconds; nothing was changed"):
+    with pytest.raises(ProfileInvalid, match="not a mapping of vantage points to seconds; nothing was changed"):
         observe_plan(tmp_path, 0.0, given, None)
 
 
@@ -138,26 +138,26 @@ def test_a_cadence_that_is_no_mapping_to_seconds_is_refused(tmp_path: Path, give
 def test_before_anything_is_injected_every_vantage_point_has_seen_something(
     tmp_path: Path, pages: list[str], blind: list[str]
 ) -> None:
-    """An effect counts only where its measure was good before, and nobody knows yet which that will be."""
+    """An effect counts only where its vantage point was good before, and nobody knows yet which that will be."""
     clock = ManualClock()
     timeline = Timeline(tmp_path / "timeline.jsonl")
     plays = {"method": [{"name": "x"}]}
     assert wait_for_sight(tmp_path, {"method": []}, {}, clock) == []
     assert clock.monotonic_s() == 0
-    assert wait_for_sight(tmp_path, plays, {}, clock) == ["any measure"]
+    assert wait_for_sight(tmp_path, plays, {}, clock) == ["any vantage point"]
     assert clock.monotonic_s() == pytest.approx(15.0, abs=0.3)
     now = {"at_s": clock.epoch_s(), "latency_s": 0.0}
     periods_s = {"api_read": 3.0, "api_livez": 3.0}
     timeline.append(
         {**now, "kind": "event", "event": "observer_started", "periods_s": periods_s, "prober_pages": pages}
     )
-    for measure in ("api_livez", "dns_cached"):
-        timeline.append({**now, "kind": "sample", "measure": measure})
-    for measure in ("api_read", "dns_uncached"):
-        timeline.append({**now, "kind": "sample", "measure": measure, "void": True})
+    for vantage in ("api_livez", "dns_cached"):
+        timeline.append({**now, "kind": "sample", "vantage": vantage})
+    for vantage in ("api_read", "dns_uncached"):
+        timeline.append({**now, "kind": "sample", "vantage": vantage, "void": True})
     assert wait_for_sight(tmp_path, plays, {}, clock) == blind
-    for measure in ("api_read", "dns_uncached"):
-        timeline.append({"at_s": clock.epoch_s(), "latency_s": 0.0, "kind": "sample", "measure": measure})
+    for vantage in ("api_read", "dns_uncached"):
+        timeline.append({"at_s": clock.epoch_s(), "latency_s": 0.0, "kind": "sample", "vantage": vantage})
     before_s = clock.monotonic_s()
     assert wait_for_sight(tmp_path, plays, {}, clock) == []
     assert clock.monotonic_s() == before_s
@@ -172,8 +172,8 @@ def test_a_run_waits_for_the_samples_of_the_way_that_the_configuration_names(tmp
     assert wait_for_sight(tmp_path, experiment, {"way": "pods"}, ManualClock()) == ["dns_pod"]
 
 
-def test_each_measure_has_a_pace_and_a_time_within_which_news_must_come() -> None:
-    """A period and the longest attempt; what the prober measures is pulled besides. No period, no measure."""
+def test_each_vantage_point_has_a_pace_and_a_time_within_which_news_must_come() -> None:
+    """A period and the longest attempt; what the prober samples is pulled besides. No period, no vantage point."""
     found = paces({"observe_periods_s": {"api_read": 1.0}, "observe_deadlines_s": {"api_read": 2.0}})
     slow, resolver, pod = Pace(3.0, 8.0), Pace(0.5, 5.4), Pace(1.0, 5.9)
     assert found == {

@@ -18,7 +18,7 @@ from chaoslib_cp.observe.plan import ObservePlan
 
 @dataclass(frozen=True)
 class _Call:
-    measure: str
+    vantage: str
     identity: str
     request: HttpsRequest
     kept: bool
@@ -62,14 +62,14 @@ def questions_of(plan: ObservePlan, targets: dict[str, HttpsTarget], kept: KeptC
     """List what to ask the API, leaving out what the plan switches off and identities it does not have."""
     return [
         Question(
-            measure=call.measure,
+            vantage=call.vantage,
             target=f"{targets[call.identity].address}:{targets[call.identity].port}",
-            period_s=plan.period_s(call.measure),
-            ask=_asker(targets[call.identity], call, plan.deadline_s(call.measure), kept if call.kept else None),
+            period_s=plan.period_s(call.vantage),
+            ask=_asker(targets[call.identity], call, plan.deadline_s(call.vantage), kept if call.kept else None),
             first_s=call.first_s,
         )
         for call in _calls(plan.namespace)
-        if call.identity in targets and plan.period_s(call.measure) > 0
+        if call.identity in targets and plan.period_s(call.vantage) > 0
     ]
 
 
