@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from chaoslib_cp.results.fault import Fault
+from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent, ratio, seconds
 from chaoslib_cp.results.recording import Recording
 from chaoslib_cp.results.streaks import Episode, bad_time_s, episodes
@@ -32,17 +32,17 @@ def failures(recording: Recording, vantage: str, from_s: float) -> list[Episode]
     return sorted(found, key=lambda episode: episode.began_s)
 
 
-def mask_began_s(recording: Recording, fault: Fault) -> float | None:
+def mask_began_s(recording: Recording, faults: Faults) -> float | None:
     """Begin of the uncached failure that the workload met once its cache ran out, in epoch seconds.
 
     It is the first failure since that cache was last filled: what the servers answered before that hid nothing any
     more. Where the caches outlasted everything, it is the last failure.
     """
-    cached = failures(recording, CACHED, fault.began_s)
+    cached = failures(recording, CACHED, faults.began_s)
     if not cached:
-        return max((episode.began_s for episode in failures(recording, UNCACHED, fault.began_s)), default=None)
+        return max((episode.began_s for episode in failures(recording, UNCACHED, faults.began_s)), default=None)
     met_s = cached[0].began_s
-    uncached = failures(recording, UNCACHED, max(fault.began_s, _last_filled_s(recording, met_s)))
+    uncached = failures(recording, UNCACHED, max(faults.began_s, _last_filled_s(recording, met_s)))
     return next((episode.began_s for episode in uncached if episode.began_s <= met_s), None)
 
 
@@ -59,7 +59,7 @@ def _last_filled_s(recording: Recording, met_s: float) -> float:
     return max(fills, default=0.0)
 
 
-def mask_s(recording: Recording, fault: Fault) -> Figure:
+def mask_s(recording: Recording, faults: Faults) -> Figure:
     """Time from the first wrong uncached answer to the first wrong answer a workload got, in seconds.
 
     Wrong means: the answer and the next one to the same question were wrong, late or missing. The uncached failure
@@ -68,8 +68,8 @@ def mask_s(recording: Recording, fault: Fault) -> Figure:
     missing = [vantage for vantage in (UNCACHED, CACHED) if not recording.of(vantage)]
     if missing:
         return absent(f"no usable sample of {' and '.join(missing)}")
-    cached = failures(recording, CACHED, fault.began_s)
-    began_s = mask_began_s(recording, fault)
+    cached = failures(recording, CACHED, faults.began_s)
+    began_s = mask_began_s(recording, faults)
     if began_s is None:
         if cached:
             return absent("workload lookups failed although the DNS servers answered: no mask")
@@ -79,12 +79,12 @@ def mask_s(recording: Recording, fault: Fault) -> Figure:
     return seconds(cached[0].began_s - began_s)
 
 
-def predicted_mask_s(recording: Recording, fault: Fault) -> Figure:
+def predicted_mask_s(recording: Recording, faults: Faults) -> Figure:
     """Remaining TTL of the cached answer when the servers failed, as written down about that moment, in seconds.
 
     Of several predictions the one that reaches furthest counts: it knows of the cache's latest filling.
     """
-    began_s = mask_began_s(recording, fault)
+    began_s = mask_began_s(recording, faults)
     if began_s is None:
         return absent("the DNS servers never failed: nothing to predict")
     near = [
@@ -98,19 +98,19 @@ def predicted_mask_s(recording: Recording, fault: Fault) -> Figure:
     return seconds(max(ends_s))
 
 
-def dns_lost_s(recording: Recording, fault: Fault) -> Figure:
+def dns_lost_s(recording: Recording, faults: Faults) -> Figure:
     """Time in which a workload's newest lookup was wrong, from the fault to the end of the run, in seconds.
 
     Of several probers the one that lost most counts.
     """
-    series = recording.series(CACHED, fault.began_s)
+    series = recording.series(CACHED, faults.began_s)
     if not series:
         return absent(f"no usable sample of {CACHED} since the fault began")
     return seconds(max(bad_time_s(samples) for samples in series))
 
 
-def success_ratio(recording: Recording, fault: Fault, vantage: str) -> Figure:
+def success_ratio(recording: Recording, faults: Faults, vantage: str) -> Figure:
     """Share (0..1) of right answers among the lookups that started while the fault was on."""
-    asked = [sample for sample in recording.of(vantage) if fault.began_s <= sample.at_s <= fault.ended_s]
+    asked = [sample for sample in recording.of(vantage) if faults.began_s <= sample.at_s <= faults.ended_s]
     right = sum(sample.ok for sample in asked)
     return ratio(right, len(asked), f"no usable sample of {vantage} while the fault was on")

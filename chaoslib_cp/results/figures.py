@@ -5,14 +5,14 @@ from functools import partial
 from typing import Any
 
 from chaoslib_cp.results import api, dns, green, lockout, observer, recovery
-from chaoslib_cp.results.fault import Fault
+from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure
 from chaoslib_cp.results.recording import Recording
 
-OfFault = Callable[[Recording, Fault], Figure]
+OfFaults = Callable[[Recording, Faults], Figure]
 OfRecording = Callable[[Recording], Figure]
 
-_OF_FAULT: dict[str, OfFault] = {
+_OF_FAULTS: dict[str, OfFaults] = {
     "detect_s": recovery.detect_s,
     "detected_by": recovery.detected_by,
     "rollout_share_at_first_signal": recovery.rollout_share_at_first_signal,
@@ -45,12 +45,12 @@ _OF_RECORDING: dict[str, OfRecording] = {
 }
 
 
-def compute(recording: Recording, fault: Fault | None) -> tuple[dict[str, Any], dict[str, str]]:
+def compute(recording: Recording, faults: Faults | None) -> tuple[dict[str, Any], dict[str, str]]:
     """Compute every figure.
 
     Args:
         recording: The timeline of the run.
-        fault: The injection, or None when there was none.
+        faults: The faults of the run, or None when nothing was injected.
 
     Returns:
         The values by name (None where not measured), and the reasons by name: why a value is missing, or what to know
@@ -58,8 +58,8 @@ def compute(recording: Recording, fault: Fault | None) -> tuple[dict[str, Any], 
     """
     values: dict[str, Any] = {}
     reasons: dict[str, str] = {}
-    for name, of_fault in _OF_FAULT.items():
-        found = of_fault(recording, fault) if fault else Figure(None, "nothing was injected")
+    for name, of_faults in _OF_FAULTS.items():
+        found = of_faults(recording, faults) if faults else Figure(None, "nothing was injected")
         _keep(name, found, values, reasons)
     for name, of_recording in _OF_RECORDING.items():
         _keep(name, of_recording(recording), values, reasons)

@@ -1,7 +1,7 @@
 """Which checks stayed green while users suffered: the ones not to page by."""
 
 from chaoslib_cp.results import dns
-from chaoslib_cp.results.fault import Fault
+from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import Episode
@@ -12,20 +12,20 @@ GREEN_RATIO = 0.95
 MIN_SAMPLES = 3
 
 
-def misleading_green(recording: Recording, fault: Fault) -> Figure:
+def misleading_green(recording: Recording, faults: Faults) -> Figure:
     """List the checks that were good at least 95 % of the time while workload lookups failed.
 
     Returns:
         A list of ``{"check": vantage, "target": whom, "ok_ratio": 0..1}``; empty when every check told the truth.
     """
-    suffering = dns.failures(recording, dns.CACHED, fault.began_s)
+    suffering = dns.failures(recording, dns.CACHED, faults.began_s)
     if not suffering:
         return absent("workload lookups never failed: users did not suffer")
     green = []
     for vantage in recording.vantages:
         if vantage == dns.CACHED:
             continue
-        for samples in recording.series(vantage, fault.began_s):
+        for samples in recording.series(vantage, faults.began_s):
             during = [sample for sample in samples if _within(sample, suffering)]
             good = sum(sample.ok for sample in during)
             if len(during) >= MIN_SAMPLES and good / len(during) >= GREEN_RATIO:
