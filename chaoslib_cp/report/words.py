@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 LABELS: Mapping[str, str] = {
-    "detect_s": "first alarm of an API health check, since the rollout began",
+    "detect_s": "first alarm of an API health check, since the first injection",
     "detected_by": "which check gave the first alarm",
     "rollout_share_at_first_signal": "rollout done at the first alarm",
     "mask_s": "mask: caches hid the DNS failure for",
@@ -21,7 +21,7 @@ LABELS: Mapping[str, str] = {
     "api_error_ratio": "small API reads that failed while the fault was on",
     "api_error_ratio_by_class": "API failures by class",
     "amplification": "server CPU for each client CPU second",
-    "mitigate_s": "fault ended, since the rollout began",
+    "mitigate_s": "fault ended, since the first injection",
     "mitigated_by": "what ended the fault",
     "recover_first_s": "first thing worked again, since the fault ended",
     "recover_full_s": "everything worked again, since the fault ended",
@@ -59,6 +59,30 @@ def value_of(name: str, value: Any) -> str:
     if unit == "s":
         return f"{value:.2f}" if 0 < abs(value) < 1 else f"{value:.1f}"
     return f"{value:g}"
+
+
+def delivery_of(fault: Mapping[str, Any]) -> str:
+    """What a fault of summary.json delivered, in one line."""
+    told = fault["delivered"]
+    if not told["what"]:
+        return f"{fault['label']}: it counts nothing"
+    wanted = "an unknown number" if told["wanted"] is None else told["wanted"]
+    counts = told["counts"]
+    words = f"{fault['label']}: {told['done']} of {wanted} {told['what']}"
+    if "share_sent" in counts:
+        words += (
+            f"; sent {counts['share_sent']:.0%} of what was asked for, {counts['sent']} requests: "
+            f"{counts['answered']} answered ({counts['refused']} with 429), {counts['failed']} not"
+        )
+    return f"{words}; NOT DELIVERED: {told['shortfall']}" if told["shortfall"] else words
+
+
+def expectation_of(expected: Mapping[str, Any]) -> str:
+    """What was expected of a fault's victim, and whether it came, in one line."""
+    wanted = f"{expected['share']:.0%} of {expected['vantage']} {expected['outcome']} for {expected['window_s']:g} s"
+    seen = f"it came ({expected['seen_share']:.0%} seen)" if expected["came"] else expected["doubt"]
+    decides = "; it decides" if expected["decides"] else ""
+    return f"{expected['label']} expected {wanted} within {expected['within_s']:g} s: {seen}{decides}"
 
 
 def unrealistic_knobs(scale: Mapping[str, Any]) -> list[str]:

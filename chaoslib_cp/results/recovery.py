@@ -64,8 +64,8 @@ def broken_episodes(recording: Recording, from_s: float) -> dict[str, list[Episo
 def still_broken(recording: Recording, faults: Faults | None) -> list[str]:
     """Name the vantage points that broke since fault or method began and had not recovered when the recording ended.
 
-    A vantage point has recovered with several good samples in a row; one whose samples ceased has not. What never worked
-    before, or in a run that played nothing, was not broken by the run.
+    A vantage point has recovered with several good samples in a row; one whose samples ceased has not. What never
+    worked before, or in a run that played nothing, was not broken by the run.
     """
     played = [one.at_s for one in recording.named("activity_started") if one.details.get("phase") == "method"]
     from_s = faults.began_s if faults else min(played, default=None)

@@ -100,7 +100,9 @@ def judge(
     if broke:
         return Verdict("broke", broke, judged)
     open_points = [part.why for part in judged if part.word == "inconclusive"]
-    open_points += [f"not healed: {left}" for left in (*conduct.left_behind, *recovery.not_recovered(recording, faults))]
+    open_points += [
+        f"not healed: {left}" for left in (*conduct.left_behind, *recovery.not_recovered(recording, faults))
+    ]
     if not parts:
         open_points.append("the experiment claims nothing: it has no steady-state hypothesis")
     if open_points:
