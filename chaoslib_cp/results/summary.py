@@ -31,8 +31,8 @@ def summarise(
         The content of summary.json: ``schema``, ``verdict``, ``why``, ``parts``, ``figures`` (None where not
         measured), ``reasons`` (why not, or what to know), ``story``, ``faults`` (each with its begin, deadline and
         end, what ended it and what it delivered), ``expectations`` (what the victims were expected to suffer),
-        ``healed``, ``left_behind`` (what of ours is still there), ``not_recovered`` (what broke and was still broken at the end)
-        and the given facts. Plain JSON types only; times in seconds since the first injection.
+        ``healed``, ``left_behind`` (what of ours is still there), ``not_recovered`` (what broke and was still broken at
+        the end) and the given facts. Plain JSON types only; times in seconds since the first injection.
     """
     faults = find_faults(recording)
     evidence = Evidence(judge_deliveries(recording, faults), judge_expectations(recording, faults))

@@ -1,27 +1,15 @@
 """The faults of a run, overlapping ones too: each has its own begin, deadline, end, and what ended it."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from chaoslib_cp.fault import DELETE_LANDED, OWN_DEADLINE, ROLLBACK, Ended, Injected
+from chaoslib_cp.fault import DELETE_LANDED, OWN_DEADLINE, ROLLBACK, Injected
 from chaoslib_cp.results.faults import OVER_AT_ONCE, RUN_ENDED, Fault, Faults, find_faults
-from tests.unit.made_timeline import EPOCH_S, Line, event, recorded, series
+from tests.unit.made_timeline import EPOCH_S, Line, ended, event, injected, recorded, series
 
 STORM = Injected("agent_rollout-1", "agent_rollout", "agent rollout", deadline_epoch_s=EPOCH_S + 90)
 LIE = Injected("dns_poison-1", "dns_poison", "DNS poison")
-
-
-def injected(made: Injected, began_s: float = 0.0, at_s: float = 1.0) -> Line:
-    """A fault as the control puts it on record."""
-    return event("fault_injected", at_s, name=f"start {made.kind}", began_s=EPOCH_S + began_s, result=made.as_dict())
-
-
-def ended(by: str, at_s: float, *faults: str, **more: Any) -> Line:
-    """Something that ended faults, likewise."""
-    result = Ended(faults, by, EPOCH_S + at_s, **more).as_dict()
-    return event("fault_ended", at_s + 0.5, name="stop", result=result)
 
 
 def found(*lines: Line) -> Faults:
