@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chaoslib_cp.results.deliveries import judge_deliveries
-from chaoslib_cp.results.expectations import judge_expectations
+from chaoslib_cp.results.evidence import Evidence, gather_evidence
 from chaoslib_cp.results.faults import Faults, find_faults
 from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.hypothesis import Part
 from chaoslib_cp.results.recording import Recording
 from chaoslib_cp.results.recovery import not_recovered
 from chaoslib_cp.results.story import tell
-from chaoslib_cp.results.verdict import Conduct, Evidence, judge
+from chaoslib_cp.results.verdict import Conduct, judge
 
 SCHEMA = 1
 
@@ -35,7 +34,7 @@ def summarise(
         the end) and the given facts. Plain JSON types only; times in seconds since the first injection.
     """
     faults = find_faults(recording)
-    evidence = Evidence(judge_deliveries(recording, faults), judge_expectations(recording, faults))
+    evidence = gather_evidence(recording, faults)
     verdict = judge(recording, faults, evidence, parts, conduct)
     values, reasons = compute(recording, faults)
     unwell = not_recovered(recording, faults)

@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 from chaoslib_cp.results import dns, lockout, recovery
 from chaoslib_cp.results.coverage import Window, gap, window
-from chaoslib_cp.results.deliveries import Delivered
-from chaoslib_cp.results.expectations import Expectation
+from chaoslib_cp.results.evidence import Evidence
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.hypothesis import Part
 from chaoslib_cp.results.recording import Recording, Sample
@@ -40,14 +39,6 @@ class Conduct:
     failed_activities: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
     has_method: bool = True
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What is known of the faults of a run, apart from when they were on."""
-
-    deliveries: Sequence[Delivered] = ()
-    expectations: Sequence[Expectation] = ()
 
 
 @dataclass(frozen=True)

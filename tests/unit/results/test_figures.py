@@ -4,10 +4,10 @@ import math
 from typing import Any
 
 import pytest
+from chaoslib_cp.results.fault import find_fault
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaoslib_cp.results.fault import find_fault
 from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.recording import Recording, record
 from chaoslib_cp.results.recovery import not_recovered
@@ -157,7 +157,7 @@ def test_a_lock_out_that_never_ended_is_a_lower_bound() -> None:
 def test_a_delete_that_landed_before_the_deadline_ended_the_lock_out() -> None:
     """The cause named is the admin's delete as long as the agents' own deadline had not passed."""
     values, _ = measured(
-        *rollout({"deadline_epoch_s": EPOCH_S + 200}),
+        *rollout(deadline_s=200),
         *series("admin_write", 60, {(10, 40): "timeout"}),
         event(
             "activity_ended", 36.0, name="remove", type="action", func="remove_agent", status="succeeded",
@@ -201,7 +201,7 @@ def test_without_an_injection_nothing_is_measured() -> None:
 def test_amplification_and_rollout_share_come_from_their_events() -> None:
     """CPU totals and the progress of the rollout are read at the right moments."""
     values, _ = measured(
-        *rollout({"deadline_epoch_s": EPOCH_S + 20}),
+        *rollout(deadline_s=20),
         event("api_cpu", 1.0, server_cpu_s=10.0, client_cpu_s=1.0),
         event("api_cpu", 19.0, server_cpu_s=13.0, client_cpu_s=1.04),
         event("api_cpu", 21.0, server_cpu_s=14.0, client_cpu_s=1.05),
@@ -301,10 +301,10 @@ def test_a_delete_that_starved_controllers_did_not_carry_out_ended_nothing() -> 
     )  # fmt: skip
     storm: dict[tuple[float, float], str] = {(3, 18): "timeout", (24, 62): "timeout"}
     api = [*series("api_read", 90, storm), *series("api_livez", 90, storm), *series("admin_write", 90, storm)]
-    values, _ = measured(*rollout({"deadline_epoch_s": EPOCH_S + 60}), landed, *api)
+    values, _ = measured(*rollout(deadline_s=60), landed, *api)
     assert (values["mitigate_s"], values["mitigated_by"]) == (60.0, "agent deadline")
     quiet = [*series("api_read", 90, {(3, 22): "timeout"}), *series("api_livez", 90), *series("admin_write", 90)]
-    values, _ = measured(*rollout({"deadline_epoch_s": EPOCH_S + 60}), landed, *quiet)
+    values, _ = measured(*rollout(deadline_s=60), landed, *quiet)
     assert (values["mitigate_s"], values["mitigated_by"]) == (20.0, "delete landed")
 
 

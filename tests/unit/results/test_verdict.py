@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.results.effects import judge_effects
-from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.results.evidence import gather_evidence
+from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.hypothesis import read_hypothesis
 from chaoslib_cp.results.verdict import Conduct, Verdict, judge
 from tests.unit.made_timeline import EPOCH_S, Line, event, incident, recorded, rollout, series
@@ -52,14 +52,15 @@ def judged(lines: list[Line], run_journal: dict[str, Any], conduct: Conduct | No
     """The verdict on a timeline and a journal."""
     recording = recorded(*lines)
     parts = read_hypothesis(EXPERIMENT, run_journal, {})
-    return judge(recording, find_fault(recording), judge_effects(recording), parts, conduct or Conduct())
+    faults = find_faults(recording)
+    return judge(recording, faults, gather_evidence(recording, faults), parts, conduct or Conduct())
 
 
 def calm_but_for_reads() -> list[Line]:
     """A storm that small reads feel and nothing in the hypothesis does: /livez is what api_health reads here."""
     good = ("api_livez", "api_version", "admin_write", "dns_cached", "dns_uncached")
     reads = series("api_read", 60, {(3, 30): "http_429"})
-    return [*rollout({"deadline_epoch_s": EPOCH_S + 30}), *reads, *(line for name in good for line in series(name, 60))]
+    return [*rollout(deadline_s=30), *reads, *(line for name in good for line in series(name, 60))]
 
 
 WORDS = list(PROBES)
