@@ -1,9 +1,10 @@
 """The clock of an incident: when it could be seen, when the load ended, when things worked again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chaoslib_cp.results import api, dns, lockout
+from chaoslib_cp.results.delivery import agents_began
 from chaoslib_cp.results.faults import RUN_ENDED, Faults
 from chaoslib_cp.results.figure import Figure, absent, seconds
 from chaoslib_cp.results.recording import Recording
@@ -107,33 +108,22 @@ def detected_by(recording: Recording, faults: Faults) -> Figure:
 
 
 def rollout_share_at_first_signal(recording: Recording, faults: Faults) -> Figure:
-    """Share (0..1) of the nodes with a ready agent when the first signal came, as last seen before it.
-
-    Seen by the probe ``rollout_progress`` or told by ``rollout_progress`` events.
-    """
+    """Share (0..1) of the nodes whose agent had begun when the first signal came, as the agents last told before it."""
     signal = first_signal(recording, faults)
     if signal is None:
         return absent("there was no signal")
-    seen = [(at_s, share) for at_s, share in _progress(recording) if faults.began_s <= at_s <= signal.at_s]
-    if not seen:
-        return absent("nobody saw how far the rollout was before the first signal")
-    at_s, share = max(seen)
-    bound = "" if share >= 1 else f"lower bound: seen {signal.at_s - at_s:.1f} s before the signal"
-    return Figure(round(share, 4), bound or None)
-
-
-def _progress(recording: Recording) -> Iterator[tuple[float, float]]:
-    for event in recording.named("rollout_progress"):
-        share = event.details.get("share")
-        if isinstance(share, int | float):
-            yield event.at_s, float(share)
-    for event in recording.named("activity_ended"):
-        output = event.details.get("output")
-        if event.details.get("func") != "rollout_progress" or not isinstance(output, Mapping):
-            continue
-        # Nothing desired yet: the controller has not looked at the rollout, so nobody knows.
-        if output.get("outcome") == "ok" and output.get("desired"):
-            yield event.at_s, float(output.get("ready_share", 0.0))
+    told = [
+        (at_s, began / fault.delivers.wanted)
+        for fault in faults.each
+        if fault.delivers and fault.delivers.vantage and fault.delivers.wanted
+        for at_s, began in agents_began(recording.of(fault.delivers.vantage), fault.id)
+        if at_s <= signal.at_s
+    ]
+    if not told:
+        return absent("no agent told that it had begun")
+    at_s, share = max(told)
+    bound = "" if share >= 1 else f"lower bound: told {signal.at_s - at_s:.1f} s before the signal"
+    return Figure(round(min(1.0, share), 4), bound or None)
 
 
 def mitigate_s(recording: Recording, faults: Faults) -> Figure:  # noqa: ARG001 - all figures have one signature

@@ -168,3 +168,15 @@ def test_two_expectations_of_one_fault_both_come() -> None:
 def test_without_a_fault_nothing_is_expected() -> None:
     """A run that only looks."""
     assert judged(*series("api_read", 40)) == []
+
+
+def test_what_came_too_late_did_not_come() -> None:
+    """The time that was given counts: a failure minutes later is another story."""
+    assert not declared(*series("api_read", 130, {(60, 130): "timeout"})).came
+    assert declared(*series("api_read", 60, {(20, 60): "timeout"})).came
+
+
+def test_two_samples_are_no_window() -> None:
+    """However bad they are."""
+    found = declared(*series("api_read", 2, {(0, 9): "timeout"}))
+    assert (found.came, found.seen_share) == (False, None)
