@@ -92,7 +92,7 @@ class Page:
         self._samples.append({"seq": self._last, **record})
 
     def hear(self, account: Account) -> None:
-        """Keep an account in place of its source's last one; of too many sources, the one silent longest is forgotten."""
+        """Keep an account in place of its source's last one; of too many, the one that came first is forgotten."""
         key = (account.fault, account.source)
         self._accounts[key] = _Heard(account, self._time.now_s(), self._last)
         self._accounts.move_to_end(key)

@@ -1,7 +1,7 @@
 """What happened, counted: every request that came due is in exactly one place.
 
-``due = first tries + held_back``; what a profile asks for is ``due - held_back``; ``tries = first tries + retries``; the outcomes of all tries that are over
-add up to ``tries - in_flight``.
+``due = first tries + held_back``, and what a profile asks for is ``due - held_back``; ``tries = first tries +
+retries``; the outcomes of all tries that are over add up to ``tries - in_flight``.
 """
 
 from typing import Any
