@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import chaoslib_cp
+from tests.scaffold.profiles import PROFILE
 
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 # In the order in which a run would play them.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "start_agent_rollout": {"profile": PROFILE, "duration_s": 20.0, "effect_within_s": 5.0},

@@ -8,8 +8,8 @@ import pytest
 from chaoslib_cp.control.run import Run
 from tests.contract.cluster import FakeCluster, fake_cluster
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
 from tests.fakes.registry import SAFE, Registry
+from tests.scaffold.clocks import ManualClock
 
 
 @pytest.fixture

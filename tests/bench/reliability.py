@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import page
-from tests.proof.figures import FILE_VARIABLE
+from tests.scaffold.figures import FILE_VARIABLE
 
 PAGE = page.ROOT / "docs" / "reliability.md"
 # How many of each; `make test` plays fewer.

@@ -4,8 +4,7 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from tests.contract.cluster import FakeCluster, fake_cluster
 from tests.places import ROOT
+from tests.scaffold.waiting import until
 
 LINES = {"new line": ROOT / ".venv", "old line": ROOT / ".venv-3.11"}
 _LIMIT_S = 90.0
@@ -61,6 +61,11 @@ class Chaos:
         (folder / "sitecustomize.py").write_text(lines, encoding="utf-8")
         self.spoiled = f"{folder}{os.pathsep}"
 
+    @property
+    def output(self) -> str:
+        """What its processes have said so far."""
+        return (self.folder / "output.log").read_text(encoding="utf-8")
+
     def end_all(self) -> None:
         """End whatever a test left running, each with its own process group."""
         for process in self.processes:
@@ -87,7 +92,7 @@ class Chaos:
     def finish(self, process: "subprocess.Popen[bytes]") -> Finished:
         """Wait for its end."""
         exit_code = process.wait(_LIMIT_S)
-        return Finished(exit_code, (self.folder / "output.log").read_text(encoding="utf-8"), self.folder)
+        return Finished(exit_code, self.output, self.folder)
 
     def run(self, experiment: dict[str, Any], *options: str) -> Finished:
         """Play an experiment to its end."""
@@ -101,10 +106,18 @@ class Chaos:
 
     def until_played(self, path: Path, limit_s: float = 40.0) -> None:
         """Wait until an activity has left its mark."""
-        end_s = time.monotonic() + limit_s
-        while not path.exists():
-            assert time.monotonic() < end_s, (self.folder / "output.log").read_text(encoding="utf-8")
-            time.sleep(0.02)
+        self.until(path.exists, path.name, limit_s)
+
+    def until_logged(self, words: str) -> None:
+        """Wait until the run has said something."""
+        self.until(lambda: words in self.output, words)
+
+    def until(self, is_so: Callable[[], bool], what: str, limit_s: float = 40.0) -> None:
+        """Wait for a condition; what the run has said is told where it does not come."""
+        try:
+            until(is_so, what, limit_s)
+        except AssertionError as missed:
+            raise AssertionError(f"{missed}\n{self.output}") from None
 
 
 @pytest.fixture(params=LINES, ids=lambda name: name.replace(" ", "-"))

@@ -1,6 +1,5 @@
 """A rollout on a cluster that keeps objects, for tests of how `chaos run` ends: what must be gone can be looked up."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from tests.contract.conftest import LINES, Chaos
 from tests.contract.experiments import Activity, experiment, probe
 from tests.fakes.api_server import Answer, FakeApiServer, json_answer
 from tests.fakes.kube_objects import KubeObjects
+from tests.scaffold.profiles import PROFILE
 
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 READ = "/api/v1/namespaces/chaoslib-cp"
 PAUSING = "Pausing before next activity"
 DEVIATED = "in the given tolerance so failing this experiment"
@@ -45,10 +44,7 @@ class Stage:
 
     def until_logged(self, words: str) -> None:
         """Wait until the run has said something."""
-        end_s = time.monotonic() + 40
-        while words not in (self.chaos.folder / "output.log").read_text():
-            assert time.monotonic() < end_s, (self.chaos.folder / "output.log").read_text()
-            time.sleep(0.02)
+        self.chaos.until_logged(words)
 
 
 def ours(module: str, func: str, **arguments: Any) -> Activity:

@@ -19,7 +19,7 @@ from tests.contract.conftest import LINES, Chaos
 from tests.contract.experiments import Activity, act, dns_claim, experiment
 from tests.contract.rehearsal import PAUSING, READ, Stage, rehearsing
 from tests.fakes.api_server import HANG, Answer, Request
-from tests.proof.figures import note
+from tests.scaffold.figures import note
 
 pytestmark = pytest.mark.contract
 

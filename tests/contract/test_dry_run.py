@@ -5,7 +5,7 @@ import pytest
 from tests.contract.conftest import Chaos
 from tests.contract.experiments import act, storm
 from tests.exported import exported
-from tests.proof.figures import note
+from tests.scaffold.figures import note
 
 pytestmark = pytest.mark.contract
 

@@ -15,7 +15,7 @@ import pytest
 from tests.contract.conftest import LINES
 from tests.contract.experiments import Activity, act
 from tests.contract.rehearsal import DEVIATED, PAUSING, Stage, rehearsing
-from tests.proof.figures import note
+from tests.scaffold.figures import note
 
 pytestmark = pytest.mark.contract
 

@@ -14,7 +14,7 @@ from tests.contract.conftest import Chaos
 from tests.contract.experiments import act, dns_claim, experiment
 from tests.fakes.api_server import Answer
 from tests.places import ROOT
-from tests.proof.figures import note
+from tests.scaffold.figures import note
 
 pytestmark = pytest.mark.contract
 

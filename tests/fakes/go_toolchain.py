@@ -3,9 +3,7 @@
 import json
 import os
 import sys
-import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import pytest
 
 from chaoslib_cp.testbed.programs.pins import GoPackage, Module, Release, Sources
 
-_PATIENCE_S = 20.0
 MANY_PACKAGES = {"kube-a": "example.test/kubernetes/cmd/kube-a", "kube-b": "example.test/kubernetes/cmd/kube-b"}
 
 _SCRIPT = """#!{python} -SE
@@ -131,14 +128,6 @@ def go_wheel(folder: Path, version: str) -> Path:
             entry.external_attr = (0o100755 if name == "go/bin/go" else 0o100644) << 16
             archive.writestr(entry, text)
     return wheel
-
-
-def await_that(condition: Callable[[], object]) -> None:
-    """Wait until a condition of another process holds."""
-    ends_at_s = time.monotonic() + _PATIENCE_S
-    while not condition():
-        assert time.monotonic() < ends_at_s, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def is_running(pid: int) -> bool:

@@ -107,15 +107,6 @@ class TelemetryCluster:
         return asyncio.run(run())
 
 
-async def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait until a condition holds."""
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"waited 10 s in vain until {what}")
-
-
 @contextlib.contextmanager
 def telemetry_cluster(folder: Path) -> Iterator[TelemetryCluster]:
     """Start a cluster with TLS and client certificates."""

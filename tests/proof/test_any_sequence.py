@@ -29,8 +29,9 @@ from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.rollout.start import StartPlan, start
 from tests.fakes.api_server import RESET, Answer
 from tests.fakes.kube_objects import REVIEWS, KubeObjects
-from tests.fakes.manual_clock import ManualClock
-from tests.proof.figures import note
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.figures import note
+from tests.scaffold.profiles import PROFILE
 
 SEQUENCES = int(os.environ.get("CHAOSLIB_CP_SEQUENCES", "200"))
 STEPS = 8
@@ -40,7 +41,6 @@ SETTINGS = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image", "api_read", 60.0)
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
 CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-telemetry"

@@ -24,8 +24,8 @@ from chaoslib_cp.errors import TargetRefused, UndoFailed
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
-from tests.proof.figures import note
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.figures import note
 
 THINGS = "/api/v1/namespaces/default/configmaps"
 KINDS = "daemonset,configmap,clusterrolebinding,clusterrole,serviceaccount"

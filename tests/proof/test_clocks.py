@@ -29,14 +29,15 @@ from chaoslib_cp.rollout.actions import start_agent_rollout
 from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.removal import remove_as_admin
 from tests.fakes.api_server import Answer, json_answer
-from tests.fakes.disturbed_clock import DISTURBANCES, DisturbedClock
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.memory_peer import HANG, MemoryPeer
-from tests.fakes.telemetry_cluster import listing, pod, telemetry_cluster, until
-from tests.fakes.virtual_time import VirtualLoop, run_virtual
-from tests.proof.figures import note
+from tests.fakes.telemetry_cluster import listing, pod, telemetry_cluster
+from tests.scaffold.disturbed_clock import DISTURBANCES, DisturbedClock
+from tests.scaffold.figures import note
+from tests.scaffold.profiles import PROFILE
+from tests.scaffold.virtual_time import VirtualLoop, run_virtual
+from tests.scaffold.waiting import until_async
 
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 AFTER_S = 10.0
 WITHIN_S = 60.0
 GRACE_S = 1.0
@@ -190,8 +191,8 @@ def test_the_farms_agents_do_not_outlive_their_end(tmp_path: Path, disturbance: 
         cluster.server.on("GET", "/api/v1/pods", listing(pod(1), pod(2, "kwok-001")))
 
         async def steps(farm: Any) -> None:
-            await until(lambda: bool(farm.status()["agents"]["last_ended_at_s"]), "the first agent has ended")
-            await until(lambda: farm.status()["agents"]["running"] == 0, "all agents have ended")
+            await until_async(lambda: bool(farm.status()["agents"]["last_ended_at_s"]), "the first agent has ended")
+            await until_async(lambda: farm.status()["agents"]["running"] == 0, "all agents have ended")
             assert clock.overrun_s(2.5) <= GRACE_S
             sent = len(cluster.seen("/metrics"))
             await asyncio.sleep(0.5)  # nothing is what must happen now

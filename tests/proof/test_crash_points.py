@@ -16,49 +16,19 @@ from typing import Any
 import pytest
 
 import chaoslib_cp
-from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from tests.fakes.dying import AFTER, MODES, Death
 from tests.fakes.kube_objects import KubeObjects
-from tests.proof.figures import note
+from tests.scaffold.clocks import UnwaitingClock
+from tests.scaffold.figures import note
+from tests.scaffold.profiles import PROFILE
 
 Settings = dict[str, Any]
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 _FORK = multiprocessing.get_context("forkserver")
 _FORK.set_forkserver_preload(["chaosk8s", "kubernetes.client", __name__])
 _PROCESS_S = 60
-
-
-class LaterClock(SystemClock):
-    """A minute and more from now: no unanswered create can still land."""
-
-    def epoch_s(self) -> float:
-        """Seconds since 1970."""
-        return super().epoch_s() + 70
-
-    def monotonic_s(self) -> float:
-        """Seconds since the machine's start."""
-        return super().monotonic_s() + 70
-
-
-class UnwaitingClock(LaterClock):
-    """Nobody waits by it: the fake API's controllers act at requests, not with time."""
-
-    slept_s = 0.0
-
-    def epoch_s(self) -> float:
-        """Seconds since 1970."""
-        return super().epoch_s() + self.slept_s
-
-    def monotonic_s(self) -> float:
-        """Seconds since the machine's start."""
-        return super().monotonic_s() + self.slept_s
-
-    def sleep(self, duration_s: float) -> None:
-        """Let time pass for who asks it only."""
-        self.slept_s += duration_s
 
 
 def nothing(_settings: Settings) -> None:

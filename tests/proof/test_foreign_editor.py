@@ -22,10 +22,10 @@ from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.rollout.start import StartPlan, start
 from tests.fakes.api_server import RESET, Request
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
-from tests.proof.figures import note
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.figures import note
+from tests.scaffold.profiles import PROFILE
 
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image", "api_read", 60.0)
 UNANSWERED_PLAN = dataclasses.replace(PLAN, image="unanswered")
 REFUSED_PLAN = dataclasses.replace(PLAN, image="refused")

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from chaoslib_cp.rollout.actions import start_agent_rollout
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Request
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.proof.figures import note
+from tests.scaffold.figures import note
+from tests.scaffold.profiles import PROFILE
+from tests.scaffold.waiting import until
 
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 ALWAYS = {"rollbacks": {"strategy": "always"}, "hypothesis": {"strategy": "continuously"}}
 AS_MANY = [2, 10, 50]
 WAIT_S = 90.0
@@ -54,14 +55,6 @@ def say(name: str, words: str) -> None:
     """Leave a file that has its whole content as soon as it is there."""
     Path(f".{name}").write_text(words)
     Path(f".{name}").rename(name)
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    """Wait for a condition."""
-    ends_s = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < ends_s, f"waited for {what} in vain"
-        time.sleep(0.02)
 
 
 def children(pid: int | None) -> list[int]:

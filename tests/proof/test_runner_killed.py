@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +24,8 @@ import pytest
 from chaoslib_cp.clock import SystemClock
 from tests.fakes.certificates import Authority
 from tests.fakes.late_file import fill_late_file, make_late_file
-from tests.proof.figures import note
+from tests.scaffold.figures import note
+from tests.scaffold.waiting import until
 
 KILLS = int(os.environ.get("CHAOSLIB_CP_KILLS", "20"))
 AT_ONCE = 10 if KILLS > 100 else 4
@@ -156,14 +157,6 @@ def kill_a_runner(folder: Path, authority: Authority, after_s: float, stdin: int
             os.close(load)
             api.close()
     return Ending(killed_s, deadline_s, api.last_s)
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    """Wait for a condition."""
-    ends_s = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < ends_s, f"no {what}"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("holds_stdin", [False, True], ids=["stdin-closes", "stdin-held-open"])

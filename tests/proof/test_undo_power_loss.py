@@ -16,8 +16,8 @@ import pytest
 
 from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
-from tests.fakes.manual_clock import ManualClock
-from tests.proof.figures import note
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.figures import note
 
 CLOCK = ManualClock()
 ENTRIES = [DeleteObject("ConfigMap", "kube-system", f"ours-{number}", "run-1") for number in range(3)]

@@ -25,7 +25,8 @@ from chaoslib_cp.cluster.undo.objects import COLLECTIONS
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.cluster.undo.run import undo_folder
 from tests.fakes.dying import AFTER, MODES
-from tests.proof.test_crash_points import SCENARIOS, LaterClock, in_a_process, play, recover_and_die
+from tests.proof.test_crash_points import SCENARIOS, in_a_process, play, recover_and_die
+from tests.scaffold.clocks import LaterClock
 
 # What nobody but its owner may change, whatever we do.
 _THEIRS = (

@@ -10,7 +10,7 @@ import os
 import pytest
 
 from tests.places import ROOT
-from tests.proof.figures import note
+from tests.scaffold.figures import note
 from tests.testbed.conftest import Testbed
 
 pytestmark = pytest.mark.testbed

@@ -5,16 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from chaoslib_cp.observe.timeline import read_timeline
 from chaoslib_cp.testbed.instance import Instance
 from tests.places import ROOT
+from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
 
 pytestmark = pytest.mark.testbed
@@ -32,8 +32,6 @@ SMALL: dict[str, object] = {
 }
 RUN_WITHIN_S = 420
 STOPPED_STORM_S = 30.0
-
-T = TypeVar("T")
 
 
 @pytest.fixture
@@ -142,13 +140,3 @@ def farm(testbed: Testbed) -> dict[str, Any]:
 def children_of(pid: int) -> list[int]:
     """The children of a process: of `chaos cp exec`, the command it runs inside."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def until(look: Callable[[], T | None], what: str) -> T:
-    """Wait until ``look`` returns something and return it."""
-    ends_s = time.monotonic() + 180
-    while time.monotonic() < ends_s:
-        if found := look():
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"waited 180 s for {what} in vain")

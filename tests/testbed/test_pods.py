@@ -5,8 +5,7 @@ import datetime
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ import pytest
 from chaoslib_cp.testbed.cri.client import kill_containers
 from chaoslib_cp.testbed.instance import Instance
 from chaoslib_cp.version import VERSION
+from tests.scaffold.waiting import until
 from tests.testbed.conftest import Testbed
 
 pytestmark = pytest.mark.testbed
 
 NAMESPACE = "pods-test"
 LIBRARY_IMAGE = f"chaoslib-cp:{VERSION}"
-PATIENCE_S = 60.0
 DNS_PODS = ("-n", "kube-system", "-l", "k8s-app=kube-dns")
 ASK = (
     "import sys, dns.message, dns.query\n"
@@ -29,15 +28,6 @@ ASK = (
     "answer = dns.query.udp(query, sys.argv[1], timeout=3)\n"
     "print([record.to_text() for rrset in answer.answer for record in rrset])\n"
 )
-
-
-def _wait(what: str, found: Callable[[], Any]) -> Any:
-    """Return the first true value of ``found``; say what was awaited when none comes."""
-    ends_at_s = time.monotonic() + PATIENCE_S
-    while not (value := found()):
-        assert time.monotonic() < ends_at_s, f"waited {PATIENCE_S:.0f} s for {what} in vain"
-        time.sleep(0.3)
-    return value
 
 
 def _pod(name: str, **container: Any) -> dict[str, Any]:
@@ -81,7 +71,7 @@ class _Namespace:
 
     def end_of(self, pod: str) -> dict[str, Any]:
         """Wait for a container's end and return how it ended."""
-        state = _wait(f"the end of pod {pod}", lambda: self.container(pod).get("state", {}).get("terminated"))
+        state = until(lambda: self.container(pod).get("state", {}).get("terminated"), f"the end of pod {pod}")
         assert isinstance(state, dict)
         return state
 
@@ -100,7 +90,7 @@ def namespace(testbed: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Make a namespace and take it away again."""
     testbed.kubectl("create", "namespace", NAMESPACE)
     ready = ("get", "serviceaccount", "default", "-n", NAMESPACE, "--ignore-not-found", "-o", "name")
-    _wait("the default service account", lambda: testbed.kubectl(*ready))
+    until(lambda: testbed.kubectl(*ready), "the default service account")
     yield _Namespace(testbed, tmp_path_factory.mktemp("manifests"))
     testbed.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--wait=true", timeout_s=120)
     testbed.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
@@ -165,8 +155,8 @@ def test_crashed_containers_are_restarted(testbed: Testbed) -> None:
         now = {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0] for pod in _dns_pods(testbed)}
         return all(now[name]["restartCount"] > before[name]["restartCount"] for name in before)
 
-    _wait("both restarts", restarted)
-    _wait("DNS pods to be ready again", lambda: _all_ready(testbed))
+    until(restarted, "both restarts")
+    until(lambda: _all_ready(testbed), "DNS pods to be ready again")
     last = [pod["status"]["containerStatuses"][0]["lastState"]["terminated"] for pod in _dns_pods(testbed)]
     assert {state["exitCode"] for state in last} == {137}
 
@@ -193,16 +183,16 @@ def test_dead_node_takes_its_containers_along_and_comes_back(testbed: Testbed) -
     before = _dns_on(testbed, "worker-2")["containerID"]
     runner = _runner(testbed, "worker-2")
     os.kill(runner, signal.SIGKILL)
-    _wait("a new runner", lambda: _runner(testbed, "worker-2") not in (0, runner))
+    until(lambda: _runner(testbed, "worker-2") not in (0, runner), "a new runner")
 
     def is_back() -> bool:
         now = _dns_on(testbed, "worker-2")
         return now.get("containerID") != before and bool(now["ready"])  # none while the container waits
 
-    _wait("the DNS pod of worker-2 to be ready again", is_back)
-    _wait(
-        "the node's cache",
+    until(is_back, "the DNS pod of worker-2 to be ready again")
+    until(
         lambda: "10.96.0.1" in _answers(testbed, "10.244.2.53", "kubernetes.default.svc.cluster.local"),
+        "the node's cache",
     )
 
 
@@ -224,7 +214,7 @@ def test_configmap_edits_reach_running_pods(namespace: _Namespace) -> None:
     pod = _pod("reads", command=["python", "-c", program], volumeMounts=[{"name": "config", "mountPath": "/config"}])
     pod["spec"]["volumes"] = [{"name": "config", "configMap": {"name": "settings"}}]
     namespace.create(pod)
-    _wait("the first reading", lambda: namespace.container("reads").get("ready") and "before" in namespace.log("reads"))
+    until(lambda: namespace.container("reads").get("ready") and "before" in namespace.log("reads"), "the first reading")
     namespace.apply({**config, "data": {"mode": "after"}})
     namespace.end_of("reads")
     assert namespace.log("reads").split() == ["before", "after"]
@@ -236,7 +226,7 @@ def test_exec_probes_run_inside_the_container(namespace: _Namespace, testbed: Te
     probe = {"exec": {"command": ["sh", "-c", "test -e /tmp/up && test $(id -u) = 65532"]}, "periodSeconds": 1}
     program = "import pathlib, time; time.sleep(4); pathlib.Path('/tmp/up').touch(); time.sleep(600)"
     namespace.create(_pod("probed", command=["python", "-c", program], readinessProbe=probe))
-    _wait("the probe to succeed", lambda: namespace.container("probed").get("ready"))
+    until(lambda: namespace.container("probed").get("ready"), "the probe to succeed")
     status = testbed.get("pod", "probed", "-n", NAMESPACE)["status"]
     started_at = status["containerStatuses"][0]["state"]["running"]["startedAt"]
     ready_at = next(item["lastTransitionTime"] for item in status["conditions"] if item["type"] == "Ready")
@@ -270,7 +260,7 @@ def test_what_cannot_be_done_is_in_the_pods_events(namespace: _Namespace, testbe
     peeking = _pod("peeking", volumeMounts=[{"name": "etc", "mountPath": "/host"}])
     peeking["spec"]["volumes"] = [{"name": "etc", "hostPath": {"path": "/etc"}}]
     namespace.create(peeking)
-    _wait("the image's refusal", lambda: "none of the testbed's local programs" in namespace.events("unknown"))
-    _wait("the volume's refusal", lambda: "hostPath" in namespace.events("peeking"))
+    until(lambda: "none of the testbed's local programs" in namespace.events("unknown"), "the image's refusal")
+    until(lambda: "hostPath" in namespace.events("peeking"), "the volume's refusal")
     logs = Path(testbed.state["logs"])
     assert not any("kubelet ended" in (logs / f"worker-{index}.log").read_text() for index in (1, 2))

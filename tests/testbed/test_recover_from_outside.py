@@ -4,13 +4,13 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chaoslib_cp.testbed.instance import Instance
+from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S
 
 pytestmark = pytest.mark.testbed
@@ -102,11 +102,3 @@ def test_recover_closes_what_was_open_in_a_testbed_that_ended_without_down(
     assert ended.returncode == 0, ended.stderr
     assert f"gone with the cluster of testbed {machine.name}" in ended.stdout
     assert machine.chaos_cp("recover").stdout == "nothing to undo\n"
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    """Wait for a condition."""
-    ends_s = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < ends_s, f"waited for {what} in vain"
-        time.sleep(0.05)

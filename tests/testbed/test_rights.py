@@ -5,7 +5,6 @@ CHAOSLIB_CP_DENIALS says how many of them are taken away in turn, one for each r
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +14,8 @@ import pytest
 from chaoslib_cp.agent.manifests import prober_manifests
 from chaoslib_cp.cluster.gate.roles import role_manifests
 from tests.exported import exported
-from tests.proof.figures import note
+from tests.scaffold.figures import note
+from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
 
 pytestmark = pytest.mark.testbed
@@ -258,9 +258,5 @@ def until_reviewed(testbed: Testbed, right: Right, answer: str) -> None:
     what = right.resource if right.resource.startswith("/") else f"{right.resource}.{right.group}".rstrip(".")
     named = [f"{what}/{right.name}"] if right.name else [what]
     where = ["-n", right.namespace] if right.namespace else []
-    ends_s = time.monotonic() + 30
-    while True:
-        ended = testbed.run("kubectl", "--context", "runner", "auth", "can-i", right.verb, *named, *where)
-        if ended.stdout.strip() == answer:
-            return
-        assert time.monotonic() < ends_s, (right, ended.stdout, ended.stderr)
+    asked = ("kubectl", "--context", "runner", "auth", "can-i", right.verb, *named, *where)
+    until(lambda: testbed.run(*asked).stdout.strip() == answer, f"{answer} to {asked}")

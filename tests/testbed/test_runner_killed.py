@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.clock import SystemClock
-from tests.proof.figures import note
+from tests.scaffold.figures import note
+from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
-from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, until, variables
+from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, variables
 
 pytestmark = pytest.mark.testbed
 

@@ -15,6 +15,7 @@ import pytest
 
 from chaoslib_cp.state import state_root
 from chaoslib_cp.testbed.instance import Instance
+from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
 
 pytestmark = pytest.mark.testbed
@@ -138,9 +139,7 @@ def test_interrupted_up_leaves_nothing(tiny: str, name: str) -> None:
     process = subprocess.Popen(
         [*CHAOS, "cp", "up", tiny, "--name", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    deadline_s = time.monotonic() + UP_WITHIN_S
-    while not Instance(name).supervisor_pids() and time.monotonic() < deadline_s:
-        time.sleep(0.02)
+    until(Instance(name).supervisor_pids, "its supervisor", UP_WITHIN_S)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode != 0
@@ -222,14 +221,13 @@ def test_dead_api_server_comes_back(testbed: Testbed) -> None:
     """An API server that is killed is restarted as a kubelet would restart a static pod, and counted."""
     [pid] = testbed.api_server_pids()
     os.kill(pid, signal.SIGKILL)
-    deadline_s = time.monotonic() + 60
-    while time.monotonic() < deadline_s:
+
+    def is_back() -> bool:
         restarts = json.loads(chaos_cp("status", "--name", testbed.name, "--json").stdout)["components"]
         ready = testbed.run("kubectl", "--context", "break-glass", "get", "--raw", "/readyz")
-        if restarts["kube-apiserver-0"]["restarts"] and ready.stdout == "ok":
-            return
-        time.sleep(0.2)
-    pytest.fail("the API server did not come back")
+        return bool(restarts["kube-apiserver-0"]["restarts"]) and ready.stdout == "ok"
+
+    until(is_back, "the API server came back")
 
 
 @pytest.mark.usefixtures("can_run_testbeds")

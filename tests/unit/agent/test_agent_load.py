@@ -16,6 +16,7 @@ from chaoslib_cp.clock import SystemClock
 from tests.fakes.api_server import HANG, Answer, FakeApiServer, Request
 from tests.fakes.certificates import Authority
 from tests.fakes.late_file import fill_late_file, make_late_file
+from tests.scaffold.waiting import until
 
 CLOCK = SystemClock()
 GRACE_S = 1.0
@@ -119,10 +120,7 @@ def line(container: subprocess.Popen[str]) -> dict[str, Any]:
 
 def wait_for(server: FakeApiServer, count: int) -> None:
     """Wait until the server has seen that many requests."""
-    ends_at = time.monotonic() + 20
-    while len(server.requests) < count:
-        assert time.monotonic() < ends_at, f"{len(server.requests)} requests came"
-        time.sleep(0.01)
+    until(lambda: len(server.requests) >= count, f"{count} requests")
 
 
 def test_it_asks_with_its_token_ends_and_idles_until_sigterm(pod: Pod, server: FakeApiServer) -> None:

@@ -18,7 +18,7 @@ from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.engine.sample.pace import SteadyTime
 from chaoslib_cp.errors import ProfileInvalid
 from tests.fakes.dns_server import FakeDnsServer, Record
-from tests.fakes.telemetry_cluster import until
+from tests.scaffold.waiting import until_async
 
 SENTINEL = "sentinel.chaoslib-cp.svc.cluster.local."
 PODS = "kube-dns-pods.kube-system.svc.cluster.local."
@@ -70,7 +70,7 @@ async def until_seen(page: Page, **at_least: int) -> None:
         samples = settled(page)
         return all(len(of(samples, measure)) >= count for measure, count in at_least.items())
 
-    await until(are_there, f"the page holds {at_least}")
+    await until_async(are_there, f"the page holds {at_least}")
 
 
 def test_all_measures_are_asked_at_their_periods() -> None:
@@ -122,7 +122,7 @@ def test_dns_pods_are_asked_on_while_they_cannot_be_looked_up(monkeypatch: pytes
         server.mode = "servfail"
         lookups = server.asked.count(("udp", PODS))
         # by the second lookup the first has failed
-        await until(lambda: server.asked.count(("udp", PODS)) >= lookups + 2, "the lookup has failed")
+        await until_async(lambda: server.asked.count(("udp", PODS)) >= lookups + 2, "the lookup has failed")
         await until_seen(page, dns_pod=len(of(settled(page), "dns_pod")) + 1)
 
     outcomes = [sample["outcome"] for sample in of(probe(fail), "dns_pod")]

@@ -13,7 +13,7 @@ from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.testbed.instance import Instance
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,8 @@ from chaoslib_cp.control.stop import StopLatch
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.observe.session import ObserveSession
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline, read_timeline
-from tests.fakes.manual_clock import ManualClock
 from tests.fakes.timeline import write_samples
+from tests.scaffold.clocks import ManualClock
 
 RULES = {"extensions": [{"name": "chaoslib_cp", "abort_when": [{"measure": "api_read", "max_error_ratio": 0.5}]}]}
 LONG_S = 30.0

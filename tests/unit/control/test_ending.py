@@ -16,10 +16,10 @@ from chaoslib_cp.report.text import render_text
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.profiles import PROFILE
 from tests.unit.made_timeline import event, sample
 
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 POD = "/api/v1/namespaces/kube-system/pods/chaoslib-cp-telemetry-x"
 RUN = "20261122T120000Z-t"
 BOOTED_S = 40.0  # before the run's end, where a clock counts from the start of the machine

@@ -26,8 +26,8 @@ from chaoslib_cp.observe.timeline import read_timeline
 from chaoslib_cp.state import state_root
 from tests.contract.cluster import SCALE, UID, FakeCluster
 from tests.fakes.api_server import Answer, Request, json_answer
-from tests.fakes.manual_clock import ManualClock
 from tests.fakes.registry import Registry
+from tests.scaffold.clocks import ManualClock
 
 
 def observers(run_dir: Path) -> int:

@@ -13,8 +13,8 @@ from chaoslib.exceptions import InterruptExecution
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.observe.timeline import Timeline
-from tests.fakes.manual_clock import ManualClock
 from tests.fakes.registry import Registry
+from tests.scaffold.clocks import ManualClock
 from tests.unit.control.test_run import ACTION, DONE, FAILED, PROBE, events
 
 

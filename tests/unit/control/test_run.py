@@ -17,8 +17,8 @@ from chaoslib.exceptions import InterruptExecution
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.observe.timeline import Timeline, read_timeline
-from tests.fakes.manual_clock import ManualClock
 from tests.fakes.registry import SAFE, Registry
+from tests.scaffold.clocks import ManualClock
 
 ACTION = {"type": "action", "name": "roll out", "provider": {"func": "start_agent_rollout"}}
 PROBE = {**ACTION, "type": "probe"}

@@ -10,36 +10,16 @@ import pytest
 from chaoslib_cp.control.ending import grouped, repair_journal
 from chaoslib_cp.control.telling import Teller, fitting
 from chaoslib_cp.observe.timeline import Timeline, read_timeline
-
-
-class SteppingClock:
-    """A wall clock that somebody sets back by an hour, over a boot clock that goes on."""
-
-    def __init__(self) -> None:
-        self.boot_s = 100.0
-        self.wall_s = 1_700_000_000.0
-
-    def monotonic_s(self) -> float:
-        """Seconds since boot."""
-        return self.boot_s
-
-    def epoch_s(self) -> float:
-        """Seconds since 1970, as somebody set it."""
-        return self.wall_s
-
-    def sleep(self, duration_s: float) -> None:
-        """Both clocks go on."""
-        self.boot_s += duration_s
-        self.wall_s += duration_s
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.disturbed_clock import DISTURBANCES, DisturbedClock
 
 
 def test_times_do_not_step_with_the_wall_clock(tmp_path: Path) -> None:
     """Setting the machine's clock in mid-run neither shortens nor lengthens what is measured."""
-    clock = SteppingClock()
+    clock = DisturbedClock(DISTURBANCES["set an hour back"], after_s=5.0)
     teller = Teller(Timeline(tmp_path / "t.jsonl"), clock)
     teller.tell("one")
     clock.sleep(5.0)
-    clock.wall_s -= 3600
     teller.tell("two")
     teller.close()
     one, two = read_timeline(tmp_path / "t.jsonl")
@@ -48,7 +28,7 @@ def test_times_do_not_step_with_the_wall_clock(tmp_path: Path) -> None:
 
 def test_each_declared_effect_is_a_line_of_its_own(tmp_path: Path) -> None:
     """What an activity expects is on record with its name, next to its result."""
-    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
     activity = {"name": "restart", "type": "action", "provider": {"func": "restart_dns_pods"}}
     output = {"effects": [{"measure": "dns_uncached", "share": 0.5}, {"measure": "dns_pod", "share": 1.0}]}
     teller.activity_ended(activity, "method", {"status": "succeeded", "output": output})
@@ -72,7 +52,7 @@ def test_each_declared_effect_is_a_line_of_its_own(tmp_path: Path) -> None:
 )
 def test_what_is_no_json_is_told_as_text(tmp_path: Path, given: object, written: object) -> None:
     """Activities of others return dates and sets; their effects are on record all the same, and judged."""
-    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
     output = {"since": given, "effects": [{"measure": "api_read", "share": 0.5, "who": given}], (1, 2): "left out"}
     teller.activity_ended({"name": "block"}, "method", {"status": "succeeded", "output": output})
     teller.close()
@@ -84,7 +64,7 @@ def test_what_is_no_json_is_told_as_text(tmp_path: Path, given: object, written:
 
 def test_a_start_says_what_is_started(tmp_path: Path) -> None:
     """Name, kind and function, and in which part of the run; a foreign activity may lack any of them."""
-    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
     teller.activity_started({"name": "n", "type": "action", "provider": {"func": "f"}}, "rollback")
     teller.activity_started({}, "method")
     teller.activity_ended({"name": "n"}, "method", {"status": "failed", "output": {"effects": "all"}})
@@ -102,7 +82,7 @@ def test_a_start_says_what_is_started(tmp_path: Path) -> None:
 
 def test_a_closed_timeline_takes_no_more_lines(tmp_path: Path) -> None:
     """The file is let go of."""
-    teller = Teller(Timeline(tmp_path / "t.jsonl"), SteppingClock())
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
     teller.close()
     with pytest.raises(OSError, match="descriptor"):
         teller.tell("late")

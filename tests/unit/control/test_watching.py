@@ -12,7 +12,7 @@ from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.observe.timeline import Timeline
 from tests.contract.cluster import FakeCluster
 from tests.contract.experiments import dns_claim
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 
 def test_the_observers_orders_follow_from_the_configuration(cluster: FakeCluster, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
 from tests.fakes.api_server import RESET, Answer, Request
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
 from tests.fakes.timeline import write_samples
+from tests.scaffold.clocks import ManualClock
 
 pytestmark = pytest.mark.usefixtures("dns_pods")
 
@@ -176,15 +176,7 @@ def test_the_wait_ends_when_the_cached_records_ttl_goes_up(tmp_path: Path) -> No
 def test_a_renewal_before_the_action_began_does_not_count(tmp_path: Path) -> None:
     """It may be most of a TTL ago; the wait gives up after one TTL and a margin."""
     write_samples(tmp_path, "dns_cached", ["ok"] * 3, ttl_s=[1, 20, 19], first_ago_s=2)
-
-    class Passing(ManualClock):
-        """Virtual waiting on the real date."""
-
-        def epoch_s(self) -> float:
-            """Now."""
-            return SystemClock().epoch_s()
-
-    clock = Passing()
+    clock = ManualClock(SystemClock().epoch_s())
     waited = wait_for_fresh_entry({"chaoslib_cp_run_dir": str(tmp_path)}, True, clock)
     assert waited["reason"] == "no renewal seen within one TTL"
     assert waited["waited_s"] == pytest.approx(22, abs=0.5)

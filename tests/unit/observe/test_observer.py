@@ -20,6 +20,7 @@ from chaoslib_cp.observe.session import start
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, read_timeline
 from tests.fakes.api_server import HANG, Answer, FakeApiServer
 from tests.fakes.certificates import Authority
+from tests.scaffold.waiting import until
 
 IDENTITIES = ("observer", "admin", "break-glass")
 WRITES = "/api/v1/namespaces/chaoslib-cp/configmaps"
@@ -79,11 +80,12 @@ def lines(plan: ObservePlan, **wanted: object) -> list[dict[str, Any]]:
 
 def wait_for(plan: ObservePlan, at_least: int, within_s: float = 20.0, **wanted: object) -> list[dict[str, Any]]:
     """Wait until that many such lines are there."""
-    until_s = time.monotonic() + within_s
-    while len(found := lines(plan, **wanted)) < at_least:
-        assert time.monotonic() < until_s, f"only {len(found)} lines with {wanted}"
-        time.sleep(0.02)
-    return found
+
+    def enough() -> list[dict[str, Any]] | None:
+        found = lines(plan, **wanted)
+        return found if len(found) >= at_least else None
+
+    return until(enough, f"{at_least} lines with {wanted}", within_s)
 
 
 def test_every_vantage_point_is_sampled_as_its_identity(plan: ObservePlan, server: FakeApiServer) -> None:

@@ -11,23 +11,9 @@ import pytest
 from chaoslib_cp.observe.plan import PLAN_FILE, ObservePlan
 from chaoslib_cp.observe.recent import recent_samples
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline, read_timeline
+from tests.scaffold.clocks import ManualClock
 
 NOW_S = 1_800_000_000.0
-
-
-class FixedClock:
-    """A clock that stands still."""
-
-    def monotonic_s(self) -> float:
-        """Not asked."""
-        return 0.0
-
-    def epoch_s(self) -> float:
-        """Now."""
-        return NOW_S
-
-    def sleep(self, duration_s: float) -> None:
-        """Not asked."""
 
 
 def write(path: Path, *records: dict[str, object]) -> None:
@@ -133,20 +119,20 @@ def test_recent_samples_of_one_measure(tmp_path: Path) -> None:
         sample(2, measure="dns_uncached"),
         {"kind": "event", "at_s": NOW_S, "event": "x"},
     )
-    assert [line["n"] for line in recent_samples(tmp_path, "dns_cached", 10.0, FixedClock())] == [1, 2]
+    assert [line["n"] for line in recent_samples(tmp_path, "dns_cached", 10.0, ManualClock(NOW_S))] == [1, 2]
 
 
 def test_attempt_that_just_failed_is_recent(tmp_path: Path) -> None:
     """A time-out of 5 s is in a window of 2 s once it is known, although it began before."""
     write(tmp_path / TIMELINE_FILE, sample(6, ok=False, latency_s=5.0), sample(6))
-    (found,) = recent_samples(tmp_path, "dns_cached", 2.0, FixedClock())
+    (found,) = recent_samples(tmp_path, "dns_cached", 2.0, ManualClock(NOW_S))
     assert found["ok"] is False
 
 
 @pytest.mark.parametrize("set_by_s", [-3600.0, 3600.0])
 def test_setting_the_clock_makes_no_sample_newer_or_older(tmp_path: Path, set_by_s: float) -> None:
     """An hour back, and samples of before the storm would pass for new ones; an hour on, and there would be none."""
-    clock = FixedClock()
+    clock = ManualClock(NOW_S)
     started = ObservePlan(str(tmp_path), "kubeconfig", 60.0, epoch_offset_s=NOW_S + set_by_s - clock.monotonic_s())
     started.write(tmp_path / PLAN_FILE)
     write(tmp_path / TIMELINE_FILE, sample(-set_by_s + 40, n=1), sample(-set_by_s + 4, n=2))
@@ -158,11 +144,11 @@ def test_recent_samples_of_a_long_run(tmp_path: Path) -> None:
     records = [sample(3000 - tenth / 10, fill="x" * 100) for tenth in range(30_000)]
     text = "".join(json.dumps(record) + "\n" for record in records)
     (tmp_path / TIMELINE_FILE).write_text(text, encoding="utf-8")
-    found = recent_samples(tmp_path, "dns_cached", 10.05, FixedClock())
+    found = recent_samples(tmp_path, "dns_cached", 10.05, ManualClock(NOW_S))
     assert len(found) == 100
     assert found[0]["at_s"] == NOW_S - 10.0
 
 
 def test_no_timeline_is_no_news(tmp_path: Path) -> None:
     """Without an observer there are no samples; nobody takes that for good ones."""
-    assert recent_samples(tmp_path, "dns_cached", 10.0, FixedClock()) == []
+    assert recent_samples(tmp_path, "dns_cached", 10.0, ManualClock(NOW_S)) == []

@@ -15,7 +15,7 @@ from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.removal import remove_as_admin
 from tests.fakes.api_server import HANG, Answer, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/agent"
 

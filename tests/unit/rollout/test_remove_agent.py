@@ -12,7 +12,7 @@ from chaoslib_cp.rollout.actions import remove_agent, stop_agent_rollout
 from chaoslib_cp.rollout.removal import remove_as_admin
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 from tests.unit.rollout.test_rollout import DAEMONSET, ours, settings, started
 
 

@@ -15,9 +15,9 @@ from chaoslib_cp.rollout.probes import rollout_progress
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.profiles import PROFILE
 
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 RUN = "20261122T120000Z-openai"

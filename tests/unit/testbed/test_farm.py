@@ -9,7 +9,8 @@ import pytest
 
 from chaoslib_cp.testbed.farm.farm import Farm
 from tests.fakes.api_server import HANG, Answer, json_answer
-from tests.fakes.telemetry_cluster import PROFILE, TelemetryCluster, listing, node, pod, telemetry_cluster, until
+from tests.fakes.telemetry_cluster import PROFILE, TelemetryCluster, listing, node, pod, telemetry_cluster
+from tests.scaffold.waiting import until_async
 
 
 def running(farm: Farm, count: int) -> Callable[[], bool]:
@@ -29,7 +30,7 @@ def test_each_pod_is_asked_for_as_its_node_and_played_as_itself(cluster: Telemet
     cluster.server.on("GET", "/api/v1/pods", listing(pod(1, "kwok-000"), pod(2, "kwok-001")))
 
     async def steps(farm: Farm) -> None:
-        await until(lambda: farm.status()["requests"]["outcomes"].get("http_200", 0) >= 6, "agents are answered")
+        await until_async(lambda: farm.status()["requests"]["outcomes"].get("http_200", 0) >= 6, "agents are answered")
 
     status = cluster.play(steps)
     assert status["agents"] == {"running": 2, "started": 2, "too_late": 0, "never_started": 0, "last_ended_at_s": None}
@@ -54,7 +55,7 @@ def test_only_running_pods_on_fake_nodes_are_played(cluster: TelemetryCluster) -
     cluster.server.on("GET", "/api/v1/pods", listing(*others))
 
     async def steps(farm: Farm) -> None:
-        await until(running(farm, 1), "one agent runs")
+        await until_async(running(farm, 1), "one agent runs")
         await asyncio.sleep(0.3)
 
     assert cluster.play(steps)["pods"] == 3
@@ -66,18 +67,18 @@ def test_the_load_follows_pods_and_nodes(cluster: TelemetryCluster) -> None:
     cluster.server.on("GET", "/api/v1/pods", listing(pod(1), pod(2)))
 
     async def steps(farm: Farm) -> None:
-        await until(running(farm, 2), "the first two run")
+        await until_async(running(farm, 2), "the first two run")
         # a bookmark brings a version and an object without a name
         cluster.pods.send({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "205"}}})
         cluster.pods.send({"type": "ADDED", "object": pod(3, "kwok-001", phase="Pending")})
         cluster.pods.send({"type": "MODIFIED", "object": pod(3, "kwok-001")})
-        await until(running(farm, 3), "the new one runs")
+        await until_async(running(farm, 3), "the new one runs")
         cluster.pods.send({"type": "DELETED", "object": pod(1)})
-        await until(running(farm, 2), "the deleted one is gone")
+        await until_async(running(farm, 2), "the deleted one is gone")
         cluster.pods.send({"type": "MODIFIED", "object": pod(2, deletionTimestamp="2026-11-22T12:00:00Z")})
-        await until(running(farm, 1), "the terminating one is gone")
+        await until_async(running(farm, 1), "the terminating one is gone")
         cluster.nodes.send({"type": "DELETED", "object": node(1)})
-        await until(running(farm, 0), "the node's agent is gone")
+        await until_async(running(farm, 0), "the node's agent is gone")
         cluster.nodes.send({"type": "ADDED", "object": node(1)})
         await asyncio.sleep(0.2)
         assert running(farm, 0)(), "a container that ran once is not started again"
@@ -90,14 +91,14 @@ def test_the_load_goes_on_while_the_watch_is_dead(cluster: TelemetryCluster) -> 
     cluster.server.on("GET", "/api/v1/pods", listing(pod(1), pod(2)), Answer(503), listing(pod(2)))
 
     async def steps(farm: Farm) -> None:
-        await until(running(farm, 2), "both run")
-        await until(lambda: farm.status()["watches"]["pods"]["state"] == "watching", "the watch stands")
+        await until_async(running(farm, 2), "both run")
+        await until_async(lambda: farm.status()["watches"]["pods"]["state"] == "watching", "the watch stands")
         cluster.server.drop_connections()
-        await until(lambda: "503" in farm.status()["watches"]["pods"]["last_error"], "a list was refused")
+        await until_async(lambda: "503" in farm.status()["watches"]["pods"]["last_error"], "a list was refused")
         assert running(farm, 2)()
         sent = len(cluster.seen("/metrics"))
-        await until(lambda: len(cluster.seen("/metrics")) > sent + 5, "the load went on")
-        await until(running(farm, 1), "the list worked and showed that a pod is gone")
+        await until_async(lambda: len(cluster.seen("/metrics")) > sent + 5, "the load went on")
+        await until_async(running(farm, 1), "the list worked and showed that a pod is gone")
 
     cluster.play(steps)
 
@@ -110,11 +111,13 @@ def test_an_agent_without_a_token_is_reported_and_tries_on(cluster: TelemetryClu
     cluster.server.on("POST", path, Answer(429, {"Retry-After": "0"}), refused, refused, cluster.token)
 
     async def steps(farm: Farm) -> None:
-        await until(lambda: bool(farm.status()["never_started"]), "the pod is listed as not started")
-        await until(lambda: "no relationship" in farm.status()["never_started"][0]["reason"], "the reason is told")
+        await until_async(lambda: bool(farm.status()["never_started"]), "the pod is listed as not started")
+        await until_async(
+            lambda: "no relationship" in farm.status()["never_started"][0]["reason"], "the reason is told"
+        )
         waiting = farm.status()["never_started"][0]
         assert (waiting["pod"], waiting["node"]) == ("monitoring/telemetry-1", "kwok-000")
-        await until(running(farm, 1), "it starts after all")
+        await until_async(running(farm, 1), "it starts after all")
 
     assert cluster.play(steps)["agents"]["never_started"] == 0
 
@@ -125,7 +128,7 @@ def test_a_hanging_token_request_starts_nobody(cluster: TelemetryCluster) -> Non
     cluster.server.on("POST", "/api/v1/namespaces/monitoring/serviceaccounts/telemetry/token", HANG)
 
     async def steps(farm: Farm) -> None:
-        await until(lambda: len(cluster.seen("/token")) == 1, "the token was asked for")
+        await until_async(lambda: len(cluster.seen("/token")) == 1, "the token was asked for")
         await asyncio.sleep(0.2)
         assert farm.status()["agents"]["never_started"] == 1
 
@@ -142,7 +145,7 @@ def test_a_rollout_after_its_deadline_starts_nobody(cluster: TelemetryCluster) -
     cluster.server.on("GET", path, json_answer({"data": {"profile.json": late}}))
 
     async def steps(farm: Farm) -> None:
-        await until(lambda: farm.status()["agents"]["too_late"] == 1, "it is counted as too late")
+        await until_async(lambda: farm.status()["agents"]["too_late"] == 1, "it is counted as too late")
 
     cluster.play(steps)
     assert cluster.seen("/metrics") == []
@@ -153,9 +156,9 @@ def test_an_expired_watch_is_listed_anew(cluster: TelemetryCluster) -> None:
     cluster.server.on("GET", "/api/v1/pods", listing(pod(1)), listing(pod(1), pod(2)))
 
     async def steps(farm: Farm) -> None:
-        await until(running(farm, 1), "the first runs")
+        await until_async(running(farm, 1), "the first runs")
         gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
         cluster.pods.send({"type": "ERROR", "object": gone})
-        await until(running(farm, 2), "the list brought the second")
+        await until_async(running(farm, 2), "the list brought the second")
 
     assert "too old" in cluster.play(steps)["watches"]["pods"]["last_error"]

@@ -12,7 +12,8 @@ import pytest
 
 from chaoslib_cp.testbed.farm.access import manifests
 from chaoslib_cp.testbed.farm.backoff import ListBackoff, MountBackoff
-from tests.fakes.telemetry_cluster import TelemetryCluster, listing, pod, telemetry_cluster, until
+from tests.fakes.telemetry_cluster import TelemetryCluster, listing, pod, telemetry_cluster
+from tests.scaffold.waiting import until_async
 
 
 @pytest.fixture
@@ -65,9 +66,9 @@ def test_as_a_process_it_writes_its_status_and_obeys_sigterm(cluster: TelemetryC
         text=True,
     )
     try:
-        asyncio.run(until(lambda: len(cluster.seen("/metrics")) > 12, "the load runs"))
+        asyncio.run(until_async(lambda: len(cluster.seen("/metrics")) > 12, "the load runs"))
         runs = "its status says that one agent runs"
-        asyncio.run(until(lambda: json.loads(status_file.read_text())["agents"]["running"] == 1, runs))
+        asyncio.run(until_async(lambda: json.loads(status_file.read_text())["agents"]["running"] == 1, runs))
         process.terminate()
         assert process.communicate(timeout=10)[1] == ""
         assert process.returncode == 0

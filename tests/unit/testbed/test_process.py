@@ -3,49 +3,25 @@
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
-import pytest
-
 from chaoslib_cp.testbed.process import Component, Process
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.waiting import until
 
 
-class VirtualClock:
-    """Time that passes only when a test says so."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def monotonic_s(self) -> float:
-        """Virtual seconds."""
-        return self.now_s
-
-    def epoch_s(self) -> float:
-        """The same, there is no need to tell them apart."""
-        return self.now_s
-
-    def sleep(self, duration_s: float) -> None:
-        """Pass time."""
-        self.now_s += duration_s
-
-
-def _process(tmp_path: Path, code: str, clock: VirtualClock) -> Process:
+def _process(tmp_path: Path, code: str, clock: ManualClock) -> Process:
     component = Component("thing", (sys.executable, "-c", code))
     return Process(component, tmp_path / "thing.log", {}, [], clock)
 
 
 def _wait_until_dead(process: Process) -> None:
-    for _ in range(1000):
-        if not process.is_alive():
-            return
-        time.sleep(0.01)
-    pytest.fail("it did not end")
+    until(lambda: not process.is_alive(), "its end")
 
 
 def test_crash_is_told_with_status_and_last_words(tmp_path: Path) -> None:
     """A crash at start is told with its exit status and the end of its log, never as a time-out."""
-    process = _process(tmp_path, "print('flag provided but not defined'); raise SystemExit(2)", VirtualClock())
+    process = _process(tmp_path, "print('flag provided but not defined'); raise SystemExit(2)", ManualClock())
     process.start()
     _wait_until_dead(process)
     assert process.last_words() == "thing ended with status 2; its last words: flag provided but not defined"
@@ -53,7 +29,7 @@ def test_crash_is_told_with_status_and_last_words(tmp_path: Path) -> None:
 
 def test_kill_is_told_by_its_signal(tmp_path: Path) -> None:
     """What the kernel kills for its memory is told as a kill."""
-    process = _process(tmp_path, "import os; os.kill(os.getpid(), 9)", VirtualClock())
+    process = _process(tmp_path, "import os; os.kill(os.getpid(), 9)", ManualClock())
     process.start()
     _wait_until_dead(process)
     assert "was killed by SIGKILL" in process.last_words()
@@ -61,16 +37,16 @@ def test_kill_is_told_by_its_signal(tmp_path: Path) -> None:
 
 def test_restarts_back_off_as_a_kubelet_does(tmp_path: Path) -> None:
     """The first restart is immediate, then 10 s, 20 s, ... up to 5 minutes."""
-    clock = VirtualClock()
+    clock = ManualClock()
     process = _process(tmp_path, "raise SystemExit(1)", clock)
     process.start()
     waits = []
     for _ in range(8):
         _wait_until_dead(process)
-        before_s = clock.now_s
+        before_s = clock.monotonic_s()
         while not process.restart_if_due():
             clock.sleep(1)
-        waits.append(clock.now_s - before_s)
+        waits.append(clock.monotonic_s() - before_s)
     assert waits == [0, 10, 20, 40, 80, 160, 300, 300]
     assert process.restarts == 8
     _wait_until_dead(process)
@@ -78,7 +54,7 @@ def test_restarts_back_off_as_a_kubelet_does(tmp_path: Path) -> None:
 
 def test_a_long_life_forgets_the_back_off(tmp_path: Path) -> None:
     """After ten minutes of good health a death is answered at once again."""
-    clock = VirtualClock()
+    clock = ManualClock()
     process = _process(tmp_path, "raise SystemExit(1)", clock)
     process.start()
     _wait_until_dead(process)
@@ -91,7 +67,7 @@ def test_a_long_life_forgets_the_back_off(tmp_path: Path) -> None:
 
 def test_a_living_process_is_left_alone(tmp_path: Path) -> None:
     """Only the dead are restarted."""
-    process = _process(tmp_path, "import sys; sys.stdin.read(); import time; time.sleep(30)", VirtualClock())
+    process = _process(tmp_path, "import sys; sys.stdin.read(); import time; time.sleep(30)", ManualClock())
     process.start()
     try:
         assert process.is_alive()
@@ -107,7 +83,7 @@ def test_joins_its_cgroups_before_it_runs(tmp_path: Path) -> None:
     """The process itself writes 0, itself, into the group's file before the program starts."""
     procs = tmp_path / "cgroup.procs"
     component = Component("thing", (sys.executable, "-c", f"print(open({str(procs)!r}).read())"))
-    process = Process(component, tmp_path / "thing.log", {}, [procs], VirtualClock())
+    process = Process(component, tmp_path / "thing.log", {}, [procs], ManualClock())
     process.start()
     _wait_until_dead(process)
     assert (tmp_path / "thing.log").read_text() == "0\n"

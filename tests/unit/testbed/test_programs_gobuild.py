@@ -13,7 +13,8 @@ from chaoslib_cp.testbed.programs.cache import cache_root
 from chaoslib_cp.testbed.programs.child import Child
 from chaoslib_cp.testbed.programs.pins import GoPackage
 from chaoslib_cp.testbed.programs.toolchain import Toolchain, machine_toolchain, planned_version
-from tests.fakes.go_toolchain import MANY_PACKAGES, FakeGo, await_that, go_wheel, is_running, machine_with_go, sources
+from tests.fakes.go_toolchain import MANY_PACKAGES, FakeGo, go_wheel, is_running, machine_with_go, sources
+from tests.scaffold.waiting import until
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_child_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(TestbedFailed, match=r"/bin/sh -c .* took longer than 1 s and was stopped"):
         child.run(lambda _: None)
     ended = int((tmp_path / "pid").read_text())
-    await_that(lambda: not is_running(ended))
+    until(lambda: not is_running(ended), "its end")
 
 
 def test_interrupted_child_is_ended(tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_interrupted_child_is_ended(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         child.run(interrupt)
     ended = int((tmp_path / "pid").read_text())
-    await_that(lambda: not is_running(ended))
+    until(lambda: not is_running(ended), "its end")
 
 
 def test_command_that_is_not_there_is_named(tmp_path: Path) -> None:

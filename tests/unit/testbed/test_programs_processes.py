@@ -15,8 +15,9 @@ from chaoslib_cp.testbed.programs import cache_of, find_or_get_programs, find_pr
 from chaoslib_cp.testbed.programs.cache import building_lock, cache_root
 from chaoslib_cp.testbed.programs.pins import Sources
 from chaoslib_cp.testbed.programs.progress import Progress
-from tests.fakes.go_toolchain import FakeGo, await_that, is_running, machine_with_go, sources
+from tests.fakes.go_toolchain import FakeGo, is_running, machine_with_go, sources
 from tests.fakes.release_server import ReleaseServer, release_server
+from tests.scaffold.waiting import until
 
 DEADLINE_S = 20.0
 CALL_IN_CHILD = """
@@ -74,12 +75,12 @@ def test_kill_in_mid_build_leaves_no_half_program(go: FakeGo, tmp_path: Path) ->
     pins = sources(tmp_path)
     go.order(hangs_at="kube-b")
     building = start_child(tmp_path, pins)
-    await_that(lambda: go.hanging_pid)
+    until(lambda: go.hanging_pid, "the compiler")
     compiler = go.hanging_pid
     assert compiler is not None
     building.kill()
     building.communicate(timeout=DEADLINE_S)
-    await_that(lambda: not is_running(compiler))
+    until(lambda: not is_running(compiler), "its end")
     assert find_programs(pins) is None
     assert set(cache_of(pins).finished()) == {"etcd"}
     assert not (cache_of(pins).folder / "kube-b").exists()

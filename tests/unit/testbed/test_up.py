@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -19,11 +18,11 @@ from chaoslib_cp.cli import cp
 from chaoslib_cp.testbed import commands
 from chaoslib_cp.testbed.instance import Instance
 from tests.fakes import supervisor
+from tests.scaffold.waiting import until
 
 # `chaos cp up` leaves its supervisor running on purpose; here the process that started it goes on
 pytestmark = pytest.mark.filterwarnings("ignore:.*Popen.__del__:pytest.PytestUnraisableExceptionWarning")
 
-PATIENCE_S = 30.0
 FAILS_WHEN_TOLD = """say() { echo "$1" > "$folder/state.new"; mv "$folder/state.new" "$folder/state.json"; }
 say '{"phase": "starting", "steps": []}'
 while [ ! -e "$folder/fail" ]; do sleep 0.05; done
@@ -121,10 +120,7 @@ def test_what_an_orphaned_start_leaves_is_told_as_it_is(machine: Path, monkeypat
     supervisor.install(machine / "again", monkeypatch, FAILS_WHEN_TOLD)
     folder, command = Instance("mine").folder, [sys.executable, "-m", "chaostoolkit", "cp", "up", "small"]
     with subprocess.Popen([*command, "--name", "mine"], stderr=subprocess.DEVNULL) as first:
-        ends_at_s = time.monotonic() + PATIENCE_S
-        while not (folder / "state.json").exists():
-            assert time.monotonic() < ends_at_s
-            time.sleep(0.02)
+        until((folder / "state.json").exists, "its state")
         first.kill()
     with subprocess.Popen([*command, "--name", "mine"], stderr=subprocess.PIPE, text=True) as second:
         assert second.stderr is not None

@@ -13,7 +13,7 @@ from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.gate.guard import check_gate
 from tests.fakes.api_server import RESET
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 SYSTEM = "/api/v1/namespaces/kube-system"
 

@@ -10,8 +10,8 @@ from chaoslib_cp.cluster.undo.recover import leftovers, open_logs, recover
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from tests.fakes.kube_objects import KubeObjects
+from tests.scaffold.profiles import PROFILE
 
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 PATH = "/k8s/clusters/other"
 
 

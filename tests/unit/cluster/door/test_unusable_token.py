@@ -21,7 +21,7 @@ from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.vantage import targets_of
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 CANARY = "canary-token-7f3a9"
 BAD_TOKENS = {

@@ -8,7 +8,7 @@ from chaoslib_cp.cluster.gate.allowed import pinned_uid
 from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 UID, CONTEXTS = "CHAOSLIB_CP_CLUSTER_UID", "CHAOSLIB_CP_ALLOWED_CONTEXTS"
 

@@ -19,8 +19,8 @@ from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
-from tests.proof.figures import note
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.figures import note
 
 # ManualClock starts at 22:13:20 on that day
 ANOTHER_TIME = Answer(200, {"Date": "Tue, 14 Nov 2023 23:13:20 GMT"}, b'{"metadata": {"uid": "x"}}')

@@ -11,9 +11,9 @@ from chaoslib_cp.cluster.gate.guard import check_gate, require_permit
 from chaoslib_cp.cluster.gate.permit import permit_path, read_permit
 from chaoslib_cp.cluster.undo.run import run_id
 from chaoslib_cp.errors import TargetRefused
-from tests.fakes.disturbed_clock import DISTURBANCES, DisturbedClock
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.disturbed_clock import DISTURBANCES, DisturbedClock
 from tests.unit.cluster.gate.test_guard import RUN_DIR, no_mark, settings
 
 

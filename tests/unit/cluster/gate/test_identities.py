@@ -12,7 +12,7 @@ from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.errors import TargetRefused
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 OTHERS = ["admin", "break-glass", "observer"]
 SYSTEM = "/api/v1/namespaces/kube-system"

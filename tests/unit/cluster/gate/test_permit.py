@@ -13,7 +13,7 @@ from chaoslib_cp.cluster.gate.permit import Permit, permit_path, read_permit, wr
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.state import state_root
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 CLOCK = ManualClock()
 GIVEN_S = CLOCK.monotonic_s()

@@ -18,9 +18,9 @@ from chaoslib_cp.rollout.actions import stop_agent_rollout
 from chaoslib_cp.rollout.start import StartPlan, start
 from tests.fakes.api_server import Answer, Request
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.profiles import PROFILE
 
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 600.0, "image", "api_read", 60.0)
 NOW_S = ManualClock().epoch_s()
 NEVER = 1_000_000

@@ -13,11 +13,11 @@ from chaoslib_cp.state import state_root
 from chaoslib_cp.testbed.programs import find_programs
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
-from tests.proof.figures import note
+from tests.scaffold.figures import note
+from tests.scaffold.profiles import PROFILE
 
 pytestmark = pytest.mark.programs
 
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 RUN = "20261122T120000Z-openai"
 
 

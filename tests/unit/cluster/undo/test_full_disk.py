@@ -12,10 +12,10 @@ from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.profiles import PROFILE
 
 CLOCK = ManualClock()
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
 
 
 def test_a_full_disk_keeps_nothing_from_being_undone(kube: KubeObjects, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from chaoslib_cp.engine.undo.replay import Undone
 from chaoslib_cp.errors import TargetRefused, UndoFailed
 from tests.fakes.api_server import Answer, Request, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 ENTRY = DeleteObject("DaemonSet", "kube-system", "agent", "r")
 PATH = object_path(ENTRY)

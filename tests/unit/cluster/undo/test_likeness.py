@@ -8,7 +8,7 @@ from chaoslib_cp.cluster.undo.likeness import contains, doubt_about
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import Item, UndoLog
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 SENT: dict[str, Any] = {"metadata": {"name": "a", "labels": {"chaoslib-cp/run": "r"}}, "data": {"k": "v"}}
 EDITED = {**SENT, "data": {"k": "theirs"}}

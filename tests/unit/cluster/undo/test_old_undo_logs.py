@@ -17,9 +17,9 @@ from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.state import state_root
 from tests.fakes.certificates import Authority
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
 from tests.places import GOLDEN
-from tests.proof.figures import note
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.figures import note
 
 LOGS = GOLDEN / "undo"
 RUN = "20231114T221320Z-openai"

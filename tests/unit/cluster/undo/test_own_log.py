@@ -10,7 +10,7 @@ from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 from tests.fakes.kube_objects import KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 KUBERNETES = {"KUBERNETES_HOST": "https://127.0.0.1:1", "KUBERNETES_VERIFY_SSL": "true"}
 

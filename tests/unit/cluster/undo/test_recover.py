@@ -25,7 +25,7 @@ from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 CLOCK = ManualClock()
 CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/ours"

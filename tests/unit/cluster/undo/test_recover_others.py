@@ -15,7 +15,7 @@ from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 OTHER_UID = "22222222-3333-4444-5555-666666666666"
 THINGS = "/api/v1/namespaces/default/configmaps"

@@ -19,7 +19,7 @@ from chaoslib_cp.errors import ProfileInvalid, TargetRefused, UndoFailed
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, Answer, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, REVIEWS, KubeObjects
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 CONFIG_MAP = {
     "kind": "ConfigMap", "metadata": {"name": "ours", "namespace": "kube-system", "labels": {"chaoslib-cp/run": "r"}},

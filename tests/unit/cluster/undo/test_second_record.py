@@ -13,9 +13,8 @@ from chaoslib_cp.rollout.actions import start_agent_rollout
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
-from tests.fakes.manual_clock import ManualClock
-
-PROFILE = {"schema": 1, "name": "telemetry", "requests": [{"path": "/metrics", "period_s": 10.0}]}
+from tests.scaffold.clocks import ManualClock
+from tests.scaffold.profiles import PROFILE
 
 
 @pytest.fixture

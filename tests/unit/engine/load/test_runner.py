@@ -12,7 +12,7 @@ from chaoslib_cp.engine.load.connection import Credentials, HttpConnection
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
 from tests.fakes.memory_peer import HANG, HANG_UP, OK, MemoryAnswer, MemoryPeer, status_answer
-from tests.fakes.virtual_time import VirtualClock, VirtualLoop, run_virtual
+from tests.scaffold.virtual_time import VirtualClock, VirtualLoop, run_virtual
 
 Steps = Callable[["Stage"], Awaitable[None]]
 

@@ -11,7 +11,7 @@ from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsSample, HttpsTarg
 from chaoslib_cp.errors import ProfileInvalid
 from tests.fakes.api_server import HANG, RESET, Answer, FakeApiServer
 from tests.fakes.certificates import Authority
-from tests.fakes.telemetry_cluster import until
+from tests.scaffold.waiting import until_async
 
 VERSION = HttpsRequest("GET", "/version")
 
@@ -91,7 +91,7 @@ def test_call_that_hangs_holds_up_no_other(authority: Authority) -> None:
     async def two(target: HttpsTarget) -> tuple[HttpsSample, HttpsSample]:
         kept = KeptConnections()
         slow = asyncio.ensure_future(https.ask(target, HttpsRequest("GET", "/hangs"), 2.0, kept))
-        await until(lambda: bool(server.requests), "the server has the first")
+        await until_async(lambda: bool(server.requests), "the server has the first")
         quick = await https.ask(target, VERSION, 5.0, kept)
         assert not slow.done()
         kept.close()
@@ -115,7 +115,7 @@ def test_kept_connection_comes_back_after_the_server_did(authority: Authority) -
         idle = kept.take()
         assert idle is not None
         server.drop_connections()
-        await until(lambda: not idle.is_open(), "the connection is seen to be gone")
+        await until_async(lambda: not idle.is_open(), "the connection is seen to be gone")
         kept.give_back(idle)
         after = await https.ask(target, VERSION, 5.0, kept)
         kept.close()

@@ -10,7 +10,7 @@ import pytest
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.engine.sample.outcome import Outcome
 from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter, SteadyTime
-from tests.fakes.virtual_time import VirtualClock, VirtualLoop, run_virtual
+from tests.scaffold.virtual_time import VirtualClock, VirtualLoop, run_virtual
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from chaoslib_cp.engine.undo.entry import ObserveOnly
 from chaoslib_cp.engine.undo.lines import make_folder, read_header
 from chaoslib_cp.engine.undo.log import Item, UndoLog, find_logs
 from chaoslib_cp.errors import UndoFailed
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 CLOCK = ManualClock()
 

@@ -14,7 +14,7 @@ from chaoslib_cp.engine.undo import lines
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly, entry_as_dict, parse_entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import UndoFailed
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 CLOCK = ManualClock()
 FULL = 4_000_000

@@ -11,7 +11,7 @@ from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.engine.undo.replay import Undone, replay
 from chaoslib_cp.errors import TargetUnreachable
-from tests.fakes.manual_clock import ManualClock
+from tests.scaffold.clocks import ManualClock
 
 
 class Executor:

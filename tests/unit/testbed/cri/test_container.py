@@ -5,7 +5,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from chaoslib_cp.testbed.cri.failure import CallFailed
 from chaoslib_cp.testbed.cri.images import Image
 from chaoslib_cp.testbed.cri.limits import Group
 from tests.fakes import bubblewrap
+from tests.scaffold.waiting import until
 
 IMAGE = Image("img:1", ("/program",), {})
 TERM_IS_IGNORED = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
@@ -43,15 +44,8 @@ def _start(container: Container, spawner: Executor, command: str, group: Group |
     container.start(spawner, build, group or Group([]))
 
 
-def _wait(is_so: Callable[[], bool]) -> None:
-    ends_at_s = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < ends_at_s
-        time.sleep(0.01)
-
-
 def _wait_for_end(container: Container) -> None:
-    _wait(lambda: container.state == api.CONTAINER_EXITED)
+    until(lambda: container.state == api.CONTAINER_EXITED, "the end of the container")
 
 
 @pytest.mark.parametrize(("code", "reason"), [(0, "Completed"), (3, "Error"), (137, "Error")])
@@ -88,7 +82,7 @@ def test_grace_period_ends_in_a_kill(tmp_path: Path, spawner: Executor) -> None:
     """A process that ignores SIGTERM is killed when its grace period is over, not before."""
     container = _container(tmp_path)
     _start(container, spawner, TERM_IS_IGNORED)
-    _wait(lambda: "ready" in container.log_path.read_text())
+    until(lambda: "ready" in container.log_path.read_text(), "its first word")
     started_at_s = time.monotonic()
     container.stop(grace_s=0.5)
     assert time.monotonic() - started_at_s >= 0.5
@@ -191,4 +185,4 @@ def test_no_descriptor_is_left_open(tmp_path: Path, spawner: Executor) -> None:
     for _ in range(5):
         _start(container := _container(tmp_path), spawner, "true")
         _wait_for_end(container)
-    _wait(lambda: len(os.listdir("/proc/self/fd")) <= before)
+    until(lambda: len(os.listdir("/proc/self/fd")) <= before, "no file is left open")
