@@ -9,7 +9,7 @@ from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.gate.guard import require_permit
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
-from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
+from chaoslib_cp.engine.load.profile import MAX_REPORT_TO, ROLLOUTS_OWN, LoadProfile, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.limits import checked
@@ -42,6 +42,9 @@ class StartPlan:
                 raise ProfileInvalid(f"{name} is {getattr(self, name)!r}, not a Kubernetes name; nothing was changed")
         if not _IMAGE.fullmatch(str(self.image)):
             raise ProfileInvalid(f"image is {self.image!r}, not an image name; nothing was changed")
+        for own in ROLLOUTS_OWN:
+            if own in self.profile:
+                raise ProfileInvalid(f"load profile: {own} is set by the rollout; nothing was changed; take it out")
         checked("duration_s", self.duration_s, 1, 3600)
 
 
@@ -55,7 +58,12 @@ def start(
         permit = require_permit(cluster, configuration, clock)
         nodes = count_nodes(cluster)
         log = undo_log_for_change(configuration, cluster, permit.cluster_uid, clock)
-        profile = replace(profile, deadline_epoch_s=clock.epoch_s() + plan.duration_s)
+        profile = replace(
+            profile,
+            deadline_epoch_s=clock.epoch_s() + plan.duration_s,
+            fault="agent_rollout-1",
+            report_to=permit.prober_pages[:MAX_REPORT_TO],
+        )
         rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, plan.image)
         objects = roll_out(cluster, log, rollout, clock)
     return Injected(

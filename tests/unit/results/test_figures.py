@@ -159,11 +159,8 @@ def test_a_delete_that_landed_before_the_deadline_ended_the_lock_out() -> None:
     values, _ = measured(
         *rollout(deadline_s=200),
         *series("admin_write", 60, {(10, 40): "timeout"}),
-        event(
-            "activity_ended", 36.0, name="remove", type="action", func="remove_agent", status="succeeded",
-            output={"landed_epoch_s": EPOCH_S + 35.0},
-        ),
-    )  # fmt: skip
+        ended("delete landed", 35.0, ROLLOUT),
+    )
     assert values["lockout_ended_by"] == "delete landed"
     assert (values["mitigate_s"], values["mitigated_by"]) == (35.0, "delete landed")
 
