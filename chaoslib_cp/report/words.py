@@ -72,7 +72,7 @@ def delivery_of(fault: Mapping[str, Any]) -> str:
     if "share_sent" in counts:
         words += (
             f"; sent {counts['share_sent']:.0%} of what was asked for, {counts['sent']} requests: "
-            f"{counts['answered']} answered ({counts['refused']} with 429), {counts['failed']} not"
+            f"{counts['answered']} answered ({counts['refused']} with 429), {counts['failed']} failed"
         )
     return f"{words}; NOT DELIVERED: {told['shortfall']}" if told["shortfall"] else words
 

@@ -61,8 +61,10 @@ def _ends(faults: Faults) -> Iterator[Moment]:
         for ending in fault.endings:
             since_s = round(ending.at_s - faults.began_s, 3)
             if ending.by == OWN_DEADLINE:
-                by_itself = ": it ends by itself" if fault.ended_by == OWN_DEADLINE else ""
-                yield Moment(since_s, f"{fault.label}: its own deadline{by_itself}", "act")
+                words = (
+                    " ends by itself, at its own deadline" if fault.ended_by == OWN_DEADLINE else ": its own deadline"
+                )
+                yield Moment(since_s, f"{fault.label}{words}", "act")
             elif ending.by not in (ROLLBACK, OVER_AT_ONCE):
                 yield Moment(since_s, f"{fault.label}: {ending.by}", "good")
 
