@@ -22,6 +22,7 @@ from chaoslib_cp.control.watching import Pace, paces
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 from chaoslib_cp.results.recording import Recording, Sample
+from chaoslib_cp.settings import Settings
 
 BLIND: Final = "blind_s"
 _ERRORS: Final = "max_error_ratio"
@@ -81,16 +82,16 @@ class AbortRule:
         return f"abort rule {self.vantage} {self.limits} {self.limit:g}"
 
 
-def read_rules(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> list[AbortRule]:
+def read_rules(experiment: Mapping[str, Any], settings: Settings) -> list[AbortRule]:
     """Read the rules of an experiment that ``rule_refusals`` does not refuse."""
-    known = paces(configuration)
+    known = paces(settings)
     return [_rule(place, given, known) for place, given in _written(experiment)]
 
 
-def rule_refusals(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[str]:
+def rule_refusals(experiment: Mapping[str, Any], settings: Settings) -> Iterator[str]:
     """Say what is wrong with each rule, one line each."""
     try:
-        known = paces(configuration)
+        known = paces(settings)
         written = list(_written(experiment))
     except ProfileInvalid as error:
         yield str(error)

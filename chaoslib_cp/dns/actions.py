@@ -1,6 +1,6 @@
 """Actions on the DNS servers."""
 
-from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.dns import restart
 from chaoslib_cp.fault import read_expects
 
@@ -48,4 +48,4 @@ def restart_dns_pods(
             been restarted.
     """
     plan = restart.RestartPlan(coupling, wait_for_fresh_cache, timeout_s, read_expects(expects, restart.USUAL))
-    return restart.restart_dns(plan, configuration, secrets)
+    return restart.restart_dns(plan, settings_of(configuration, secrets))

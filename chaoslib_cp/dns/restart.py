@@ -7,7 +7,7 @@ from typing import Any, Final
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.cluster_dns import DNS_LABEL, DNS_NAMESPACE, list_dns_pods
-from chaoslib_cp.cluster.door.connect import infrastructure_name, open_cluster
+from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.gate.guard import require_permit
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.dns.fault import DNS_RESTART
@@ -19,6 +19,7 @@ from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused
 from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.infrastructure import Driver, open_driver
 from chaoslib_cp.limits import checked
+from chaoslib_cp.settings import Settings
 
 NONE: Final = "none"
 DELETE_PODS: Final = "delete-pods"
@@ -51,26 +52,24 @@ class RestartPlan:
         checked("timeout_s", self.timeout_s, 1, 300)
 
 
-def restart_dns(
-    plan: RestartPlan, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:
     """Restart the DNS servers as planned; what it returns is told by ``restart_dns_pods``."""
     clock = SystemClock()
     if plan.coupling == NONE:
         return {"parameters": asdict(plan), "note": "nothing was restarted, as coupling none asks"}
-    with open_cluster(configuration, secrets) as cluster:
-        permit = require_permit(cluster, configuration, clock)
-        driver = open_driver(configuration) if plan.coupling == RESTART_CONTAINERS else None
+    with open_cluster(settings) as cluster:
+        permit = require_permit(cluster, settings, clock)
+        driver = open_driver(settings) if plan.coupling == RESTART_CONTAINERS else None
         # looked up before the wait for the cache: what follows that must follow at once
         pods = permit.dns_pods if driver is None else _pods_to_crash(cluster, permit.dns_pods)
-        cache = wait_for_fresh_entry(configuration, plan.wait_for_fresh_cache, clock)
-        log = undo_log_for_change(configuration, cluster, permit.cluster_uid, clock)
+        cache = wait_for_fresh_entry(settings, plan.wait_for_fresh_cache, clock)
+        log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
         if driver is None:
             restart = delete_dns_pods(cluster, log, pods, plan.timeout_s, clock)
             delivers = Delivers("DNS pods deleted", wanted=restart["pods"], done=restart["accepted"])
         else:
             started_s = clock.monotonic_s()
-            killed = _crash(driver, infrastructure_name(configuration), pods, log, plan.timeout_s)
+            killed = _crash(driver, settings.infrastructure, pods, log, plan.timeout_s)
             took_s = clock.monotonic_s() - started_s
             restart = {"killed": len(killed), "names": killed[:_SHOWN], "took_s": took_s}
             delivers = Delivers("DNS containers killed", wanted=len(pods), done=len(killed))

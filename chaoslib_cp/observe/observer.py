@@ -127,7 +127,7 @@ def _find_pages(plan: ObservePlan) -> tuple[str, ...]:
     if "runner" not in plan.contexts:
         return ()
     try:
-        with open_cluster(plan.configuration(), None, "runner") as cluster:
+        with open_cluster(plan.settings(), "runner") as cluster:
             return prober_pages(cluster, plan.namespace)
     except ControlPlaneError:
         return ()

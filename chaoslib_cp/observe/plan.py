@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.settings import Settings, read_settings
 
 SCHEMA: Final = 1
 PLAN_FILE: Final = "observe-plan.json"
@@ -85,10 +86,9 @@ class ObservePlan:
         """Seconds one attempt of ``vantage`` may take."""
         return self.deadlines_s.get(vantage, DEFAULT_DEADLINES_S[vantage])
 
-    def configuration(self) -> dict[str, str]:
-        """The plan's cluster as the experiment configuration that ``chaoslib_cp.cluster`` reads."""
-        contexts = {f"{identity.replace('-', '_')}_context": context for identity, context in self.contexts.items()}
-        return {"kubeconfig": self.kubeconfig, **contexts}
+    def settings(self) -> Settings:
+        """How the plan's cluster is reached; where the plan says nothing, the environment of this process counts."""
+        return read_settings().reached_by(self.kubeconfig, self.contexts)
 
     def write(self, path: Path) -> None:
         """Write the plan as JSON."""

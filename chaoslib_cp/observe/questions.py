@@ -53,9 +53,9 @@ def targets_of(plan: ObservePlan) -> dict[str, HttpsTarget]:
         TargetRefused: The kubeconfig has no such context.
         TargetUnreachable: The server's name does not resolve.
     """
-    configuration = plan.configuration()
+    settings = plan.settings()
     wanted = [identity for identity in ("observer", "admin", "break-glass") if identity in plan.contexts]
-    return {identity: target_of(credentials(configuration, None, identity)) for identity in wanted}
+    return {identity: target_of(credentials(settings, identity)) for identity in wanted}
 
 
 def questions_of(plan: ObservePlan, targets: dict[str, HttpsTarget], kept: KeptConnections) -> list[Question]:

@@ -1,6 +1,6 @@
 """Actions of the rollout: start it, remove it as an administrator would, take it back."""
 
-from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.fault import ROLLBACK, Ended, read_expects
 from chaoslib_cp.limits import checked
@@ -59,7 +59,7 @@ def start_agent_rollout(
         Whatever was made before an error is taken back as far as the API lets us, and stays in the undo log otherwise.
     """
     plan = StartPlan(profile, service_account, namespace, duration_s, image, read_expects(expects, USUAL))
-    return start(plan, configuration, secrets, SystemClock()).as_dict()
+    return start(plan, settings_of(configuration, secrets), SystemClock()).as_dict()
 
 
 @activity
@@ -98,7 +98,7 @@ def remove_agent(
     """
     checked("timeout_s", timeout_s, 1, 3600)
     checked("attempt_deadline_s", attempt_deadline_s, 0.5, 60)
-    return remove_as_admin(configuration, secrets, timeout_s, attempt_deadline_s, SystemClock()).as_dict()
+    return remove_as_admin(settings_of(configuration, secrets), timeout_s, attempt_deadline_s, SystemClock()).as_dict()
 
 
 @activity
@@ -130,6 +130,6 @@ def stop_agent_rollout(
     """
     checked("timeout_s", timeout_s, 0, 3600)
     clock = SystemClock()
-    taken = take_back(configuration, secrets, timeout_s, clock)
+    taken = take_back(settings_of(configuration, secrets), timeout_s, clock)
     faults = (f"{AGENT_ROLLOUT.name}-1",) if taken["undone"] else ()
     return Ended(faults, ROLLBACK, clock.epoch_s() if faults else None, details=taken).as_dict()

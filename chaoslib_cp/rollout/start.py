@@ -16,6 +16,7 @@ from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout.agent_rollout import count_nodes, roll_out
 from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
+from chaoslib_cp.settings import Settings
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE: Final = re.compile(r"[\w][\w./:@-]{0,254}")
@@ -48,16 +49,14 @@ class StartPlan:
         checked("duration_s", self.duration_s, 1, 3600)
 
 
-def start(
-    plan: StartPlan, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, clock: Clock
-) -> Injected:
+def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
     """Roll out as planned; what it returns is told by ``start_agent_rollout``."""
     profile = parse_profile({**plan.profile, "duration_s": plan.duration_s})
     rules_for(profile)
-    with open_cluster(configuration, secrets) as cluster:
-        permit = require_permit(cluster, configuration, clock)
+    with open_cluster(settings) as cluster:
+        permit = require_permit(cluster, settings, clock)
         nodes = count_nodes(cluster)
-        log = undo_log_for_change(configuration, cluster, permit.cluster_uid, clock)
+        log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
         profile = replace(
             profile,
             deadline_epoch_s=clock.epoch_s() + plan.duration_s,

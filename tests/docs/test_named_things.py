@@ -9,7 +9,7 @@ import click
 import pytest
 from chaostoolkit.cli import cli as chaos
 
-from chaoslib_cp.cluster.door.connect import IDENTITIES
+from chaoslib_cp.settings import IDENTITIES
 from chaoslib_cp.testbed import doctor
 from chaoslib_cp.testbed.spec import load_spec
 from chaoslib_cp.version import VERSION

@@ -14,6 +14,7 @@ from chaoslib_cp.apiserver.probes import api_health, api_is_saturated, wait_unti
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.dns.probes import workload_dns
+from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import Answer, FakeApiServer, json_answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.fakes.timeline import write_samples
@@ -147,7 +148,7 @@ def test_recovered_means_all_four_are_good_several_times_running(tmp_path: Path)
 def test_without_an_observer_samples_add_up_over_the_polls(kube: KubeObjects, prober: FakeApiServer) -> None:
     """Two good answers in a row come from two polls."""
     place_prober(kube, prober, "ok")
-    seen = wait_for_all(kube.configuration(), None, 2, 10, SystemClock())
+    seen = wait_for_all(kube.settings(), 2, 10, SystemClock())
     assert seen["ok"] is True
     assert 0.4 < seen["waited_s"] < 5
 
@@ -195,7 +196,7 @@ def test_the_probers_page_that_the_gate_noted_is_read_without_the_api(kube: Kube
     place_prober(kube, prober, "servfail")
     kube.mark()
     configuration = kube.configuration(chaoslib_cp_run_dir="/runs/r-1")
-    check_gate(configuration, None)
+    check_gate(read_settings(configuration))
     asked = len(kube.server.requests)
     assert workload_dns(path="uncached", configuration=configuration)["last_outcome"] == "servfail"
     assert len(kube.server.requests) == asked

@@ -6,6 +6,7 @@ import pytest
 
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules
 from chaoslib_cp.control.refusal import experiment_refusals
+from chaoslib_cp.settings import read_settings
 from tests.unit.made_timeline import EPOCH_S, Line, recorded, sample, series
 
 NOW_S = 60.0
@@ -14,7 +15,7 @@ SAFE: dict[str, Any] = {"rollbacks": {"strategy": "always"}}
 
 def rule(**written: Any) -> AbortRule:
     """A rule as an experiment writes it."""
-    [made] = read_rules(experiment(written), {})
+    [made] = read_rules(experiment(written), read_settings())
     return made
 
 
@@ -125,7 +126,8 @@ def test_a_window_holds_what_ends_as_it_begins() -> None:
 
 def refusals(*rules: Any, configuration: dict[str, Any] | None = None, **more: Any) -> list[str]:
     """What the gate says."""
-    return list(experiment_refusals(experiment(*rules, **more), SAFE, configuration or {}))
+    settings = read_settings(configuration)
+    return list(experiment_refusals(experiment(*rules, **more), SAFE, configuration or {}, settings))
 
 
 @pytest.mark.parametrize(("written", "words"), [
@@ -179,5 +181,6 @@ def test_a_misspelt_key_is_not_a_guard() -> None:
     [refused] = refusals(abort_if=[])
     assert refused.startswith("extension chaoslib_cp has the unknown key 'abort_if'")
     assert len(refusals({"vantage": "x", "blind_s": 9}, {"vantage": "y", "blind_s": 9})) == 2
-    [refused] = list(experiment_refusals({"extensions": [{"name": "chaoslib_cp", "abort_when": {}}]}, SAFE, {}))
+    written = {"extensions": [{"name": "chaoslib_cp", "abort_when": {}}]}
+    [refused] = list(experiment_refusals(written, SAFE, {}, read_settings()))
     assert refused.startswith("abort_when is {}")
