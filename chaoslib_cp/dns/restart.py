@@ -20,6 +20,7 @@ from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.infrastructure import Driver, open_driver
 from chaoslib_cp.limits import checked
 from chaoslib_cp.settings import Settings
+from chaoslib_cp.vantage import DNS_UNCACHED
 
 NONE: Final = "none"
 DELETE_PODS: Final = "delete-pods"
@@ -27,7 +28,7 @@ RESTART_CONTAINERS: Final = "restart-containers"
 COUPLINGS: Final = (NONE, DELETE_PODS, RESTART_CONTAINERS)
 """How DNS is made to depend on the API in a run."""
 
-USUAL: Final = Expects("dns_uncached", window_s=5.0, within_s=30.0)
+USUAL: Final = Expects(DNS_UNCACHED.name, window_s=5.0, within_s=30.0)
 """What users of DNS suffer from a restart while the API is away, once no cache helps any more."""
 
 _SHOWN: Final = 20

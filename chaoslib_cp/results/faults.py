@@ -6,10 +6,12 @@ from typing import Any, Final
 
 from chaoslib_cp.fault import FAULT_ENDED, FAULT_INJECTED, OWN_DEADLINE, Delivers, Ended, Expects, Injected, read
 from chaoslib_cp.results.recording import Event, Recording
+from chaoslib_cp.vantage import ADMIN_WRITE, API_LIVEZ, API_READ
 
 OVER_AT_ONCE: Final = "over at once"
 RUN_ENDED: Final = "run ended"
 
+_API: Final = (API_LIVEZ.name, API_READ.name, ADMIN_WRITE.name)
 _LAST_S: Final = 10.0
 
 
@@ -156,6 +158,3 @@ def _failing_until(recording: Recording, deadline_s: float) -> bool:
 
 def _number(value: Any, otherwise: float) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else otherwise
-
-
-_API = ("api_livez", "api_read", "admin_write")

@@ -17,11 +17,12 @@ from chaoslib_cp.rollout.agent_rollout import count_nodes, roll_out
 from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.settings import Settings
+from chaoslib_cp.vantage import AGENT_LOAD, API_READ
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE: Final = re.compile(r"[\w][\w./:@-]{0,254}")
 
-USUAL: Final = Expects("api_read")
+USUAL: Final = Expects(API_READ.name)
 """What users of the API suffer from a rollout that bites."""
 
 
@@ -69,7 +70,7 @@ def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
         fault=f"{AGENT_ROLLOUT.name}-1",
         kind=AGENT_ROLLOUT.name,
         label=AGENT_ROLLOUT.label,
-        delivers=Delivers("agents", wanted=nodes, vantage="agent_load"),
+        delivers=Delivers("agents", wanted=nodes, vantage=AGENT_LOAD.name),
         expects=(plan.expects,),
         deadline_epoch_s=profile.deadline_epoch_s,
         parameters=_effective(plan, profile),
