@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.cluster.undo.recover import leftovers, open_logs
+from chaoslib_cp.cluster.undo.leftovers import leftovers
+from chaoslib_cp.cluster.undo.recover import open_logs
+from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.watching import paces
@@ -25,7 +27,6 @@ from chaoslib_cp.results.recording import record
 from chaoslib_cp.results.recovery import still_broken
 from chaoslib_cp.results.summary import summarise
 from chaoslib_cp.results.verdict import Conduct
-from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import named
 

@@ -9,11 +9,11 @@ from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.cluster_dns import DNS_LABEL, DNS_NAMESPACE, list_dns_pods
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.gate.guard import require_permit
+from chaoslib_cp.cluster.undo.kinds.observe_only import observed
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.dns.fault import DNS_RESTART
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
 from chaoslib_cp.dns.pods import delete_dns_pods
-from chaoslib_cp.engine.undo.entry import ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused
 from chaoslib_cp.fault import Delivers, Expects, Injected
@@ -65,17 +65,21 @@ def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:
         pods = permit.dns_pods if driver is None else _pods_to_crash(cluster, permit.dns_pods)
         cache = wait_for_fresh_entry(settings, plan.wait_for_fresh_cache, clock)
         log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
+        fault = log.next_fault(DNS_RESTART.name)
         if driver is None:
-            restart = delete_dns_pods(cluster, log, pods, plan.timeout_s, clock)
+            restart = delete_dns_pods(cluster, log, fault, pods, plan.timeout_s, clock)
             delivers = Delivers("DNS pods deleted", wanted=restart["pods"], done=restart["accepted"])
         else:
             started_s = clock.monotonic_s()
-            killed = _crash(driver, settings.infrastructure, pods, log, plan.timeout_s)
-            took_s = clock.monotonic_s() - started_s
-            restart = {"killed": len(killed), "names": killed[:_SHOWN], "took_s": took_s}
+            killed = _crash(driver, settings.infrastructure, pods, log, fault, plan.timeout_s)
+            restart = {
+                "killed": len(killed),
+                "names": killed[:_SHOWN],
+                "took_s": clock.monotonic_s() - started_s,
+            }
             delivers = Delivers("DNS containers killed", wanted=len(pods), done=len(killed))
     return Injected(
-        fault=f"{DNS_RESTART.name}-1",
+        fault=fault,
         kind=DNS_RESTART.name,
         label=DNS_RESTART.label,
         delivers=delivers,
@@ -103,10 +107,12 @@ def _pods_to_crash(cluster: Cluster, noted: Mapping[str, str]) -> Mapping[str, s
     return pods
 
 
-def _crash(driver: Driver, infrastructure: str, pods: Mapping[str, str], log: UndoLog, timeout_s: float) -> list[str]:
+def _crash(
+    driver: Driver, infrastructure: str, pods: Mapping[str, str], log: UndoLog, fault: str, timeout_s: float
+) -> list[str]:
     """Kill the containers of these pods (name by UID), and of nobody else's, wherever the driver leads."""
     names = f"{DNS_NAMESPACE}/{', '.join(sorted(pods.values())[:_SHOWN])}"
-    number = log.intend(ObserveOnly(f"kill containers of {names}"))
+    number = log.intend(observed(fault, f"kill containers of {names}"))
     try:
         killed = driver.restart_containers(DNS_NAMESPACE, DNS_LABEL, list(pods), timeout_s)
         if not killed:

@@ -2,9 +2,9 @@
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.fault import ROLLBACK, Ended, read_expects
+from chaoslib_cp.cluster.undo.take_back import take_back
+from chaoslib_cp.fault import read_expects
 from chaoslib_cp.limits import checked
-from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.daemonset import AGENT_IMAGE
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.rollout.removal import remove_as_admin
@@ -104,15 +104,18 @@ def remove_agent(
 @activity
 def stop_agent_rollout(
     timeout_s: float = 120.0,
+    fault: str = "",
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,
 ) -> JsonObject:
-    """Take back everything the rollout of this run made. For the rollbacks: may be played any number of times.
+    """Take back all that rollouts of this run made. For the rollbacks: may be played any number of times.
 
-    Works from the undo log and the CA alone; while the API is sick it retries, as the runner and then as break-glass.
+    Other faults of the run are left alone. Works from the undo log and the CA alone; while the API is sick it retries,
+    as the runner and then as break-glass.
 
     Args:
         timeout_s: Seconds to go on trying, 0 to 3600.
+        fault: Id of the one rollout to take back, for example ``agent_rollout-1``; all of this run without it.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.
 
@@ -121,7 +124,7 @@ def stop_agent_rollout(
         nothing was open. ``details`` has ``undone`` (number of objects), ``left`` (0) and ``outcomes`` by object.
 
     Raises:
-        ProfileInvalid: ``timeout_s`` is out of its range; nothing was undone.
+        ProfileInvalid: ``timeout_s`` is out of its range, or the run has no such rollout; nothing was undone.
         UndoFailed: Something is still there and stays in the undo log for ``chaos cp recover``; or the log cannot be
             read, and nothing was undone.
         TargetUnreachable: No identity could reach that cluster; nothing was undone.
@@ -129,7 +132,6 @@ def stop_agent_rollout(
             no such context. Nothing was undone.
     """
     checked("timeout_s", timeout_s, 0, 3600)
-    clock = SystemClock()
-    taken = take_back(settings_of(configuration, secrets), timeout_s, clock)
-    faults = (f"{AGENT_ROLLOUT.name}-1",) if taken["undone"] else ()
-    return Ended(faults, ROLLBACK, clock.epoch_s() if faults else None, details=taken).as_dict()
+    return take_back(
+        settings_of(configuration, secrets), timeout_s, SystemClock(), AGENT_ROLLOUT.name, fault or None
+    ).as_dict()

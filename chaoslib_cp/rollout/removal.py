@@ -10,13 +10,13 @@ from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.same_cluster import OtherCluster, SameCluster
-from chaoslib_cp.cluster.undo.heal import ALREADY_GONE, delete_ours
+from chaoslib_cp.cluster.undo.kinds.delete_object import ALREADY_GONE, delete_ours
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
+from chaoslib_cp.cluster.undo.pods import ends_at_s
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.fault import DELETE_LANDED, OWN_DEADLINE, Ended
 from chaoslib_cp.rollout.agent_rollout import agent_item
-from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.settings import Settings
 
 _PAUSE_S = 1.0  # a person needs a moment to press the up arrow and Enter
@@ -66,7 +66,6 @@ def remove_as_admin(
         return _result([], 0.0, NOTHING, "")
     admin = _open_admin(log, settings)
     same = SameCluster(str(log.header.get("cluster_uid") or ""))
-    fault = f"{AGENT_ROLLOUT.name}-1"
     started_s = clock.monotonic_s()
     attempts: list[Attempt] = []
     while True:
@@ -74,9 +73,9 @@ def remove_as_admin(
         waited_s = clock.monotonic_s() - started_s
         if attempts[-1].outcome == "ok":
             log.done(item.number, "deleted by the administrator")
-            return _result(attempts, waited_s, _ended_by(item, clock.epoch_s()), fault)
+            return _result(attempts, waited_s, _ended_by(item, clock.epoch_s()), item.fault)
         if waited_s >= timeout_s:
-            return _result(attempts, waited_s, TIMEOUT, fault)
+            return _result(attempts, waited_s, TIMEOUT, item.fault)
         _pause(min(_PAUSE_S, timeout_s - waited_s), clock)
 
 
@@ -118,11 +117,7 @@ def _landed_after(attempts: list[Attempt]) -> float:
 
 
 def _ended_by(item: Item, now_epoch_s: float) -> str:
-    try:
-        deadline_s = float(item.notes.get("deadline_epoch_s", "inf"))
-    except ValueError:
-        return DELETE_LANDED
-    return OWN_DEADLINE if now_epoch_s >= deadline_s else DELETE_LANDED
+    return OWN_DEADLINE if now_epoch_s >= ends_at_s(item) else DELETE_LANDED
 
 
 def _pause(duration_s: float, clock: Clock) -> None:

@@ -58,16 +58,17 @@ def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
         permit = require_permit(cluster, settings, clock)
         nodes = count_nodes(cluster)
         log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
+        fault = log.next_fault(AGENT_ROLLOUT.name)
         profile = replace(
             profile,
             deadline_epoch_s=clock.epoch_s() + plan.duration_s,
-            fault="agent_rollout-1",
+            fault=fault,
             report_to=permit.prober_pages[:MAX_REPORT_TO],
         )
-        rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, plan.image)
+        rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, fault, plan.image)
         objects = roll_out(cluster, log, rollout, clock)
     return Injected(
-        fault=f"{AGENT_ROLLOUT.name}-1",
+        fault=fault,
         kind=AGENT_ROLLOUT.name,
         label=AGENT_ROLLOUT.label,
         delivers=Delivers("agents", wanted=nodes, vantage=AGENT_LOAD.name),
