@@ -1,7 +1,5 @@
 """A stop takes back its own faults; the run takes back all."""
 
-from typing import Any
-
 import pytest
 
 from chaoslib_cp.cluster.door.connect import open_cluster
@@ -15,7 +13,7 @@ from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import labels
 
 CLOCK = ManualClock()
-NOTHING: dict[str, Any] = {"undone": 0, "left": 0, "outcomes": {}, "faults": []}
+NOTHING = Ended((), ROLLBACK, details={"undone": 0, "left": 0, "outcomes": {}})
 
 
 @pytest.fixture
