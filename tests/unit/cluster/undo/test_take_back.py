@@ -7,6 +7,7 @@ from chaoslib_cp.cluster.undo.create import create
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.fault import ROLLBACK, Ended
 from chaoslib_cp.settings import Settings
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
