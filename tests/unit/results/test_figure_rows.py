@@ -9,13 +9,13 @@ from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.report.html import render_html
 from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.figure import absent
-from chaoslib_cp.results.figures import FigureRow, all_figures, compute, label_of, problems
+from chaoslib_cp.results.figures import FigureRow, all_figures, compute, label_of, of_faults, problems
 from tests.unit.made_timeline import incident, recorded
 from tests.unit.report.test_report import the_incident
 
 THEIRS = """
 from chaoslib_cp.results.figure import seconds
-from chaoslib_cp.results.figures import FigureRow, of_faults
+from chaoslib_cp.results.figures import FigureRow, of_faults, of_faults
 from chaoslib_cp.vantage import ADMIN_WRITE
 
 
