@@ -27,6 +27,8 @@ from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.figures import note
 
+pytestmark = pytest.mark.proof
+
 THINGS = "/api/v1/namespaces/default/configmaps"
 KINDS = "daemonset,configmap,clusterrolebinding,clusterrole,serviceaccount"
 

@@ -25,6 +25,8 @@ from tests.scaffold.figures import note
 from tests.scaffold.profiles import PROFILE
 from tests.scaffold.waiting import until
 
+pytestmark = pytest.mark.proof
+
 ALWAYS = {"rollbacks": {"strategy": "always"}, "hypothesis": {"strategy": "continuously"}}
 AS_MANY = [2, 10, 50]
 WAIT_S = 90.0

@@ -19,6 +19,8 @@ from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.figures import note
 
+pytestmark = pytest.mark.proof
+
 CLOCK = ManualClock()
 ENTRIES = [DeleteObject("ConfigMap", "kube-system", f"ours-{number}", "run-1") for number in range(3)]
 
