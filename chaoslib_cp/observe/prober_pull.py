@@ -145,7 +145,7 @@ def _parse(body: bytes) -> dict[str, Any] | None:
     try:
         page = json.loads(body)
         numbers = (page["now_s"], page["settled_s"], *(sample["at_s"] for sample in page["samples"]))
-        texts = (page["prober"], *(sample["measure"] for sample in page["samples"]))
+        texts = (page["prober"], *(sample["vantage"] for sample in page["samples"]))
         whole = (sample["seq"] for sample in page["samples"])
         fits = (
             all(isinstance(number, float) for number in numbers)
