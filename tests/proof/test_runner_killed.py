@@ -24,6 +24,8 @@ from tests.scaffold import part
 from tests.scaffold.figures import note
 from tests.scaffold.waiting import until
 
+pytestmark = pytest.mark.proof
+
 KILLS = part.amount("runner killed: kills")
 AT_ONCE = 10 if part.is_whole() else 4
 DURATION_S = 6.0
@@ -33,8 +35,6 @@ CLOCK = SystemClock()
 # A runner: it starts the load as its child, with a pipe as its standard input, and waits for something else to do.
 RUNNER = """
 import subprocess, sys, time
-
-pytestmark = pytest.mark.proof
 stdin = int(sys.argv[1]) if sys.argv[1] != "own" else subprocess.PIPE
 load = subprocess.Popen([sys.executable, "-m", "chaoslib_cp.agent", "load", *sys.argv[2:], "--until-stdin-eof"],
                         stdin=stdin, stdout=subprocess.DEVNULL, start_new_session=True)

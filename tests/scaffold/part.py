@@ -32,7 +32,8 @@ AMOUNTS: Final = {
     "any sequence: sequences": Amount(60, 10_000),
     "crash points: effects from one kill to the next": Amount(3, 1),  # of three modes each effect is killed in one
     "foreign editor: edits of one object in one scenario": Amount(12, 1000),
-    "foreign editor: interleavings, at least": Amount(40, 1000),
+    "foreign editor: calls from one edit to the next": Amount(4, 1),
+    "foreign editor: interleavings, at least": Amount(15, 1000),
     "runner killed: kills": Amount(8, 1000),
     "testbed, crash points: kills": Amount(12, 40),
     "testbed, runner killed: kills": Amount(1, 20),
