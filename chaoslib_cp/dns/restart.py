@@ -9,14 +9,16 @@ from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.dns_pods import DNS_LABEL, DNS_NAMESPACE, delete_dns_pods, list_dns_pods
 from chaoslib_cp.cluster.gate.guard import require_permit
+from chaoslib_cp.cluster.undo.kinds.observe_only import observed
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
+from chaoslib_cp.dns.fault import DNS_RESTART
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
-from chaoslib_cp.engine.undo.entry import ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused
 from chaoslib_cp.infrastructure import Driver, open_driver
 from chaoslib_cp.limits import checked
 from chaoslib_cp.settings import Settings
+from chaoslib_cp.vantage import DNS_UNCACHED
 
 NONE: Final = "none"
 DELETE_PODS: Final = "delete-pods"
@@ -49,7 +51,8 @@ class RestartPlan:
     def effects(self) -> list[dict[str, Any]]:
         """What must be seen in the timeline for the restart to count."""
         within_s = self.effect_within_s
-        return [{"vantage": "dns_uncached", "outcome": "failing", "share": 0.5, "window_s": 5, "within_s": within_s}]
+        name = DNS_UNCACHED.name
+        return [{"vantage": name, "outcome": "failing", "share": 0.5, "window_s": 5, "within_s": within_s}]
 
 
 def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:
         cache = wait_for_fresh_entry(settings, plan.wait_for_fresh_cache, clock)
         log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
         if driver is None:
-            result = delete_dns_pods(cluster, log, pods, plan.timeout_s, clock)
+            result = delete_dns_pods(cluster, log, log.next_fault(DNS_RESTART.name), pods, plan.timeout_s, clock)
         else:
             started_s = clock.monotonic_s()
             killed = _crash(driver, settings.infrastructure, pods, log, plan.timeout_s)
@@ -99,7 +102,7 @@ def _pods_to_crash(cluster: Cluster, noted: Mapping[str, str]) -> Mapping[str, s
 def _crash(driver: Driver, infrastructure: str, pods: Mapping[str, str], log: UndoLog, timeout_s: float) -> list[str]:
     """Kill the containers of these pods (name by UID), and of nobody else's, wherever the driver leads."""
     names = f"{DNS_NAMESPACE}/{', '.join(sorted(pods.values())[:_SHOWN])}"
-    number = log.intend(ObserveOnly(f"kill containers of {names}"))
+    number = log.intend(observed(log.next_fault(DNS_RESTART.name), f"kill containers of {names}"))
     try:
         killed = driver.restart_containers(DNS_NAMESPACE, DNS_LABEL, list(pods), timeout_s)
         if not killed:

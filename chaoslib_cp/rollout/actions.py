@@ -2,11 +2,13 @@
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.limits import checked
-from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.daemonset import AGENT_IMAGE
+from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.rollout.start import StartPlan, start
+from chaoslib_cp.vantage import API_READ
 
 __all__ = ["remove_agent", "start_agent_rollout", "stop_agent_rollout"]
 
@@ -18,7 +20,7 @@ def start_agent_rollout(
     namespace: str = "kube-system",
     duration_s: float = 120.0,
     image: str = AGENT_IMAGE,
-    effect_measure: str = "api_read",
+    effect_measure: str = API_READ.name,
     effect_within_s: float = 60.0,
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,
@@ -103,9 +105,10 @@ def stop_agent_rollout(
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,
 ) -> JsonObject:
-    """Take back everything the rollout of this run made. For the rollbacks: may be played any number of times.
+    """Take back all that rollouts of this run made. For the rollbacks: may be played any number of times.
 
-    Works from the undo log and the CA alone; while the API is sick it retries, as the runner and then as break-glass.
+    Other faults of the run are left alone. Works from the undo log and the CA alone; while the API is sick it retries,
+    as the runner and then as break-glass.
 
     Args:
         timeout_s: Seconds to go on trying, 0 to 3600.
@@ -113,7 +116,8 @@ def stop_agent_rollout(
         secrets: chaosk8s' own keys.
 
     Returns:
-        ``undone`` (number of objects), ``left`` (0) and ``outcomes`` by object; all empty when nothing was open.
+        ``undone`` (number of objects), ``left`` (0), ``outcomes`` by object and ``faults`` (ids of those of which
+        something was undone); all empty when nothing was open.
 
     Raises:
         ProfileInvalid: ``timeout_s`` is out of its range; nothing was undone.
@@ -124,4 +128,4 @@ def stop_agent_rollout(
             no such context. Nothing was undone.
     """
     checked("timeout_s", timeout_s, 0, 3600)
-    return take_back(settings_of(configuration, secrets), timeout_s, SystemClock())
+    return take_back(settings_of(configuration, secrets), timeout_s, SystemClock(), AGENT_ROLLOUT.name)

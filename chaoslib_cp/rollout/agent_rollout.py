@@ -1,20 +1,18 @@
-"""Rolling the telemetry agent out, seeing how far it is, taking it back."""
+"""Rolling the telemetry agent out, and seeing how far it is."""
 
 from typing import Any
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
-from chaoslib_cp.cluster.undo.heal import executors
-from chaoslib_cp.cluster.undo.objects import create, object_path
-from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
-from chaoslib_cp.cluster.undo.recover import heal_log, open_healers
+from chaoslib_cp.cluster.undo.create import create
+from chaoslib_cp.cluster.undo.heal import replay_with
+from chaoslib_cp.cluster.undo.healer import Healer
+from chaoslib_cp.cluster.undo.kinds import delete_object
+from chaoslib_cp.cluster.undo.kinds.delete_object import of_manifest, our_object
 from chaoslib_cp.cluster.undo.rights import require_undo_rights
-from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import Item, UndoLog
-from chaoslib_cp.engine.undo.replay import replay
-from chaoslib_cp.errors import ControlPlaneError, TargetRefused, TargetUnreachable, UndoFailed
+from chaoslib_cp.errors import ControlPlaneError, TargetRefused
 from chaoslib_cp.rollout.daemonset import AgentRollout
-from chaoslib_cp.settings import Settings
 
 # After a failed start its halves are taken back at once, but a sick API must not hold the experiment for long.
 _TAKE_BACK_S = 15.0
@@ -38,13 +36,11 @@ def roll_out(cluster: Cluster, log: UndoLog, rollout: AgentRollout, clock: Clock
             the undo log if not.
     """
     manifests = list(rollout.manifests())
-    require_undo_rights(cluster, manifests)
+    require_undo_rights(cluster, map(of_manifest, manifests))
     try:
         numbers = [create(cluster, log, manifest) for manifest in manifests]
-        log.note(numbers[-1], deadline_epoch_s=str(rollout.profile.deadline_epoch_s))
     except ControlPlaneError:
-        cluster_uid = str(log.header.get("cluster_uid") or "")
-        replay(log, executors([cluster], cluster_uid, clock, known_uids=log.uids()), clock, _TAKE_BACK_S)
+        replay_with(Healer(log, [cluster], clock, waits_for_pods=False), _TAKE_BACK_S, {rollout.fault})
         raise
     made = set(numbers)
     return [str(item.entry) for item in log.items() if item.number in made]
@@ -59,7 +55,7 @@ def agent_item(log: UndoLog | None) -> Item:
     """
     items = [] if log is None else log.items()
     for item in reversed(items):
-        if isinstance(item.entry, DeleteObject) and item.entry.object_kind == "DaemonSet":
+        if item.entry.kind == delete_object.NAME and our_object(item.entry).object_kind == "DaemonSet":
             return item
     raise TargetRefused("this run has rolled out no agent; nothing was changed; start_agent_rollout comes first")
 
@@ -85,10 +81,8 @@ def progress(cluster: Cluster, item: Item, timeout_s: float) -> dict[str, Any]:
         TargetRefused: This identity may not look.
     """
     unknown = {"ok": False, "desired": 0, "scheduled": 0, "ready": 0, "ready_share": 0.0}
-    if not isinstance(item.entry, DeleteObject):
-        return {**unknown, "outcome": "error"}
     try:
-        found = cluster.get(object_path(item.entry), timeout_s=timeout_s)
+        found = cluster.get(our_object(item.entry).path, timeout_s=timeout_s)
     except CallFailed as error:
         return {**unknown, "outcome": error.outcome}
     if found is None:
@@ -103,35 +97,3 @@ def progress(cluster: Cluster, item: Item, timeout_s: float) -> dict[str, Any]:
         "ready": ready,
         "ready_share": ready / desired if desired else 0.0,
     }
-
-
-def take_back(settings: Settings, timeout_s: float, clock: Clock) -> dict[str, Any]:
-    """Undo all that this run made; needs only the undo log and the CA, retries until ``timeout_s`` is over.
-
-    Returns:
-        ``undone`` and ``left`` (numbers of objects) and ``outcomes`` by object.
-
-    Raises:
-        UndoFailed: Something is still there, and its entry stays open for ``chaos cp recover``; or the log cannot be
-            read, and nothing was undone.
-        TargetUnreachable: No identity could be opened for that cluster; nothing was undone.
-        TargetRefused: Without a control, nobody can tell which of several logs is meant, or the kubeconfig has no such
-            context; nothing was undone.
-    """
-    log = undo_log_of_run(settings, clock)
-    if log is None or not log.open_items():
-        return {"undone": 0, "left": 0, "outcomes": {}}
-    clusters, reasons = open_healers(log, settings)
-    if not clusters:
-        raise TargetUnreachable(
-            f"run {log.run}: {len(log.open_items())} objects are still there: {' | '.join(reasons)}; "
-            "run `chaos cp recover` once that is mended"
-        )
-    items = heal_log(log, clusters, clock, timeout_s, waits_for_agents=False)
-    left = [item for item in items if not item["closed"]]
-    if left:
-        raise UndoFailed(
-            f"{len(left)} of {len(items)} objects of run {log.run} are still there, first {left[0]['object']}: "
-            f"{left[0]['outcome']}; the agents end at their own deadline; run `chaos cp recover`"
-        )
-    return {"undone": len(items), "left": 0, "outcomes": {item["object"]: item["outcome"] for item in items}}

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from chaoslib_cp.cluster.door.labels import ENDS_AT, OWNER_LABELS, ROLE_LABEL, RUN_LABEL
+from chaoslib_cp.cluster.door.labels import ENDS_AT, FAULT_LABEL, OWNER_LABELS, ROLE_LABEL, RUN_LABEL
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.version import VERSION
@@ -36,6 +36,7 @@ class AgentRollout:
             in kube-system they queue in front of CoreDNS and the controllers.
         service_account: Name of the ServiceAccount made for the agents.
         run: Run id, for the labels.
+        fault: Id of the fault, for the labels.
         image: Image that holds chaoslib_cp.
     """
 
@@ -43,6 +44,7 @@ class AgentRollout:
     namespace: str
     service_account: str
     run: str
+    fault: str
     image: str = AGENT_IMAGE
 
     @property
@@ -53,7 +55,7 @@ class AgentRollout:
     @property
     def labels(self) -> dict[str, str]:
         """Labels of every object and pod."""
-        return {**OWNER_LABELS, ROLE_LABEL: AGENT_ROLE, RUN_LABEL: self.run}
+        return {**OWNER_LABELS, ROLE_LABEL: AGENT_ROLE, RUN_LABEL: self.run, FAULT_LABEL: self.fault}
 
     @property
     def _ends_at(self) -> dict[str, str]:
@@ -82,7 +84,7 @@ class AgentRollout:
         return {"apiVersion": version, "kind": kind, "metadata": metadata}
 
     def _daemonset_spec(self) -> dict[str, Any]:
-        selector = {ROLE_LABEL: AGENT_ROLE, RUN_LABEL: self.run}
+        selector = {ROLE_LABEL: AGENT_ROLE, RUN_LABEL: self.run, FAULT_LABEL: self.fault}
         return {
             "selector": {"matchLabels": selector},
             # A change would reach all nodes at once, as the rollout itself does.

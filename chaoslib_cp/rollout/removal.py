@@ -11,8 +11,9 @@ from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.same_cluster import OtherCluster, SameCluster
-from chaoslib_cp.cluster.undo.heal import ALREADY_GONE, delete_ours
+from chaoslib_cp.cluster.undo.kinds.delete_object import ALREADY_GONE, delete_ours
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
+from chaoslib_cp.cluster.undo.pods import ends_at_s
 from chaoslib_cp.endings import AGENT_DEADLINE, DELETE_LANDED
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.errors import TargetRefused
@@ -112,11 +113,7 @@ def _landed_after(attempts: list[Attempt]) -> float:
 
 
 def _ended_by(item: Item, now_epoch_s: float) -> str:
-    try:
-        deadline_s = float(item.notes.get("deadline_epoch_s", "inf"))
-    except ValueError:
-        return DELETE_LANDED
-    return AGENT_DEADLINE if now_epoch_s >= deadline_s else DELETE_LANDED
+    return AGENT_DEADLINE if now_epoch_s >= ends_at_s(item) else DELETE_LANDED
 
 
 def _pause(duration_s: float, clock: Clock) -> None:

@@ -14,11 +14,12 @@ from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout.agent_rollout import count_nodes, roll_out
 from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
+from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.settings import Settings
+from chaoslib_cp.vantage import all_points
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE: Final = re.compile(r"[\w][\w./:@-]{0,254}")
-_VANTAGES: Final = ("api_livez", "api_version", "api_read", "admin_write", "dns_uncached", "dns_cached")
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ class StartPlan:
                 raise ProfileInvalid(f"{name} is {getattr(self, name)!r}, not a Kubernetes name; nothing was changed")
         if not _IMAGE.fullmatch(str(self.image)):
             raise ProfileInvalid(f"image is {self.image!r}, not an image name; nothing was changed")
-        if self.effect_measure not in _VANTAGES:
+        known = [point.name for point in all_points() if point.in_story]
+        if self.effect_measure not in known:
             raise ProfileInvalid(
-                f"effect_measure is {self.effect_measure!r}; nothing was changed; use one of {', '.join(_VANTAGES)}"
+                f"effect_measure is {self.effect_measure!r}; nothing was changed; use one of {', '.join(known)}"
             )
         checked("duration_s", self.duration_s, 1, 3600)
         checked("effect_within_s", self.effect_within_s, 1, 600)
@@ -69,7 +71,8 @@ def start(plan: StartPlan, settings: Settings, clock: Clock) -> dict[str, Any]:
         nodes = count_nodes(cluster)
         log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
         profile = replace(profile, deadline_epoch_s=clock.epoch_s() + plan.duration_s)
-        rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, plan.image)
+        fault = log.next_fault(AGENT_ROLLOUT.name)
+        rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, fault, plan.image)
         objects = roll_out(cluster, log, rollout, clock)
     return {
         "effects": plan.effects(),

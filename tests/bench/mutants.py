@@ -30,8 +30,8 @@ _CORE = {
     "chaoslib_cp/cluster": (
         "gate/guard", "gate/allowed", "gate/identities", "door/authorization", "door/lock",
         "gate/permit", "gate/marker", "gate/production", "undo/rights", "undo/run", "undo/own_log",
-        "door/same_cluster", "undo/objects", "undo/likeness", "undo/heal", "undo/agent_pods", "undo/recover",
-        "undo/second_record", "undo/by_hand",
+        "door/same_cluster", "undo/objects", "undo/likeness", "undo/heal", "undo/healer", "undo/pods",
+        "undo/recover", "undo/second_record", "undo/by_hand", "undo/kinds/delete_object",
     ),
     "chaoslib_cp/control": (
         "__init__", "run", "stop", "ending", "refusal", "rounds", "folder", "telling", "watching", "evidence", "cpu",

@@ -150,16 +150,10 @@ PROMISES = [
     ),
     Promise(
         "bad-log",
-        "An undo log that is damaged, edited, reordered, planted, a link, a copy or of a newer version: refused with "
+        "An undo log that is damaged, edited, reordered, planted, a link, a copy or of another version: refused with "
         "one line, the file unchanged, every other log healed",
         "tests/proof/test_bad_undo_logs.py",
         lambda notes: f"{len(notes)} kinds refused, {_sum(notes, 'lost')} lost",
-    ),
-    Promise(
-        "old-log",
-        "Undo logs of every version there was are read and healed",
-        "tests/unit/cluster/undo/test_old_undo_logs.py",
-        lambda notes: f"{_sum(notes, 'healed')} of {len(notes)} versions healed",
     ),
     Promise(
         "by-hand",

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from chaoslib_cp.cluster.gate.marker import MARKER_PATH, marker_manifest
-from chaoslib_cp.cluster.undo.objects import COLLECTIONS
+from chaoslib_cp.cluster.undo.objects import created_kinds
 from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import Answer, FakeApiServer, Request, json_answer
 from tests.fakes.certificates import Authority
@@ -38,7 +38,7 @@ def _discovery() -> dict[str, dict[str, Any]]:
     """What kubectl asks before it deletes: which kinds there are, and where."""
     answers: dict[str, dict[str, Any]] = {"/api": {"kind": "APIVersions", "versions": ["v1"]}}
     groups: dict[str, Any] = {}
-    for kind, template in COLLECTIONS.items():
+    for kind, template in created_kinds().items():
         where, _, name = template.replace("/namespaces/{namespace}", "").rpartition("/")
         version = where.removeprefix("/api/").removeprefix("/apis/")
         facts = {"name": name, "singularName": kind.lower(), "kind": kind, "namespaced": "{" in template}
@@ -55,7 +55,7 @@ def _discovery() -> dict[str, dict[str, Any]]:
 
 DISCOVERY = _discovery()
 # The kinds of which there are lists with nothing in them.
-LISTED = {template.rpartition("/")[2]: kind for kind, template in COLLECTIONS.items()} | {
+LISTED = {template.rpartition("/")[2]: kind for kind, template in created_kinds().items()} | {
     "pods": "Pod",
     "nodes": "Node",
 }

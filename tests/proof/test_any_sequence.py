@@ -19,13 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from chaoslib_cp.cluster.door.labels import RUN_LABEL
-from chaoslib_cp.cluster.undo.objects import object_path
+from chaoslib_cp.cluster.undo.kinds.delete_object import our_object
 from chaoslib_cp.cluster.undo.recover import recover
 from chaoslib_cp.cluster.undo.run import undo_folder
-from chaoslib_cp.engine.undo.entry import DeleteObject
+from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import ControlPlaneError
-from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.rollout.start import StartPlan, start
 from chaoslib_cp.settings import read_settings
@@ -205,10 +204,10 @@ class AnySequence(RuleBasedStateMachine):
     def all_that_is_ours_is_on_record(self) -> None:
         """Whatever exists with our label has an open entry in some log on disk."""
         on_record = {
-            object_path(item.entry)
+            our_object(item.entry).path
             for path in find_logs(undo_folder())
             for item in UndoLog.read(path, self.clock).open_items()
-            if isinstance(item.entry, DeleteObject)
+            if item.entry.kind == "delete_object"
         }
         assert self.ours() <= on_record
 

@@ -18,7 +18,6 @@ from chaoslib_cp.cluster.door.labels import RUN_LABEL
 from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
-from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused, UndoFailed
 from chaoslib_cp.settings import read_settings
@@ -26,6 +25,7 @@ from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import to_delete
 from tests.scaffold.figures import note
 
 pytestmark = pytest.mark.proof
@@ -46,8 +46,8 @@ def one_thing(kube: KubeObjects, run: str) -> Path:
     with open_cluster(read_settings(settings)) as cluster:
         log = undo_log_for_change(read_settings(settings), cluster, CLUSTER_UID, clock)
     kube.objects[f"{THINGS}/{run}"] = {"metadata": {"name": run, "uid": f"uid-{run}", "labels": {RUN_LABEL: run}}}
-    log.note(log.intend(DeleteObject("ConfigMap", "default", run, run)), uid=f"uid-{run}")
-    log.intend(DeleteObject("ConfigMap", "default", "never", run))
+    log.note(log.intend(to_delete("ConfigMap", "default", run, run)), uid=f"uid-{run}")
+    log.intend(to_delete("ConfigMap", "default", "never", run))
     return log.path
 
 
@@ -105,14 +105,20 @@ def other_users(path: Path) -> None:
 def newer(path: Path) -> None:
     """As a version to come may write it."""
     path.unlink()
-    UndoLog.create(path.parent, path.stem, {"schema": 3}, ManualClock())
+    UndoLog.create(path.parent, path.stem, {"schema": 4}, ManualClock())
+
+
+def older(path: Path) -> None:
+    """As a version before this one wrote it."""
+    path.unlink()
+    UndoLog.create(path.parent, path.stem, {"schema": 2}, ManualClock())
 
 
 def of_another_run(path: Path) -> None:
     """A log of "bad" whose header says something else."""
     path.unlink()
     log = UndoLog.create(path.parent, "other", {}, ManualClock())
-    log.intend(DeleteObject("ConfigMap", "default", "bad", "other"))
+    log.intend(to_delete("ConfigMap", "default", "bad", "other"))
     log.path.rename(path)
 
 
@@ -142,7 +148,8 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "JSON of somebody else": (put(b'{"schema": 1, "type": "header"}\n'), "line 1 is damaged"),
     "JSON without an end": (put(b"[" * 100_000 + b"\n"), "line 1 is damaged"),
     "huge": (put(b"x" * 4_000_001), "over 4000000 bytes"),
-    "of a newer version": (newer, "has schema 3, this version knows 1 and 2"),
+    "of a newer version": (newer, "has schema 4, this version knows 3"),
+    "of an older version": (older, "has schema 2, this version knows 3"),
     "of another run": (of_another_run, "is that of run other under another name"),
     "of nobody": (without_a_run, "has no header"),
 }
@@ -221,7 +228,7 @@ def pipe(path: Path) -> None:
     ("spoil", "says"),
     [
         (lambda: pipe(undo() / "bad.jsonl"), "undo log .*bad.jsonl is no file; nothing was undone; move it away"),
-        (lambda: newer(undo() / "bad.jsonl"), "schema 3, .*run recover of the version that wrote it, or undo by hand"),
+        (lambda: newer(undo() / "bad.jsonl"), "schema 4, .*run recover of the version that wrote it, or undo by hand"),
         (lambda: put(b"x\n")(undo() / "bad.jsonl"), "bad.jsonl line 1 is damaged; nothing was undone; restore"),
         (lambda: linked_folder(undo()), "Error: undo folder .* is a link or no folder"),
         (lambda: file_folder(undo()), "Error: undo folder .* is a link or no folder"),

@@ -19,14 +19,13 @@ from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.dns_pods import delete_dns_pods
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import recover
+from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.control.watching import wait_for_sight
 from chaoslib_cp.engine.load.connection import Credentials
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
-from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.errors import UndoFailed
 from chaoslib_cp.rollout.actions import start_agent_rollout
-from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import Answer, json_answer
@@ -34,6 +33,7 @@ from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.memory_peer import HANG, MemoryPeer
 from tests.fakes.telemetry_cluster import listing, pod, telemetry_cluster
 from tests.scaffold.disturbed_clock import DISTURBANCES, DisturbedClock
+from tests.scaffold.entries import to_delete
 from tests.scaffold.figures import note
 from tests.scaffold.profiles import PROFILE
 from tests.scaffold.virtual_time import VirtualLoop, run_virtual
@@ -102,7 +102,7 @@ def delete_dns(folder: Path, clock: DisturbedClock) -> float:
         kube.fail_next("DELETE", "/", Answer(429), times=10_000)
         with open_cluster(read_settings(settings)) as cluster:
             log = undo_log_for_change(read_settings(settings), cluster, CLUSTER_UID, clock)
-            assert delete_dns_pods(cluster, log, {}, WITHIN_S, clock)["accepted"] == 0
+            assert delete_dns_pods(cluster, log, "dns_restart-1", {}, WITHIN_S, clock)["accepted"] == 0
     return WITHIN_S
 
 
@@ -211,7 +211,7 @@ def test_setting_the_clock_does_not_make_a_create_look_too_old_to_land(tmp_path:
         settings = kube.configuration(chaoslib_cp_run_dir="/runs/clocks")
         with open_cluster(read_settings(settings)) as cluster:
             log = undo_log_for_change(read_settings(settings), cluster, CLUSTER_UID, clock)
-        log.intend(DeleteObject("ConfigMap", "default", "late", "clocks"))
+        log.intend(to_delete("ConfigMap", "default", "late", "clocks"))
         clock.pass_s(2 * AFTER_S)
         assert recover(timeout_s=0, clock=clock)["healed"] == (DISTURBANCES[disturbance].asleep_s > 0)
         clock.pass_s(WITHIN_S)
@@ -227,7 +227,7 @@ def test_after_a_restart_of_the_machine_its_uptime_is_what_counts(tmp_path: Path
         settings = kube.configuration(chaoslib_cp_run_dir="/runs/clocks")
         with open_cluster(read_settings(settings)) as cluster:
             log = undo_log_for_change(read_settings(settings), cluster, CLUSTER_UID, before)
-        log.intend(DeleteObject("ConfigMap", "default", "late", "clocks"))
+        log.intend(to_delete("ConfigMap", "default", "late", "clocks"))
         restarted = DisturbedClock(DISTURBANCES["set an hour ahead"], 1e9, epoch_s=0.0)
         restarted.pass_s(now_s)
         assert recover(timeout_s=0, clock=restarted)["healed"] == healed

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.cluster.undo.recover import recover
+from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.errors import ControlPlaneError
-from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.rollout.start import StartPlan, start
 from chaoslib_cp.settings import read_settings

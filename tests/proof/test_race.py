@@ -15,12 +15,12 @@ from chaoslib.exceptions import InterruptExecution
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.recover import recover
 from chaoslib_cp.control.run import Run
-from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Request
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
+from tests.scaffold.entries import to_delete
 from tests.scaffold.figures import note
 from tests.scaffold.profiles import PROFILE
 from tests.scaffold.waiting import until
@@ -160,7 +160,7 @@ def test_who_passed_the_gate_before_another_run_died_is_refused_with_the_lock_in
     def another_run(request: Request) -> None:
         if "/services/" in request.path and not (state_root() / "undo").exists():
             log = UndoLog.create(state_root() / "undo", "died", {"cluster_uid": CLUSTER_UID}, SystemClock())
-            log.intend(DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", "died"))
+            log.intend(to_delete("DaemonSet", "kube-system", "chaoslib-cp-telemetry", "died"))
 
     kube.before_request = another_run
     playing, [reason] = starters.race(1)

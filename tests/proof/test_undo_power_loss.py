@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
+from chaoslib_cp.engine.undo.entry import Entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import to_delete
 from tests.scaffold.figures import note
 
 pytestmark = pytest.mark.proof
 
 CLOCK = ManualClock()
-ENTRIES = [DeleteObject("ConfigMap", "kube-system", f"ours-{number}", "run-1") for number in range(3)]
+ENTRIES = [to_delete("ConfigMap", "kube-system", f"ours-{number}", "run-1") for number in range(3)]
 
 
 @dataclass(frozen=True)

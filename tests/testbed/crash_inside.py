@@ -20,7 +20,7 @@ from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.labels import RUN_LABEL
 from chaoslib_cp.cluster.gate.marker import MARKER_PATH
-from chaoslib_cp.cluster.undo.objects import COLLECTIONS
+from chaoslib_cp.cluster.undo.objects import created_kinds
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.settings import read_settings
@@ -80,7 +80,7 @@ def state_of(cluster: Cluster) -> dict[str, str]:
 def left(cluster: Cluster) -> list[str]:
     """Names of our objects."""
     found = []
-    for kind, template in COLLECTIONS.items():
+    for kind, template in created_kinds().items():
         listed = cluster.get(template.replace("/namespaces/{namespace}", ""), labelSelector=RUN_LABEL) or {}
         found += [f"{kind} {item['metadata']['name']}" for item in listed.get("items") or []]
     return found

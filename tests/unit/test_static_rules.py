@@ -156,7 +156,7 @@ def test_what_is_allowed_is_not_found(planted: Path) -> None:
 def manifests() -> list[dict[str, Any]]:
     """Everything that the library creates, or asks an owner to create."""
     profile = parse_profile({"schema": 1, "name": "t", "requests": [{"path": "/metrics", "period_s": 10.0}]})
-    rollout = AgentRollout(profile, "kube-system", "telemetry-agent", "run")
+    rollout = AgentRollout(profile, "kube-system", "telemetry-agent", "run", "agent_rollout-1")
     return [
         *role_manifests(),
         *prober_manifests("10.96.0.10", "image"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
-from chaoslib_cp.engine.undo.entry import ObserveOnly
+from chaoslib_cp.engine.undo.entry import Entry
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 
@@ -55,7 +55,7 @@ def recent_crashes(cluster: Cluster, now_epoch_s: float, timeout_s: float = _CAL
 
 
 def delete_dns_pods(
-    cluster: Cluster, log: UndoLog, noted: Mapping[str, str], timeout_s: float, clock: Clock
+    cluster: Cluster, log: UndoLog, fault: str, noted: Mapping[str, str], timeout_s: float, clock: Clock
 ) -> dict[str, Any]:
     """Delete every DNS pod and watch, as far as time allows, what becomes of it.
 
@@ -65,6 +65,7 @@ def delete_dns_pods(
     Args:
         cluster: As the runner.
         log: The run's undo log; the pods are recreated by their Deployment, so there is nothing to undo.
+        fault: Id of the fault that this is.
         noted: DNS pods that the gate saw (name by UID), for when the API no longer lists them.
         timeout_s: Limit of everything together.
         clock: Source of time.
@@ -80,7 +81,8 @@ def delete_dns_pods(
     """
     started_s = clock.monotonic_s()
     before = _known_pods(cluster, noted, timeout_s)
-    number = log.intend(ObserveOnly(f"delete pods {DNS_NAMESPACE}/{', '.join(sorted(before.values()))}"))
+    words = f"delete pods {DNS_NAMESPACE}/{', '.join(sorted(before.values()))}"
+    number = log.intend(Entry("observe_only", fault, words, {}))
     outcomes = _delete_all(cluster, before, started_s + timeout_s, clock)
     accepted_s = clock.monotonic_s() - started_s
     log.done(number, "nothing to undo: their Deployment makes new ones")

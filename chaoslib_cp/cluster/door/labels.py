@@ -1,6 +1,7 @@
 """How our objects are known: labels, annotations, and the namespace of what is ours for good."""
 
 RUN_LABEL = "chaoslib-cp/run"
+FAULT_LABEL = "chaoslib-cp/fault"
 ROLE_LABEL = "chaoslib-cp/role"
 ENDS_AT = "chaoslib-cp/ends-at-epoch-s"
 OWNER_LABELS = {"app.kubernetes.io/managed-by": "chaoslib-cp"}

@@ -18,7 +18,7 @@ from chaoslib_cp.cluster.gate.identities import refuse_other_clusters
 from chaoslib_cp.cluster.gate.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
 from chaoslib_cp.cluster.gate.permit import Permit, permit_for, write_permit
 from chaoslib_cp.cluster.gate.production import MOST_NODES, production_signs
-from chaoslib_cp.cluster.undo.agent_pods import refuse_agents_at_work
+from chaoslib_cp.cluster.undo.pods import refuse_pods_at_work
 from chaoslib_cp.cluster.undo.run import is_part_of, undo_folder
 from chaoslib_cp.cluster.undo.second_record import refuse_runs_from_elsewhere
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
@@ -91,7 +91,7 @@ def _pass(cluster: Cluster, settings: Settings, clock: Clock) -> Permit:
     refuse_other_clusters(cluster, uid, settings, _HEALTHY_S)
     refuse_leftovers(uid, cluster.ca_sha256, run, clock)
     refuse_runs_from_elsewhere(cluster, uid, clock, _HEALTHY_S)
-    refuse_agents_at_work(cluster, uid, run, clock, _HEALTHY_S)
+    refuse_pods_at_work(cluster, uid, run, clock, _HEALTHY_S)
     now_s, boot_s = clock.epoch_s(), clock.monotonic_s()
     lasts_s = min(_ADHOC_PERMIT_S if settings.is_without_control else _RUN_PERMIT_S, marker.expires_epoch_s - now_s)
     ends = (now_s + lasts_s, boot_s, boot_s + lasts_s)

@@ -3,13 +3,15 @@
 import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from chaoslib_cp.cluster.door.labels import RUN_LABEL
-from chaoslib_cp.cluster.undo.objects import COLLECTIONS
-from chaoslib_cp.engine.undo.entry import DeleteObject
+from chaoslib_cp.cluster.undo.kinds import kind_of_item
+from chaoslib_cp.cluster.undo.objects import created_kinds
 from chaoslib_cp.engine.undo.lines import read_header
 from chaoslib_cp.engine.undo.log import UndoLog
+from chaoslib_cp.errors import UndoFailed
 
 # What Kubernetes takes as a label's value (source: Kubernetes documentation, "Labels and Selectors").
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -23,9 +25,13 @@ def contexts_of(header: Mapping[str, object]) -> dict[str, str]:
 
 
 def kubectl_lines(log: UndoLog) -> list[str]:
-    """What undoes each thing that is still open in a log."""
+    """What undoes each thing that is still open in a log; nothing for one of a kind that nobody here knows."""
     kubectl = _kubectl(log.header)
-    return [_delete_one(kubectl, item.entry) for item in log.open_items() if isinstance(item.entry, DeleteObject)]
+    commands = []
+    for item in log.open_items():
+        with suppress(UndoFailed):  # who tries to undo it says so
+            commands += kind_of_item(item).by_hand(item, kubectl)
+    return commands
 
 
 def kubectl_lines_without_log(path: Path) -> list[str]:
@@ -35,16 +41,8 @@ def kubectl_lines_without_log(path: Path) -> list[str]:
     if not _LABEL_VALUE.fullmatch(run):
         return []
     # the DaemonSet, which carries the load, first
-    kinds = ",".join(kind.lower() for kind in reversed(list(COLLECTIONS)))
+    kinds = ",".join(kind.lower() for kind in reversed(created_kinds()))
     return [f"{_kubectl(header)} delete {kinds} --all-namespaces --selector {RUN_LABEL}={run} --wait=false"]
-
-
-def _delete_one(kubectl: str, entry: DeleteObject) -> str:
-    where = f" --namespace {entry.namespace}" if entry.namespace else ""
-    return (
-        f"{kubectl}{where} delete {entry.object_kind.lower()} "
-        f"--selector {RUN_LABEL}={entry.run} --field-selector metadata.name={entry.name} --wait=false"
-    )
 
 
 def _kubectl(header: Mapping[str, object]) -> str:

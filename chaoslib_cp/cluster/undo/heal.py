@@ -1,185 +1,119 @@
-"""Deleting what we made, and only that: by UID where we learned it, by label and content where we did not."""
+"""Healing one undo log: who may, and every open entry taken back as its kind knows how."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.door.call import CallFailed, Cluster
-from chaoslib_cp.cluster.door.labels import RUN_LABEL
-from chaoslib_cp.cluster.door.same_cluster import SameCluster
-from chaoslib_cp.cluster.undo.agent_pods import agents_at_work
-from chaoslib_cp.cluster.undo.likeness import doubt_about
-from chaoslib_cp.cluster.undo.objects import object_path
-from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
-from chaoslib_cp.engine.undo.log import Item
-from chaoslib_cp.engine.undo.replay import Executor, Undone
-from chaoslib_cp.errors import TargetRefused, UndoFailed
-
-# How long a create that nobody saw answered can still land: the API server's default --request-timeout is 60 s, plus
-# the time it may wait unread in a socket of a starved server.
-_CREATE_MAY_LAND_S = 65.0
-# Break-glass needed 7 s in the median for a write in the storms measured here; a shorter attempt queues anew each time.
-ATTEMPT_S = 10.0
-ALREADY_GONE = "already gone"
-DELETED = "deleted"
+from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.undo.by_hand import contexts_of
+from chaoslib_cp.cluster.undo.healer import Healer
+from chaoslib_cp.cluster.undo.kinds import kind_of_item
+from chaoslib_cp.engine.undo.log import Item, UndoLog
+from chaoslib_cp.engine.undo.replay import Undone, replay
+from chaoslib_cp.errors import ControlPlaneError, TargetRefused, TargetUnreachable, said_safely
+from chaoslib_cp.settings import IDENTITIES, Settings, context_key
 
 
-def delete_ours(
-    cluster: Cluster, same: SameCluster, item: Item, timeout_s: float, clock: Clock, known_uids: Collection[str] = ()
-) -> Undone:
-    """Make one attempt to delete the object of an undo entry.
-
-    A delete with our UID can do no harm in another cluster, so it is sent before anybody asks which one answers; that
-    an object is not there says something only where it was made.
+def open_healers(log: UndoLog, settings: Settings) -> tuple[list[Cluster], list[str]]:
+    """The identities that may undo a log, ordinary first; one of another cluster never.
 
     Args:
-        cluster: As whom.
-        same: Says whether it is the cluster of the log that answers.
-        item: The entry, with the UID if it was learned.
-        timeout_s: Limit of each of the up to three calls.
-        clock: Source of time, to tell whether an unanswered create may still land.
-        known_uids: UIDs that other entries of the run have: such an object is not what an unanswered create made, even
-            if it looks the same, and when it is gone that create may still land.
+        log: The undo log; its header says how the cluster was reached.
+        settings: What counts where the log says nothing.
 
     Returns:
-        Closed when the object is gone, was never made, or its name belongs to somebody else now; left alone and open
-        when nobody can tell whose it is.
-
-    Raises:
-        CallFailed: The API did not answer, or is unwell.
-        OtherCluster: It is another cluster that answers.
-        TargetRefused: This identity may not.
+        Opened clusters, and why others could not be opened.
     """
-    if not isinstance(item.entry, DeleteObject):
-        raise UndoFailed(f"{item.entry}: not an object that can be deleted; it was left alone")
-    path = object_path(item.entry)
-    uid, version = item.uid, ""
-    if not uid:
-        same.require(cluster, timeout_s)
-        found = cluster.get(path, timeout_s=timeout_s)
-        if found is None or (found.get("metadata") or {}).get("uid") in known_uids:
-            return _never_seen(item, clock)
-        doubt = doubt_about(found, item)
-        if doubt:
-            return Undone(closed=False, words=doubt)
-        uid, version = _uid_if_ours(found, item.entry), str((found.get("metadata") or {}).get("resourceVersion") or "")
-        if not uid:
-            return Undone(closed=True, words="another object has its name, left alone")
-    undone = _delete(cluster, path, {"uid": uid, "resourceVersion": version}, item.entry, timeout_s)
-    if undone.closed and undone.words != DELETED:
-        same.require(cluster, timeout_s)
-    return undone
+    recorded = _as_recorded(log, settings)
+    clusters, reasons = [], []
+    for identity in ("runner", "break-glass"):
+        try:
+            cluster = open_cluster(recorded, identity, known_addresses=addresses_of(log))
+        except (TargetRefused, TargetUnreachable) as error:
+            reasons.append(str(error))
+            continue
+        # clusters may share an authority: which one answers is asked before anything counts as gone (same_cluster.py)
+        if cluster.ca_sha256 == log.header.get("ca_sha256"):
+            clusters.append(cluster)
+        else:
+            cluster.close()
+            reasons.append(
+                f"{cluster.server} as {identity} has another certificate authority than run {log.run} saw: "
+                "another cluster, or one rebuilt under the same name"
+            )
+    return clusters, reasons
 
 
-def executors(
+def heal_log(
+    log: UndoLog,
     clusters: Sequence[Cluster],
-    cluster_uid: str,
     clock: Clock,
-    attempt_s: float = ATTEMPT_S,
-    agents_end_s: float = 0.0,
-    known_uids: Collection[str] = (),
-) -> Mapping[str, Executor]:
-    """How each kind of undo entry is carried out.
+    timeout_s: float,
+    waits_for_pods: bool,
+    faults: Collection[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Undo what is open in one log with the given identities.
 
     Args:
-        clusters: Identities to try in this order, the ordinary one first, break-glass last; the one that got through
-            goes first for what follows.
-        cluster_uid: UID of kube-system of the cluster that the log is about.
+        log: The undo log.
+        clusters: Opened by :func:`open_healers`; they are closed.
         clock: Source of time.
-        attempt_s: Limit of one call.
-        agents_end_s: Until then, seconds since 1970, what agents came from or run as is closed only when their pods
-            are gone too.
-        known_uids: UIDs that entries of the run have.
+        timeout_s: Seconds for all of it.
+        waits_for_pods: Call nothing healed before the run's pods are gone, or have come to their own end.
+        faults: Only entries of these faults.
+
+    Returns:
+        For each entry that was open: ``object``, ``fault``, ``outcome``, ``closed``.
     """
-    order = list(clusters)
-    same = SameCluster(cluster_uid)
-
-    def delete_object(item: Item) -> Undone:
-        reasons = []
-        for cluster in tuple(order):
-            try:
-                undone = delete_ours(cluster, same, item, attempt_s, clock, known_uids)
-                if undone.closed and clock.epoch_s() < agents_end_s:
-                    undone = _with_pods(cluster, item, undone, agents_end_s, attempt_s, clock)
-            except (CallFailed, TargetRefused) as error:
-                reasons.append(str(error))
-                continue
-            order.remove(cluster)
-            order.insert(0, cluster)
-            return undone
-        raise UndoFailed(f"{item.entry} was not deleted: {' | '.join(reasons) or 'no identity could be opened'}")
-
-    def observe_only(item: Item) -> Undone:
-        return Undone(closed=True, words=f"nothing to undo: {item.entry}")
-
-    return {DeleteObject.kind: delete_object, ObserveOnly.kind: observe_only}
+    items = {item.number: item for item in log.open_items(faults)}
+    try:
+        results = replay_with(Healer(log, clusters, clock, waits_for_pods=waits_for_pods), timeout_s, faults)
+    finally:
+        for cluster in clusters:
+            cluster.close()
+    return [
+        {
+            "object": str(items[number].entry),
+            "fault": items[number].fault,
+            "outcome": result.words,
+            "closed": result.closed,
+        }
+        for number, result in results.items()
+        if number in items
+    ]
 
 
-def _with_pods(cluster: Cluster, item: Item, undone: Undone, end_s: float, timeout_s: float, clock: Clock) -> Undone:
-    """Leave an entry open while pods of its run are at work.
+def replay_with(healer: Healer, timeout_s: float, faults: Collection[str] | None = None) -> dict[int, Undone]:
+    """Undo what is open in a healer's log, or what is open of some faults; see :func:`replay`."""
+    return replay(healer.log, lambda item: take_back_item(item, healer), healer.clock, timeout_s, faults)
 
-    The ServiceAccount is made first and closed last: it stands for agents whose DaemonSet somebody else deleted.
+
+def take_back_item(item: Item, healer: Healer) -> Undone:
+    """Make one attempt at one entry, as its kind knows how.
+
+    Raises:
+        ControlPlaneError: It could not be done now, or no module here knows the kind.
     """
-    entry = item.entry
-    if not isinstance(entry, DeleteObject) or entry.object_kind not in ("DaemonSet", "ServiceAccount"):
-        return undone
-    now_s = clock.epoch_s()
-    at_work = agents_at_work(cluster, entry.namespace, {entry.run: end_s}, now_s, timeout_s)
-    left = [(name, ends_at_s) for run, name, ends_at_s in at_work if run == entry.run]
-    if not left:
-        return undone
-    last_s = max(ends_at_s for _, ends_at_s in left) - now_s
-    return Undone(
-        closed=False,
-        words=f"{undone.words}, but {len(left)} agents of its run are still at work, first {left[0][0]}; they end by "
-        f"themselves within {last_s:.0f} s",
-    )
+    kind = kind_of_item(item)
+    try:
+        return kind.take_back(item, healer)
+    except ControlPlaneError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a mistake in one kind must not keep the others from being undone
+        return Undone(closed=False, words=f"{item.entry}: {said_safely(error)}; it stays on record")
 
 
-def _delete(cluster: Cluster, path: str, expected: Mapping[str, str], entry: DeleteObject, timeout_s: float) -> Undone:
-    """Delete what is still as expected: with our UID and, where that was only just seen, nothing edited since."""
-    options = {
-        "kind": "DeleteOptions",
-        "apiVersion": "v1",
-        "propagationPolicy": "Background",
-        "preconditions": {key: value for key, value in expected.items() if value},
-    }
-    answer = cluster.call("DELETE", path, body=options, timeout_s=timeout_s)
-    if answer.status == 404:
-        return Undone(closed=True, words=ALREADY_GONE)
-    if answer.status == 409:
-        return _conflict(cluster, path, expected["uid"], entry, timeout_s)
-    cluster.expect_success(answer, f"delete {entry}")
-    if answer.json().get("kind") == "Status":
-        return Undone(closed=True, words=DELETED)
-    # The object itself comes back when a finalizer or a grace period holds it: gone only when it is not found.
-    if cluster.get(path, timeout_s=timeout_s) is None:
-        return Undone(closed=True, words=DELETED)
-    return Undone(closed=False, words=f"{entry} is being deleted but something still holds it (a finalizer)")
+def addresses_of(log: UndoLog) -> list[str]:
+    """The API server's addresses on record, for when its name no longer resolves."""
+    noted = log.header.get("addresses")
+    return [str(address) for address in noted] if isinstance(noted, list) else []
 
 
-def _conflict(cluster: Cluster, path: str, uid: str, entry: DeleteObject, timeout_s: float) -> Undone:
-    """Look before believing: the precondition is not the only reason for a conflict."""
-    found = cluster.get(path, timeout_s=timeout_s)
-    if found is None:
-        return Undone(closed=True, words=ALREADY_GONE)
-    if (found.get("metadata") or {}).get("uid") != uid:
-        return Undone(closed=True, words="ours is gone, another object has its name, left alone")
-    return Undone(closed=False, words=f"{entry} is still there, and the API server refuses to delete it for a conflict")
-
-
-def _never_seen(item: Item, clock: Clock) -> Undone:
-    age_s = item.age_s(clock)
-    if age_s < _CREATE_MAY_LAND_S:
-        return Undone(
-            closed=False,
-            words=f"{item.entry} is not seen yet, but its create was never answered and may land for another "
-            f"{_CREATE_MAY_LAND_S - age_s:.0f} s",
-        )
-    return Undone(closed=True, words="was never made")
-
-
-def _uid_if_ours(found: Mapping[str, Any], entry: DeleteObject) -> str:
-    metadata = found.get("metadata") or {}
-    is_ours = (metadata.get("labels") or {}).get(RUN_LABEL) == entry.run
-    return str(metadata.get("uid") or "") if is_ours else ""
+def _as_recorded(log: UndoLog, settings: Settings) -> Settings:
+    """The settings that lead to the cluster of a log in the way its run reached it."""
+    named = contexts_of(log.header)
+    contexts = {identity: named[key] for identity in IDENTITIES if named.get(key := context_key(identity))}
+    kubeconfig = str(log.header.get("kubeconfig") or "")
+    return settings.reached_by(kubeconfig if kubeconfig and Path(kubeconfig).exists() else "", contexts)

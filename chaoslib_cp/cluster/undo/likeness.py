@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from chaoslib_cp.cluster.door.labels import RUN_LABEL
-from chaoslib_cp.engine.undo.entry import DeleteObject
-from chaoslib_cp.engine.undo.log import Item
 
 
 def contains(found: object, sent: object) -> bool:
@@ -17,28 +15,20 @@ def contains(found: object, sent: object) -> bool:
     return found == sent
 
 
-def doubt_about(found: Mapping[str, Any], item: Item) -> str:
+def doubt_about(found: Mapping[str, Any], sent: Mapping[str, Any], run: str) -> str:
     """Why an object may be ours and may not; empty when it is plainly the one or the other.
 
     Args:
         found: The object that has the name.
-        item: Its undo entry, without a UID. One of an earlier version has no manifest: there the label decides.
+        sent: What was sent; when that is not known, the label decides alone.
+        run: The run that sent it.
     """
-    if not isinstance(item.entry, DeleteObject) or not item.sent:
-        return ""
-    run = ((found.get("metadata") or {}).get("labels") or {}).get(RUN_LABEL)
-    if run == item.entry.run and not contains(found, item.sent):
-        seen = "has the label of this run but not the content that was sent"
-    elif run is None and contains(found, _without_labels(item.sent)):
-        seen = "has the content that was sent but not the label of this run"
-    else:
-        return ""
-    where = f" --namespace {item.entry.namespace}" if item.entry.namespace else ""
-    look = f"kubectl{where} get {item.entry.object_kind.lower()} {item.entry.name} --output yaml"
-    return (
-        f"{item.entry} {seen}, and its create was never answered: somebody edited ours, or made another; left alone; "
-        f"look at it (`{look}`) and delete or rename it by hand"
-    )
+    label = ((found.get("metadata") or {}).get("labels") or {}).get(RUN_LABEL)
+    if sent and label == run and not contains(found, sent):
+        return "has the label of this run but not the content that was sent"
+    if sent and label is None and contains(found, _without_labels(sent)):
+        return "has the content that was sent but not the label of this run"
+    return ""
 
 
 def _without_labels(sent: Mapping[str, Any]) -> dict[str, Any]:

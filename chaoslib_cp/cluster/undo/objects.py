@@ -1,72 +1,89 @@
-"""The kinds of objects we make, where they live, and how one is created: on record first, then for real."""
+"""The kinds of Kubernetes objects that we make or edit, and where they live."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
-from chaoslib_cp.cluster.door.call import DEFAULT_TIMEOUT_S, CallFailed, Cluster
-from chaoslib_cp.cluster.door.labels import RUN_LABEL
-from chaoslib_cp.engine.undo.entry import DeleteObject
-from chaoslib_cp.engine.undo.log import UndoLog
-from chaoslib_cp.errors import ProfileInvalid, TargetRefused, UndoFailed
+from chaoslib_cp.errors import UndoFailed
 
-# Only these: an edited undo log cannot make us delete anything else. In the order in which a rollout makes them.
-COLLECTIONS: Mapping[str, str] = {
-    "ServiceAccount": "/api/v1/namespaces/{namespace}/serviceaccounts",
-    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
-    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-    "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
-    "DaemonSet": "/apis/apps/v1/namespaces/{namespace}/daemonsets",
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+_FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
+# An object's name as the API server accepts it for these kinds (source: Kubernetes documentation, "Object Names and
+# IDs": RFC 1123 subdomain; RBAC names also allow ":").
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.:-]{0,251}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class ObjectKind:
+    """One kind of objects.
+
+    Attributes:
+        collection: API path of all of its objects, with ``{namespace}`` where it has namespaces.
+        we_create: Whether we make such objects, and so may delete ours.
+        we_edit: Whether we may edit fields of somebody else's.
+        has_pods: Whether pods are made by it or run as it; they outlive it for a while.
+    """
+
+    collection: str
+    we_create: bool = False
+    we_edit: bool = False
+    has_pods: bool = False
+
+
+# Only these, so that an edited undo log cannot make us touch anything else; Secrets never. Those that we create come in
+# the order in which a rollout makes them.
+OBJECT_KINDS: Mapping[str, ObjectKind] = {
+    "ServiceAccount": ObjectKind(
+        "/api/v1/namespaces/{namespace}/serviceaccounts", we_create=True, we_edit=True, has_pods=True
+    ),
+    "ClusterRole": ObjectKind(f"{_RBAC}/clusterroles", we_create=True, we_edit=True),
+    "ClusterRoleBinding": ObjectKind(f"{_RBAC}/clusterrolebindings", we_create=True, we_edit=True),
+    "ConfigMap": ObjectKind("/api/v1/namespaces/{namespace}/configmaps", we_create=True, we_edit=True),
+    "DaemonSet": ObjectKind(
+        "/apis/apps/v1/namespaces/{namespace}/daemonsets", we_create=True, we_edit=True, has_pods=True
+    ),
+    "Deployment": ObjectKind("/apis/apps/v1/namespaces/{namespace}/deployments", we_edit=True),
+    "StatefulSet": ObjectKind("/apis/apps/v1/namespaces/{namespace}/statefulsets", we_edit=True),
+    "Service": ObjectKind("/api/v1/namespaces/{namespace}/services", we_edit=True),
+    "FlowSchema": ObjectKind(f"{_FLOW}/flowschemas", we_edit=True),
+    "PriorityLevelConfiguration": ObjectKind(f"{_FLOW}/prioritylevelconfigurations", we_edit=True),
 }
+
+
+def created_kinds() -> dict[str, str]:
+    """The kinds that we make: the path of each one's collection by its name."""
+    return {name: kind.collection for name, kind in OBJECT_KINDS.items() if kind.we_create}
 
 
 def collection_path(object_kind: str, namespace: str) -> str:
     """API path of a kind's collection.
 
     Raises:
-        UndoFailed: The kind is not one we make.
+        UndoFailed: It is a kind that we neither make nor edit.
     """
-    if object_kind not in COLLECTIONS:
-        raise UndoFailed(f"{object_kind} is not a kind we create; it was left alone; the undo log was edited")
-    return COLLECTIONS[object_kind].format(namespace=namespace)
+    if object_kind not in OBJECT_KINDS:
+        raise UndoFailed(f"{object_kind} is not a kind we create or edit; it was left alone; the undo log was edited")
+    return OBJECT_KINDS[object_kind].collection.format(namespace=namespace)
 
 
-def object_path(entry: DeleteObject) -> str:
-    """API path of the object an entry is about."""
-    return f"{collection_path(entry.object_kind, entry.namespace)}/{entry.name}"
-
-
-def create(cluster: Cluster, log: UndoLog, manifest: Mapping[str, Any], timeout_s: float = DEFAULT_TIMEOUT_S) -> int:
-    """Create one object of ours: undo entry on disk, then the call, then its UID on record.
-
-    Args:
-        cluster: As whom.
-        log: The run's undo log.
-        manifest: The object; it must carry the run label.
-        timeout_s: Limit of the call.
-
-    Returns:
-        The number of its undo entry.
+def object_path(object_kind: str, namespace: str, name: str) -> str:
+    """API path of one object.
 
     Raises:
-        TargetRefused: Not allowed, or an object of that name exists already; nothing was changed.
-        ProfileInvalid: The API server does not accept it; nothing was changed.
-        CallFailed: No answer; whether it exists is unknown and its entry stays open.
+        UndoFailed: The kind is none that we touch, or a name is none that an object can have: the log was edited.
     """
-    metadata = manifest["metadata"]
-    entry = DeleteObject(
-        manifest["kind"], metadata.get("namespace", ""), metadata["name"], metadata["labels"][RUN_LABEL]
-    )
-    path = collection_path(entry.object_kind, entry.namespace)
-    number = log.intend(entry, manifest)
-    try:
-        answer = cluster.call("POST", path, body=manifest, timeout_s=timeout_s)
-        cluster.expect_success(answer, f"create {entry}")
-    except CallFailed as error:
-        if not error.is_unknown:
-            log.done(number, f"never made: {error.outcome}")
-        raise
-    except (TargetRefused, ProfileInvalid) as error:
-        log.done(number, f"never made: {type(error).__name__}")
-        raise
-    log.note(number, uid=str((answer.json().get("metadata") or {}).get("uid") or ""))
-    return number
+    for text in (name, namespace or "a"):
+        if not _NAME.fullmatch(text.replace("_", "-")):
+            raise UndoFailed(f"undo entry names {text!r}, which is not an object name; the log was edited")
+    return f"{collection_path(object_kind, namespace)}/{name}"
+
+
+def said(object_kind: str, namespace: str, name: str) -> str:
+    """An object as a person writes it: ``DaemonSet kube-system/name``."""
+    return f"{object_kind} {namespace}/{name}" if namespace else f"{object_kind} {name}"
+
+
+def group_and_resource(object_kind: str) -> tuple[str, str]:
+    """API group (empty for the core) and resource of a kind, as rights name them."""
+    path = collection_path(object_kind, "n").split("/")
+    return (path[2] if path[1] == "apis" else ""), path[-1]

@@ -1,8 +1,7 @@
 """The second record: whatever we make carries its run and its end, so a lost undo log is rebuilt from the cluster."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.door.labels import ENDS_AT, RUN_LABEL
 from chaoslib_cp.cluster.door.same_cluster import CLUSTER_UID_PATH
-from chaoslib_cp.cluster.undo.objects import COLLECTIONS
+from chaoslib_cp.cluster.undo.kinds import Found, undo_kinds
 from chaoslib_cp.cluster.undo.run import undo_folder, undo_log_facts
-from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
+from chaoslib_cp.engine.undo.entry import Entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import TargetRefused, UndoFailed
 from chaoslib_cp.settings import Settings
@@ -23,22 +21,6 @@ from chaoslib_cp.settings import Settings
 _STILL_IN_USE_S = 600.0
 _READ_S = 10.0
 _WHO_MAY_LOOK = ("break-glass", "admin")
-_YEAR_3000_S = 32_503_680_000.0
-
-
-@dataclass(frozen=True)
-class Orphan:
-    """An object of ours as the cluster shows it.
-
-    Attributes:
-        entry: What would undo it.
-        uid: Its UID.
-        ends_at_s: When its load ends by itself, seconds since 1970.
-    """
-
-    entry: DeleteObject
-    uid: str
-    ends_at_s: float
 
 
 def rebuild_lost_logs(settings: Settings, clock: Clock) -> tuple[list[Path], list[str]]:
@@ -63,7 +45,7 @@ def rebuild_lost_logs(settings: Settings, clock: Clock) -> tuple[list[Path], lis
         # the cluster's clock is the one that whoever plays that run was compared with
         now_s = clock.epoch_s() if answer.served_epoch_s is None else answer.served_epoch_s
         facts = undo_log_facts(cluster, uid, settings)
-        for run, orphans in _find_orphans(cluster, COLLECTIONS, _open_entries(uid, clock)).items():
+        for run, orphans in _find_orphans(cluster, _open_entries(uid, clock)).items():
             try:
                 _refuse_in_use(cluster, run, orphans, now_s)
                 paths.append(_rebuild(facts, run, orphans, clock))
@@ -73,10 +55,10 @@ def rebuild_lost_logs(settings: Settings, clock: Clock) -> tuple[list[Path], lis
 
 
 def refuse_runs_from_elsewhere(cluster: Cluster, cluster_uid: str, clock: Clock, timeout_s: float) -> None:
-    """Refuse a cluster in which an agent is rolled out by a run that no undo log here knows.
+    """Refuse a cluster in which a run that no undo log here knows has something that carries load.
 
     Args:
-        cluster: As the runner, who may list DaemonSets; what comes without one carries no load.
+        cluster: As the runner, who may not list everything.
         cluster_uid: UID of its kube-system namespace.
         clock: Source of time.
         timeout_s: Limit of the call.
@@ -85,8 +67,8 @@ def refuse_runs_from_elsewhere(cluster: Cluster, cluster_uid: str, clock: Clock,
         TargetRefused: There is one, or nobody may look; nothing was changed.
         CallFailed: The API does not answer.
     """
-    kinds = {"DaemonSet": COLLECTIONS["DaemonSet"]}
-    for run, orphans in _find_orphans(cluster, kinds, _open_entries(cluster_uid, clock), timeout_s).items():
+    known = _open_entries(cluster_uid, clock)
+    for run, orphans in _find_orphans(cluster, known, timeout_s, as_runner=True).items():
         ends_at_s = max(orphan.ends_at_s for orphan in orphans)
         tense = "ends" if clock.epoch_s() < ends_at_s else "ended"
         raise TargetRefused(
@@ -97,15 +79,20 @@ def refuse_runs_from_elsewhere(cluster: Cluster, cluster_uid: str, clock: Clock,
         )
 
 
-def _open_entries(cluster_uid: str, clock: Clock) -> set[Entry]:
+def _open_entries(cluster_uid: str, clock: Clock) -> set[tuple[str, ...]]:
     """What undo logs here know to be open in a cluster; one that cannot be read is reported where it is recovered."""
-    known: set[Entry] = set()
+    known: set[tuple[str, ...]] = set()
     for path in find_logs(undo_folder()):
         with suppress(UndoFailed):
             log = UndoLog.read(path, clock)
             if log.header.get("cluster_uid") == cluster_uid:
-                known.update(item.entry for item in log.open_items())
+                known.update(_key(item.entry) for item in log.open_items())
     return known
+
+
+def _key(entry: Entry) -> tuple[str, ...]:
+    """What makes two entries that of one change: a log knows more of it than the cluster shows."""
+    return entry.kind, entry.fault, entry.what, str(entry.facts.get("run"))
 
 
 def _open_as_whoever_may_look(settings: Settings) -> Cluster:
@@ -125,48 +112,35 @@ def _open_as_whoever_may_look(settings: Settings) -> Cluster:
 
 
 def _find_orphans(
-    cluster: Cluster, kinds: Mapping[str, str], known: Collection[Entry], timeout_s: float = _READ_S
-) -> dict[str, list[Orphan]]:
+    cluster: Cluster, known: Collection[tuple[str, ...]], timeout_s: float = _READ_S, as_runner: bool = False
+) -> dict[str, list[Found]]:
     """By run, in the order in which a run makes them."""
-    found: dict[str, list[Orphan]] = {}
-    for kind, template in kinds.items():
-        path = template.replace("/namespaces/{namespace}", "")
-        listed = cluster.get(path, timeout_s=timeout_s, labelSelector=RUN_LABEL) or {}
-        for orphan in _orphans(kind, listed):
-            if orphan.entry not in known:
-                found.setdefault(orphan.entry.run, []).append(orphan)
+    found: dict[str, list[Found]] = {}
+    for kind in undo_kinds().values():
+        for orphan in kind.find(cluster, timeout_s, as_runner):
+            if _key(orphan.entry) not in known:
+                found.setdefault(orphan.run, []).append(orphan)
     return found
 
 
-def _refuse_in_use(cluster: Cluster, run: str, orphans: list[Orphan], now_s: float) -> None:
+def _refuse_in_use(cluster: Cluster, run: str, orphans: list[Found], now_s: float) -> None:
     free_at_s = max(orphan.ends_at_s for orphan in orphans) + _STILL_IN_USE_S
     if now_s < free_at_s:
         raise UndoFailed(
-            f"run {run} has {len(orphans)} objects in {cluster.server}, first {orphans[0].entry}, and no undo log "
+            f"run {run} has {len(orphans)} changes in {cluster.server}, first {orphans[0].entry}, and no undo log "
             "here: it may be played from another machine; nothing was undone; recover it there, or here in "
             f"{free_at_s - now_s:.0f} s"
         )
 
 
-def _rebuild(facts: Mapping[str, Any], run: str, orphans: list[Orphan], clock: Clock) -> Path:
+def _rebuild(facts: Mapping[str, Any], run: str, orphans: list[Found], clock: Clock) -> Path:
     name = f"{run}.found-{clock.epoch_s():.0f}"
     log = UndoLog.create(undo_folder(), name, facts, clock)
     for orphan in orphans:
-        log.note(log.intend(orphan.entry), uid=orphan.uid)
+        number = log.intend(orphan.entry)
+        if orphan.notes:
+            log.note(number, **orphan.notes)
     return log.path
-
-
-def _orphans(kind: str, listed: Mapping[str, Any]) -> Iterator[Orphan]:
-    for item in listed.get("items") or []:
-        metadata = item["metadata"]
-        try:
-            entry = DeleteObject(kind, metadata.get("namespace", ""), metadata["name"], metadata["labels"][RUN_LABEL])
-            ends_at_s = float((metadata.get("annotations") or {})[ENDS_AT])
-        except (UndoFailed, ValueError, KeyError):
-            continue  # no end, or a label that we never write: somebody else's
-        if not 0 <= ends_at_s < _YEAR_3000_S:
-            continue
-        yield Orphan(entry, str(metadata["uid"]), ends_at_s)
 
 
 def _time(epoch_s: float) -> str:

@@ -1,8 +1,7 @@
 """The undo log as a file: lines that cannot be changed, swapped or taken out of the middle unnoticed.
 
-Each line carries a checksum over itself and over the checksum of the line before it (schema 1: over itself alone). A
-file is read only when it is a plain file of this user that nobody else may write to; a torn last line is what a crash
-leaves and is left out.
+Each line carries a checksum over itself and over the checksum of the line before it. A file is read only when it is a
+plain file of this user that nobody else may write to; a torn last line is what a crash leaves and is left out.
 """
 
 import errno
@@ -16,9 +15,8 @@ from pathlib import Path
 
 from chaoslib_cp.errors import UndoFailed
 
-SCHEMA = 2
-SCHEMAS = (1, SCHEMA)
-"""What is read and gone on with; a new log is of the last one."""
+SCHEMA = 3
+"""The one that is written and read; a log of another is for the version that wrote it."""
 Record = dict[str, object]
 _MAX_BYTES = 4_000_000  # a run makes tens of entries; more than this is not a log of ours
 _FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # O_NONBLOCK: opening a FIFO must not wait for its other end
@@ -83,7 +81,7 @@ def read(path: Path) -> list[Record]:
     """Every whole line, checked, the header first.
 
     Raises:
-        UndoFailed: It is not a file of ours, is not whole, or is of a newer version; nothing was done.
+        UndoFailed: It is not a file of ours, is not whole, or is of another version; nothing was done.
     """
     handle = _open_own(path, os.O_RDONLY)
     try:
@@ -189,7 +187,7 @@ def _records(path: Path, content: bytes, left: str = _NOTHING) -> tuple[list[Rec
         records.append(record)
         if number == 1:
             _check_header(path, record, left)
-        before = "" if records[0]["schema"] == 1 else str(given)
+        before = str(given)
     if not records:
         raise UndoFailed(f"undo log {path} has no header; {left}; look for label chaoslib-cp/run")
     return records, before
@@ -198,10 +196,10 @@ def _records(path: Path, content: bytes, left: str = _NOTHING) -> tuple[list[Rec
 def _check_header(path: Path, header: Record, left: str) -> None:
     if header.get("type") != "header" or not isinstance(header.get("run"), str):
         raise UndoFailed(f"undo log {path} has no header; {left}; look for label chaoslib-cp/run")
-    if header.get("schema") not in SCHEMAS:
+    if header.get("schema") != SCHEMA:
         raise UndoFailed(
-            f"undo log {path} has schema {header.get('schema')!r}, this version knows "
-            f"{' and '.join(map(str, SCHEMAS))}; {left}; run recover of the version that wrote it, or undo by hand"
+            f"undo log {path} has schema {header.get('schema')!r}, this version knows {SCHEMA}; {left}; run recover of "
+            "the version that wrote it, or undo by hand"
         )
 
 

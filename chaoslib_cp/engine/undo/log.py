@@ -1,21 +1,20 @@
 """The undo log: what a run changed, append-only, on disk before the change it tells of.
 
-Lines: one ``header`` (which run, which cluster, how it was reached; no secrets), then ``intent`` (a change is about to
-be made), ``note`` (a fact learned afterwards, such as the UID), ``done`` (taken back and verified, or never made).
-An intent without a done is open. What keeps the lines from being changed is in ``lines.py``.
+Lines: one ``header`` (which run, which cluster, how it was reached; no secrets), then ``fault`` (one begins, under this
+id), ``intent`` (a change is about to be made), ``note`` (a fact learned afterwards, such as the UID), ``done`` (taken
+back and verified, or never made). An intent without a done is open. ``lines.py`` keeps the lines from being changed.
 """
 
-import math
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.engine.undo import lines
-from chaoslib_cp.engine.undo.entry import Entry, entry_as_dict, parse_entry
+from chaoslib_cp.engine.undo.entry import Entry, entry_as_dict, is_fault_id, kind_of_fault, parse_entry
 from chaoslib_cp.errors import UndoFailed
 
 _NOTHING = "nothing was undone"
@@ -29,8 +28,7 @@ class Item:
         number: Its number in the log.
         entry: What was about to be changed.
         intended_at_s: When the intent was written, seconds since 1970.
-        intended_at_boot_s: The same in seconds since the machine's start; None in a log of schema 1.
-        sent: The object as it was about to be sent; empty in a log of an earlier version.
+        intended_at_boot_s: The same in seconds since the machine's start.
         notes: Facts learned afterwards, for example ``uid``.
         done: How it ended, empty while it is open.
     """
@@ -38,19 +36,20 @@ class Item:
     number: int
     entry: Entry
     intended_at_s: float
+    intended_at_boot_s: float
     notes: Mapping[str, str]
     done: str
-    intended_at_boot_s: float | None = None
-    sent: Mapping[str, Any] = field(default_factory=dict)
 
     def age_s(self, clock: Clock) -> float:
         """How many seconds ago the intent was written, at least: setting the machine's clock changes nothing in it."""
-        if self.intended_at_boot_s is None:
-            past_s = clock.epoch_s() - self.intended_at_s
-            return past_s if past_s >= 0 else math.inf
         now_s = clock.monotonic_s()
         # a machine that was started again since counts anew; it has run for now_s at the least
         return now_s - self.intended_at_boot_s if now_s >= self.intended_at_boot_s else now_s
+
+    @property
+    def fault(self) -> str:
+        """Id of the fault that it belongs to."""
+        return self.entry.fault
 
     @property
     def uid(self) -> str:
@@ -95,7 +94,7 @@ class UndoLog:
         """Open an existing log and check every line of it.
 
         Raises:
-            UndoFailed: It cannot be read, is not whole, is of a newer version, or has another run's name while
+            UndoFailed: It cannot be read, is not whole, is of another version, or has another run's name while
                 something is open in it; nothing was done.
         """
         log = cls(path, lines.read(path)[0], clock)
@@ -111,15 +110,35 @@ class UndoLog:
         """Run id."""
         return str(self.header["run"])
 
-    def intend(self, entry: Entry, sent: Mapping[str, Any] | None = None) -> int:
-        """Put an entry on disk; only afterwards may the change be made. Returns its number.
+    def next_fault(self, kind: str) -> str:
+        """Give a new fault its id, the kind and a number, and put that on disk: no other one of this run has it.
 
         Args:
-            entry: What would undo the change.
-            sent: The object that is about to be sent, to know it again if no answer comes. No secrets.
+            kind: Which kind of fault begins, for example ``agent_rollout``.
+
+        Raises:
+            UndoFailed: The log cannot be written, or ``kind`` is no name of a kind; nothing was changed.
         """
+
+        def fault(records: list[lines.Record]) -> lines.Record:
+            taken = {one.get("fault") for one in records if one.get("type") == "fault"}
+            number = next(number for number in itertools.count(1) if f"{kind}-{number}" not in taken)
+            if not is_fault_id(f"{kind}-{number}"):
+                raise UndoFailed(f"{kind!r} is no name of a kind of fault; nothing was changed; use a-z, 0-9 and _")
+            return {"type": "fault", "fault": f"{kind}-{number}", "at_s": self._clock.epoch_s()}
+
+        return str(lines.append(self.path, fault, "nothing was changed")["fault"])
+
+    def faults(self, kind: str | None = None) -> list[str]:
+        """Ids of the faults of this run, oldest first; those of one kind if it is named."""
+        begun = [str(one.get("fault")) for one in lines.read(self.path) if one.get("type") == "fault"]
+        ids = dict.fromkeys([*begun, *(item.fault for item in self.items())])
+        return [one for one in ids if kind in (None, kind_of_fault(one))]
+
+    def intend(self, entry: Entry) -> int:
+        """Put an entry on disk; only afterwards may the change be made. Returns its number."""
         times = {"at_s": self._clock.epoch_s(), "boot_s": self._clock.monotonic_s()}
-        facts = {**times, "entry": entry_as_dict(entry), **({"sent": sent} if sent else {})}
+        facts = {**times, "entry": entry_as_dict(entry)}
 
         def intent(records: list[lines.Record]) -> lines.Record:
             return {"type": "intent", "number": sum(one.get("type") == "intent" for one in records), **facts}
@@ -145,31 +164,43 @@ class UndoLog:
         """All entries in the order they were written, read from disk."""
         items: list[Item] = []
         for record in lines.read(self.path)[1:]:
-            number = record.get("number")
-            is_new = record.get("type") == "intent"
-            if not isinstance(number, int) or not (number == len(items) if is_new else 0 <= number < len(items)):
-                raise UndoFailed(
-                    f"undo log {self.path} has a line with number {number!r} that does not fit; {_NOTHING}"
-                )
-            match record:
-                case {"type": "intent", "entry": dict() as entry, "at_s": int() | float() as at_s}:
-                    boot_s, sent = _seconds(record.get("boot_s")), record.get("sent")
-                    known = sent if isinstance(sent, dict) else {}
-                    items.append(Item(number, parse_entry(entry), float(at_s), {}, "", boot_s, known))
-                case {"type": "note", "facts": dict() as facts}:
-                    notes = {**items[number].notes, **{str(key): str(value) for key, value in facts.items()}}
-                    items[number] = replace(items[number], notes=notes)
-                case {"type": "done", "outcome": str() as outcome}:
-                    items[number] = replace(items[number], done=outcome)
-                case _:
-                    raise UndoFailed(
-                        f"undo log {self.path} has a line of unknown type {record.get('type')!r}; {_NOTHING}"
-                    )
+            if record.get("type") != "fault":
+                self._add(items, record)
         return items
 
-    def open_items(self) -> list[Item]:
-        """Entries that are not closed, last change first: the order of undoing."""
-        return [item for item in reversed(self.items()) if not item.done]
+    def open_items(self, faults: Collection[str] | None = None) -> list[Item]:
+        """Entries that are not closed, last change first: the order of undoing.
+
+        Args:
+            faults: Only those of these faults.
+        """
+        return [item for item in reversed(self.items()) if not item.done and (faults is None or item.fault in faults)]
+
+    def _add(self, items: list[Item], record: lines.Record) -> None:
+        """Add what one line tells.
+
+        Raises:
+            UndoFailed: It does not fit what was told before, or is of no type that we write; nothing was undone.
+        """
+        number = record.get("number")
+        is_new = record.get("type") == "intent"
+        if not isinstance(number, int) or not (number == len(items) if is_new else 0 <= number < len(items)):
+            raise UndoFailed(f"undo log {self.path} has a line with number {number!r} that does not fit; {_NOTHING}")
+        match record:
+            case {
+                "type": "intent",
+                "entry": dict() as entry,
+                "at_s": int() | float() as at_s,
+                "boot_s": int() | float() as boot_s,
+            }:
+                items.append(Item(number, parse_entry(entry), float(at_s), float(boot_s), {}, ""))
+            case {"type": "note", "facts": dict() as facts}:
+                notes = {**items[number].notes, **{str(key): str(value) for key, value in facts.items()}}
+                items[number] = replace(items[number], notes=notes)
+            case {"type": "done", "outcome": str() as outcome}:
+                items[number] = replace(items[number], done=outcome)
+            case _:
+                raise UndoFailed(f"undo log {self.path} has a line of unknown type {record.get('type')!r}; {_NOTHING}")
 
 
 def find_logs(folder: Path) -> list[Path]:
@@ -190,7 +221,3 @@ def find_logs(folder: Path) -> list[Path]:
     except OSError as error:
         raise UndoFailed(f"cannot look into undo folder {folder}: {error.strerror}; {_NOTHING}") from error
     return sorted(changed, key=lambda path: changed[path])
-
-
-def _seconds(noted: object) -> float | None:
-    return float(noted) if isinstance(noted, int | float) else None

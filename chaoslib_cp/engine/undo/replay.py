@@ -1,6 +1,6 @@
 """Taking back what a log says, item by item: one that fails never stops the others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from chaoslib_cp.clock import Clock
@@ -14,7 +14,7 @@ _LONGEST_PAUSE_S = 5.0
 
 @dataclass(frozen=True)
 class Undone:
-    """What an executor found.
+    """What became of an attempt to take one entry back.
 
     Attributes:
         closed: True when nothing is left to do for this entry, and that was verified.
@@ -25,17 +25,21 @@ class Undone:
     words: str
 
 
-Executor = Callable[[Item], Undone]
-
-
-def replay(log: UndoLog, executors: Mapping[str, Executor], clock: Clock, timeout_s: float) -> dict[int, Undone]:
+def replay(
+    log: UndoLog,
+    take_back: Callable[[Item], Undone],
+    clock: Clock,
+    timeout_s: float,
+    faults: Collection[str] | None = None,
+) -> dict[int, Undone]:
     """Undo every open entry of a log, last change first, in rounds until all are closed or time is up.
 
     Args:
         log: The run's undo log.
-        executors: What carries out each kind of entry; one that raises leaves its entry open.
+        take_back: Makes one attempt at one entry; where it raises, the entry stays open.
         clock: Source of time.
         timeout_s: Seconds for all rounds; the first round always runs to its end.
+        faults: Only entries of these faults; all others are left alone.
 
     Returns:
         The last word on each entry that was open, by number.
@@ -44,8 +48,8 @@ def replay(log: UndoLog, executors: Mapping[str, Executor], clock: Clock, timeou
     pause_s = _FIRST_PAUSE_S
     results: dict[int, Undone] = {}
     while True:
-        for item in log.open_items():
-            results[item.number] = _noted(log, item, _attempt(item, executors))
+        for item in log.open_items(faults):
+            results[item.number] = _noted(log, item, _attempt(item, take_back))
         left_s = deadline_s - clock.monotonic_s()
         if left_s <= 0 or all(result.closed for result in results.values()):
             return results
@@ -64,8 +68,8 @@ def _noted(log: UndoLog, item: Item, undone: Undone) -> Undone:
     return undone
 
 
-def _attempt(item: Item, executors: Mapping[str, Executor]) -> Undone:
+def _attempt(item: Item, take_back: Callable[[Item], Undone]) -> Undone:
     try:
-        return executors[item.entry.kind](item)
+        return take_back(item)
     except ControlPlaneError as error:
         return Undone(closed=False, words=str(error))

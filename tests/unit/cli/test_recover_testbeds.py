@@ -10,10 +10,10 @@ from click.testing import CliRunner, Result
 from chaoslib_cp.cli import cp
 from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.cluster.undo.run import undo_folder
-from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.testbed.instance import Instance
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import to_delete
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def leave(run: str, name: str, testbed: str = "gone") -> UndoLog:
     """What a run left open in the cluster of a testbed that is not running."""
     facts = {"cluster_uid": f"uid-of-{testbed}", "kubeconfig": str(Instance(testbed).kubeconfig)}
     log = UndoLog.create(undo_folder(), run, facts, ManualClock())
-    log.intend(DeleteObject("ConfigMap", "kube-system", name, run))
+    log.intend(to_delete("ConfigMap", "kube-system", name, run))
     return log
 
 

@@ -18,6 +18,7 @@ from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import labels
 from tests.scaffold.profiles import PROFILE
 from tests.unit.made_timeline import event, sample
 
@@ -230,8 +231,7 @@ def test_pods_get_the_time_they_need_to_go(
     """Kubelets and controllers end them after the objects are gone; a person is told once what is awaited."""
     caplog.set_level("INFO", "chaostoolkit")
     rolled_out(kube, run)
-    labels = {"chaoslib-cp/run": RUN, "chaoslib-cp/role": "agent"}
-    kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels}}
+    kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels(RUN)}}
     asked = 0
 
     def go_at_the_fourth_look(request: Any) -> None:
@@ -253,8 +253,7 @@ def test_pods_get_the_time_they_need_to_go(
 def test_a_pod_that_never_goes_is_left_behind(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
     """After two minutes the run is over, and not called healed."""
     rolled_out(kube, run)
-    labels = {"chaoslib-cp/run": RUN, "chaoslib-cp/role": "agent"}
-    kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels}}
+    kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels(RUN)}}
     ended(run, journal, kube)
     assert judged(journal)["left_behind"] == ["Pod kube-system/chaoslib-cp-telemetry-x"]
     assert run.clock.monotonic_s() == HEAL_S == 120.0

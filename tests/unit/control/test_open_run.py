@@ -19,7 +19,6 @@ from chaoslib_cp.cluster.gate.marker import MARKER_PATH
 from chaoslib_cp.cluster.gate.permit import read_permit
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.control.run import Run
-from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.observe.timeline import read_timeline
@@ -28,6 +27,7 @@ from tests.contract.cluster import SCALE, UID, FakeCluster
 from tests.fakes.api_server import Answer, Request, json_answer
 from tests.fakes.registry import Registry
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import to_delete
 
 
 def observers(run_dir: Path) -> int:
@@ -209,7 +209,7 @@ def test_what_a_run_left_that_died_between_our_gate_and_our_lock_is_seen(run: Ru
 
     def injects(_: Request) -> Answer:
         if not dead.items():
-            dead.intend(DeleteObject("DaemonSet", "kube-system", "agent", "dead"))
+            dead.intend(to_delete("DaemonSet", "kube-system", "agent", "dead"))
         return json_answer({"items": []})
 
     cluster.api.on("GET", "/api/v1/namespaces/kube-system/pods", injects)

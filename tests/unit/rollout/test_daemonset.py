@@ -18,7 +18,9 @@ def profile(*paths: str) -> LoadProfile:
 
 def rollout(*paths: str) -> AgentRollout:
     """A rollout into kube-system."""
-    return AgentRollout(profile(*(paths or ("/metrics",))), "kube-system", "telemetry-agent", "run-1")
+    return AgentRollout(
+        profile(*(paths or ("/metrics",))), "kube-system", "telemetry-agent", "run-1", "agent_rollout-1"
+    )
 
 
 def manifest(kind: str, *paths: str) -> dict[str, Any]:
@@ -32,12 +34,13 @@ def test_the_daemonset_which_starts_the_load_comes_last() -> None:
     assert kinds == ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet"]
 
 
-def test_every_object_and_pod_carries_run_and_role() -> None:
+def test_every_object_and_pod_carries_run_fault_and_role() -> None:
     """Cleaning up by label finds all of it."""
     labels = {
         "app.kubernetes.io/managed-by": "chaoslib-cp",
         "chaoslib-cp/role": "telemetry-agent",
         "chaoslib-cp/run": "run-1",
+        "chaoslib-cp/fault": "agent_rollout-1",
     }
     assert all(one["metadata"]["labels"] == labels for one in rollout().manifests())
     assert manifest("DaemonSet")["spec"]["template"]["metadata"]["labels"] == labels

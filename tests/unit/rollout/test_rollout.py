@@ -7,9 +7,9 @@ import pytest
 from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change, undo_log_of_run
-from chaoslib_cp.cluster.undo.recover import leftovers, open_logs, recover
-from chaoslib_cp.engine.undo.entry import DeleteObject
+from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
 from chaoslib_cp.settings import read_settings
@@ -17,6 +17,7 @@ from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import to_delete
 from tests.scaffold.profiles import PROFILE
 
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
@@ -89,7 +90,7 @@ def test_every_object_was_on_record_before_it_was_made(kube: KubeObjects) -> Non
 
 def test_stop_deletes_what_was_made_and_is_idempotent(kube: KubeObjects) -> None:
     """Rollbacks may be played twice, and for a rollout that never was."""
-    assert stop_agent_rollout(configuration=settings(kube)) == {"undone": 0, "left": 0, "outcomes": {}}
+    assert stop_agent_rollout(configuration=settings(kube)) == {"undone": 0, "left": 0, "outcomes": {}, "faults": []}
     started(kube)
     assert stop_agent_rollout(configuration=settings(kube))["undone"] == 5
     assert ours(kube) == []
@@ -111,7 +112,7 @@ def test_stop_says_what_is_left_and_keeps_it_on_record(kube: KubeObjects) -> Non
     """A failed rollback is an error, not silence; the log stays open for recover."""
     started(kube)
     kube.fail_next("DELETE", DAEMONSET, Answer(503), times=99)
-    with pytest.raises(ActivityFailed, match=r"1 of 5 objects.*DaemonSet.*chaos cp recover"):
+    with pytest.raises(ActivityFailed, match=r"1 of 5 changes.*DaemonSet.*chaos cp recover"):
         stop_agent_rollout(timeout_s=0, configuration=settings(kube))
     assert ours(kube) == [DAEMONSET]
     assert leftovers(read_settings(settings(kube))) == ["DaemonSet kube-system/chaoslib-cp-telemetry"]
@@ -143,7 +144,7 @@ def test_a_create_that_may_still_land_stays_on_record_until_it_cannot(kube: Kube
     clock = ManualClock()
     with open_cluster(read_settings(settings(kube))) as cluster:
         log = undo_log_for_change(read_settings(settings(kube)), cluster, CLUSTER_UID, clock)
-    log.intend(DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", RUN))
+    log.intend(to_delete("DaemonSet", "kube-system", "chaoslib-cp-telemetry", RUN))
     clock.pass_s(10)
     early = recover(timeout_s=0, clock=clock)
     assert not early["healed"]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from chaoslib.exceptions import ActivityFailed
 
-from chaoslib_cp.cluster.undo.recover import leftovers, open_logs, recover
+from chaoslib_cp.cluster.undo.leftovers import leftovers
+from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.settings import read_settings
@@ -49,7 +50,7 @@ def test_recover_keeps_what_it_did_not_find_in_another_cluster(kube: KubeObjects
 
 def test_stop_and_the_administrator_keep_it_too(kube: KubeObjects, settings: dict[str, Any]) -> None:
     """Neither calls it done, and the administrator does not try for minutes."""
-    with pytest.raises(ActivityFailed, match=r"5 of 5 objects of run r are still there.*is cluster other"):
+    with pytest.raises(ActivityFailed, match=r"5 of 5 changes of run r are still there.*is cluster other"):
         stop_agent_rollout(timeout_s=0.0, configuration=settings)
     with pytest.raises(ActivityFailed, match=r"as admin \(admin\) is cluster other"):
         remove_agent(timeout_s=60.0, configuration=settings)

@@ -11,8 +11,9 @@ from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.gate.permit import permit_for
+from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
-from chaoslib_cp.cluster.undo.recover import leftovers, open_logs, recover
+from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
@@ -148,4 +149,4 @@ def test_what_a_log_of_another_cluster_knows_is_not_known_of_this_one(
         check_gate(other.settings(chaoslib_cp_run_dir="/runs/q"))
     monkeypatch.setenv("KUBECONFIG", str(other.kubeconfig))
     report = recover(timeout_s=5)
-    assert "run r has 5 objects in" in report["logs"][-1]["problems"][0]
+    assert "run r has 5 changes in" in report["logs"][-1]["problems"][0]

@@ -13,7 +13,6 @@ from chaoslib_cp.cluster.gate.marker import MARKER_PATH
 from chaoslib_cp.cluster.gate.permit import permit_path, read_permit
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.run import undo_folder
-from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.settings import Settings, read_settings
@@ -21,6 +20,7 @@ from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import labels, to_delete
 from tests.scaffold.figures import note
 
 # ManualClock starts at 22:13:20 on that day
@@ -38,7 +38,7 @@ def leave_something(kube: KubeObjects, run_dir: str) -> None:
     configuration = kube.configuration(chaoslib_cp_run_dir=run_dir)
     with open_cluster(read_settings(configuration)) as cluster:
         log = undo_log_for_change(read_settings(configuration), cluster, CLUSTER_UID, ManualClock())
-    log.intend(DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", read_settings(configuration).run))
+    log.intend(to_delete("DaemonSet", "kube-system", "chaoslib-cp-telemetry", read_settings(configuration).run))
 
 
 def test_a_marked_cluster_passes_and_leaves_a_permit_that_only_this_user_reads(kube: KubeObjects) -> None:
@@ -56,8 +56,13 @@ def elsewhere(ends_in_s: float) -> Callable[[KubeObjects], None]:
 
     def arrange(kube: KubeObjects) -> None:
         annotations = {"chaoslib-cp/ends-at-epoch-s": f"{ManualClock().epoch_s() + ends_in_s:.0f}"}
-        labels = {"chaoslib-cp/run": "theirs", "chaoslib-cp/role": "telemetry-agent"}
-        metadata = {"name": "agent", "namespace": "x", "uid": "u", "labels": labels, "annotations": annotations}
+        metadata = {
+            "name": "agent",
+            "namespace": "x",
+            "uid": "u",
+            "labels": labels("theirs"),
+            "annotations": annotations,
+        }
         kube.objects["/apis/apps/v1/namespaces/x/daemonsets/agent"] = {"metadata": metadata}
 
     return arrange
@@ -242,7 +247,7 @@ def test_what_is_left_is_known_by_uid_or_by_authority(kube: KubeObjects, uid: st
     with open_cluster(settings(kube)) as cluster:
         facts = {"cluster_uid": uid, "ca_sha256": cluster.ca_sha256 if ca == "this" else ca}
     log = UndoLog.create(undo_folder(), "earlier", facts, ManualClock())
-    log.intend(DeleteObject("ConfigMap", "kube-system", "x", "earlier"))
+    log.intend(to_delete("ConfigMap", "kube-system", "x", "earlier"))
     with pytest.raises(TargetRefused, match="run earlier left 1 things"):
         check_gate(settings(kube), ManualClock())
 
@@ -280,7 +285,7 @@ def test_what_is_left_in_another_cluster_does_not_block_this_one(kube: KubeObjec
         configuration = other.configuration(chaoslib_cp_run_dir="/runs/there")
         with open_cluster(read_settings(configuration)) as cluster:
             log = undo_log_for_change(read_settings(configuration), cluster, "another", ManualClock())
-        log.intend(DeleteObject("ConfigMap", "kube-system", "x", "there"))
+        log.intend(to_delete("ConfigMap", "kube-system", "x", "there"))
     assert check_gate(settings(kube), ManualClock()).cluster_uid == CLUSTER_UID
 
 

@@ -6,12 +6,12 @@ import pytest
 
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.cluster.undo.run import undo_folder
-from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.settings import read_settings
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import to_delete
 
 KUBERNETES = {"KUBERNETES_HOST": "https://127.0.0.1:1", "KUBERNETES_VERIFY_SSL": "true"}
 
@@ -19,7 +19,7 @@ KUBERNETES = {"KUBERNETES_HOST": "https://127.0.0.1:1", "KUBERNETES_VERIFY_SSL":
 def log(run: str, uid: str = "a", finished: bool = False, **header: Any) -> str:
     """Make a log that has one thing in it, and return the name of its run."""
     made = UndoLog.create(undo_folder(), run, {"cluster_uid": uid, **header}, ManualClock())
-    number = made.intend(DeleteObject("DaemonSet", "kube-system", "agent", run))
+    number = made.intend(to_delete("DaemonSet", "kube-system", "agent", run))
     if finished:
         made.done(number, "deleted")
     return run

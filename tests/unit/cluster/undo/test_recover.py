@@ -8,18 +8,12 @@ import pytest
 
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.undo.by_hand import kubectl_lines, kubectl_lines_without_log
-from chaoslib_cp.cluster.undo.objects import create
+from chaoslib_cp.cluster.undo.create import create
+from chaoslib_cp.cluster.undo.heal import open_healers
+from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
-from chaoslib_cp.cluster.undo.recover import (
-    RECOVER_S,
-    close_logs_of_deleted_cluster,
-    leftovers,
-    open_healers,
-    open_logs,
-    recover,
-)
+from chaoslib_cp.cluster.undo.recover import RECOVER_S, close_logs_of_deleted_cluster, open_logs, recover
 from chaoslib_cp.cluster.undo.run import undo_folder
-from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.settings import read_settings
@@ -27,19 +21,21 @@ from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import labels, observed, to_delete
 
 CLOCK = ManualClock()
+ENDS_AT = {"chaoslib-cp/ends-at-epoch-s": str(CLOCK.epoch_s() + 60)}
 CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/ours"
 
 
 def changed(kube: KubeObjects, run: str = "r", **settings: Any) -> UndoLog:
     """A run that made one ConfigMap and restarted DNS."""
     configuration = kube.configuration(chaoslib_cp_run_dir=f"/runs/{run}", **settings)
-    metadata = {"name": "ours", "namespace": "kube-system", "labels": {"chaoslib-cp/run": run}}
+    metadata = {"name": "ours", "namespace": "kube-system", "labels": labels(run), "annotations": ENDS_AT}
     with open_cluster(read_settings(configuration)) as cluster:
         log = undo_log_for_change(read_settings(configuration), cluster, CLUSTER_UID, CLOCK)
         create(cluster, log, {"kind": "ConfigMap", "metadata": metadata})
-    log.intend(ObserveOnly("restart DNS"))
+    log.intend(observed("restart DNS"))
     return log
 
 
@@ -65,8 +61,18 @@ def test_the_report_says_what_was_done_with_each_object(kube: KubeObjects) -> No
                 "run": "r",
                 "path": str(log.path),
                 "items": [
-                    {"object": "restart DNS", "outcome": "nothing to undo: restart DNS", "closed": True},
-                    {"object": "ConfigMap kube-system/ours", "outcome": "deleted", "closed": True},
+                    {
+                        "object": "restart DNS",
+                        "fault": "dns_restart-1",
+                        "outcome": "nothing to undo: restart DNS",
+                        "closed": True,
+                    },
+                    {
+                        "object": "ConfigMap kube-system/ours",
+                        "fault": "agent_rollout-1",
+                        "outcome": "deleted",
+                        "closed": True,
+                    },
                 ],
                 "problems": [],
                 "kubectl": [],
@@ -177,7 +183,7 @@ def test_closing_the_logs_of_a_deleted_cluster_says_so_in_them(kube: KubeObjects
     """A closed one and one of another cluster are left as they are."""
     log = changed(kube)
     other = UndoLog.create(undo_folder(), "other", {"cluster_uid": "other"}, CLOCK)
-    other.intend(ObserveOnly("x"))
+    other.intend(observed("x"))
     assert close_logs_of_deleted_cluster(CLUSTER_UID, CLOCK) == ["r"]
     assert [item.done for item in log.items()] == ["the cluster was deleted"] * 2
     assert close_logs_of_deleted_cluster(CLUSTER_UID, CLOCK) == []
@@ -189,11 +195,11 @@ def test_leftovers_are_what_carries_this_runs_label(kube: KubeObjects) -> None:
     settings = kube.configuration(chaoslib_cp_run_dir="/runs/r")
     assert leftovers(read_settings(settings)) == []
     log = changed(kube)
-    log.intend(DeleteObject("ClusterRole", "", "gone", "r"))
-    mine, theirs = ({"chaoslib-cp/run": run, "chaoslib-cp/role": "agent"} for run in ("r", "other"))
-    for name, labels in (("agent-1", mine), ("agent-2", theirs), ("agent-3", {"chaoslib-cp/run": "r"})):
+    log.intend(to_delete("ClusterRole", "", "gone", "r"))
+    mine, theirs = (labels(run) for run in ("r", "other"))
+    for name, carried in (("agent-1", mine), ("agent-2", theirs), ("agent-3", {"chaoslib-cp/run": "r"})):
         path = f"/api/v1/namespaces/kube-system/pods/{name}"
-        kube.objects[path] = {"metadata": {"name": name, "uid": name, "labels": labels}}
+        kube.objects[path] = {"metadata": {"name": name, "uid": name, "labels": carried}}
     assert leftovers(read_settings(settings)) == ["ConfigMap kube-system/ours", "Pod kube-system/agent-1"]
     kube.objects[CONFIG_MAP]["metadata"]["labels"] = {"chaoslib-cp/run": "other"}
     assert leftovers(read_settings(settings)) == ["Pod kube-system/agent-1"]
@@ -301,7 +307,7 @@ def test_what_is_missing_stays_open_in_a_log_that_names_no_cluster(kube: KubeObj
 def test_commands_for_what_belongs_to_the_whole_cluster_name_no_namespace(kube: KubeObjects) -> None:
     """And without a context on record they are typed as break-glass, whose usual name that is."""
     log = header(changed(kube), contexts={})
-    log.intend(DeleteObject("ClusterRole", "", "reader", "r"))
+    log.intend(to_delete("ClusterRole", "", "reader", "r"))
     kubectl = f"kubectl --kubeconfig {kube.kubeconfig} --context break-glass"
     one = "--selector chaoslib-cp/run=r --field-selector metadata.name"
     assert kubectl_lines(log) == [

@@ -9,11 +9,12 @@ import pytest
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.labels import ENDS_AT, LIBRARY_NAMESPACE, OWNER_LABELS, ROLE_LABEL, RUN_LABEL
-from chaoslib_cp.cluster.undo.objects import COLLECTIONS, create, object_path
+from chaoslib_cp.cluster.undo.create import create
+from chaoslib_cp.cluster.undo.kinds.delete_object import of_manifest
+from chaoslib_cp.cluster.undo.objects import created_kinds, object_path
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change, undo_log_of_run
 from chaoslib_cp.cluster.undo.rights import require_undo_rights
 from chaoslib_cp.cluster.undo.run import is_part_of, undo_folder, undo_log_facts
-from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, UndoFailed
 from chaoslib_cp.settings import Settings, read_settings
@@ -21,11 +22,12 @@ from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, Answer, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, REVIEWS, KubeObjects
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import labels, observed, to_delete
 
 CONFIG_MAP = {
-    "kind": "ConfigMap", "metadata": {"name": "ours", "namespace": "kube-system", "labels": {"chaoslib-cp/run": "r"}},
+    "kind": "ConfigMap", "metadata": {"name": "ours", "namespace": "kube-system", "labels": labels("r")},
 }  # fmt: skip
-ROLE = {"kind": "ClusterRole", "metadata": {"name": "ours", "labels": {"chaoslib-cp/run": "r"}}}
+ROLE = {"kind": "ClusterRole", "metadata": {"name": "ours", "labels": labels("r")}}
 
 
 @pytest.fixture(autouse=True)
@@ -106,14 +108,14 @@ def test_a_run_has_one_log_and_without_a_control_each_use_one_of_its_own(cluster
     assert undo_log_of_run(read_settings(), clock) is None
     first = undo_log_for_change(read_settings(), cluster, CLUSTER_UID, clock)
     assert first.path == state_root() / "undo" / "adhoc-11111111-1.jsonl"
-    number = first.intend(ObserveOnly("x"))
+    number = first.intend(observed("x"))
     assert undo_log_for_change(read_settings(), cluster, CLUSTER_UID, clock).path == first.path
     first.done(number, "done")
     second = undo_log_for_change(read_settings(), cluster, CLUSTER_UID, clock)
     assert (second.path.name, second.items()) == ("adhoc-11111111-2.jsonl", [])
     assert sorted(path.name for path in undo_folder().iterdir()) == [first.path.name, second.path.name]
     controlled = undo_log_for_change(read_settings(of("/runs/r")), cluster, CLUSTER_UID, clock)
-    controlled.done(controlled.intend(ObserveOnly("x")), "done")
+    controlled.done(controlled.intend(observed("x")), "done")
     assert undo_log_for_change(read_settings(of("/runs/r")), cluster, CLUSTER_UID, clock).items() == controlled.items()
 
 
@@ -151,7 +153,7 @@ def test_a_log_of_another_cluster_is_not_gone_on_with(cluster: Cluster, key: str
     name = "r" if folder else "adhoc-11111111-1"
     facts = {**undo_log_facts(cluster, CLUSTER_UID, Settings()), key: "of another"}
     theirs = UndoLog.create(undo_folder(), name, facts, ManualClock())
-    theirs.intend(ObserveOnly("x"))
+    theirs.intend(observed("x"))
     before = theirs.path.read_text()
     with pytest.raises(TargetRefused, match=r"^undo log .* is about cluster .*; nothing was changed; start a new run"):
         undo_log_for_change(read_settings(of(folder)), cluster, CLUSTER_UID, ManualClock())
@@ -167,7 +169,7 @@ def test_a_finished_use_of_another_cluster_does_not_keep_this_one_from_its_log(c
 
 def test_each_kind_lies_where_the_api_server_has_it() -> None:
     """Cluster-scoped kinds have no namespace in their path, and what we do not make has no path at all."""
-    assert {kind: object_path(DeleteObject(kind, "n", "x", "r")) for kind in COLLECTIONS} == {
+    assert {kind: object_path(kind, "n", "x") for kind in created_kinds()} == {
         "ServiceAccount": "/api/v1/namespaces/n/serviceaccounts/x",
         "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles/x",
         "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/x",
@@ -175,7 +177,7 @@ def test_each_kind_lies_where_the_api_server_has_it() -> None:
         "DaemonSet": "/apis/apps/v1/namespaces/n/daemonsets/x",
     }
     with pytest.raises(UndoFailed, match="not a kind we create"):
-        object_path(DeleteObject("Secret", "n", "x", "r"))
+        object_path("Secret", "n", "x")
 
 
 @pytest.fixture
@@ -189,11 +191,11 @@ def test_what_was_created_is_on_record_with_its_uid(
     cluster: Cluster, kube: KubeObjects, log: UndoLog, manifest: dict[str, Any], namespace: str
 ) -> None:
     """So that undo deletes this object and no other of its name."""
-    log.intend(ObserveOnly("before"))
+    log.intend(observed("before"))
     assert create(cluster, log, manifest) == 1
     item = log.items()[1]
-    assert item.entry == DeleteObject(manifest["kind"], namespace, "ours", "r")
-    assert item.uid == kube.objects[object_path(item.entry)]["metadata"]["uid"]
+    assert item.entry == to_delete(manifest["kind"], namespace, "ours", "r", sent=manifest)
+    assert item.uid == kube.objects[object_path(manifest["kind"], namespace, "ours")]["metadata"]["uid"]
     assert not item.done
 
 
@@ -228,7 +230,7 @@ def test_a_created_object_that_shows_no_uid_is_found_by_its_label_later(
 
 def test_rights_are_asked_for_each_kind_once_and_refused_with_its_place(cluster: Cluster, kube: KubeObjects) -> None:
     """Get and delete: undo looks whether an object is ours, then deletes it."""
-    require_undo_rights(cluster, [CONFIG_MAP, CONFIG_MAP, ROLE])
+    require_undo_rights(cluster, map(of_manifest, [CONFIG_MAP, CONFIG_MAP, ROLE]))
     reviews = [request.json() for request in kube.server.requests if request.path == REVIEWS]
     assert {one["apiVersion"] for one in reviews} == {"authorization.k8s.io/v1"}
     assert {one["kind"] for one in reviews} == {"SelfSubjectAccessReview"}
@@ -241,9 +243,9 @@ def test_rights_are_asked_for_each_kind_once_and_refused_with_its_place(cluster:
     ]
     kube.denied = {("delete", "configmaps"), ("get", "clusterroles")}
     with pytest.raises(TargetRefused, match=r"^runner \(runner\) may not delete a ConfigMap in kube-system, so"):
-        require_undo_rights(cluster, [CONFIG_MAP])
+        require_undo_rights(cluster, [of_manifest(CONFIG_MAP)])
     with pytest.raises(TargetRefused, match=r"may not get a ClusterRole, so"):
-        require_undo_rights(cluster, [ROLE])
+        require_undo_rights(cluster, [of_manifest(ROLE)])
 
 
 @pytest.mark.parametrize("answer", [json_answer({}, 201), json_answer({"status": {"allowed": "yes"}}, 201)])
@@ -251,11 +253,11 @@ def test_an_unclear_answer_about_rights_is_a_no(cluster: Cluster, kube: KubeObje
     """Only a plain yes counts."""
     kube.server.on("POST", REVIEWS, answer)
     with pytest.raises(TargetRefused, match="may not get"):
-        require_undo_rights(cluster, [CONFIG_MAP])
+        require_undo_rights(cluster, [of_manifest(CONFIG_MAP)])
 
 
 def test_rights_that_cannot_be_asked_for_are_not_assumed(cluster: Cluster, kube: KubeObjects) -> None:
     """Nothing is made then."""
     kube.fail_next("POST", REVIEWS, Answer(503))
     with pytest.raises(CallFailed):
-        require_undo_rights(cluster, [CONFIG_MAP])
+        require_undo_rights(cluster, [of_manifest(CONFIG_MAP)])

@@ -15,6 +15,7 @@ from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import labels
 from tests.scaffold.profiles import PROFILE
 
 
@@ -62,7 +63,7 @@ def test_a_run_that_may_be_played_from_elsewhere_is_left_alone_and_named(kube: K
     rolled_out_and_log_lost(kube)
     report = recovered(later(60))
     assert not report["healed"]
-    assert "run lost has 5 objects" in report["logs"][0]["problems"][0]
+    assert "run lost has 5 changes" in report["logs"][0]["problems"][0]
     assert "played from another machine" in report["logs"][0]["problems"][0]
     assert len(ours(kube)) == 5
     assert open_logs() == []
@@ -93,7 +94,7 @@ def test_what_an_undo_log_knows_is_undone_by_that_log_alone(kube: KubeObjects) -
 def test_a_foreign_object_with_a_label_like_ours_is_left_alone(kube: KubeObjects, run: str) -> None:
     """A value that we never write, or no end beside it: somebody else's business, and no obstacle to recovery."""
     rolled_out_and_log_lost(kube)
-    foreign = {"name": "theirs", "uid": "u", "labels": {"chaoslib-cp/run": run}}
+    foreign = {"name": "theirs", "uid": "u", "labels": labels(run)}
     kube.objects["/api/v1/namespaces/default/configmaps/theirs"] = {"metadata": foreign}
     assert recovered(later(3600))["healed"]
     assert ours(kube) == ["/api/v1/namespaces/default/configmaps/theirs"]
@@ -131,8 +132,7 @@ def test_without_a_named_cluster_there_is_nowhere_to_look(kube: KubeObjects, mon
 def orphan(run: str, name: str, ends_at: str | None, uid: str = "u") -> dict[str, Any]:
     """A ConfigMap as a run leaves it, with the end it carries."""
     annotations = {} if ends_at is None else {"annotations": {"chaoslib-cp/ends-at-epoch-s": ends_at}}
-    labels = {"chaoslib-cp/run": run}
-    return {"metadata": {"name": name, "namespace": "default", "uid": uid, "labels": labels, **annotations}}
+    return {"metadata": {"name": name, "namespace": "default", "uid": uid, "labels": labels(run), **annotations}}
 
 
 def test_ten_minutes_after_its_end_a_run_is_over(kube: KubeObjects) -> None:
@@ -184,7 +184,7 @@ def test_only_objects_of_ours_are_asked_for_wherever_they_are(kube: KubeObjects)
     asked = [(request.path, request.query) for request in kube.server.requests[1:]]
     rbac = "/apis/rbac.authorization.k8s.io/v1"
     assert asked == [
-        (path, {"labelSelector": "chaoslib-cp/run"})
+        (path, {"labelSelector": "chaoslib-cp/run,chaoslib-cp/fault"})
         for path in (
             "/api/v1/serviceaccounts", f"{rbac}/clusterroles", f"{rbac}/clusterrolebindings",
             "/api/v1/configmaps", "/apis/apps/v1/daemonsets",

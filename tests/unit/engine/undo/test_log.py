@@ -11,21 +11,22 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.engine.undo import lines
-from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly, entry_as_dict, parse_entry
+from chaoslib_cp.engine.undo.entry import entry_as_dict, parse_entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import UndoFailed
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import observed, to_delete
 
 CLOCK = ManualClock()
 FULL = 4_000_000
-DAEMONSET = DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", "run-1")
+DAEMONSET = to_delete("DaemonSet", "kube-system", "chaoslib-cp-telemetry", "run-1")
 
 
 def make_log(folder: Path) -> UndoLog:
     """A log with one open object and one closed note."""
     log = UndoLog.create(folder / "undo", "run-1", {"cluster_uid": "u"}, CLOCK)
     log.note(log.intend(DAEMONSET), uid="uid-7")
-    log.done(log.intend(ObserveOnly("delete pods")), "nothing to undo")
+    log.done(log.intend(observed("delete pods")), "nothing to undo")
     return log
 
 
@@ -116,7 +117,7 @@ def test_the_age_of_an_entry_is_read_back(tmp_path: Path) -> None:
 def test_only_open_entries_are_undone_last_first(tmp_path: Path) -> None:
     """A closed entry is never touched again; the last change is undone first."""
     log = make_log(tmp_path)
-    later = DeleteObject("ConfigMap", "kube-system", "later", "run-1")
+    later = to_delete("ConfigMap", "kube-system", "later", "run-1")
     log.intend(later)
     assert [item.entry for item in log.open_items()] == [later, DAEMONSET]
     assert log.open_items()[1].uid == "uid-7"
@@ -277,7 +278,7 @@ def test_two_processes_that_write_one_log_get_numbers_of_their_own(tmp_path: Pat
 @pytest.mark.parametrize("run", ["2024-Run_1.b", "r", "9"])
 def test_run_ids_and_cluster_scoped_objects_make_entries(run: str) -> None:
     """Whatever a label may hold names a run; a ClusterRole has no namespace."""
-    entry = DeleteObject("ClusterRole", "", "system:ours", run)
+    entry = to_delete("ClusterRole", "", "system:ours", run)
     assert parse_entry(entry_as_dict(entry)) == entry
     assert str(entry) == "ClusterRole system:ours"
 
@@ -311,3 +312,33 @@ def test_every_line_carries_its_own_checksum(tmp_path: Path) -> None:
     lines = make_log(tmp_path).path.read_text().splitlines()
     assert all(json.loads(line)["sum"] for line in lines)
     assert len(lines) == 5
+
+
+def test_each_fault_of_a_run_has_an_id_of_its_own(tmp_path: Path) -> None:
+    """Counted by kind; fit for a label; known before its first entry, and to whoever reads the log later."""
+    log = make_log(tmp_path)
+    assert [log.next_fault(kind) for kind in ("x", "x", "y")] == ["x-1", "x-2", "y-1"]
+    again = UndoLog.read(log.path, CLOCK)
+    assert again.next_fault("x") == "x-3"
+    assert again.faults() == ["x-1", "x-2", "y-1", "x-3", "agent_rollout-1", "dns_restart-1"]
+    assert again.faults("x") == ["x-1", "x-2", "x-3"]
+    assert again.faults("none") == []
+    with pytest.raises(UndoFailed, match="'No Kind' is no name of a kind of fault; nothing was changed"):
+        again.next_fault("No Kind")
+
+
+def test_two_faults_that_begin_at_once_get_ids_of_their_own(tmp_path: Path) -> None:
+    """Actions in the background share the log of their run."""
+    log = make_log(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda _: UndoLog.read(log.path, CLOCK).next_fault("x"), range(40)))
+    assert sorted(ids) == sorted(f"x-{number}" for number in range(1, 41))
+
+
+def test_what_is_open_is_told_by_fault(tmp_path: Path) -> None:
+    """So that a stop takes back its own."""
+    log = make_log(tmp_path)
+    log.intend(to_delete("ConfigMap", "kube-system", "x", "run-1", fault="x-1"))
+    assert [item.fault for item in log.open_items()] == ["x-1", "agent_rollout-1"]
+    assert [item.fault for item in log.open_items({"agent_rollout-1", "y-1"})] == ["agent_rollout-1"]
+    assert log.open_items(set()) == []

@@ -8,10 +8,9 @@ import pytest
 
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.gate.guard import check_gate
-from chaoslib_cp.cluster.undo.agent_pods import agents_at_work, agents_end_s
+from chaoslib_cp.cluster.undo.pods import WorkingPod, last_end_s, pods_at_work
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.cluster.undo.run import undo_folder
-from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import stop_agent_rollout
@@ -20,22 +19,21 @@ from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import Answer, Request
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import FAULT, labels, observed, to_delete
 from tests.scaffold.profiles import PROFILE
 
 PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 600.0, "image", "api_read", 60.0)
 NOW_S = ManualClock().epoch_s()
 NEVER = 1_000_000
 PODS = "/api/v1/namespaces/kube-system/pods"
-DAEMONSET = DeleteObject("DaemonSet", "kube-system", "agent", "r")
 
 
 def pod(kube: KubeObjects, name: str, end: str | None, run: str = "r", **more: Any) -> None:
     """An agent's pod that says when it ends."""
-    labels = {"chaoslib-cp/run": run, "chaoslib-cp/role": "telemetry-agent"}
     annotations = {} if end is None else {"annotations": {"chaoslib-cp/ends-at-epoch-s": end}}
     namespace = more.pop("namespace", "kube-system")
     path = f"/api/v1/namespaces/{namespace}/pods/{name}"
-    kube.objects[path] = {"metadata": {"name": name, "uid": name, "labels": labels, **annotations}, **more}
+    kube.objects[path] = {"metadata": {"name": name, "uid": name, "labels": labels(run), **annotations}, **more}
 
 
 def settings(kube: KubeObjects, run: str = "r") -> dict[str, Any]:
@@ -49,17 +47,18 @@ def rolled_out(kube: KubeObjects, clock: ManualClock, pods_outlive_by: int = NEV
     start(PLAN, read_settings(settings(kube)), clock)
 
 
-def finished_log(run: str, cluster_uid: str = CLUSTER_UID, namespace: str = "kube-system", **notes: str) -> UndoLog:
+def finished_log(
+    run: str, cluster_uid: str = CLUSTER_UID, namespace: str = "kube-system", ends_in_s: float = 60
+) -> None:
     """What a run leaves that took everything back."""
     log = UndoLog.create(undo_folder(), run, {"cluster_uid": cluster_uid}, ManualClock())
-    number = log.intend(DeleteObject("DaemonSet", namespace, "agent", run))
-    log.note(number, uid="u", **notes)
+    number = log.intend(to_delete("DaemonSet", namespace, "agent", run, ends_at_epoch_s=NOW_S + ends_in_s))
+    log.note(number, uid="u")
     log.done(number, "deleted")
-    return log
 
 
-def test_an_agent_is_at_work_until_its_end(kube: KubeObjects) -> None:
-    """By its own word, else by its run's; one that is over, has no role or no definite end is none."""
+def test_a_pod_is_at_work_until_its_end(kube: KubeObjects) -> None:
+    """By its own word; one that is over, says no fault or no definite end is none."""
     pod(kube, "works", f"{NOW_S + 1}")
     pod(kube, "ended", f"{NOW_S}")
     pod(kube, "succeeded", f"{NOW_S + 1}", status={"phase": "Succeeded"})
@@ -68,39 +67,28 @@ def test_an_agent_is_at_work_until_its_end(kube: KubeObjects) -> None:
     pod(kube, "silent", None)
     pod(kube, "nonsense", "soon")
     pod(kube, "endless", "inf")
-    pod(kube, "unknown", None, run="unknown")
     pod(kube, "elsewhere", f"{NOW_S + 1}", namespace="x")
-    pod(kube, "no-role", f"{NOW_S + 1}")
-    del kube.objects[f"{PODS}/no-role"]["metadata"]["labels"]["chaoslib-cp/role"]
+    pod(kube, "no-fault", f"{NOW_S + 1}")
+    del kube.objects[f"{PODS}/no-fault"]["metadata"]["labels"]["chaoslib-cp/fault"]
     with open_cluster(kube.settings()) as cluster:
-        found = agents_at_work(cluster, "kube-system", {"r": NOW_S + 9}, NOW_S, 5)
-        assert agents_at_work(cluster, "kube-system", {}, NOW_S + 5, 5) == []
+        found = pods_at_work(cluster, "kube-system", NOW_S, 5)
+        assert pods_at_work(cluster, "kube-system", NOW_S + 5, 5) == []
     assert found == [
-        ("r", "Pod kube-system/works", NOW_S + 1),
-        ("q", "Pod kube-system/runs", NOW_S + 5),
-        *(("r", f"Pod kube-system/{name}", NOW_S + 9) for name in ("silent", "nonsense", "endless")),
+        WorkingPod("r", FAULT, "Pod kube-system/works", NOW_S + 1),
+        WorkingPod("q", FAULT, "Pod kube-system/runs", NOW_S + 5),
     ]
 
 
-@pytest.mark.parametrize(
-    ("noted", "after_s"),
-    [(None, 3600.0), (f"{NOW_S + 60}", 60.0), ("soon", 3600.0), ("nan", 3600.0), (f"{NOW_S + 9999}", 3600.0)],
-)
-def test_the_end_of_a_runs_agents_is_what_was_noted_and_an_hour_at_most(
-    kube: KubeObjects, noted: str | None, after_s: float
-) -> None:
-    """A runner that was killed before it noted the end has told them no later one."""
+def test_the_end_of_a_runs_pods_is_on_record_and_an_hour_away_at_most(kube: KubeObjects) -> None:
+    """It is known before the first object is made; no fault lasts longer."""
     log = UndoLog.create(undo_folder(), "r", {}, ManualClock())
-    assert agents_end_s(log) == 0.0
-    log.intend(DeleteObject("ConfigMap", "kube-system", "agent", "r"))
-    log.intend(ObserveOnly("x"))
-    assert agents_end_s(log) == 0.0
-    number = log.intend(DAEMONSET)
-    if noted:
-        log.note(number, deadline_epoch_s=noted)
-    assert agents_end_s(log) == NOW_S + after_s
-    log.note(log.intend(DAEMONSET), deadline_epoch_s=f"{NOW_S + 1}")
-    assert agents_end_s(log) == NOW_S + after_s
+    log.intend(observed("x"))
+    log.intend(to_delete("ConfigMap", "kube-system", "agent", "r"))
+    assert last_end_s(log) == 0.0
+    log.intend(to_delete("DaemonSet", "kube-system", "agent", "r", ends_at_epoch_s=NOW_S + 60))
+    assert last_end_s(log) == NOW_S + 60
+    log.intend(to_delete("DaemonSet", "kube-system", "agent", "r", ends_at_epoch_s=NOW_S + 9999))
+    assert last_end_s(log) == NOW_S + 3600
     assert kube.server.requests == []
 
 
@@ -145,7 +133,7 @@ def test_pods_that_stay_are_a_problem_until_their_own_end(kube: KubeObjects) -> 
         "DaemonSet kube-system/chaoslib-cp-telemetry",
         "ServiceAccount kube-system/telemetry-agent",
     }
-    says = "2 agents of its run are still at work, first Pod kube-system/chaoslib-cp-telemetry-a-uid-5; they end by "
+    says = "2 pods of its run are still at work, first Pod kube-system/chaoslib-cp-telemetry-a-uid-5; they end by "
     assert f"already gone, but {says}themselves within 500 s" in str(items)
     assert open_logs(clock) == ["r"]
     with pytest.raises(TargetRefused, match="run r left 2 things in this cluster"):
@@ -208,7 +196,7 @@ def test_the_gate_refuses_while_agents_of_an_earlier_run_are_at_work(kube: KubeO
     clock = ManualClock(time.time())  # noqa: TID251 - stop takes the real clock
     rolled_out(kube, clock)
     assert stop_agent_rollout(timeout_s=0.0, configuration=settings(kube))["undone"] == 5
-    says = r"^Pod kube-system/chaoslib-cp-telemetry-a-uid-5 in https.* is an agent of run r and still at work; nothing"
+    says = r"^Pod kube-system/chaoslib-cp-telemetry-a-uid-5 in https.* is of run r and still at work; nothing"
     with pytest.raises(TargetRefused, match=says + " was changed; wait for it: it ends by itself in (589|590) s"):
         check_gate(read_settings(settings(kube, "next")), clock)
     assert len(pods(kube)) == 2
@@ -235,21 +223,11 @@ def test_the_gate_waits_ten_seconds_and_no_longer(kube: KubeObjects) -> None:
     assert clock.slept_s == [0.5] * 20
 
 
-def test_the_gate_knows_the_end_of_silent_pods_from_the_log_of_their_run(kube: KubeObjects) -> None:
-    """Pods of an earlier version say none; so do somebody else's, who must not be able to shut us out."""
-    pod(kube, "agent", None)
-    assert check_gate(read_settings(settings(kube, "next")), ManualClock())
-    finished_log("r", deadline_epoch_s=f"{NOW_S + 60}")
-    with pytest.raises(TargetRefused, match=r"Pod kube-system/agent in .* it ends by itself in 50 s"):
-        check_gate(read_settings(settings(kube, "next")), ManualClock())
-    assert check_gate(read_settings(settings(kube, "next")), ManualClock(NOW_S + 60))
-
-
 def test_the_gate_looks_where_rollouts_of_the_last_hour_were(kube: KubeObjects) -> None:
     """In kube-system always; elsewhere only while agents may be at work there, and only in this cluster."""
-    finished_log("r", namespace="x", deadline_epoch_s=f"{NOW_S + 60}")
-    finished_log("long-over", namespace="y", deadline_epoch_s=f"{NOW_S}")
-    finished_log("theirs", namespace="z", cluster_uid="other", deadline_epoch_s=f"{NOW_S + 60}")
+    finished_log("r", namespace="x")
+    finished_log("long-over", namespace="y", ends_in_s=0)
+    finished_log("theirs", namespace="z", cluster_uid="other")
     assert check_gate(read_settings(settings(kube, "next")), ManualClock())
     assert selected(kube.server.requests) == {PODS, "/api/v1/namespaces/x/pods"}
     pod(kube, "agent", f"{NOW_S + 60}", namespace="x")
@@ -262,7 +240,11 @@ def test_the_gate_looks_where_rollouts_of_the_last_hour_were(kube: KubeObjects) 
 
 def selected(requests: list[Request]) -> set[str]:
     """Lists of agents' pods that were asked for."""
-    return {one.path for one in requests if "chaoslib-cp/role" in one.query.get("labelSelector", "")}
+    return {
+        one.path
+        for one in requests
+        if one.path.endswith("/pods") and "chaoslib-cp/fault" in one.query.get("labelSelector", "")
+    }
 
 
 def test_a_run_is_not_kept_from_its_own_cluster_by_agents_it_has_on_record(kube: KubeObjects) -> None:
@@ -276,6 +258,6 @@ def test_a_run_is_not_kept_from_its_own_cluster_by_agents_it_has_on_record(kube:
     for item in log.open_items():
         log.done(item.number, "deleted")
     del kube.objects["/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"]
-    with pytest.raises(TargetRefused, match="agent of run adhoc-11111111-1 and still at work"):
+    with pytest.raises(TargetRefused, match="is of run adhoc-11111111-1 and still at work"):
         check_gate(kube.settings(), clock)
-    assert math.isclose(agents_end_s(log), NOW_S + 600)
+    assert math.isclose(last_end_s(log), NOW_S + 600)

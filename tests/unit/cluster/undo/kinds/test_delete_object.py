@@ -1,6 +1,6 @@
 """Deleting what we made: gone means not found, a conflict is looked at, and what is not ours is left alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -8,18 +8,20 @@ import pytest
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.same_cluster import OtherCluster, SameCluster
-from chaoslib_cp.cluster.undo.heal import ATTEMPT_S, delete_ours, executors
-from chaoslib_cp.cluster.undo.objects import object_path
-from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
-from chaoslib_cp.engine.undo.log import Item
+from chaoslib_cp.cluster.undo.heal import take_back_item
+from chaoslib_cp.cluster.undo.healer import ATTEMPT_S, Healer
+from chaoslib_cp.cluster.undo.kinds.delete_object import delete_ours
+from chaoslib_cp.cluster.undo.run import undo_folder
+from chaoslib_cp.engine.undo.log import Item, UndoLog, find_logs
 from chaoslib_cp.engine.undo.replay import Undone
 from chaoslib_cp.errors import TargetRefused, UndoFailed
 from tests.fakes.api_server import Answer, Request, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.entries import labels, observed, to_delete
 
-ENTRY = DeleteObject("DaemonSet", "kube-system", "agent", "r")
-PATH = object_path(ENTRY)
+ENTRY = to_delete("DaemonSet", "kube-system", "agent", "r")
+PATH = "/apis/apps/v1/namespaces/kube-system/daemonsets/agent"
 NOW_S = ManualClock().epoch_s()
 
 
@@ -37,17 +39,32 @@ def cluster(kube: KubeObjects) -> Iterator[Cluster]:
         yield opened
 
 
-def ours(uid: str, **labels: str) -> dict[str, Any]:
+def ours(uid: str, **carried: str) -> dict[str, Any]:
     """A DaemonSet with our label, or with others."""
     return {
         "kind": "DaemonSet",
-        "metadata": {"name": "agent", "uid": uid, "labels": labels or {"chaoslib-cp/run": "r"}},
+        "metadata": {
+            "name": "agent",
+            "uid": uid,
+            "labels": carried or labels("r"),
+        },
     }
 
 
-def item(uid: str = "u1", intended_at_s: float = NOW_S) -> Item:
+def item(uid: str = "u1", age_s: float = 0.0) -> Item:
     """The undo entry, with or without its UID."""
-    return Item(0, ENTRY, intended_at_s, {"uid": uid} if uid else {}, "")
+    return Item(0, ENTRY, NOW_S - age_s, -age_s, {"uid": uid} if uid else {}, "")
+
+
+def deleting(*clusters: Cluster, known_uids: tuple[str, ...] = ()) -> Callable[[Item], Undone]:
+    """Deleting as these identities, with what a log knows."""
+    log = UndoLog.create(
+        undo_folder(), f"r-{len(find_logs(undo_folder()))}", {"cluster_uid": CLUSTER_UID}, ManualClock()
+    )
+    for uid in known_uids:
+        log.note(log.intend(ENTRY), uid=uid)
+    healer = Healer(log, clusters, ManualClock())
+    return lambda item: take_back_item(item, healer)
 
 
 def test_what_was_deleted_or_is_gone_is_closed(cluster: Cluster, kube: KubeObjects) -> None:
@@ -83,13 +100,13 @@ def test_an_object_without_our_label_is_somebody_elses(
     assert kube.writes() == []
 
 
-@pytest.mark.parametrize(("age_s", "closed"), [(-1.0, True), (0.0, False), (64.9, False), (65.0, True)])
+@pytest.mark.parametrize(("age_s", "closed"), [(0.0, False), (64.9, False), (65.0, True)])
 def test_a_create_that_was_never_answered_may_land_for_65_seconds(
     cluster: Cluster, kube: KubeObjects, age_s: float, closed: bool
 ) -> None:
-    """The server's own limit for a request and the wait before it; an intent from the future says nothing."""
+    """The server's own limit for a request and the wait before it."""
     del kube.objects[PATH]
-    undone = delete_ours(cluster, SameCluster(CLUSTER_UID), item(uid="", intended_at_s=NOW_S - age_s), 5, ManualClock())
+    undone = delete_ours(cluster, SameCluster(CLUSTER_UID), item(uid="", age_s=age_s), 5, ManualClock())
     assert undone.closed is closed
     assert ("was never made" in undone.words) is closed
     if age_s == 0:
@@ -129,12 +146,10 @@ def test_an_object_that_is_still_ending_is_not_gone(cluster: Cluster, kube: Kube
 
 def test_what_is_no_object_is_never_deleted(cluster: Cluster, kube: KubeObjects) -> None:
     """An entry that the cluster repairs by itself needs nothing."""
-    observed = Item(0, ObserveOnly("restart DNS"), NOW_S, {}, "")
-    with pytest.raises(UndoFailed, match="restart DNS: not an object"):
-        delete_ours(cluster, SameCluster(CLUSTER_UID), observed, 5, ManualClock())
-    assert executors([cluster], CLUSTER_UID, ManualClock())["observe_only"](observed) == Undone(
-        True, "nothing to undo: restart DNS"
-    )
+    restart = Item(0, observed("restart DNS"), NOW_S, 0.0, {}, "")
+    with pytest.raises(UndoFailed, match="restart DNS does not say which object to delete"):
+        delete_ours(cluster, SameCluster(CLUSTER_UID), restart, 5, ManualClock())
+    assert deleting(cluster)(restart) == Undone(True, "nothing to undo: restart DNS")
     assert kube.server.requests == []
 
 
@@ -156,7 +171,7 @@ def test_the_identity_that_got_through_goes_first_from_then_on(kube: KubeObjects
         open_cluster(kube.settings()) as runner,
         open_cluster(kube.settings(), "break-glass") as glass,
     ):
-        delete = executors([runner, glass], CLUSTER_UID, ManualClock())["delete_object"]
+        delete = deleting(runner, glass)
         assert delete(item()).closed
         kube.objects[PATH] = ours("u1")
         assert delete(item()).closed
@@ -171,11 +186,11 @@ def test_the_identity_that_got_through_goes_first_from_then_on(kube: KubeObjects
 def test_when_nobody_gets_through_every_reason_is_told(cluster: Cluster, kube: KubeObjects) -> None:
     """By identity, in the order in which they were tried."""
     kube.fail_next("DELETE", "/", Answer(403), times=9)
-    delete = executors([cluster, cluster], CLUSTER_UID, ManualClock())["delete_object"]
+    delete = deleting(cluster, cluster)
     with pytest.raises(UndoFailed, match=r"^DaemonSet kube-system/agent was not deleted: .*403.* \| .*403"):
         delete(item())
     with pytest.raises(UndoFailed, match="no identity could be opened"):
-        executors([], CLUSTER_UID, ManualClock())["delete_object"](item())
+        deleting()(item())
 
 
 def test_one_attempt_waits_as_long_as_break_glass_needs_in_a_storm() -> None:
@@ -228,14 +243,14 @@ def test_while_nobody_can_tell_the_cluster_a_delete_is_sent_and_a_missing_object
 
 SENT: dict[str, Any] = {
     "kind": "DaemonSet",
-    "metadata": {"name": "agent", "labels": {"chaoslib-cp/run": "r"}, "annotations": {"end": "1"}},
+    "metadata": {"name": "agent", "labels": labels("r"), "annotations": {"end": "1"}},
     "spec": {"list": [{"a": 1}], "empty": {}},
 }
 
 
 def sent_item() -> Item:
     """The entry of a create that was never answered, with what was sent."""
-    return Item(0, ENTRY, NOW_S - 70, {}, "", None, SENT)
+    return Item(0, to_delete("DaemonSet", "kube-system", "agent", "r", sent=SENT), NOW_S - 70, -70.0, {}, "")
 
 
 def landed(**metadata: Any) -> dict[str, Any]:
@@ -302,9 +317,8 @@ def test_an_edit_between_look_and_delete_is_not_lost(cluster: Cluster, kube: Kub
 
 def test_an_object_of_another_entry_is_not_what_an_unanswered_create_made(cluster: Cluster, kube: KubeObjects) -> None:
     """The run was killed and began again: its second create may land after the first one's object is gone."""
-    clock = ManualClock()
     kube.objects[PATH] = ours("u1")
-    delete = executors([cluster], CLUSTER_UID, clock, known_uids={"u1"})["delete_object"]
+    delete = deleting(cluster, known_uids=("u1",))
     undone = delete(item(uid=""))
     assert (undone.closed, kube.writes()) == (False, [])
     assert "may land for another 65 s" in undone.words
