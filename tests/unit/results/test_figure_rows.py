@@ -15,7 +15,7 @@ from tests.unit.report.test_report import the_incident
 
 THEIRS = """
 from chaoslib_cp.results.figure import seconds
-from chaoslib_cp.results.figures import FigureRow, of_faults, of_faults
+from chaoslib_cp.results.figures import FigureRow, of_faults
 from chaoslib_cp.vantage import ADMIN_WRITE
 
 
