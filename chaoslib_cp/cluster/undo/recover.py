@@ -6,6 +6,7 @@ from typing import Any
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.door.lock import process_using
 from chaoslib_cp.cluster.undo.by_hand import kubectl_lines, kubectl_lines_without_log
+from chaoslib_cp.cluster.undo.finished import put_aside_if_finished, put_aside_if_forgotten
 from chaoslib_cp.cluster.undo.heal import heal_log, open_healers
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.cluster.undo.second_record import rebuild_lost_logs
@@ -147,6 +148,7 @@ def _recover_one(path: Path, settings: Settings, timeout_s: float, clock: Clock)
     try:
         log = UndoLog.read(path, clock)
         if not log.open_items():
+            put_aside_if_forgotten(log, clock)
             return None
         holder = process_using(str(log.header.get("cluster_uid")))
         if holder:
@@ -160,6 +162,7 @@ def _recover_one(path: Path, settings: Settings, timeout_s: float, clock: Clock)
         else:
             report["problems"] = reasons
         report["kubectl"] = kubectl_lines(log)
+        put_aside_if_finished(log, clock)
     except UndoFailed as error:
         report["problems"] = [str(error)]
         report["kubectl"] = kubectl_lines_without_log(path)
