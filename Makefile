@@ -10,11 +10,14 @@ PYTHON ?= $(shell scripts/find-python 3.13 3.12 3.11 3.14)
 PYTHON_OLD_LINE ?= $(shell scripts/find-python 3.11 2>/dev/null)
 SPEC ?= as-incident
 PYTEST_ARGS ?=
+# Most tests wait more than they compute, so there are more workers than cores. One of them plays what needs a testbed,
+# after all the rest (tests/conftest.py).
+IN_PARALLEL ?= --numprocesses=4 --dist=loadgroup --no-loadscope-reorder
 BIN := .venv/bin
 # ip, nft and friends live in sbin, which an ordinary user's PATH may lack.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo up down test check bench proto clean system venv venv-dev venv-old-line programs
+.PHONY: help demo up down test prove check bench proto clean system venv venv-dev venv-old-line programs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -34,8 +37,11 @@ check: venv-dev ## format, lint, types, layers
 	@$(BIN)/mypy --no-error-summary
 	@layers=$$($(BIN)/lint-imports --no-logo) || { echo "$$layers"; exit 1; }
 
-test: system venv-dev venv-old-line check programs ## check, then all tests in one go
-	@$(BIN)/pytest $(PYTEST_ARGS)
+test: system venv-dev venv-old-line check programs ## check, then all tests in one go, long proofs in part
+	@$(BIN)/pytest $(IN_PARALLEL) $(PYTEST_ARGS)
+
+prove: system venv-dev venv-old-line programs ## play all proofs in full and write docs/reliability.md: hours
+	@$(BIN)/python -m tests.bench reliability
 
 bench: system venv-dev programs ## measure the figures of docs/benchmarks.md again
 	@$(BIN)/python -m tests.bench

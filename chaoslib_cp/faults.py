@@ -3,6 +3,7 @@
 from chaoslib_cp import extensions, vantage
 from chaoslib_cp.dns.fault import DNS_RESTART
 from chaoslib_cp.fault import FaultKind, Mitigation
+from chaoslib_cp.results import figures
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT, REMOVE_AGENT
 
 
@@ -23,6 +24,7 @@ def problems() -> list[str]:
     return [
         *extensions.problems(),
         *vantage.problems(),
+        *figures.problems(),
         *(f"two kinds of fault are called {name!r}; give one of them another name" for name in twice),
         *(
             f"mitigation {one.name!r} is against {name!r}, which is no kind of fault; use one of {', '.join(names)}"

@@ -1,19 +1,38 @@
-"""What holds for every test: cheap ones first, and in CI nothing that proves the point may be skipped."""
+"""What holds for every test: cheap ones first, proofs in part, and in CI nothing that proves the point is skipped."""
 
 import os
 import shutil
 import signal
 import tempfile
 from collections.abc import Generator
+from pathlib import Path
 
 import hypothesis
 import pytest
 
+from tests.scaffold import figures, part
+
 _MUST_RUN_IN_CI = ("programs", "contract", "testbed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say how much of the proofs is played, and where their figures go."""
+    group = parser.getgroup("proofs")
+    group.addoption("--prove", action="store_true", help="play all of each proof, not a part: hours")
+    group.addoption("--part-seed", type=int, default=part.SEED, help="draw another part of each proof")
+    group.addoption("--figures", type=Path, help="file to which proofs append what they measured, as lines of JSON")
+
+
+def pytest_report_header() -> str:
+    """Name the seed, so that a part can be played again."""
+    return part.described()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take signals as a terminal's processes do, and keep away from the testbeds and undo logs of whoever runs this."""
+    part.choose(config.getoption("prove"), config.getoption("part_seed"))
+    if config.getoption("figures"):
+        figures.note_into(config.getoption("figures"))
     # Hypothesis gives an example 200 ms otherwise; no test of ours is about the speed of the machine
     hypothesis.settings.register_profile("any-machine", hypothesis.settings(), deadline=None)
     hypothesis.settings.load_profile("any-machine")
@@ -26,7 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what is cheap first: unmarked tests, then those with `chaos` processes, last those on the testbed."""
+    """Run what is cheap first: unmarked tests, then those with `chaos` processes, last those on the testbed.
+
+    Where several workers share the tests (pytest-xdist), one of them plays all that need a testbed, one after the other
+    and after everything else: a storm is about time, and wants the machine for itself.
+    """
+    for item in items:
+        if item.get_closest_marker("testbed"):
+            item.add_marker(pytest.mark.xdist_group("testbed"))
     items.sort(
         key=lambda item: sum(2**rank for rank, name in enumerate(_MUST_RUN_IN_CI) if item.get_closest_marker(name))
     )

@@ -14,7 +14,6 @@ from chaoslib_cp.engine.sample import https
 from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsTarget
 from chaoslib_cp.engine.sample.pace import Record, SteadyTime
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.observe.mask import MaskPredictor
 
 PULL_PERIOD_S: Final = 1.0
 PULL_DEADLINE_S: Final = 2.0
@@ -58,7 +57,6 @@ class ProberPull:
         self._pages = [_target(page) for page in pages]
         self._time = time
         self._sink = sink
-        self._predictor = MaskPredictor(sink)
         self._since_s = time.now_s() if since_s is None else since_s
         self._known = _Known(heard_at_s=time.now_s())
 
@@ -107,7 +105,6 @@ class ProberPull:
             known.last_seq = page["samples"][-1]["seq"]
         for sample in samples:
             self._sink(sample)
-        self._predictor.feed(samples, page["settled_s"] + known.offset_s)
 
     def _set_clock(self, now_s: float, sent_s: float, heard_s: float) -> None:
         """Learn the difference of the clocks from the quickest pull: its error is half the round trip at most.

@@ -9,7 +9,8 @@ from html import escape
 from typing import Any
 
 from chaoslib_cp.report.strips import draw_strips
-from chaoslib_cp.report.words import LABELS, VERDICTS, unit_of, unrealistic_knobs, value_of
+from chaoslib_cp.report.words import VERDICTS, unrealistic_knobs, value_of
+from chaoslib_cp.results.figures import label_of, unit_of
 from chaoslib_cp.results.recording import Recording
 
 _STYLE = """
@@ -104,7 +105,7 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
     for name, value in summary["figures"].items():
         reason = escape(str(summary["reasons"].get(name, "")))
         yield (
-            f"<tr><td>{escape(LABELS.get(name, name))}</td>"
+            f"<tr><td>{escape(label_of(name))}</td>"
             f'<td class="number">{escape(value_of(name, value))} {unit_of(name) if value is not None else ""}</td>'
             f'<td class="reason">{reason}</td><td><code>{escape(name)}</code></td></tr>'
         )

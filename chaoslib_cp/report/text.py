@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.report.words import VERDICTS, unit_of, unrealistic_knobs, value_of
+from chaoslib_cp.report.words import VERDICTS, unrealistic_knobs, value_of
+from chaoslib_cp.results.figures import unit_of
 
 _MARKS = {"act": " ", "bad": "!", "good": "+"}
 _WIDTH = 43

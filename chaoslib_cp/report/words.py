@@ -3,48 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-LABELS: Mapping[str, str] = {
-    "detect_s": "first alarm of an API health check, since the rollout began",
-    "detected_by": "which check gave the first alarm",
-    "rollout_share_at_first_signal": "rollout done at the first alarm",
-    "mask_s": "mask: caches hid the DNS failure for",
-    "predicted_mask_s": "mask predicted from the remaining TTL",
-    "dns_lost_s": "workload DNS lost for",
-    "dns_success_ratio_cached": "lookups right while the fault was on: workload",
-    "dns_success_ratio_uncached": "lookups right while the fault was on: past the cache",
-    "lockout_s": "lock-out: ordinary admin could not write for",
-    "lockout_total_s": "all lock-outs of the run together",
-    "lockout_ended_by": "what ended the lock-out",
-    "break_glass_s": "break-glass: first write done, since the lock-out began",
-    "break_glass_latency_p50_s": "median duration of a break-glass write",
-    "break_glass_success_ratio": "break-glass writes that worked",
-    "api_error_ratio": "small API reads that failed while the fault was on",
-    "api_error_ratio_by_class": "API failures by class",
-    "amplification": "server CPU for each client CPU second",
-    "mitigate_s": "fault ended, since the rollout began",
-    "mitigated_by": "what ended the fault",
-    "recover_first_s": "first thing worked again, since the fault ended",
-    "recover_full_s": "everything worked again, since the fault ended",
-    "misleading_green": "checks that stayed green while users suffered",
-    "observer_samples": "samples taken",
-    "observer_void_samples": "samples that started too late, left out",
-    "observer_lag_p99_s": "99th percentile of how late samples started",
-}
+from chaoslib_cp.results.figures import unit_of
 
 VERDICTS: Mapping[str, str] = {
     "held": "every claim of the hypothesis was true all the time",
     "broke": "a claim of the hypothesis was false",
     "inconclusive": "this run proved nothing either way",
 }
-
-
-def unit_of(name: str) -> str:
-    """The unit a figure's name says: s, %, x or nothing."""
-    if name == "amplification":
-        return "x"
-    if ("_ratio" in name and not name.endswith("_by_class")) or "_share" in name:
-        return "%"
-    return "s" if name.endswith("_s") else ""
 
 
 def value_of(name: str, value: Any) -> str:

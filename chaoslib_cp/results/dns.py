@@ -4,12 +4,9 @@ from itertools import pairwise
 
 from chaoslib_cp.results.fault import Fault
 from chaoslib_cp.results.figure import Figure, absent, ratio, seconds
-from chaoslib_cp.results.recording import Recording
+from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import bad_time_s, episodes_of
 from chaoslib_cp.vantage import DNS_CACHED, DNS_UNCACHED
-
-PREDICTION_WINDOW_S = 3.0
-"""A prediction belongs to a mask when it was written this close to the mask's begin (a few sampling periods)."""
 
 
 def mask_began_s(recording: Recording, fault: Fault) -> float | None:
@@ -28,17 +25,27 @@ def mask_began_s(recording: Recording, fault: Fault) -> float | None:
 
 
 def _last_filled_s(recording: Recording, met_s: float) -> float:
-    """When the cache that failed at ``met_s`` was last filled before, at the earliest: its TTLs went up after this."""
+    """When the cache that failed at ``met_s`` was last filled before, at the earliest, epoch seconds; 0 if never."""
+    filling = _last_filling(_cache_that_failed(recording, met_s), met_s)
+    return filling[0].at_s if filling else 0.0
+
+
+def _cache_that_failed(recording: Recording, met_s: float) -> list[Sample]:
+    """The samples of the cache whose failure began at ``met_s``."""
     caches = recording.series(DNS_CACHED.name)
     asked = [one for one in caches if any(sample.at_s == met_s and not sample.ok for sample in one)]
-    series = min(asked, key=lambda one: one[0].target)
-    answered = [sample for sample in series if sample.ttl_s is not None and sample.at_s < met_s]
-    fills = [
-        before.at_s
+    return min(asked, key=lambda one: one[0].target)
+
+
+def _last_filling(cache: list[Sample], until_s: float) -> tuple[Sample, Sample] | None:
+    """The last two answers before ``until_s`` between which the cache was filled: its TTLs went up."""
+    answered = [sample for sample in cache if sample.ttl_s is not None and sample.at_s < until_s]
+    fillings = [
+        (before, after)
         for before, after in pairwise(answered)
         if before.ttl_s is not None and after.ttl_s is not None and after.ttl_s > before.ttl_s
     ]
-    return max(fills, default=0.0)
+    return fillings[-1] if fillings else None
 
 
 def mask_s(recording: Recording, fault: Fault) -> Figure:
@@ -62,22 +69,30 @@ def mask_s(recording: Recording, fault: Fault) -> Figure:
 
 
 def predicted_mask_s(recording: Recording, fault: Fault) -> Figure:
-    """Remaining TTL of the cached answer when the servers failed, as written down about that moment, in seconds.
+    """What was left of the cached answer's TTL when the servers failed, in seconds: it could be known then.
 
-    Of several predictions the one that reaches furthest counts: it knows of the cache's latest filling.
+    Told by the last good cached answer before that; where the cache was filled just then, by the first one after.
     """
     began_s = mask_began_s(recording, fault)
     if began_s is None:
         return absent("the DNS servers never failed: nothing to predict")
-    near = [
-        (event.at_s - began_s, event.details.get("predicted_mask_s"))
-        for event in recording.named("mask_predicted")
-        if abs(event.at_s - began_s) <= PREDICTION_WINDOW_S
-    ]
-    ends_s = [after_s + value for after_s, value in near if isinstance(value, int | float)]
-    if not ends_s:
-        return absent(f"no prediction was written within {PREDICTION_WINDOW_S:g} s of the servers' failure")
-    return seconds(max(ends_s))
+    known = _cached_answer_known(recording, fault, began_s)
+    if known is None or known.ttl_s is None:
+        return absent("no good cached answer with a TTL was seen before the servers failed")
+    return seconds(max(0.0, known.at_s + known.ttl_s - began_s))
+
+
+def _cached_answer_known(recording: Recording, fault: Fault, began_s: float) -> Sample | None:
+    """The answer that tells how long the cache that failed, or any if none did, hides a failure from ``began_s`` on."""
+    cached = episodes_of(recording, DNS_CACHED.name, fault.began_s)
+    cache = recording.of(DNS_CACHED.name)
+    if cached:
+        cache = _cache_that_failed(recording, cached[0].began_s)
+        filling = _last_filling(cache, cached[0].began_s)
+        if filling and filling[1].at_s > began_s:
+            return filling[1]
+    before = [sample for sample in cache if sample.ok and sample.ttl_s is not None and sample.at_s < began_s]
+    return before[-1] if before else None
 
 
 def dns_lost_s(recording: Recording, fault: Fault) -> Figure:

@@ -1,49 +1,173 @@
-"""Every figure of a run, by name, with its unit in the name and a reason where there is no value."""
+"""The one table of figures: everything that is computed from a run, with its unit in the name and a label for a person.
+
+Extensions add rows of their own (``FIGURES`` in their module, see ``extensions.py``); those come after ours.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
+from chaoslib_cp import extensions
+from chaoslib_cp.errors import ProfileInvalid, said_safely
 from chaoslib_cp.results import api, dns, green, lockout, observer, recovery
 from chaoslib_cp.results.fault import Fault
-from chaoslib_cp.results.figure import Figure
+from chaoslib_cp.results.figure import Figure, absent
 from chaoslib_cp.results.recording import Recording
 from chaoslib_cp.vantage import DNS_CACHED, DNS_UNCACHED
 
-OfFault = Callable[[Recording, Fault], Figure]
-OfRecording = Callable[[Recording], Figure]
+Compute = Callable[[Recording, Fault | None], Figure]
 
-_OF_FAULT: dict[str, OfFault] = {
-    "detect_s": recovery.detect_s,
-    "detected_by": recovery.detected_by,
-    "rollout_share_at_first_signal": recovery.rollout_share_at_first_signal,
-    "mask_s": dns.mask_s,
-    "predicted_mask_s": dns.predicted_mask_s,
-    "dns_lost_s": dns.dns_lost_s,
-    "dns_success_ratio_cached": partial(dns.success_ratio, vantage=DNS_CACHED.name),
-    "dns_success_ratio_uncached": partial(dns.success_ratio, vantage=DNS_UNCACHED.name),
-    "lockout_s": lockout.lockout_s,
-    "lockout_total_s": lockout.lockout_total_s,
-    "lockout_ended_by": lockout.lockout_ended_by,
-    "break_glass_s": lockout.break_glass_s,
-    "break_glass_latency_p50_s": lockout.break_glass_latency_p50_s,
-    "break_glass_success_ratio": lockout.break_glass_success_ratio,
-    "api_error_ratio": api.api_error_ratio,
-    "api_error_ratio_by_class": api.api_error_ratio_by_class,
-    "amplification": api.amplification,
-    "mitigate_s": recovery.mitigate_s,
-    "mitigated_by": recovery.mitigated_by,
-    "recover_first_s": recovery.recover_first_s,
-    "recover_full_s": recovery.recover_full_s,
-    "misleading_green": green.misleading_green,
+_UNITS: Final = {
+    "by": "",
+    "green": "",
+    "samples": "",
+    "count": "",
+    "s": "s",
+    "ratio": "%",
+    "share": "%",
+    "amplification": "x",
 }
+"""The unit that a word in a name stands for; empty for numbers of things and for what is no number. The first wins."""
+
+
+def _unit(name: str) -> str | None:
+    words = name.split("_")
+    return next((unit for word, unit in _UNITS.items() if word in words), None)
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """One figure.
+
+    Attributes:
+        name: Its key in summary.json. One of its words says the unit: ``s`` (seconds), ``ratio`` or ``share`` (0 to 1,
+            shown in percent), ``count`` or ``samples`` (a number of things), ``by`` (a name, not a number).
+        label: What a report calls it.
+        compute: Computes it from the timeline and the fault (None when nothing was injected). ``of_fault`` makes one
+            of a function that needs a fault.
+    """
+
+    name: str
+    label: str
+    compute: Compute
+
+    def __post_init__(self) -> None:
+        """Refuse a row that no report could show.
+
+        Raises:
+            ProfileInvalid: It has no label, or its name says no unit.
+        """
+        if not self.label:
+            raise ProfileInvalid(f"figure {self.name!r} has no label; fill it in")
+        if _unit(self.name) is None:
+            raise ProfileInvalid(f"figure {self.name!r} says no unit; use one of {', '.join(_UNITS)} as a word of it")
+
+
+def of_fault(function: Callable[[Recording, Fault], Figure]) -> Compute:
+    """Let a figure of a fault say by itself that there was none."""
+
+    def compute_it(recording: Recording, fault: Fault | None) -> Figure:
+        return function(recording, fault) if fault else absent("nothing was injected")
+
+    return compute_it
+
+
+def of_recording(function: Callable[[Recording], Figure]) -> Compute:
+    """Make a row's function of one that looks at the timeline alone."""
+    return lambda recording, _: function(recording)
+
+
+_SUCCESS_CACHED: Final = partial(dns.success_ratio, vantage=DNS_CACHED.name)
+_SUCCESS_UNCACHED: Final = partial(dns.success_ratio, vantage=DNS_UNCACHED.name)
+_OURS: Final = (
+    FigureRow("detect_s", "first alarm of an API health check, since the rollout began", of_fault(recovery.detect_s)),
+    FigureRow("detected_by", "which check gave the first alarm", of_fault(recovery.detected_by)),
+    FigureRow(
+        "rollout_share_at_first_signal",
+        "rollout done at the first alarm",
+        of_fault(recovery.rollout_share_at_first_signal),
+    ),
+    FigureRow("mask_s", "mask: caches hid the DNS failure for", of_fault(dns.mask_s)),
+    FigureRow("predicted_mask_s", "mask predicted from the remaining TTL", of_fault(dns.predicted_mask_s)),
+    FigureRow("dns_lost_s", "workload DNS lost for", of_fault(dns.dns_lost_s)),
+    FigureRow("dns_success_ratio_cached", "lookups right while the fault was on: workload", of_fault(_SUCCESS_CACHED)),
+    FigureRow(
+        "dns_success_ratio_uncached",
+        "lookups right while the fault was on: past the cache",
+        of_fault(_SUCCESS_UNCACHED),
+    ),
+    FigureRow("lockout_s", "lock-out: ordinary admin could not write for", of_fault(lockout.lockout_s)),
+    FigureRow("lockout_total_s", "all lock-outs of the run together", of_fault(lockout.lockout_total_s)),
+    FigureRow("lockout_ended_by", "what ended the lock-out", of_fault(lockout.lockout_ended_by)),
+    FigureRow(
+        "break_glass_s", "break-glass: first write done, since the lock-out began", of_fault(lockout.break_glass_s)
+    ),
+    FigureRow(
+        "break_glass_latency_p50_s",
+        "median duration of a break-glass write",
+        of_fault(lockout.break_glass_latency_p50_s),
+    ),
+    FigureRow(
+        "break_glass_success_ratio", "break-glass writes that worked", of_fault(lockout.break_glass_success_ratio)
+    ),
+    FigureRow("api_error_ratio", "small API reads that failed while the fault was on", of_fault(api.api_error_ratio)),
+    FigureRow("api_error_ratio_by_class", "API failures by class", of_fault(api.api_error_ratio_by_class)),
+    FigureRow("amplification", "server CPU for each client CPU second", of_fault(api.amplification)),
+    FigureRow("mitigate_s", "fault ended, since the rollout began", of_fault(recovery.mitigate_s)),
+    FigureRow("mitigated_by", "what ended the fault", of_fault(recovery.mitigated_by)),
+    FigureRow("recover_first_s", "first thing worked again, since the fault ended", of_fault(recovery.recover_first_s)),
+    FigureRow("recover_full_s", "everything worked again, since the fault ended", of_fault(recovery.recover_full_s)),
+    FigureRow("misleading_green", "checks that stayed green while users suffered", of_fault(green.misleading_green)),
+    FigureRow("observer_samples", "samples taken", of_recording(observer.observer_samples)),
+    FigureRow(
+        "observer_void_samples",
+        "samples that started too late, left out",
+        of_recording(observer.observer_void_samples),
+    ),
+    FigureRow(
+        "observer_lag_p99_s",
+        "99th percentile of how late samples started",
+        of_recording(observer.observer_lag_p99_s),
+    ),
+)
 """In the order of the chain, which is the order of the report."""
 
-_OF_RECORDING: dict[str, OfRecording] = {
-    "observer_samples": observer.observer_samples,
-    "observer_void_samples": observer.observer_void_samples,
-    "observer_lag_p99_s": observer.observer_lag_p99_s,
-}
+
+def all_figures() -> tuple[FigureRow, ...]:
+    """Every figure there is, in the order of a report. Of two with one name the first counts (``problems``)."""
+    by_name: dict[str, FigureRow] = {}
+    for row in (*_OURS, *extensions.rows("FIGURES")):
+        if isinstance(row, FigureRow):
+            by_name.setdefault(row.name, row)
+    return tuple(by_name.values())
+
+
+def problems() -> list[str]:
+    """Why the rows of extensions cannot be relied on, one line each; empty when they can."""
+    rows = (*_OURS, *extensions.rows("FIGURES"))
+    names = [row.name for row in rows if isinstance(row, FigureRow)]
+    return [
+        *(
+            f"two figures are called {name!r}; give one of them another name"
+            for name in sorted({name for name in names if names.count(name) > 1})
+        ),
+        *(
+            f"FIGURES of an extension holds {row!r}; use chaoslib_cp.results.figures.FigureRow"
+            for row in rows
+            if not isinstance(row, FigureRow)
+        ),
+    ]
+
+
+def unit_of(name: str) -> str:
+    """The unit that a figure's name says: s, %, x or nothing."""
+    return _unit(name) or ""
+
+
+def label_of(name: str) -> str:
+    """What a report calls a figure; its name where the table does not know it."""
+    return next((row.label for row in all_figures() if row.name == name), name)
 
 
 def compute(recording: Recording, fault: Fault | None) -> tuple[dict[str, Any], dict[str, str]]:
@@ -57,17 +181,15 @@ def compute(recording: Recording, fault: Fault | None) -> tuple[dict[str, Any], 
         The values by name (None where not measured), and the reasons by name: why a value is missing, or what to know
         when reading it.
     """
-    values: dict[str, Any] = {}
-    reasons: dict[str, str] = {}
-    for name, of_fault in _OF_FAULT.items():
-        found = of_fault(recording, fault) if fault else Figure(None, "nothing was injected")
-        _keep(name, found, values, reasons)
-    for name, of_recording in _OF_RECORDING.items():
-        _keep(name, of_recording(recording), values, reasons)
-    return values, reasons
+    found = {row.name: _computed(row, recording, fault) for row in all_figures()}
+    values = {name: figure.value for name, figure in found.items()}
+    return values, {name: figure.reason for name, figure in found.items() if figure.reason is not None}
 
 
-def _keep(name: str, found: Figure, values: dict[str, Any], reasons: dict[str, str]) -> None:
-    values[name] = found.value
-    if found.reason is not None:
-        reasons[name] = found.reason
+def _computed(row: FigureRow, recording: Recording, fault: Fault | None) -> Figure:
+    if row in _OURS:
+        return row.compute(recording, fault)
+    try:
+        return row.compute(recording, fault)
+    except Exception as error:  # noqa: BLE001 - a mistake in somebody's figure must not cost the verdict
+        return absent(said_safely(error))

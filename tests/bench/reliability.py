@@ -1,11 +1,10 @@
 """The promises of safety, each with the figures of the tests that prove it: docs/reliability.md.
 
-``python -m tests.bench reliability`` for the whole page (an hour), ``python -m tests.bench.reliability NAME ...`` for
-the rows of some promises.
+`make prove` for the whole page (an hour or two), ``python -m tests.bench.reliability NAME ...`` for the rows of some
+promises.
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,18 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import page
-from tests.scaffold.figures import FILE_VARIABLE
 
 PAGE = page.ROOT / "docs" / "reliability.md"
-# How many of each; `make test` plays fewer.
-COUNTS = {
-    "CHAOSLIB_CP_SEQUENCES": "10000",
-    "CHAOSLIB_CP_GAP_STRIDE": "1",
-    "CHAOSLIB_CP_KILLS": "1000",
-    "CHAOSLIB_CP_TESTBED_KILLS": "20",
-    "CHAOSLIB_CP_CRASHES": "40",
-    "CHAOSLIB_CP_DENIALS": "1000",  # more than there are: every one
-}
 Notes = list[dict[str, float]]
 
 
@@ -203,9 +192,10 @@ PROMISES = [
 COLUMNS = ("promise", "measured", "by", "took", "commit")
 HEAD = """# Reliability
 
-What is promised, and what the tests measured. `python -m tests.bench reliability` writes this page; each row names the
-commit it was measured at. The same tests run in `make test`, some with smaller numbers. How the library fares on a real
-control plane is in [benchmarks](benchmarks.md), what the tests would not notice in [mutants](mutants.md).
+What is promised, and what the tests measured. `make prove` writes this page; each row names the commit it was measured
+at. The same tests run in `make test`, the long ones in a part that is drawn from all of their cases. How the library
+fares on a real control plane is in [benchmarks](benchmarks.md), what the tests would not notice in
+[mutants](mutants.md).
 
 """
 BROKEN = "BROKEN: its tests fail"
@@ -223,7 +213,7 @@ NOT_PROMISED = """
 
 
 def measure(names: Sequence[str] = ()) -> None:
-    """Run the tests with the large numbers and write the page, row by row; a promise whose tests fail is broken.
+    """Play the tests in full and write the page, row by row; a promise whose tests fail is broken.
 
     Args:
         names: Of promises whose rows are replaced; all by default.
@@ -253,8 +243,7 @@ def _row(promise: Promise) -> list[str]:
     with tempfile.NamedTemporaryFile() as file:
         began_s = time.monotonic()
         ended = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", *promise.tests.split()],
-            env={**os.environ, **COUNTS, FILE_VARIABLE: file.name},
+            [sys.executable, "-m", "pytest", "-q", "--prove", f"--figures={file.name}", *promise.tests.split()],
             cwd=page.ROOT,
             stdout=sys.stderr,
             check=False,

@@ -3,6 +3,7 @@
 When a breach is visible is worked out here from the timeline, in other words than the library's.
 """
 
+import itertools
 import os
 import signal
 import time
@@ -19,6 +20,7 @@ from tests.contract.conftest import LINES, Chaos
 from tests.contract.experiments import Activity, act, dns_claim, experiment
 from tests.contract.rehearsal import PAUSING, READ, Stage, rehearsing
 from tests.fakes.api_server import HANG, Answer, Request
+from tests.scaffold import part
 from tests.scaffold.figures import note
 
 pytestmark = pytest.mark.contract
@@ -163,7 +165,7 @@ class Calls:
         return sum(first_s <= at_s < last_s for at_s in self.by_runner_s)
 
 
-@pytest.fixture(params=LINES, ids=lambda name: name.replace(" ", "-"))
+@pytest.fixture
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     """A healthy cluster whose small reads work, sampled often."""
     with rehearsing(request.param, tmp_path) as made:
@@ -187,7 +189,13 @@ def lasting(stage: Stage, where: str) -> Activity:
     return {**act("sleep", duration_s=15.0, started=started), "pauses": {"after": 40}}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.proof
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    part.of(itertools.product(LINES, CASES), "abort"),
+    indirect=["stage"],
+    ids=lambda name: name.replace(" ", "-"),
+)
 def test_a_run_stops_within_two_looks_of_a_breach(stage: Stage, name: str) -> None:
     """Without asking the API, with its rollbacks, with nothing left and nothing new started, and never as success."""
     case = CASES[name]

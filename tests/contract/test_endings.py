@@ -15,9 +15,10 @@ import pytest
 from tests.contract.conftest import LINES
 from tests.contract.experiments import Activity, act
 from tests.contract.rehearsal import DEVIATED, PAUSING, Stage, rehearsing
+from tests.scaffold import part
 from tests.scaffold.figures import note
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.proof]
 
 STRATEGIES = ("always", "default", "deviated")
 Process = subprocess.Popen[bytes]
@@ -154,6 +155,7 @@ NEEDS_RECOVER = ("SIGKILL", "control missing")
 NOTHING_INJECTED = ("mark missing", "in the background")
 ON_BOTH_LINES = [(line, name, "always") for line in LINES for name in ENDINGS]
 ON_THE_NEW_LINE = [("new line", name, strategy) for strategy in STRATEGIES[1:] for name in ENDINGS]
+PLAYED = part.of(ON_BOTH_LINES + ON_THE_NEW_LINE, "endings")
 
 
 @pytest.fixture
@@ -168,9 +170,9 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
 
 @pytest.mark.parametrize(
     ("stage", "name", "strategy"),
-    [((line, name, strategy), name, strategy) for line, name, strategy in ON_BOTH_LINES + ON_THE_NEW_LINE],
+    [(one, one[1], one[2]) for one in PLAYED],
     indirect=["stage"],
-    ids=[f"{line}-{name}-{strategy}".replace(" ", "-") for line, name, strategy in ON_BOTH_LINES + ON_THE_NEW_LINE],
+    ids=["-".join(one).replace(" ", "-") for one in PLAYED],
 )
 def test_every_ending_heals(stage: Stage, name: str, strategy: str) -> None:
     """Nothing is left, and no exit code says success for a run that proved nothing."""

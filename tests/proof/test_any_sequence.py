@@ -1,6 +1,6 @@
 """Any sequence of rollouts, removals, kills, a sick API and other people: nothing lost, nothing foreign touched.
 
-Hypothesis draws the sequences. CHAOSLIB_CP_SEQUENCES says how many are played; `make test` plays 200.
+Hypothesis draws the sequences.
 """
 
 import copy
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 import urllib3
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -29,16 +30,20 @@ from chaoslib_cp.rollout.start import StartPlan, start
 from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import RESET, Answer
 from tests.fakes.kube_objects import REVIEWS, KubeObjects
+from tests.scaffold import part
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.figures import note
 from tests.scaffold.profiles import PROFILE
 
-SEQUENCES = int(os.environ.get("CHAOSLIB_CP_SEQUENCES", "200"))
+pytestmark = pytest.mark.proof
+
+SEQUENCES = part.amount("any sequence: sequences")
 STEPS = 8
 SETTINGS = settings(
     max_examples=SEQUENCES,
     stateful_step_count=STEPS,
     deadline=None,
+    derandomize=not part.is_whole(),
     suppress_health_check=list(HealthCheck),
 )
 PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image", "api_read", 60.0)

@@ -28,6 +28,8 @@ from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import to_delete
 from tests.scaffold.figures import note
 
+pytestmark = pytest.mark.proof
+
 THINGS = "/api/v1/namespaces/default/configmaps"
 KINDS = "daemonset,configmap,clusterrolebinding,clusterrole,serviceaccount"
 

@@ -39,6 +39,8 @@ from tests.scaffold.profiles import PROFILE
 from tests.scaffold.virtual_time import VirtualLoop, run_virtual
 from tests.scaffold.waiting import until_async
 
+pytestmark = pytest.mark.proof
+
 AFTER_S = 10.0
 WITHIN_S = 60.0
 GRACE_S = 1.0

@@ -21,9 +21,12 @@ from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from tests.fakes.dying import AFTER, MODES, Death
 from tests.fakes.kube_objects import KubeObjects
+from tests.scaffold import part
 from tests.scaffold.clocks import UnwaitingClock
 from tests.scaffold.figures import note
 from tests.scaffold.profiles import PROFILE
+
+pytestmark = pytest.mark.proof
 
 Settings = dict[str, Any]
 _FORK = multiprocessing.get_context("forkserver")
@@ -160,15 +163,17 @@ def test_there_are_more_than_a_hundred_points_to_crash_at(kube: KubeObjects, tmp
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_kill_at_any_effect_leaves_nothing(kube: KubeObjects, tmp_path: Path, scenario: str, mode: str) -> None:
-    """Each effect in turn, until the fault passes untouched; then recover once, twice, and killed in the middle."""
+    """Each effect in turn until the fault passes untouched; then recover once, twice, and killed in the middle."""
     state, untouched = tmp_path / "state", copy.deepcopy(kube.objects)
     before = others(kube)
     settings = settings_of(kube, tmp_path)
     effects_file = tmp_path / "effects.json"
     effects: list[str] = []
-    nth = 0
+    stride = part.amount("crash points: effects from one kill to the next")
+    nth = (part.draws(scenario).randrange(stride) + MODES.index(mode)) % stride + 1 - stride
+    kills = 0
     while not effects_file.exists():
-        nth += 1
+        nth += stride
         shutil.rmtree(state, ignore_errors=True)
         kube.objects = copy.deepcopy(untouched)
         exit_code = in_a_process(play, scenario, settings, nth, mode, str(effects_file))
@@ -183,7 +188,9 @@ def test_a_kill_at_any_effect_leaves_nothing(kube: KubeObjects, tmp_path: Path, 
         shutil.rmtree(state, ignore_errors=True)
         if there.exists():
             shutil.move(there, state)
+        kills += exit_code != 0
         in_a_process(recover_and_die, 1 + nth % 12, mode)
         assert_healed(kube, before, f"{scenario}, {mode} effect {nth}, then recover killed at {1 + nth % 12}")
-    assert nth == len(effects) + 1
-    note("crash", points=2 * len(effects), residue=0)
+    assert nth > len(effects)
+    assert kills == len(range(1 + (nth - 1) % stride, len(effects) + 1, stride))
+    note("crash", points=2 * kills, residue=0)

@@ -1,12 +1,8 @@
-"""Somebody else edits in the gaps between two of our calls: what is theirs is never touched, what is ours goes.
-
-CHAOSLIB_CP_GAP_STRIDE says how far apart the gaps are: with 1 all are played; `make test` plays every third.
-"""
+"""Somebody else edits in the gaps between two of our calls: what is theirs is never touched, what is ours goes."""
 
 import copy
 import dataclasses
 import itertools
-import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,9 +19,12 @@ from chaoslib_cp.rollout.start import StartPlan, start
 from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import RESET, Request
 from tests.fakes.kube_objects import KubeObjects
+from tests.scaffold import part
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.figures import note
 from tests.scaffold.profiles import PROFILE
+
+pytestmark = pytest.mark.proof
 
 PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image", "api_read", 60.0)
 UNANSWERED_PLAN = dataclasses.replace(PLAN, image="unanswered")
@@ -38,8 +37,8 @@ NAMES = [
     f"{RBAC}/clusterroles/chaoslib-cp-telemetry",
     f"{RBAC}/clusterrolebindings/chaoslib-cp-telemetry",
 ]
-STRIDE = int(os.environ.get("CHAOSLIB_CP_GAP_STRIDE", "3"))
-INTERLEAVINGS = 1000 // STRIDE
+STRIDE = part.amount("foreign editor: calls from one edit to the next")
+INTERLEAVINGS = part.amount("foreign editor: interleavings, at least")
 
 Step = Callable[[dict[str, Any], ManualClock], object]
 
@@ -131,6 +130,11 @@ SCENARIOS: dict[str, tuple[list[Step], Step]] = {
 EDITS = (replace, delete, copy_with_labels, remake_with_labels, edit_ours, plant_beside, copy_beside)
 # Without a UID, an exact copy of ours is ours for all that anybody can see.
 UNDECIDABLE = {("roll out unanswered", copy_with_labels)}
+PLAYED = part.of(
+    [one for one in itertools.product(SCENARIOS, EDITS, NAMES) if one[:2] not in UNDECIDABLE],
+    "foreign editor",
+    at_least=part.amount("foreign editor: edits of one object in one scenario"),
+)
 
 
 @pytest.fixture
@@ -180,15 +184,13 @@ class Interleaving:
 
 
 def test_an_edit_in_any_gap_is_never_lost(kube: KubeObjects, tmp_path: Path) -> None:
-    """Each edit of each object before our calls; afterwards recover heals what is left of ours.
+    """Each edit of each object before each of our calls; afterwards recover heals what is left of ours.
 
     Counted is only what could be lost: interleavings in which something of theirs was there.
     """
     clean = copy.deepcopy(kube.objects)
     played = 0
-    for number, (scenario, edit, path) in enumerate(itertools.product(SCENARIOS, EDITS, NAMES)):
-        if (scenario, edit) in UNDECIDABLE:
-            continue
+    for number, (scenario, edit, path) in enumerate(PLAYED):
         for gap in itertools.count(number % STRIDE, STRIDE):
             kube.objects = copy.deepcopy(clean)
             shutil.rmtree(tmp_path / "state", ignore_errors=True)

@@ -25,6 +25,8 @@ from tests.scaffold.figures import note
 from tests.scaffold.profiles import PROFILE
 from tests.scaffold.waiting import until
 
+pytestmark = pytest.mark.proof
+
 ALWAYS = {"rollbacks": {"strategy": "always"}, "hypothesis": {"strategy": "continuously"}}
 AS_MANY = [2, 10, 50]
 WAIT_S = 90.0
@@ -37,7 +39,7 @@ def play(environment: dict[str, str], folder: str, name: str, settings: dict[str
     os.environ.update(environment)
     os.chdir(folder)
     Path(f"ready-{name}").touch()
-    until(Path("go").exists, "the signal to go")
+    until(Path("go").exists, "the signal to go", WAIT_S)
     run = Run({"title": name, "method": []}, SystemClock(), None)
     run.runtime = ALWAYS
     try:
@@ -82,9 +84,11 @@ class Starters:
             words = (dict(os.environ), str(self.folder), name, self._settings)
             self._processes[name] = _FORK.Process(target=play, args=words)
             self._processes[name].start()
-        until(lambda: len(list(self.folder.glob("ready-*"))) == count, "all to be ready")
+        until(lambda: len(list(self.folder.glob("ready-*"))) == count, "all to be ready", WAIT_S)
         (self.folder / "go").touch()
-        until(lambda: len([*self.folder.glob("refused-*"), *self.folder.glob("playing-*")]) == count, "all to start")
+        until(
+            lambda: len([*self.folder.glob("refused-*"), *self.folder.glob("playing-*")]) == count, "all start", WAIT_S
+        )
         playing = [path.name.removeprefix("playing-") for path in self.folder.glob("playing-*")]
         return playing, [path.read_text() for path in self.folder.glob("refused-*")]
 

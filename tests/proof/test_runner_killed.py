@@ -1,11 +1,7 @@
-"""The runner is killed and the API is dead: the load ends all the same, by its deadline and a second at the latest.
-
-CHAOSLIB_CP_KILLS says how many runners are killed; `make test` kills 20.
-"""
+"""The runner is killed and the API is dead: the load ends all the same, by its deadline and a second at the latest."""
 
 import json
 import os
-import random
 import selectors
 import signal
 import socket
@@ -24,11 +20,14 @@ import pytest
 from chaoslib_cp.clock import SystemClock
 from tests.fakes.certificates import Authority
 from tests.fakes.late_file import fill_late_file, make_late_file
+from tests.scaffold import part
 from tests.scaffold.figures import note
 from tests.scaffold.waiting import until
 
-KILLS = int(os.environ.get("CHAOSLIB_CP_KILLS", "20"))
-AT_ONCE = 10 if KILLS > 100 else 4
+pytestmark = pytest.mark.proof
+
+KILLS = part.amount("runner killed: kills")
+AT_ONCE = 10 if part.is_whole() else 4
 DURATION_S = 6.0
 GRACE_S = 1.0
 PERIOD_S = 0.1
@@ -164,7 +163,7 @@ def test_the_load_ends_without_runner_and_api(
     tmp_path: Path, authority: Authority, held_open: int, holds_stdin: bool
 ) -> None:
     """At random moments: at once when its standard input closes, else by its own deadline."""
-    draws = random.Random(20241211)  # noqa: S311 - decides when to kill, guards nothing
+    draws = part.draws("runner killed")
     moments = [draws.uniform(0, DURATION_S / 2) for _ in range(KILLS // 2)]
     stdin = held_open if holds_stdin else None
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -20,6 +20,8 @@ from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import to_delete
 from tests.scaffold.figures import note
 
+pytestmark = pytest.mark.proof
+
 CLOCK = ManualClock()
 ENTRIES = [to_delete("ConfigMap", "kube-system", f"ours-{number}", "run-1") for number in range(3)]
 

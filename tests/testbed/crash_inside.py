@@ -9,7 +9,6 @@ both times if it did not heal. Its clock waits for real: the controllers of a re
 
 import json
 import os
-import random
 import shutil
 import signal
 import sys
@@ -27,6 +26,7 @@ from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.settings import read_settings
 from tests.fakes.dying import AFTER, MODES
 from tests.proof.test_crash_points import SCENARIOS, in_a_process, play, recover_and_die
+from tests.scaffold import part
 from tests.scaffold.clocks import LaterClock
 
 # What nobody but its owner may change, whatever we do.
@@ -56,11 +56,11 @@ def effects_of(scenario: str, folder: Path) -> int:
 
 
 def points(counts: dict[str, int], wanted: int) -> list[tuple[str, str, int]]:
-    """Choose points out of all scenarios, modes and effects, the same ones each time."""
+    """Choose points out of all scenarios, modes and effects: each scenario and each mode is among them."""
     every = [
         (scenario, mode, nth) for scenario, count in counts.items() for mode in MODES for nth in range(1, count + 1)
     ]
-    return random.Random(20241211).sample(every, min(wanted, len(every)))  # noqa: S311 - guards nothing
+    return part.of(every, "testbed, crash points", at_least=wanted, columns=2)
 
 
 def crash(number: int, scenario: str, mode: str, nth: int, folder: Path) -> None:

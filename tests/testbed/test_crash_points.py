@@ -1,21 +1,20 @@
 """SIGKILL at effects of every fault, on a real API server: `recover` leaves nothing and touches nothing of others'.
 
 All effects are killed against a fake API in tests/proof/test_crash_points.py; here a sample of them for real.
-CHAOSLIB_CP_CRASHES says how many; `make test` takes 30.
 """
 
 import json
-import os
 
 import pytest
 
 from tests.places import ROOT
+from tests.scaffold import part
 from tests.scaffold.figures import note
 from tests.testbed.conftest import Testbed
 
-pytestmark = pytest.mark.testbed
+pytestmark = [pytest.mark.testbed, pytest.mark.proof]
 
-CRASHES = int(os.environ.get("CHAOSLIB_CP_CRASHES", "30"))
+CRASHES = part.amount("testbed, crash points: kills")
 
 
 def test_a_kill_at_any_effect_leaves_nothing_in_a_real_cluster(testbed: Testbed) -> None:

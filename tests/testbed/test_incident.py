@@ -14,6 +14,7 @@ import pytest
 from chaoslib_cp.observe.timeline import read_timeline
 from chaoslib_cp.testbed.instance import Instance
 from tests.places import ROOT
+from tests.scaffold import part
 from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
 
@@ -32,6 +33,7 @@ SMALL: dict[str, object] = {
 }
 RUN_WITHIN_S = 420
 STOPPED_STORM_S = 30.0
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -96,8 +98,11 @@ def test_synced_dns_servers_survive_the_same_storm(testbed: Testbed, tmp_path: P
     assert summary["reasons"]["mask_s"]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name
+    "number",
+    [number for _, number in part.of([(one != signal.SIGKILL, one) for one in STOPS], "stopped", columns=1)],
+    ids=lambda number: number.name,
 )
 def test_a_run_stopped_in_mid_storm_leaves_nothing(testbed: Testbed, tmp_path: Path, number: signal.Signals) -> None:
     """However `chaos run` ends, the storm stops within its deadline + 1 s and `recover` leaves nothing of ours."""

@@ -1,7 +1,4 @@
-"""The rights that are shipped are those that full runs use: counted in the API server's own audit log.
-
-CHAOSLIB_CP_DENIALS says how many of them are taken away in turn, one for each run; `make test` takes 6.
-"""
+"""The rights that are shipped are those that full runs use: counted in the API server's own audit log."""
 
 import json
 import os
@@ -14,6 +11,7 @@ import pytest
 from chaoslib_cp.agent.manifests import prober_manifests
 from chaoslib_cp.cluster.gate.roles import role_manifests
 from tests.exported import exported
+from tests.scaffold import part
 from tests.scaffold.figures import note
 from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
@@ -24,7 +22,7 @@ SPEC = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\
 RUNNER, OBSERVER = "chaoslib-cp-runner", "chaoslib-cp-observer"
 AGENT_READS = "chaoslib-cp-agent-reads"
 RUN_LABEL = "chaoslib-cp/run"
-DENIALS = int(os.environ.get("CHAOSLIB_CP_DENIALS", "6"))
+DENIALS = part.amount("testbed, rights: rights taken away")
 # Kubernetes gives these to everybody who is authenticated: health, versions, questions about one's own rights.
 FOR_EVERYBODY = ('ClusterRole "system:discovery"', 'ClusterRole "system:public-info-viewer"', '"system:basic-user"')
 
@@ -216,6 +214,7 @@ def rights_to_deny() -> list[tuple[str, Right]]:
     return [every[number * len(every) // count] for number in range(count)]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("role", "right"), rights_to_deny(), ids=lambda one: "-".join(one[1:]) if isinstance(one, Right) else ""
 )

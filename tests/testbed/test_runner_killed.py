@@ -1,11 +1,9 @@
 """The runner is killed while the API servers are stopped: the load ends by its own deadline all the same.
 
-Against a stub, with more kills: tests/proof/test_runner_killed.py. CHAOSLIB_CP_TESTBED_KILLS says how many runners are
-killed here; `make test` kills 2.
+Against a stub, with more kills: tests/proof/test_runner_killed.py.
 """
 
 import os
-import random
 import signal
 import subprocess
 import time
@@ -19,14 +17,15 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.clock import SystemClock
+from tests.scaffold import part
 from tests.scaffold.figures import note
 from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
 from tests.testbed.test_incident import EXPERIMENT, agents_deadline, children_of, farm, variables
 
-pytestmark = pytest.mark.testbed
+pytestmark = [pytest.mark.testbed, pytest.mark.proof]
 
-KILLS = int(os.environ.get("CHAOSLIB_CP_TESTBED_KILLS", "2"))
+KILLS = part.amount("testbed, runner killed: kills")
 # Short: kube-controller-manager gives up its lease after 10 s without an API, and its restarts are backed off.
 STORM_S = 12.0
 GRACE_S = 1.0
@@ -111,7 +110,7 @@ def kill_a_runner(testbed: Testbed, folder: Path, after_s: float) -> tuple[float
 
 def test_the_load_ends_without_runner_and_api_servers(testbed: Testbed, tmp_path: Path) -> None:
     """By its deadline and a second at the latest, on real and on fake nodes; then `recover` leaves nothing."""
-    draws = random.Random(20241211)  # noqa: S311 - decides when to kill, guards nothing
+    draws = part.draws("testbed, runner killed")
     overruns_s = []
     for number in range(KILLS):
         deadline_s, ends_s = kill_a_runner(testbed, tmp_path / str(number), draws.uniform(0, STORM_S / 4))

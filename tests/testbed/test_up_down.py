@@ -15,12 +15,13 @@ import pytest
 
 from chaoslib_cp.state import state_root
 from chaoslib_cp.testbed.instance import Instance
+from tests.scaffold import part
 from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
 
 pytestmark = pytest.mark.testbed
 TINY = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\n"
-ROUNDS = 10
+ROUNDS = part.amount("testbed, up and down: rounds")
 READ_ONLY_CGROUPS = """while read -r _ place _; do
     case $place in /sys/fs/cgroup*) mount -o remount,bind,ro "$place" || exit ;; esac
 done < /proc/mounts
@@ -96,10 +97,11 @@ def _up(spec: str, name: str) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("killed", [False, True], ids=["down", "kill -9"])
 @pytest.mark.usefixtures("can_run_testbeds")
-def test_ten_rounds_leave_nothing(tiny: str, name: str, killed: bool) -> None:
-    """After ten rounds, in order or with the supervisor killed, the machine is as it was before the first."""
+def test_rounds_leave_nothing(tiny: str, name: str, killed: bool) -> None:
+    """After some rounds, in order or with the supervisor killed, the machine is as it was before the first."""
     before = _machine()
     for _ in range(ROUNDS):
         _up(tiny, name)

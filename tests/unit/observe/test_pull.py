@@ -224,24 +224,6 @@ def test_somebody_else_on_that_port(body: bytes) -> None:
     assert run(story) == []
 
 
-def test_first_wrong_answer_predicts_the_mask() -> None:
-    """The prediction follows from the page alone, and stands in the timeline after the sample it is about."""
-
-    async def story(got: list[Record]) -> None:
-        prober = FakeProber()
-        await prober.listen()
-        pull = puller(prober, got)
-        at_s = prober.time.now_s() - LONG_S / 2
-        prober.sample(at_s=at_s, vantage="dns_cached", target="cache", ttl_s=17)
-        prober.sample(at_s=at_s, ok=False, outcome="servfail", ttl_s=None)
-        await pull.pull_once()
-        await pull.pull_once()
-        await prober.leave()
-
-    (event,) = events(run(story), "mask_predicted")
-    assert event["predicted_mask_s"] == pytest.approx(17, abs=0.1)
-
-
 def test_page_address_must_be_one() -> None:
     """A page without a port is refused before anything is asked."""
     with pytest.raises(ProfileInvalid, match="not ip:port"):
