@@ -24,7 +24,7 @@ from chaoslib_cp.errors import ControlPlaneError, UndoFailed
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, read_timeline
 from chaoslib_cp.report.html import render_html
 from chaoslib_cp.report.text import render_text
-from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.hypothesis import read_hypothesis
 from chaoslib_cp.results.recording import record
 from chaoslib_cp.results.recovery import still_broken
@@ -154,7 +154,7 @@ def _see_recovery(run: Run, run_dir: Path) -> None:
     began_s, said = run.clock.monotonic_s(), False
     while run.is_watched:
         recording = record(read_timeline(run_dir / TIMELINE_FILE))
-        broken = still_broken(recording, find_fault(recording))
+        broken = still_broken(recording, find_faults(recording))
         known = paces(run.settings)
         patience_s = max((known[one].news_within_s + SPARE_SAMPLES * known[one].period_s for one in broken), default=0)
         if run.clock.monotonic_s() - began_s >= patience_s:

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.cluster_dns import list_dns_pods
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.door.dns_pods import list_dns_pods
 from chaoslib_cp.cluster.door.lock import process_using
 from chaoslib_cp.cluster.door.prober import prober_pages
 from chaoslib_cp.cluster.door.same_cluster import CLUSTER_UID_PATH

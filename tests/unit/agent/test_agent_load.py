@@ -183,7 +183,7 @@ def test_it_ends_with_its_starter_when_told(pod: Pod, server: FakeApiServer) -> 
 def test_a_deadline_in_the_past_means_no_load_at_all(pod: Pod, server: FakeApiServer) -> None:
     """A pod that the rollout creates after the deadline asks nothing."""
     pod.profile(deadline_epoch_s=1.0e9)
-    assert line(pod.start())["total"]["offered"] == 0
+    assert line(pod.start())["total"]["due"] == 0
     assert server.requests == []
 
 
@@ -215,7 +215,7 @@ def test_a_container_whose_clock_is_an_hour_behind_ends_by_its_duration(pod: Pod
 def test_a_container_whose_clock_is_an_hour_ahead_asks_nothing(pod: Pod, server: FakeApiServer) -> None:
     """In doubt it takes the storm for over."""
     pod.profile(duration_s=60, deadline_epoch_s=CLOCK.epoch_s() + 60 - 3600)
-    assert line(pod.start())["total"]["offered"] == 0
+    assert line(pod.start())["total"]["due"] == 0
     assert server.requests == []
 
 

@@ -120,10 +120,21 @@ def test_values_are_said_with_their_unit(name: str, value: Any, drawn: str) -> N
     assert f"{value_of(name, value)} {unit_of(name)}".strip() == drawn
 
 
-def test_the_page_says_why_an_effect_does_not_count() -> None:
-    """In the words of the verdict; and names from outside never become markup."""
+def test_the_page_says_why_what_was_expected_did_not_come() -> None:
+    """In the words of the results; and names from outside never become markup."""
     summary = the_incident()
-    [effect] = summary["effects"]
+    [expected] = summary["expectations"]
     doubt = "nobody can tell whether it came: <b> was so already before"
-    page = render_html({**summary, "effects": [{**effect, "came": False, "doubt": doubt}]}, recorded())
+    page = render_html({**summary, "expectations": [{**expected, "came": False, "doubt": doubt}]}, recorded())
     assert "within 30 s: nobody can tell whether it came: &lt;b&gt; was so already before</li>" in page
+
+
+def test_terminal_and_page_say_what_was_delivered() -> None:
+    """The load in numbers, and in capitals when it was too little."""
+    summary = the_incident()
+    line = "agent rollout: 200 of 200 agents; sent 98% of what was asked for, 1764 requests: 1080 answered"
+    assert line in render_text(summary, Path("runs/r"))
+    assert line in render_html(summary, recorded())
+    [fault] = summary["faults"]
+    short = {**fault, "delivered": {**fault["delivered"], "shortfall": "only 3 of 200 agents began"}}
+    assert "NOT DELIVERED: only 3 of 200 agents began" in render_text({**summary, "faults": [short]}, Path("runs/r"))
