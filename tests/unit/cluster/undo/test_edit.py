@@ -108,7 +108,7 @@ def test_an_edit_is_put_back_byte_for_byte(
         or len(leftovers(settings)) == 4
     )
     done = take_back(settings, 5, ManualClock(), kind="poison")
-    assert (done["undone"], done["faults"]) == (4, [fault])
+    assert (done.details["undone"], done.faults) == (4, (fault,))
     assert {path: json.loads(one) for path, one in theirs(kube).items()} == {
         path: json.loads(one) for path, one in before.items()
     }
