@@ -34,6 +34,8 @@ AMOUNTS: Final = {
     "foreign editor: edits of one object in one scenario": Amount(12, 1000),
     "foreign editor: calls from one edit to the next": Amount(4, 1),
     "foreign editor: interleavings, at least": Amount(15, 1000),
+    "foreign edits: calls from one edit to the next": Amount(4, 1),
+    "foreign edits: interleavings, at least": Amount(15, 1000),
     "runner killed: kills": Amount(8, 1000),
     "testbed, crash points: kills": Amount(12, 40),
     "testbed, runner killed: kills": Amount(1, 20),
