@@ -8,10 +8,13 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.cluster.undo.finished import put_aside_if_finished
 from chaoslib_cp.cluster.undo.leftovers import leftovers
+from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.control import evidence
@@ -73,6 +76,7 @@ def end_run(run: Run, journal: dict[str, Any], configuration: Mapping[str, Any])
     facts["run"] = {**facts["run"], "started": journal.get("start"), "duration_s": journal.get("duration")}
     _take_back_what_no_rollback_did(run)
     left_behind = (*run.failed_rollbacks, *_left_behind(run))
+    _put_log_aside(run)
     _see_recovery(run, run.run_dir)
     run.stop_watching()
     recording = record(read_timeline(run.run_dir / TIMELINE_FILE))
@@ -135,6 +139,14 @@ def _left_behind(run: Run) -> list[str]:
             logger.info("Waiting for the rest of this run to go, up to %g s: %s", HEAL_S, "; ".join(left))
             said = True
         run.clock.sleep(_LOOK_EVERY_S)
+
+
+def _put_log_aside(run: Run) -> None:
+    """Nobody who looks for what is open needs to read the log of a run that has taken everything back."""
+    with suppress(ControlPlaneError):  # one that cannot be read is named where it matters
+        log = undo_log_of_run(run.settings, run.clock)
+        if log is not None:
+            put_aside_if_finished(log, run.clock)
 
 
 def _see_recovery(run: Run, run_dir: Path) -> None:

@@ -1,6 +1,7 @@
 """Taking back what a run did: all of it, what one kind of fault did, or what one fault did. Nothing else is touched."""
 
 from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.undo.finished import put_aside_if_finished
 from chaoslib_cp.cluster.undo.heal import heal_log, open_healers
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.engine.undo.log import UndoLog
@@ -45,6 +46,8 @@ def take_back(
             "run `chaos cp recover` once that is mended"
         )
     healed = heal_log(log, clusters, clock, timeout_s, waits_for_pods=False, faults=faults)
+    if settings.is_without_control:  # otherwise the run may go on, and its control does this at its end
+        put_aside_if_finished(log, clock)
     left = [item for item in healed if not item["closed"]]
     if left:
         raise UndoFailed(
