@@ -5,14 +5,15 @@
 
 import functools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Dict, ParamSpec, TypeVar  # noqa: UP035 - the old Chaos Toolkit line shows dict[...] as "object"
 
 from chaoslib.exceptions import ActivityFailed, InterruptExecution
 
 from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.settings import Settings, read_settings
 
-__all__ = ["ABSENT", "JsonObject", "activity"]
+__all__ = ["ABSENT", "JsonObject", "activity", "settings_of"]
 
 # Shown as "mapping" by `chaos discover` on both lines of Chaos Toolkit.
 JsonObject = Dict[str, Any]  # noqa: UP006
@@ -45,6 +46,11 @@ def activity(function: Callable[_P, _R]) -> Callable[_P, _R]:
             raise _of_group(function.__name__, group) from group
 
     return bridged
+
+
+def settings_of(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> Settings:
+    """What Chaos Toolkit passes to an activity by name, as the one value that everything below the activity takes."""
+    return read_settings(configuration, secrets)
 
 
 def _refuse_placeholders(name: str, values: Iterable[Any]) -> None:

@@ -55,15 +55,15 @@ def zero_of(lines: Lines) -> float | None:
     return float(max(starts, default=first["at_s"]))
 
 
-def answers(lines: Lines, measure: str, since: float) -> list[list[tuple[float, bool]]]:
-    """(time, good) of the usable samples of one measure, by target."""
+def answers(lines: Lines, vantage: str, since: float) -> list[list[tuple[float, bool]]]:
+    """(time, good) of the usable samples of one vantage point, by target."""
     by_target: dict[str, list[tuple[float, bool]]] = {}
     for line in lines:
-        if line.get("kind") != "sample" or line["measure"] != measure or line["at_s"] < since:
+        if line.get("kind") != "sample" or line["vantage"] != vantage or line["at_s"] < since:
             continue
         if line.get("void") or line.get("lag_s", 0) > 0.25:
             continue
-        good = line["ok"] and (measure != "admin_write" or line["latency_s"] <= 5.0)
+        good = line["ok"] and (vantage != "admin_write" or line["latency_s"] <= 5.0)
         by_target.setdefault(line["target"], []).append((line["at_s"], good))
     return [sorted(one) for one in by_target.values()]
 
@@ -100,7 +100,7 @@ def mask_of(lines: Lines, zero: float) -> float | None:
 
 def last_fill(lines: Lines, met: float) -> float:
     """Time of the last cached answer before a higher TTL was seen, in the cache that failed at ``met``; else 0."""
-    asked = [line for line in lines if line.get("measure") == "dns_cached" and not line.get("void")]
+    asked = [line for line in lines if line.get("vantage") == "dns_cached" and not line.get("void")]
     target = min(line["target"] for line in asked if line["at_s"] == met and not line["ok"])
     asked = [line for line in asked if line["target"] == target and line.get("lag_s", 0) <= 0.25]
     ttls = [(line["at_s"], line["ttl_s"]) for line in asked if line.get("ttl_s") is not None and line["at_s"] < met]
@@ -138,7 +138,7 @@ def main(arguments: list[str]) -> int:
         "lockout_s": None if zero is None else lockout_of(lines, zero),
     }
     summary = folder / "summary.json"
-    theirs = json.loads(summary.read_text(encoding="utf-8"))["measures"] if summary.exists() else None
+    theirs = json.loads(summary.read_text(encoding="utf-8"))["figures"] if summary.exists() else None
     good = True
     for name, value in mine.items():
         words = "not measured" if value is None else f"{value:.3f}"

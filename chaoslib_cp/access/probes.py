@@ -1,6 +1,6 @@
 """Probes of people's access. A write is made as a dry run: it goes all the way through, nothing is kept."""
 
-from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.limits import checked
 from chaoslib_cp.observe.evidence import gather, summary
 
@@ -33,7 +33,7 @@ def admin_write(
     """
     checked("window_s", window_s, 1, 300)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
-    return summary(gather(configuration, secrets, ["admin_write"], window_s)["admin_write"], min_ok_ratio)
+    return summary(gather(settings_of(configuration, secrets), ["admin_write"], window_s)["admin_write"], min_ok_ratio)
 
 
 @activity
@@ -62,4 +62,6 @@ def break_glass_write(
     """
     checked("window_s", window_s, 1, 300)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
-    return summary(gather(configuration, secrets, ["break_glass_write"], window_s)["break_glass_write"], min_ok_ratio)
+    return summary(
+        gather(settings_of(configuration, secrets), ["break_glass_write"], window_s)["break_glass_write"], min_ok_ratio
+    )

@@ -3,8 +3,8 @@
 It stands where users stand: behind the resolver its own pod was given. What it learned is read from a page
 (``prober_page.py``) on an address that needs neither cluster DNS nor the API, so nothing is lost while both are down.
 
-Every measure asks for the same sentinel Service, whose address the kubelet has put into our environment: a truth that
-needs no lookup. The cached and the uncached question do not disturb each other, since they end in different caches.
+Every vantage point asks for the same sentinel Service, whose address the kubelet has put into our environment: a truth
+that needs no lookup. The cached and the uncached question do not disturb each other: they end in different caches.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from chaoslib_cp.engine.sample.pace import Question, Sampler, StallMeter, Steady
 from chaoslib_cp.errors import ProfileInvalid
 
 #: The C library of a workload gives up on one attempt after 5 s; ours stays below 2 s so that at most four questions
-#: of a measure are in flight and the first failure is known soon.
+#: of a vantage point are in flight and the first failure is known soon.
 DEADLINE_S: Final = 1.9
 CACHED_PERIOD_S: Final = 0.5
 POD_PERIOD_S: Final = 1.0

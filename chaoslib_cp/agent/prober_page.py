@@ -54,7 +54,7 @@ class _Heard:
         return {
             "kind": "sample",
             "at_s": self.at_s,
-            "measure": AGENT_LOAD,
+            "vantage": AGENT_LOAD,
             "target": told.source,
             "ok": True,
             "outcome": "ok",

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.observe.evidence import Samples, gather, number, summary, worst_latency_s
+from chaoslib_cp.settings import Settings
 
 _HEALTH: Final = ("api_livez", "api_version", "api_read")
 _SERVES: Final = ("api_version", "api_read")
@@ -13,8 +14,6 @@ _RECOVERED: Final = ("api_read", "admin_write", "dns_cached", "dns_uncached")
 _POLL_S: Final = 0.5
 # Holds several admin writes at the observer's default beat, even when each takes its limit (observe/plan.py has both).
 _RECOVERY_WINDOW_S: Final = 30.0
-
-Settings = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -32,29 +31,27 @@ class Saturation:
     slow_s: float
 
 
-def api_health(configuration: Settings, secrets: Settings, window_s: float, min_ok_ratio: float) -> dict[str, Any]:
-    """Judge the three measures of the API server's health; keys are told by the probe of the same name."""
-    samples = gather(configuration, secrets, _HEALTH, window_s)
-    each = {measure: summary(samples[measure], min_ok_ratio) for measure in _HEALTH}
+def api_health(settings: Settings, window_s: float, min_ok_ratio: float) -> dict[str, Any]:
+    """Judge the three vantage points of the API server's health; keys are told by the probe of the same name."""
+    samples = gather(settings, _HEALTH, window_s)
+    each = {vantage: summary(samples[vantage], min_ok_ratio) for vantage in _HEALTH}
     return {
         "ok": all(one["ok"] for one in each.values()),
         "livez_ok_ratio": each["api_livez"]["ok_ratio"],
         "version_ok_ratio": each["api_version"]["ok_ratio"],
         "read_ok_ratio": each["api_read"]["ok_ratio"],
-        "worst_latency_s": worst_latency_s(one for measure in _HEALTH for one in samples[measure]),
+        "worst_latency_s": worst_latency_s(one for vantage in _HEALTH for one in samples[vantage]),
         "samples": sum(one["samples"] for one in each.values()),
         "diagnosis": _diagnosis(each),
     }
 
 
-def wait_until_saturated(
-    configuration: Settings, secrets: Settings, limits: Saturation, timeout_s: float, clock: Clock
-) -> dict[str, Any]:
+def wait_until_saturated(settings: Settings, limits: Saturation, timeout_s: float, clock: Clock) -> dict[str, Any]:
     """Poll until the server is saturated or time is up; keys are told by ``api_is_saturated``."""
 
     def look() -> dict[str, Any]:
-        samples = gather(configuration, secrets, _SERVES, limits.window_s, clock)
-        every = [sample for measure in _SERVES for sample in samples[measure]]
+        samples = gather(settings, _SERVES, limits.window_s, clock)
+        every = [sample for vantage in _SERVES for sample in samples[vantage]]
         served = sum(bool(one["ok"]) and number(one, "latency_s") <= limits.slow_s for one in every)
         ratio = served / len(every) if every else 1.0
         return {
@@ -67,21 +64,19 @@ def wait_until_saturated(
     return _poll(look, timeout_s, clock)
 
 
-def wait_until_recovered(
-    configuration: Settings, secrets: Settings, good_in_a_row: int, timeout_s: float, clock: Clock
-) -> dict[str, Any]:
+def wait_until_recovered(settings: Settings, good_in_a_row: int, timeout_s: float, clock: Clock) -> dict[str, Any]:
     """Poll until everything users need is good again or time is up; keys are told by the probe of the same name."""
-    collected: dict[str, dict[float, Any]] = {measure: {} for measure in _RECOVERED}
+    collected: dict[str, dict[float, Any]] = {vantage: {} for vantage in _RECOVERED}
 
     def look() -> dict[str, Any]:
         # Kept from poll to poll: without an observer each poll brings one sample, and several in a row are asked for.
-        for measure, samples in gather(configuration, secrets, _RECOVERED, _RECOVERY_WINDOW_S, clock).items():
-            collected[measure].update({number(sample, "at_s"): sample for sample in samples})
+        for vantage, samples in gather(settings, _RECOVERED, _RECOVERY_WINDOW_S, clock).items():
+            collected[vantage].update({number(sample, "at_s"): sample for sample in samples})
         runs: Samples = {
-            measure: [found[at_s] for at_s in sorted(found)][-good_in_a_row:] for measure, found in collected.items()
+            vantage: [found[at_s] for at_s in sorted(found)][-good_in_a_row:] for vantage, found in collected.items()
         }
         late = [m for m, run in runs.items() if len(run) < good_in_a_row or not all(sample["ok"] for sample in run)]
-        outcomes = {measure: summary(run, 1.0)["last_outcome"] for measure, run in runs.items()}
+        outcomes = {vantage: summary(run, 1.0)["last_outcome"] for vantage, run in runs.items()}
         return {"ok": not late, "not_recovered": late, **outcomes}
 
     return _poll(look, timeout_s, clock)

@@ -1,6 +1,6 @@
 """Probes of the API server. None raises for a sick server, none changes anything."""
 
-from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.apiserver import health
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.limits import checked
@@ -38,7 +38,7 @@ def api_health(
     """
     checked("window_s", window_s, 1, 300)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
-    return health.api_health(configuration, secrets, window_s, min_ok_ratio)
+    return health.api_health(settings_of(configuration, secrets), window_s, min_ok_ratio)
 
 
 @activity
@@ -74,7 +74,7 @@ def api_is_saturated(
     checked("max_ok_ratio", max_ok_ratio, 0, 1)
     checked("slow_s", slow_s, 0.01, 60)
     limits = health.Saturation(window_s, max_ok_ratio, slow_s)
-    return health.wait_until_saturated(configuration, secrets, limits, timeout_s, SystemClock())
+    return health.wait_until_saturated(settings_of(configuration, secrets), limits, timeout_s, SystemClock())
 
 
 @activity
@@ -86,7 +86,7 @@ def wait_until_recovered(
 ) -> JsonObject:
     """Wait until small reads, ordinary admin writes and workload DNS, cached and not, are good several times running.
 
-    A measure nobody can take never counts as recovered. Changes nothing.
+    A vantage point that nobody can ask never counts as recovered. Changes nothing.
 
     Args:
         timeout_s: Seconds to wait at most, 0 to 3600.
@@ -103,4 +103,4 @@ def wait_until_recovered(
     """
     checked("timeout_s", timeout_s, 0, 3600)
     checked("good_in_a_row", good_in_a_row, 1, 20, whole=True)
-    return health.wait_until_recovered(configuration, secrets, good_in_a_row, timeout_s, SystemClock())
+    return health.wait_until_recovered(settings_of(configuration, secrets), good_in_a_row, timeout_s, SystemClock())

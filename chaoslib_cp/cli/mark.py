@@ -45,13 +45,14 @@ def command(  # noqa: PLR0913 - one for each option
     from chaoslib_cp.clock import SystemClock
     from chaoslib_cp.cluster.door.connect import open_cluster
     from chaoslib_cp.cluster.gate.marker import Marker
+    from chaoslib_cp.settings import read_settings
 
     if not owner.strip():
         raise click.BadParameter(
             "it is blank; nothing was changed; say who answers for the cluster", param_hint="--owner"
         )
     asked = Asked(context, owner.strip(), hours, accept, remove)
-    with open_cluster({"admin_context": context}, None, identity="admin") as cluster:
+    with open_cluster(read_settings({"admin_context": context}), "admin") as cluster:
         confirm(cluster, cluster_uid, asked)
         marker = Marker(cluster_uid, asked.owner, SystemClock().epoch_s() + hours * 3600, frozenset(accept))
         result = _replace(cluster, None if remove else marker)
@@ -109,7 +110,8 @@ def confirm(cluster: "Cluster", cluster_uid: str, asked: Asked) -> None:
         TargetRefused: The UID was not given, or is another cluster's; nothing was changed.
     """
     from chaoslib_cp.cluster.door.same_cluster import CLUSTER_UID_PATH
-    from chaoslib_cp.cluster.gate.production import MAX_NODES, production_signs
+    from chaoslib_cp.cluster.gate.production import production_signs
+    from chaoslib_cp.settings import MAX_NODES
 
     namespace = cluster.get(CLUSTER_UID_PATH) or {}
     actual = str((namespace.get("metadata") or {}).get("uid") or "")

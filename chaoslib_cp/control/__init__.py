@@ -143,7 +143,7 @@ def after_experiment_control(
     try:
         for run in _runs:
             run.enter("ending")
-            end_run(run, state, configuration, secrets)
+            end_run(run, state, configuration)
         judged = True
     finally:
         if not judged:

@@ -3,9 +3,9 @@
 In our block of ``extensions``::
 
     "abort_when": [
-        {"measure": "dns_cached", "max_error_ratio": 0.5, "window_s": 10},
-        {"measure": "api_read", "max_latency_p50_s": 2.0, "window_s": 10},
-        {"measure": "dns_cached", "blind_s": 15}
+        {"vantage": "dns_cached", "max_error_ratio": 0.5, "window_s": 10},
+        {"vantage": "api_read", "max_latency_p50_s": 2.0, "window_s": 10},
+        {"vantage": "dns_cached", "blind_s": 15}
     ]
 
 The first two are limits: too many samples of the window failed, or its median is too slow. The third is a blind guard:
@@ -22,6 +22,7 @@ from chaoslib_cp.control.watching import Pace, paces
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 from chaoslib_cp.results.recording import Recording, Sample
+from chaoslib_cp.settings import Settings
 
 BLIND: Final = "blind_s"
 _ERRORS: Final = "max_error_ratio"
@@ -43,14 +44,14 @@ class AbortRule:
     """One rule.
 
     Attributes:
-        measure: The samples it looks at, for example ``dns_cached``.
+        vantage: The samples it looks at, for example ``dns_cached``.
         limits: What it limits, one of ``LIMITS``.
         limit: Beyond this it is breached: a share (0..1) or seconds, as the name of ``limits`` says.
         window_s: How far it looks back, never to before the method began. For a blind guard the same as ``limit``.
         min_samples: With fewer samples in the window a limit says nothing.
     """
 
-    measure: str
+    vantage: str
     limits: str
     limit: float
     window_s: float
@@ -66,7 +67,7 @@ class AbortRule:
         """
         since_s = max(now_s - self.window_s, began_s)
         # By their end: an attempt that takes 5 s to fail is news when it fails.
-        samples = [sample for sample in recording.of(self.measure) if sample.at_s + sample.latency_s >= since_s]
+        samples = [sample for sample in recording.of(self.vantage) if sample.at_s + sample.latency_s >= since_s]
         if self.limits == BLIND:
             return "" if samples or now_s - began_s <= self.limit else f"{self}: no valid sample for that long"
         if len(samples) < self.min_samples:
@@ -78,19 +79,19 @@ class AbortRule:
         return f"{self}: {value}, {len(samples)} samples within {self.window_s:g} s"
 
     def __str__(self) -> str:
-        return f"abort rule {self.measure} {self.limits} {self.limit:g}"
+        return f"abort rule {self.vantage} {self.limits} {self.limit:g}"
 
 
-def read_rules(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> list[AbortRule]:
+def read_rules(experiment: Mapping[str, Any], settings: Settings) -> list[AbortRule]:
     """Read the rules of an experiment that ``rule_refusals`` does not refuse."""
-    known = paces(configuration)
+    known = paces(settings)
     return [_rule(place, given, known) for place, given in _written(experiment)]
 
 
-def rule_refusals(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[str]:
+def rule_refusals(experiment: Mapping[str, Any], settings: Settings) -> Iterator[str]:
     """Say what is wrong with each rule, one line each."""
     try:
-        known = paces(configuration)
+        known = paces(settings)
         written = list(_written(experiment))
     except ProfileInvalid as error:
         yield str(error)
@@ -114,34 +115,34 @@ def _written(experiment: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _rule(place: str, given: Any, known: Mapping[str, Pace]) -> AbortRule:
     """Make one rule of what is written, or refuse what could not mean anything or could never act."""
     if not isinstance(given, Mapping):
-        raise ProfileInvalid(f"{place} is {given!r}; nothing was changed; use a mapping with a measure and a limit")
+        raise ProfileInvalid(f"{place} is {given!r}; nothing was changed; use a mapping with vantage and a limit")
     named = [limits for limits in LIMITS if limits in given]
     if len(named) != 1:
         raise ProfileInvalid(f"{place} has {len(named)} limits; nothing was changed; use one of {', '.join(LIMITS)}")
     [limits] = named
-    keys = {"measure", limits} if limits == BLIND else {"measure", limits, "window_s", "min_samples"}
+    keys = {"vantage", limits} if limits == BLIND else {"vantage", limits, "window_s", "min_samples"}
     unknown = sorted(str(key) for key in set(given) - keys)
     if unknown:
         raise ProfileInvalid(
             f"{place} has the unknown key {unknown[0]!r}; nothing was changed; use {', '.join(sorted(keys))}"
         )
-    measure = given.get("measure")
-    pace = known.get(measure) if isinstance(measure, str) else None
+    vantage = given.get("vantage")
+    pace = known.get(vantage) if isinstance(vantage, str) else None
     if pace is None:
         raise ProfileInvalid(
-            f"{place}.measure is {measure!r}, which nobody samples; nothing was changed; use one of {', '.join(known)}"
+            f"{place}.vantage is {vantage!r}, which nobody samples; nothing was changed; use one of {', '.join(known)}"
         )
     if limits == BLIND:
         # Sooner, an attempt that takes its whole time to fail would pass for blindness.
         blind_s = checked(f"{place}.{BLIND}", given[BLIND], pace.news_within_s, _LONGEST_BLIND_S)
-        return AbortRule(str(measure), BLIND, blind_s, blind_s)
+        return AbortRule(str(vantage), BLIND, blind_s, blind_s)
     least, most = (0.0, _MOST_ERRORS) if limits == _ERRORS else _LATENCY_S
     limit = checked(f"{place}.{limits}", given[limits], least, most)
     samples = checked(f"{place}.min_samples", given.get("min_samples", _DEFAULT_MIN_SAMPLES), 1, _MOST_SAMPLES)
     # A shorter window never holds enough samples: a guard that cannot act.
     shortest_s = samples * pace.period_s
     window_s = checked(f"{place}.window_s", given.get("window_s", _DEFAULT_WINDOW_S), shortest_s, _LONGEST_WINDOW_S)
-    return AbortRule(str(measure), limits, limit, window_s, samples)
+    return AbortRule(str(vantage), limits, limit, window_s, samples)
 
 
 def _error_ratio(samples: list[Sample]) -> float:

@@ -1,22 +1,21 @@
 """CPU time of the API servers and of the agents, put on record where the infrastructure driver can read it."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.infrastructure import open_driver
+from chaoslib_cp.settings import Settings
 
 logger = logging.getLogger("chaostoolkit")
 
 TIMEOUT_S = 5.0
 
 
-def tell_cpu(teller: Teller, configuration: Mapping[str, Any]) -> None:
+def tell_cpu(teller: Teller, settings: Settings) -> None:
     """Write one ``api_cpu`` event with running totals; a run goes on without, and amplification is then null."""
     try:
-        used = open_driver(configuration).cpu_seconds(TIMEOUT_S)
+        used = open_driver(settings).cpu_seconds(TIMEOUT_S)
     except ControlPlaneError as error:
         logger.debug("CPU time of the API servers is not recorded: %s", error)
         return

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.cluster.undo.recover import leftovers, open_logs
-from chaoslib_cp.cluster.undo.run import run_id
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.watching import paces
@@ -27,6 +26,7 @@ from chaoslib_cp.results.recovery import NAMES, still_broken
 from chaoslib_cp.results.summary import summarise
 from chaoslib_cp.results.verdict import Conduct
 from chaoslib_cp.rollout.agent_rollout import take_back
+from chaoslib_cp.settings import Settings
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -40,7 +40,7 @@ TAKE_BACK_S = 60.0
 """How long the run itself tries to undo what no rollback undid, seconds; ``chaos cp recover`` tries again."""
 
 SPARE_SAMPLES = 5
-"""How many samples a broken measure gets to show that rollbacks cured it, after the attempt that is under way: three
+"""How many samples a broken vantage point gets to show that rollbacks cured it, after the attempt under way: three
 good ones in a row are a recovery."""
 
 _FEW = 3
@@ -48,16 +48,13 @@ _FEW = 3
 _LOOK_EVERY_S = 1.0
 
 
-def end_run(
-    run: Run, journal: dict[str, Any], configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
-) -> None:
+def end_run(run: Run, journal: dict[str, Any], configuration: Mapping[str, Any]) -> None:
     """Judge a run and leave its files.
 
     Args:
         run: The run; its observer is stopped here.
         journal: Chaos Toolkit's journal; ``status`` and ``deviated`` are repaired, evidence goes under one key.
-        configuration: The experiment's configuration.
-        secrets: chaosk8s' own keys.
+        configuration: The experiment's configuration, for the values that it gives to activities.
     """
     if run.latch.signal_name:
         name = run.latch.signal_name
@@ -72,9 +69,9 @@ def end_run(
     journal["status"] = "failed"  # until the verdict is known: Chaos Toolkit swallows what a control raises
     facts = {**run.facts, "parameters": evidence.parameters(run.experiment, configuration, run.outputs)}
     facts["run"] = {**facts["run"], "started": journal.get("start"), "duration_s": journal.get("duration")}
-    _take_back_what_no_rollback_did(run, configuration, secrets)
-    left_behind = (*run.failed_rollbacks, *_left_behind(run, configuration, secrets))
-    _see_recovery(run, run.run_dir, configuration)
+    _take_back_what_no_rollback_did(run)
+    left_behind = (*run.failed_rollbacks, *_left_behind(run))
+    _see_recovery(run, run.run_dir)
     run.stop_watching()
     recording = record(read_timeline(run.run_dir / TIMELINE_FILE))
     conduct = Conduct(
@@ -112,26 +109,24 @@ def _interruption(run: Run, given_status: str) -> str:
     return f"Chaos Toolkit (status {given_status})" if given_status in ("interrupted", "aborted") else ""
 
 
-def _take_back_what_no_rollback_did(
-    run: Run, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
-) -> None:
+def _take_back_what_no_rollback_did(run: Run) -> None:
     """Chaos Toolkit plays no rollbacks after some endings (SIGUSR2), and drops those after one that was interrupted."""
-    if not _is_open(configuration):
+    if not _is_open(run.settings):
         return
     logger.warning("Rollbacks left something open: taking it back now, up to %g s", TAKE_BACK_S)
     try:
-        take_back(configuration, secrets, TAKE_BACK_S, run.clock)
+        take_back(run.settings, TAKE_BACK_S, run.clock)
     except ControlPlaneError as error:
         logger.error("%s", error)
 
 
-def _left_behind(run: Run, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> list[str]:
+def _left_behind(run: Run) -> list[str]:
     """What is still there of this run, after giving controllers and kubelets the time to end its pods."""
     deadline_s = run.clock.monotonic_s() + HEAL_S
     said = False
     while True:
-        left = grouped(_look_for_leftovers(configuration, secrets))
-        is_open = _is_open(configuration)  # then nobody is taking it away, and waiting does not help
+        left = grouped(_look_for_leftovers(run.settings))
+        is_open = _is_open(run.settings)  # then nobody is taking it away, and waiting does not help
         if not left or is_open or run.clock.monotonic_s() >= deadline_s:
             return left
         if not said:
@@ -140,18 +135,18 @@ def _left_behind(run: Run, configuration: Mapping[str, Any], secrets: Mapping[st
         run.clock.sleep(_LOOK_EVERY_S)
 
 
-def _see_recovery(run: Run, run_dir: Path, configuration: Mapping[str, Any]) -> None:
+def _see_recovery(run: Run, run_dir: Path) -> None:
     """Keep the observer until it has seen the effect of the rollbacks: a few samples of whatever is still broken."""
     began_s, said = run.clock.monotonic_s(), False
     while run.is_watched:
         recording = record(read_timeline(run_dir / TIMELINE_FILE))
         broken = still_broken(recording, find_fault(recording))
-        known = paces(configuration)
+        known = paces(run.settings)
         patience_s = max((known[one].news_within_s + SPARE_SAMPLES * known[one].period_s for one in broken), default=0)
         if run.clock.monotonic_s() - began_s >= patience_s:
             return
         if not said:
-            names = ", ".join(NAMES[measure] for measure in broken)
+            names = ", ".join(NAMES[vantage] for vantage in broken)
             logger.info("Waiting for %s to recover, up to %.0f s", names, patience_s)
             said = True
         run.clock.sleep(_LOOK_EVERY_S)
@@ -165,21 +160,21 @@ def grouped(left: Sequence[str]) -> list[str]:
     return [*single, *(f"{count} of {stem}-*" for stem, count in many.items())]
 
 
-def _look_for_leftovers(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> list[str]:
+def _look_for_leftovers(settings: Settings) -> list[str]:
     """Ask cluster and undo log; when nobody can tell, that is said instead."""
     try:
-        left = list(leftovers(configuration, secrets))
+        left = list(leftovers(settings))
     except ControlPlaneError as error:
         left = [f"could not look: {error}"]
-    if _is_open(configuration):
+    if _is_open(settings):
         left.append("the undo log has open entries")
     return left
 
 
-def _is_open(configuration: Mapping[str, Any]) -> bool:
+def _is_open(settings: Settings) -> bool:
     """Whether this run's undo log has open entries; what cannot be looked into may have."""
     try:
-        return run_id(configuration) in open_logs()
+        return settings.run in open_logs()
     except UndoFailed:
         return True
 

@@ -9,38 +9,20 @@ from typing import Any
 
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.dns_pods import BACK_OFF_S, recent_crashes
-from chaoslib_cp.cluster.undo.run import RUN_DIR_KEY
 from chaoslib_cp.control.extension import own_blocks
 from chaoslib_cp.control.placeholder import PLACEHOLDER
 from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.settings import OWN_KEYS, Settings
 from chaoslib_cp.version import VERSION
 
 _DISTRIBUTIONS = ("chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes", "kubernetes")
 _SCALE_PATH = "/api/v1/namespaces/chaoslib-cp/configmaps/chaoslib-cp-scale"
 _SCALE_KEY = "scale.json"
 _READ_TIMEOUT_S = 5.0
-OWN_KEYS = {
-    "admin_context",
-    "allowed_contexts",
-    "break_glass_context",
-    "cluster_uid",
-    "infrastructure",
-    "kubeconfig",
-    "max_nodes",
-    "observe_deadlines_s",
-    "observe_periods_s",
-    "observe_s",
-    "observer_context",
-    "prober_pages",
-    "runner_context",
-    RUN_DIR_KEY,
-}
-"""Keys of the configuration that this library reads itself; their values are names, addresses, paths and numbers."""
-
 _SECRET = re.compile(r"token|pass|pwd|secret|credential|cert|key|auth|private|bearer", re.IGNORECASE)
 
 
-def versions(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> dict[str, str]:
+def versions(settings: Settings) -> dict[str, str]:
     """Name the versions that shape a result; asked while the API is healthy."""
     found = {"chaostoolkit-cp": VERSION, "python": platform.python_version(), "system": platform.platform()}
     for name in _DISTRIBUTIONS:
@@ -48,18 +30,18 @@ def versions(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
-    server = _read("/version", configuration, secrets)
+    server = _read("/version", settings)
     found["kube-apiserver"] = str(server.get("gitVersion") or server.get("unknown"))
     return found
 
 
-def scale(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> dict[str, Any]:
+def scale(settings: Settings) -> dict[str, Any]:
     """Read what the cluster stands for, which whoever built it wrote into ConfigMap chaoslib-cp/chaoslib-cp-scale.
 
     Returns:
         Its ``scale.json``; ``{"unknown": why}`` when there is none: nobody said what this cluster stands for.
     """
-    found = _read(_SCALE_PATH, configuration, secrets)
+    found = _read(_SCALE_PATH, settings)
     if "unknown" in found:
         return found
     try:
@@ -74,12 +56,10 @@ def own_knobs(experiment: Mapping[str, Any]) -> list[str]:
     return [str(knob) for block in own_blocks(experiment) for knob in block.get("unrealistic") or []]
 
 
-def back_off_notes(
-    configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None, now_epoch_s: float
-) -> list[str]:
+def back_off_notes(settings: Settings, now_epoch_s: float) -> list[str]:
     """Say which DNS servers crashed a short while ago, for example in an earlier run: recovery would take longer."""
     try:
-        with open_cluster(configuration, secrets) as cluster:
+        with open_cluster(settings) as cluster:
             crashes = recent_crashes(cluster, now_epoch_s, _READ_TIMEOUT_S)
     except ControlPlaneError:
         return []
@@ -137,9 +117,9 @@ def _references(experiment: Mapping[str, Any]) -> list[str]:
     return PLACEHOLDER.findall(json.dumps([ours, list(own_blocks(experiment))], default=str))
 
 
-def _read(path: str, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> dict[str, Any]:
+def _read(path: str, settings: Settings) -> dict[str, Any]:
     try:
-        with open_cluster(configuration, secrets) as cluster:
+        with open_cluster(settings) as cluster:
             found = cluster.get(path, timeout_s=_READ_TIMEOUT_S)
     except ControlPlaneError as error:
         return {"unknown": str(error)}

@@ -7,13 +7,14 @@ tolerance, or ends with exit code 0 after a broken run.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from chaoslib_cp.cluster.door.connect import choose, infrastructure_name
+from chaoslib_cp.cluster.door.connect import choose
 from chaoslib_cp.control.abort_rules import rule_refusals
 from chaoslib_cp.control.extension import extension_refusals
 from chaoslib_cp.control.placeholder import PLACEHOLDER
 from chaoslib_cp.control.watching import watching_refusals
 from chaoslib_cp.dns.restart import COUPLINGS, RESTART_CONTAINERS
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.settings import Settings
 
 _LACKING = {"probes": "nobody watching", "pause": "no time for anything to happen"}
 
@@ -27,14 +28,15 @@ def control_refusals(control: Mapping[str, Any]) -> Iterator[str]:
 
 
 def experiment_refusals(
-    experiment: Mapping[str, Any], runtime: Mapping[str, Any], configuration: Mapping[str, Any]
+    experiment: Mapping[str, Any], runtime: Mapping[str, Any], configuration: Mapping[str, Any], settings: Settings
 ) -> Iterator[str]:
     """Find what would make a run unsafe or its verdict wrong.
 
     Args:
         experiment: The experiment.
         runtime: The strategies in force (file and command line together).
-        configuration: The resolved configuration.
+        configuration: The resolved configuration, for what arguments ask of it.
+        settings: What was read of it.
     """
     yield from _strategy_refusals(experiment, runtime)
     dry = getattr(experiment.get("dry"), "value", None)
@@ -42,12 +44,12 @@ def experiment_refusals(
         yield f"--dry {dry} would inject all the same, with {_LACKING[dry]}; use --dry actions"
     yield from _secret_refusals(experiment)
     yield from extension_refusals(experiment)
-    yield from rule_refusals(experiment, configuration)
-    yield from watching_refusals(configuration)
+    yield from rule_refusals(experiment, settings)
+    yield from watching_refusals(settings)
     method, rollbacks = experiment.get("method") or [], experiment.get("rollbacks") or []
     hypothesis = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
     for activity in [*hypothesis, *method, *rollbacks]:
-        yield from _activity_refusals(activity, configuration)
+        yield from _activity_refusals(activity, configuration, settings.infrastructure)
     for activity in method:
         if "tolerance" in activity:
             yield f"{activity.get('name')!r}: a tolerance in the method is never looked at; move it to the hypothesis"
@@ -58,10 +60,10 @@ def experiment_refusals(
             yield f"{activity.get('name')!r} is never stopped: add {started.replace('start_', 'stop_', 1)} to rollbacks"
 
 
-def cluster_refusals(configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None) -> Iterator[str]:
+def cluster_refusals(settings: Settings) -> Iterator[str]:
     """Say why no cluster can be chosen from here, if so; asks nothing of any cluster."""
     try:
-        choose(configuration, secrets, "runner")
+        choose(settings, "runner")
     except TargetRefused as error:
         yield str(error)
 
@@ -92,7 +94,9 @@ def _strategy_refusals(experiment: Mapping[str, Any], runtime: Mapping[str, Any]
         yield f"hypothesis strategy is {hypothesis!r}: a failure that heals itself is missed; use `continuously`"
 
 
-def _activity_refusals(activity: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[str]:
+def _activity_refusals(
+    activity: Mapping[str, Any], configuration: Mapping[str, Any], infrastructure: str
+) -> Iterator[str]:
     name = activity.get("name", activity.get("ref"))
     if activity.get("background"):
         yield f"{name!r} runs in the background, where nothing can stop it early; use a start_/stop_ pair"
@@ -103,15 +107,15 @@ def _activity_refusals(activity: Mapping[str, Any], configuration: Mapping[str, 
         if unknown:
             yield f"{name!r}: argument {key} asks for ${{{unknown[0]}}}, which the configuration does not have"
         elif key == "coupling":
-            yield from _coupling_refusals(name, given, configuration)
+            found = PLACEHOLDER.fullmatch(given) if isinstance(given, str) else None
+            coupling = configuration[found.group(1)] if found else given
+            yield from _coupling_refusals(name, coupling, infrastructure)
 
 
-def _coupling_refusals(name: object, given: object, configuration: Mapping[str, Any]) -> Iterator[str]:
-    found = PLACEHOLDER.fullmatch(given) if isinstance(given, str) else None
-    coupling = configuration[found.group(1)] if found else given
+def _coupling_refusals(name: object, coupling: object, infrastructure: str) -> Iterator[str]:
     if coupling not in COUPLINGS:
         yield f"{name!r}: coupling {coupling!r} is unknown; choose one of {', '.join(COUPLINGS)}"
-    elif coupling == RESTART_CONTAINERS and infrastructure_name(configuration) == "none":
+    elif coupling == RESTART_CONTAINERS and infrastructure == "none":
         yield (
             f"{name!r}: coupling {coupling} needs an infrastructure driver, and none is chosen; "
             "set configuration.infrastructure, or use coupling delete-pods"

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,6 @@ from chaoslib.run import RunEventHandler
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.lock import RunLock, locks_folder
 from chaoslib_cp.cluster.gate.guard import check_gate, refuse_leftovers
-from chaoslib_cp.cluster.undo.run import RUN_DIR_KEY
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.abort import AbortWatch
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules
@@ -32,6 +32,7 @@ from chaoslib_cp.control.watching import observe_plan, wait_for_sight
 from chaoslib_cp.errors import ControlPlaneError, said_safely
 from chaoslib_cp.observe.session import ObserveSession, start
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
+from chaoslib_cp.settings import RUN_DIR_KEY, Settings, read_settings
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -77,6 +78,7 @@ class Run:
         failed_rollbacks: What failed in the rollbacks, one line each.
         outputs: Name and output of each activity of the method.
         runtime: The strategies in force.
+        settings: What the run was told, from ``open`` on.
     """
 
     def __init__(self, experiment: Mapping[str, Any], clock: Clock, event_registry: Any) -> None:
@@ -93,7 +95,7 @@ class Run:
         self.failed_rollbacks: list[str] = []
         self.outputs: list[tuple[str, Any]] = []
         self.facts: dict[str, dict[str, Any]] = {}
-        self._configuration: Mapping[str, Any] = {}
+        self.settings = Settings()
         self._rules: list[AbortRule] = []
         self._observer: ObserveSession | None = None
         self._abort_watch: AbortWatch | None = None
@@ -127,17 +129,19 @@ class Run:
         self.armed = True
 
     def _open(self, configuration: dict[str, Any], secrets: Mapping[str, Any] | None) -> None:
-        refused = list(experiment_refusals(self.experiment, self.runtime, configuration))
+        self.settings = read_settings(configuration, secrets)
+        refused = list(experiment_refusals(self.experiment, self.runtime, configuration, self.settings))
         if refused:
             # inside the place the cluster is reached from, much of this may be right by itself
-            refused = [*cluster_refusals(configuration, secrets), *refused]
+            refused = [*cluster_refusals(self.settings), *refused]
             raise InterruptExecution(f"refused, nothing was changed: {'; '.join(refused)}")
-        cluster_uid, run_dir = self._take_cluster(configuration, secrets)
+        cluster_uid, run_dir = self._take_cluster()
         self.run_dir = run_dir
-        self._gather_facts(cluster_uid, run_dir.name, configuration, secrets)
-        self._start_watching(run_dir, configuration, secrets)
+        configuration[RUN_DIR_KEY] = str(run_dir)  # activities read it there
+        self._gather_facts(cluster_uid, run_dir.name)
+        self._start_watching(run_dir, configuration)
 
-    def _take_cluster(self, configuration: dict[str, Any], secrets: Mapping[str, Any] | None) -> tuple[str, Path]:
+    def _take_cluster(self) -> tuple[str, Path]:
         """Pass the gate, keep other runs out, and make the run's folder, which has the name that the permit is for."""
         name = run_name(self.experiment)
         now = datetime.fromtimestamp(self.clock.epoch_s(), UTC)
@@ -145,44 +149,39 @@ class Run:
         started_at = f"{now:%Y%m%dT%H%M%SZ}-{os.urandom(3).hex()}"
         folder = Path("runs").absolute()
         # The permit carries the run's name, so the name must stand before the gate; the folder is made after it.
-        configuration[RUN_DIR_KEY] = str(folder / f"{started_at}-{name}")
-        permit = check_gate(configuration, secrets, self.clock)
+        self.settings = replace(self.settings, run_dir=folder / f"{started_at}-{name}")
+        permit = check_gate(self.settings, self.clock)
         self._lock = RunLock(locks_folder(), permit.cluster_uid)
         self._lock.take()
         # another run may have had the lock between our gate and our lock, and have died of it
         refuse_leftovers(permit.cluster_uid, permit.ca_sha256, permit.run, self.clock)
         run_dir = make_run_dir(folder, name, started_at)
-        if str(run_dir) != configuration[RUN_DIR_KEY]:
-            configuration[RUN_DIR_KEY] = str(run_dir)
-            check_gate(configuration, secrets, self.clock)
+        if run_dir != self.settings.run_dir:
+            self.settings = replace(self.settings, run_dir=run_dir)
+            check_gate(self.settings, self.clock)
         return permit.cluster_uid, run_dir
 
-    def _gather_facts(
-        self, cluster_uid: str, run: str, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
-    ) -> None:
+    def _gather_facts(self, cluster_uid: str, run: str) -> None:
         """Ask, while the API still answers, for what the summary says of the run and its cluster."""
-        back_off = evidence.back_off_notes(configuration, secrets, self.clock.epoch_s())
+        back_off = evidence.back_off_notes(self.settings, self.clock.epoch_s())
         for note in back_off:
             logger.warning("%s", note)
         self.facts = {
             "run": {"id": run, "title": str(self.experiment.get("title")), "cluster_uid": cluster_uid},
-            "versions": evidence.versions(configuration, secrets),
+            "versions": evidence.versions(self.settings),
             "scale": evidence.with_knobs(
-                evidence.scale(configuration, secrets), [*evidence.own_knobs(self.experiment), *back_off]
+                evidence.scale(self.settings), [*evidence.own_knobs(self.experiment), *back_off]
             ),
         }
 
-    def _start_watching(
-        self, run_dir: Path, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
-    ) -> None:
-        """Begin the timeline and the observer, and wait until every measure was seen once."""
-        self._configuration = configuration
+    def _start_watching(self, run_dir: Path, configuration: Mapping[str, Any]) -> None:
+        """Begin the timeline and the observer, and wait until every vantage point was seen once."""
         self.teller = Teller(Timeline(run_dir / TIMELINE_FILE), self.clock)
         self.teller.tell("run_started", **self.facts["run"])
-        self._observer = start(observe_plan(run_dir, self.teller.epoch_offset_s, configuration, secrets))
+        self._observer = start(observe_plan(run_dir, self.teller.epoch_offset_s, self.settings))
         logger.info("Run folder: %s", run_dir)
-        self._rules = read_rules(self.experiment, configuration)
-        blind = wait_for_sight(run_dir, self.experiment, configuration, self.clock)
+        self._rules = read_rules(self.experiment, self.settings)
+        blind = wait_for_sight(run_dir, self.experiment, configuration, self.settings, self.clock)
         if blind:
             logger.warning("No samples yet of %s: is the prober there (`chaos cp manifests`)?", ", ".join(blind))
 
@@ -243,7 +242,7 @@ class Run:
         try:
             self.teller.activity_ended(activity, self.phase, run)
             if self.phase == "method" and activity.get("type") == "action":
-                tell_cpu(self.teller, self._configuration)
+                tell_cpu(self.teller, self.settings)
         except Exception as error:  # noqa: BLE001 - Chaos Toolkit would swallow it: a lost effect is never judged
             why = self.cannot_tell("end", activity, error)
             stop = stop or ("" if self.phase == "rollback" else why)

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from chaoslib_cp.agent import prober
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.door.connect import IDENTITIES, choose
+from chaoslib_cp.cluster.door.connect import choose
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.limits import checked
 from chaoslib_cp.observe.plan import DEFAULT_PERIODS_S, MAX_DURATION_S, ObservePlan
 from chaoslib_cp.observe.prober_pull import PULL_DEADLINE_S, PULL_PERIOD_S
 from chaoslib_cp.observe.recent import recent_lines, recent_samples, timeline_now_s
 from chaoslib_cp.results.hypothesis import read_hypothesis
+from chaoslib_cp.settings import IDENTITIES, Settings
 
 DEFAULT_OBSERVE_S = 1800.0
 """Longer than any shipped run; the observer ends by itself after it, whatever becomes of the control."""
@@ -34,7 +35,7 @@ _PROBER_PERIODS_S: Final = {
 
 @dataclass(frozen=True)
 class Pace:
-    """How often a measure is sampled.
+    """How often a vantage point is sampled.
 
     Attributes:
         period_s: Seconds between the starts of two attempts.
@@ -46,14 +47,14 @@ class Pace:
     news_within_s: float
 
 
-def paces(configuration: Mapping[str, Any]) -> dict[str, Pace]:
-    """Tell the pace of every measure that this configuration lets the observer or the prober sample.
+def paces(settings: Settings) -> dict[str, Pace]:
+    """Tell the pace of every vantage point that the settings let the observer or the prober sample.
 
     Raises:
         ProfileInvalid: ``observe_periods_s`` or ``observe_deadlines_s`` is wrong; nothing was changed.
     """
-    plan = _plan(configuration, run_dir="", kubeconfig="", duration_s=1.0)
-    asked = {measure: plan.period_s(measure) for measure in DEFAULT_PERIODS_S}
+    plan = _plan(settings, run_dir="", kubeconfig="", duration_s=1.0)
+    asked = {vantage: plan.period_s(vantage) for vantage in DEFAULT_PERIODS_S}
     pull_s = PULL_PERIOD_S + PULL_DEADLINE_S
     return {
         **{name: Pace(period_s, period_s + plan.deadline_s(name)) for name, period_s in asked.items() if period_s},
@@ -61,13 +62,11 @@ def paces(configuration: Mapping[str, Any]) -> dict[str, Pace]:
     }
 
 
-def observe_plan(
-    run_dir: Path, epoch_offset_s: float, configuration: Mapping[str, Any], secrets: Mapping[str, Any] | None
-) -> ObservePlan:
+def observe_plan(run_dir: Path, epoch_offset_s: float, settings: Settings) -> ObservePlan:
     """Make the observer's orders: who asks, where, for how long at most.
 
-    Configuration keys: ``observe_s`` (1 s to 6 h), ``observe_periods_s`` and ``observe_deadlines_s`` (by measure),
-    ``prober_pages`` (list of ip:port). An identity without a context takes its vantage points with it.
+    Configuration keys: ``observe_s`` (1 s to 6 h), ``observe_periods_s`` and ``observe_deadlines_s`` (by vantage
+    point), ``prober_pages`` (list of ip:port). An identity without a context takes its vantage points with it.
 
     Raises:
         ProfileInvalid: One of those keys is wrong; nothing was changed.
@@ -76,45 +75,45 @@ def observe_plan(
     chosen = {}
     for identity in IDENTITIES:
         try:
-            chosen[identity] = choose(configuration, secrets, identity)
+            chosen[identity] = choose(settings, identity)
         except TargetRefused:
             if identity == "runner":
                 raise
     return _plan(
-        configuration,
+        settings,
         run_dir=str(run_dir),
         kubeconfig=chosen["runner"].kubeconfig,
-        duration_s=_observe_s(configuration),
+        duration_s=_observe_s(settings),
         contexts={identity: choice.context for identity, choice in chosen.items()},
-        prober_pages=_prober_pages(configuration),
+        prober_pages=_prober_pages(settings),
         epoch_offset_s=epoch_offset_s,
     )
 
 
-def _plan(configuration: Mapping[str, Any], **facts: Any) -> ObservePlan:
+def _plan(settings: Settings, **facts: Any) -> ObservePlan:
     try:
-        periods_s = dict(configuration.get("observe_periods_s") or {})
-        deadlines_s = dict(configuration.get("observe_deadlines_s") or {})
+        periods_s = dict(settings.observe_periods_s or {})
+        deadlines_s = dict(settings.observe_deadlines_s or {})
         return ObservePlan(periods_s=periods_s, deadlines_s=deadlines_s, **facts)
     except (TypeError, ValueError):
         raise ProfileInvalid(
-            "configuration.observe_periods_s or observe_deadlines_s is not a mapping of measures to seconds; "
+            "configuration.observe_periods_s or observe_deadlines_s is not a mapping of vantage points to seconds; "
             "nothing was changed; mend it"
         ) from None
 
 
-def watching_refusals(configuration: Mapping[str, Any]) -> Iterator[str]:
+def watching_refusals(settings: Settings) -> Iterator[str]:
     """Say what is wrong with the keys that say how long is watched and where the prober is, one line each."""
     for read in (_observe_s, _prober_pages):
         try:
-            read(configuration)
+            read(settings)
         except ProfileInvalid as error:
             yield str(error)
 
 
-def _observe_s(configuration: Mapping[str, Any]) -> float:
+def _observe_s(settings: Settings) -> float:
     """A variable of the environment gives a number as text; an empty one gives none."""
-    given = configuration.get("observe_s")
+    given = settings.observe_s
     if given is None or given == "":
         return DEFAULT_OBSERVE_S
     with suppress(ValueError):
@@ -122,8 +121,8 @@ def _observe_s(configuration: Mapping[str, Any]) -> float:
     return checked("configuration.observe_s", given, _SHORTEST_OBSERVE_S, MAX_DURATION_S)
 
 
-def _prober_pages(configuration: Mapping[str, Any]) -> tuple[str, ...]:
-    given = configuration.get("prober_pages")
+def _prober_pages(settings: Settings) -> tuple[str, ...]:
+    given = settings.prober_pages
     pages = [] if given is None or given == "" else given
     if not isinstance(pages, list | tuple) or not all(isinstance(page, str) for page in pages):
         raise ProfileInvalid(
@@ -133,22 +132,23 @@ def _prober_pages(configuration: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def wait_for_sight(
-    run_dir: Path, experiment: Mapping[str, Any], configuration: Mapping[str, Any], clock: Clock
+    run_dir: Path, experiment: Mapping[str, Any], configuration: Mapping[str, Any], settings: Settings, clock: Clock
 ) -> list[str]:
     """Wait until there is something to stand on before anything is injected.
 
-    The baseline needs a few samples of every vantage point of the hypothesis: three, or fewer where a measure's period
-    lets no three be taken in time. A declared effect counts only where its measure was good before, and which one that
-    is becomes known too late, so with a method every vantage point needs one sample.
+    The baseline needs a few samples of every vantage point of the hypothesis: three, or fewer where the period lets no
+    three be taken in time. A declared effect counts only where its vantage point was good before, and which one that is
+    becomes known too late, so with a method every vantage point needs one sample.
 
     Returns:
-        The measures that still have too few after 15 s; the baseline, or the verdict, will say what it thinks of that.
+        The vantage points that still have too few after 15 s; the baseline, or the verdict, will say what it thinks of
+        that.
 
     Raises:
         ProfileInvalid: ``observe_periods_s`` or ``observe_deadlines_s`` is wrong; nothing was changed.
     """
-    paced = paces(configuration)
-    claimed = {one for part in read_hypothesis(experiment, {}, configuration) for one in part.measures}
+    paced = paces(settings)
+    claimed = {one for part in read_hypothesis(experiment, {}, configuration) for one in part.vantages}
     end_s = clock.monotonic_s() + _SIGHT_WITHIN_S
     while True:
         blind = {
@@ -171,6 +171,6 @@ def _not_seen_yet(run_dir: Path, clock: Clock) -> set[str]:
     lines = recent_lines(run_dir, timeline_now_s(run_dir, clock) - _SIGHT_WITHIN_S)
     started = [line for line in lines if line.get("event") == "observer_started"]
     if not started:
-        return {"any measure"}
+        return {"any vantage point"}
     asked = {*(started[-1].get("periods_s") or {}), *(_OF_EACH_PROBER if started[-1].get("prober_pages") else ())}
-    return asked - {line.get("measure") for line in lines if not line.get("void")}
+    return asked - {line.get("vantage") for line in lines if not line.get("void")}

@@ -1,6 +1,6 @@
 """Actions on the DNS servers."""
 
-from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.dns import restart
 
 __all__ = ["restart_dns_pods"]
@@ -45,4 +45,4 @@ def restart_dns_pods(
             been restarted.
     """
     plan = restart.RestartPlan(coupling, wait_for_fresh_cache, timeout_s, effect_within_s)
-    return restart.restart_dns(plan, configuration, secrets)
+    return restart.restart_dns(plan, settings_of(configuration, secrets))

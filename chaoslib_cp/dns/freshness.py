@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.undo.run import run_dir
 from chaoslib_cp.observe.recent import recent_samples, timeline_now_s
+from chaoslib_cp.settings import Settings
 
 _MARGIN_S: Final = 3.0  # the renewal is seen at the next question, and its sample is written a pull (1 s) later
 _LONGEST_S: Final = 120.0  # a cache with a longer TTL is not waited for
@@ -14,18 +14,18 @@ _POLL_S: Final = 0.2
 _WINDOW_S: Final = 10.0
 
 
-def wait_for_fresh_entry(configuration: Mapping[str, Any] | None, wanted: bool, clock: Clock) -> dict[str, Any]:
+def wait_for_fresh_entry(settings: Settings, wanted: bool, clock: Clock) -> dict[str, Any]:
     """Wait until the cached record's TTL goes up, for at most one TTL and 3 s.
 
     Args:
-        configuration: ``chaoslib_cp_run_dir`` leads to the observer's timeline.
+        settings: ``run_dir`` leads to the observer's timeline.
         wanted: False returns at once.
         clock: Source of time.
 
     Returns:
         ``waited_s``, ``ttl_s`` (what the cache showed last, null if it was not seen) and ``reason``.
     """
-    folder = run_dir(configuration)
+    folder = settings.run_dir
     started_s = clock.monotonic_s()
     since_s = timeline_now_s(folder, clock) if folder else clock.epoch_s()
 

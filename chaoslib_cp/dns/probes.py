@@ -1,6 +1,6 @@
 """Probes of DNS as workloads use it. None raises for sick DNS, none changes anything."""
 
-from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 from chaoslib_cp.observe.evidence import gather, summary
@@ -39,5 +39,5 @@ def workload_dns(
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
     if path not in BY_PATH:
         raise ProfileInvalid(f"path is {path!r}; nothing was asked; use one of {', '.join(BY_PATH)}")
-    measure = BY_PATH[path]
-    return summary(gather(configuration, secrets, [measure], window_s)[measure], min_ok_ratio)
+    vantage = BY_PATH[path]
+    return summary(gather(settings_of(configuration, secrets), [vantage], window_s)[vantage], min_ok_ratio)

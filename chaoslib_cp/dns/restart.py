@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.connect import infrastructure_name, open_cluster
+from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.dns_pods import DNS_LABEL, DNS_NAMESPACE, delete_dns_pods, list_dns_pods
 from chaoslib_cp.cluster.gate.guard import require_permit
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
@@ -16,6 +16,7 @@ from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused
 from chaoslib_cp.infrastructure import Driver, open_driver
 from chaoslib_cp.limits import checked
+from chaoslib_cp.settings import Settings
 
 NONE: Final = "none"
 DELETE_PODS: Final = "delete-pods"
@@ -48,12 +49,10 @@ class RestartPlan:
     def effects(self) -> list[dict[str, Any]]:
         """What must be seen in the timeline for the restart to count."""
         within_s = self.effect_within_s
-        return [{"measure": "dns_uncached", "outcome": "failing", "share": 0.5, "window_s": 5, "within_s": within_s}]
+        return [{"vantage": "dns_uncached", "outcome": "failing", "share": 0.5, "window_s": 5, "within_s": within_s}]
 
 
-def restart_dns(
-    plan: RestartPlan, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:
     """Restart the DNS servers as planned; keys are told by ``restart_dns_pods``."""
     clock = SystemClock()
     if plan.coupling == NONE:
@@ -63,18 +62,18 @@ def restart_dns(
             "cache": {"waited_s": 0.0, "reason": "coupling is none"},
             "restart": {"note": "nothing was restarted, as coupling none asks"},
         }
-    with open_cluster(configuration, secrets) as cluster:
-        permit = require_permit(cluster, configuration, clock)
-        driver = open_driver(configuration) if plan.coupling == RESTART_CONTAINERS else None
+    with open_cluster(settings) as cluster:
+        permit = require_permit(cluster, settings, clock)
+        driver = open_driver(settings) if plan.coupling == RESTART_CONTAINERS else None
         # looked up before the wait for the cache: what follows that must follow at once
         pods = permit.dns_pods if driver is None else _pods_to_crash(cluster, permit.dns_pods)
-        cache = wait_for_fresh_entry(configuration, plan.wait_for_fresh_cache, clock)
-        log = undo_log_for_change(configuration, cluster, permit.cluster_uid, clock)
+        cache = wait_for_fresh_entry(settings, plan.wait_for_fresh_cache, clock)
+        log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
         if driver is None:
             result = delete_dns_pods(cluster, log, pods, plan.timeout_s, clock)
         else:
             started_s = clock.monotonic_s()
-            killed = _crash(driver, infrastructure_name(configuration), pods, log, plan.timeout_s)
+            killed = _crash(driver, settings.infrastructure, pods, log, plan.timeout_s)
             took_s = clock.monotonic_s() - started_s
             result = {"killed": len(killed), "names": killed[:_SHOWN], "took_s": took_s}
     return {"effects": plan.effects(), "parameters": asdict(plan), "cache": cache, "restart": result}

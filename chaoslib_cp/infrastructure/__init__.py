@@ -1,30 +1,27 @@
 """What Kubernetes cannot do for you when its API is down: a driver reaches the machines another way."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from chaoslib_cp.cluster.door.connect import infrastructure_name
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.infrastructure.command import CommandDriver
 from chaoslib_cp.infrastructure.driver import Driver
 from chaoslib_cp.infrastructure.kind import KindDriver
 from chaoslib_cp.infrastructure.testbed import TestbedDriver
+from chaoslib_cp.settings import Settings
 
 __all__ = ["Driver", "open_driver"]
 
 
-def open_driver(configuration: Mapping[str, Any] | None) -> Driver:
+def open_driver(settings: Settings) -> Driver:
     """The driver an experiment chose with ``configuration.infrastructure``.
 
     Args:
-        configuration: ``infrastructure`` is ``none``, ``testbed``, ``kind``, ``kind:CLUSTER`` or ``command:/path``;
-            without it the environment that ``chaos cp exec`` sets decides.
+        settings: ``infrastructure`` is ``none``, ``testbed``, ``kind``, ``kind:CLUSTER`` or ``command:/path``; without
+            it the environment that ``chaos cp exec`` sets decides.
 
     Raises:
         TargetRefused: None was chosen, so what was asked cannot be done; nothing was changed.
         ProfileInvalid: No such driver.
     """
-    chosen = infrastructure_name(configuration)
+    chosen = settings.infrastructure
     name, _, detail = chosen.partition(":")
     match name:
         case "testbed":

@@ -1,22 +1,22 @@
 """What probes know: the observer's recent samples, or, where there are none, one measurement of their own."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.door.connect import choose
-from chaoslib_cp.cluster.undo.run import RUN_DIR_KEY
 from chaoslib_cp.engine.sample.https import KeptConnections
 from chaoslib_cp.engine.sample.pace import Question, Record, SteadyTime, sample_record
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused
 from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.pull_once import pull_samples
+from chaoslib_cp.observe.questions import questions_of, targets_of
 from chaoslib_cp.observe.recent import recent_samples
-from chaoslib_cp.observe.vantage import questions_of, targets_of
+from chaoslib_cp.settings import Settings
 
-#: Which identity measures what at the API; every other measure is the prober's.
+#: Which identity asks what at the API; every other vantage point is the prober's.
 _IDENTITY_OF: Final = {
     "api_livez": "observer",
     "api_version": "observer",
@@ -30,46 +30,42 @@ Samples = dict[str, list[Record]]
 
 
 def gather(
-    configuration: Mapping[str, Any] | None,
-    secrets: Mapping[str, Any] | None,
-    measures: Sequence[str],
+    settings: Settings,
+    vantages: Sequence[str],
     window_s: float,
     clock: Clock | None = None,
 ) -> Samples:
-    """Return the samples of each measure, the observer's where it has some, else measured now.
+    """Return the samples of each vantage point, the observer's where it has some, else measured now.
 
-    A measure that nobody could take has an empty list: missing data is never good news. Only without a run, as from
+    One that nobody could sample has an empty list: missing data is never good news. Only without a run, as from
     Python, is the reason raised: nobody would read it anywhere else.
 
     Args:
-        configuration: The experiment's configuration; ``RUN_DIR_KEY`` leads to the observer's timeline.
-        secrets: chaosk8s' own keys.
-        measures: Names of measures, such as "api_read".
+        settings: What the run was told; ``run_dir`` leads to the observer's timeline.
+        vantages: Names of vantage points, such as "api_read".
         window_s: How far to look back.
         clock: Source of "now".
 
     Raises:
-        TargetRefused: Without a run: no cluster was named, or it has no context for whoever measures this.
+        TargetRefused: Without a run: no cluster was named, or it has no context for whoever asks this.
     """
     clock = clock or SystemClock()
-    run_dir = (configuration or {}).get(RUN_DIR_KEY)
+    run_dir = settings.run_dir
     found: Samples = {
-        measure: recent_samples(str(run_dir), measure, window_s, clock) if run_dir else [] for measure in measures
+        vantage: recent_samples(run_dir, vantage, window_s, clock) if run_dir else [] for vantage in vantages
     }
-    missing = [measure for measure in measures if not found[measure]]
+    missing = [vantage for vantage in vantages if not found[vantage]]
     if missing:
         # A loop on the main thread would swallow a signal that lands in it (ecosystem facts, row S2).
         with ThreadPoolExecutor(max_workers=1) as thread:
-            taken = thread.submit(
-                _measure_all, configuration, secrets, missing, window_s, clock, bool(run_dir)
-            ).result()
+            taken = thread.submit(_ask_all, settings, missing, window_s, clock).result()
         for record in taken:
-            found[str(record["measure"])].append({**record, "by": "probe"})
+            found[str(record["vantage"])].append({**record, "by": "probe"})
     return found
 
 
 def summary(samples: Sequence[Record], min_ok_ratio: float) -> dict[str, Any]:
-    """Judge the samples of one measure; no sample at all is not ok.
+    """Judge the samples of one vantage point; no sample at all is not ok.
 
     Returns:
         ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s`` (None without a sample)
@@ -98,51 +94,47 @@ def number(sample: Record, key: str) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _measure_all(
-    configuration: Mapping[str, Any] | None,
-    secrets: Mapping[str, Any] | None,
-    measures: Sequence[str],
+def _ask_all(
+    settings: Settings,
+    vantages: Sequence[str],
     window_s: float,
     clock: Clock,
-    in_a_run: bool,
 ) -> list[Record]:
     taken: list[Record] = []
     time = SteadyTime(clock)
-    api = [measure for measure in measures if measure in _IDENTITY_OF]
+    api = [vantage for vantage in vantages if vantage in _IDENTITY_OF]
     if api:
-        taken += asyncio.run(_ask_api(configuration, secrets, api, time, in_a_run))
-    if len(api) < len(measures):
+        taken += asyncio.run(_ask_api(settings, api, time))
+    if len(api) < len(vantages):
         since_s = time.now_s() - window_s
         pulled: list[Record] = []
         try:
-            pulled = pull_samples(configuration, secrets, time, clock)
+            pulled = pull_samples(settings, time, clock)
         except ControlPlaneError as error:
-            if isinstance(error, TargetRefused) and not in_a_run:
+            if isinstance(error, TargetRefused) and settings.run_dir is None:
                 raise
-        taken += [one for one in pulled if one["measure"] in measures and number(one, "at_s") >= since_s]
+        taken += [one for one in pulled if one["vantage"] in vantages and number(one, "at_s") >= since_s]
     return taken
 
 
 async def _ask_api(
-    configuration: Mapping[str, Any] | None,
-    secrets: Mapping[str, Any] | None,
-    measures: Sequence[str],
+    settings: Settings,
+    vantages: Sequence[str],
     time: SteadyTime,
-    in_a_run: bool,
 ) -> list[Record]:
     questions: list[Question] = []
     kept = KeptConnections()
-    for identity in {_IDENTITY_OF[measure] for measure in measures}:
+    for identity in {_IDENTITY_OF[vantage] for vantage in vantages}:
         try:
-            choice = choose(configuration, secrets, identity)
+            choice = choose(settings, identity)
             plan = ObservePlan("", choice.kubeconfig, _ENOUGH_S, {identity: choice.context})
             questions += questions_of(plan, targets_of(plan), kept)
         except ControlPlaneError as error:
-            if isinstance(error, TargetRefused) and not in_a_run:
+            if isinstance(error, TargetRefused) and settings.run_dir is None:
                 raise
-            continue  # this identity cannot measure here: its measures stay without a sample
+            continue  # this identity cannot ask here: its vantage points stay without a sample
     try:
-        wanted = [question for question in questions if question.measure in measures]
+        wanted = [question for question in questions if question.vantage in vantages]
         return list(await asyncio.gather(*(_ask_one(question, time) for question in wanted)))
     finally:
         kept.close()
@@ -150,4 +142,4 @@ async def _ask_api(
 
 async def _ask_one(question: Question, time: SteadyTime) -> Record:
     at_s = time.now_s()
-    return sample_record(question.measure, question.target, at_s, 0.0, await question.ask())
+    return sample_record(question.vantage, question.target, at_s, 0.0, await question.ask())

@@ -34,11 +34,11 @@ class MaskPredictor:
                 self._judge(sample)
 
     def _judge(self, sample: Record) -> None:
-        if sample["measure"] == "dns_cached" and sample["ok"]:
+        if sample["vantage"] == "dns_cached" and sample["ok"]:
             self._good_cached = sample
             if self._was_refilled(sample):
                 self._failing = False
-        elif sample["measure"] == "dns_uncached":
+        elif sample["vantage"] == "dns_uncached":
             if not sample["ok"] and not self._failing:
                 self._sink(self._prediction(sample))
             self._failing = not sample["ok"]

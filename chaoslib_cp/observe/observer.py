@@ -22,8 +22,8 @@ from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.prober_pull import ProberPull
+from chaoslib_cp.observe.questions import questions_of, targets_of
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
-from chaoslib_cp.observe.vantage import questions_of, targets_of
 
 _STDIN: Final = 0
 
@@ -87,7 +87,7 @@ class Observer:
             "observer_started",
             pid=os.getpid(),
             duration_s=self._plan.duration_s,
-            periods_s={question.measure: question.period_s for question in questions},
+            periods_s={question.vantage: question.period_s for question in questions},
             targets=sorted({question.target for question in questions}),
             prober_pages=list(self.pages),
         )
@@ -127,7 +127,7 @@ def _find_pages(plan: ObservePlan) -> tuple[str, ...]:
     if "runner" not in plan.contexts:
         return ()
     try:
-        with open_cluster(plan.configuration(), None, "runner") as cluster:
+        with open_cluster(plan.settings(), "runner") as cluster:
             return prober_pages(cluster, plan.namespace)
     except ControlPlaneError:
         return ()

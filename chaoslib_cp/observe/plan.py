@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.settings import Settings, read_settings
 
 SCHEMA: Final = 1
 PLAN_FILE: Final = "observe-plan.json"
@@ -20,8 +21,8 @@ _LONGEST_S: Final = 60.0
 #: it has 0.4 core. Measured (kube-apiserver 1.36.4, ECDSA certificates): asked without pause, a read over a kept
 #: connection costs it 0.5 to 0.95 ms and a dry-run write over a fresh one 2.4 ms. Asked now and then on an overloaded
 #: machine with two cores, where it has to be woken and finds its caches cold, the write costs 5.5 ms; a read that
-#: follows while it is still awake costs 1.6 ms. So all measures share one beat, break-glass joins each third one, and
-#: ``vantage.py`` asks them 10 ms apart. With a beat of 3 s that cost 5.1 ms per second (standard error 0.7, 16 pairs,
+#: follows while it is still awake costs 1.6 ms. So all share one beat, break-glass joins each third one, and they
+#: are asked 10 ms apart. With a beat of 3 s that cost 5.1 ms per second (standard error 0.7, 16 pairs,
 #: load average 10). lockout_s is therefore known to 3 s; a server with more CPU allows a shorter beat.
 DEFAULT_PERIODS_S: Final[Mapping[str, float]] = {
     "api_livez": 3.0,
@@ -50,11 +51,11 @@ class ObservePlan:
         kubeconfig: Path of the kubeconfig that holds the identities.
         duration_s: The observer ends after this many seconds, whatever happens; at most 6 hours.
         contexts: Context of each identity (observer, admin, break-glass, runner). An identity that is left out takes
-            its measures with it; without ``runner`` the prober is found only through ``prober_pages``.
+            its vantage points with it; without ``runner`` the prober is found only through ``prober_pages``.
         prober_pages: Addresses ``ip:port`` of the prober's page; empty to look them up as the runner at the start.
         namespace: Namespace of the library's own objects; the prober's manifest makes it.
-        periods_s: Seconds between attempts by measure; 0 switches a measure off.
-        deadlines_s: Seconds an attempt may take, by measure.
+        periods_s: Seconds between attempts by vantage point; 0 switches a vantage point off.
+        deadlines_s: Seconds an attempt may take, by vantage point.
         epoch_offset_s: Epoch minus CLOCK_BOOTTIME as the control read it, so that both write one steady time; None
             reads it anew.
     """
@@ -77,18 +78,17 @@ class ObservePlan:
         _check_seconds("periods_s", self.periods_s, zero_is_off=True)
         _check_seconds("deadlines_s", self.deadlines_s, zero_is_off=False)
 
-    def period_s(self, measure: str) -> float:
-        """Seconds between two attempts of ``measure``; 0 when it is switched off."""
-        return self.periods_s.get(measure, DEFAULT_PERIODS_S[measure])
+    def period_s(self, vantage: str) -> float:
+        """Seconds between two attempts of ``vantage``; 0 when it is switched off."""
+        return self.periods_s.get(vantage, DEFAULT_PERIODS_S[vantage])
 
-    def deadline_s(self, measure: str) -> float:
-        """Seconds one attempt of ``measure`` may take."""
-        return self.deadlines_s.get(measure, DEFAULT_DEADLINES_S[measure])
+    def deadline_s(self, vantage: str) -> float:
+        """Seconds one attempt of ``vantage`` may take."""
+        return self.deadlines_s.get(vantage, DEFAULT_DEADLINES_S[vantage])
 
-    def configuration(self) -> dict[str, str]:
-        """The plan's cluster as the experiment configuration that ``chaoslib_cp.cluster`` reads."""
-        contexts = {f"{identity.replace('-', '_')}_context": context for identity, context in self.contexts.items()}
-        return {"kubeconfig": self.kubeconfig, **contexts}
+    def settings(self) -> Settings:
+        """How the plan's cluster is reached; where the plan says nothing, the environment of this process counts."""
+        return read_settings().reached_by(self.kubeconfig, self.contexts)
 
     def write(self, path: Path) -> None:
         """Write the plan as JSON."""
@@ -117,11 +117,11 @@ def read_plan(path: Path) -> ObservePlan:
 
 
 def _check_seconds(key: str, given: Mapping[str, float], zero_is_off: bool) -> None:
-    for measure, value in given.items():
-        if measure not in DEFAULT_PERIODS_S:
-            raise _wrong(f"{key}.{measure}", value, f"one of {', '.join(DEFAULT_PERIODS_S)} as the name")
+    for vantage, value in given.items():
+        if vantage not in DEFAULT_PERIODS_S:
+            raise _wrong(f"{key}.{vantage}", value, f"one of {', '.join(DEFAULT_PERIODS_S)} as the name")
         if not (zero_is_off and value == 0) and not _SHORTEST_S <= value <= _LONGEST_S:
-            raise _wrong(f"{key}.{measure}", value, f"between {_SHORTEST_S} and {_LONGEST_S:.0f} (s)")
+            raise _wrong(f"{key}.{vantage}", value, f"between {_SHORTEST_S} and {_LONGEST_S:.0f} (s)")
 
 
 def _wrong(key: str, value: object, wanted: str) -> ProfileInvalid:

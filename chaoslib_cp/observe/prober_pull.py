@@ -168,7 +168,7 @@ def _parse(body: bytes) -> dict[str, Any] | None:
 
 
 def _is_sample(one: dict[str, Any]) -> bool:
-    is_typed = isinstance(one["at_s"], float) and isinstance(one["measure"], str) and isinstance(one["ok"], bool)
+    is_typed = isinstance(one["at_s"], float) and isinstance(one["vantage"], str) and isinstance(one["ok"], bool)
     return is_typed and "target" in one
 
 

@@ -1,8 +1,7 @@
 """One read of the prober's page, for probes used without an observer."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
@@ -11,13 +10,12 @@ from chaoslib_cp.cluster.door.prober import prober_pages
 from chaoslib_cp.cluster.gate.permit import permit_for
 from chaoslib_cp.engine.sample.pace import Record, SteadyTime
 from chaoslib_cp.observe.prober_pull import ProberPull
+from chaoslib_cp.settings import Settings
 
 _LOOKUP_S: Final = 5.0
 
 
-def pull_samples(
-    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, time: SteadyTime, clock: Clock
-) -> list[Record]:
+def pull_samples(settings: Settings, time: SteadyTime, clock: Clock) -> list[Record]:
     """Return what the prober's page holds, on our clock; nothing when it does not answer.
 
     Raises:
@@ -25,8 +23,8 @@ def pull_samples(
         TargetUnreachable: Nobody can tell where the prober is.
     """
     records: list[Record] = []
-    with open_cluster(configuration, secrets) as cluster:
-        pages = _noted_pages(cluster, configuration, clock) or prober_pages(cluster, timeout_s=_LOOKUP_S)
+    with open_cluster(settings) as cluster:
+        pages = _noted_pages(cluster, settings, clock) or prober_pages(cluster, timeout_s=_LOOKUP_S)
     pull = ProberPull(pages, time, records.append, since_s=0.0)
     for _ in pages:
         if asyncio.run(pull.pull_once()):
@@ -34,8 +32,8 @@ def pull_samples(
     return [record for record in records if record.get("kind") == "sample" and not record.get("void")]
 
 
-def _noted_pages(cluster: Cluster, configuration: Mapping[str, Any] | None, clock: Clock) -> tuple[str, ...]:
+def _noted_pages(cluster: Cluster, settings: Settings, clock: Clock) -> tuple[str, ...]:
     """What the gate noted for this run and cluster, so that the API need not be asked in the storm."""
-    permit = permit_for(configuration, cluster, "", clock)
+    permit = permit_for(settings, cluster, "", clock)
     is_for_this = permit is not None and not permit.refusal(cluster, "", clock)
     return permit.prober_pages if permit is not None and is_for_this else ()

@@ -14,16 +14,16 @@ _LONGEST_ATTEMPT_S: Final = 60.0
 
 
 def recent_samples(
-    run_dir: str | Path, measure: str, window_s: float, clock: Clock | None = None
+    run_dir: str | Path, vantage: str, window_s: float, clock: Clock | None = None
 ) -> list[dict[str, Any]]:
-    """Return the samples of ``measure`` that ended within the last ``window_s`` seconds, oldest first.
+    """Return the samples of ``vantage`` that ended within the last ``window_s`` seconds, oldest first.
 
     By their end, since an attempt that takes 5 s to fail is news when it fails. Void samples (the observer itself was
     late) are left out: they measured nothing. An empty list means that nothing was measured, which is never good news.
 
     Args:
         run_dir: Folder of the run; without a timeline in it the answer is empty.
-        measure: Name of the measure, such as "dns_cached".
+        vantage: Name of the vantage point, such as "dns_cached".
         window_s: How far to look back from now.
         clock: Source of "now".
     """
@@ -32,7 +32,7 @@ def recent_samples(
         line
         for line in recent_lines(run_dir, since_s)
         if line.get("kind") == "sample"
-        and line.get("measure") == measure
+        and line.get("vantage") == vantage
         and line["at_s"] + line["latency_s"] >= since_s
         and not line.get("void")
     ]

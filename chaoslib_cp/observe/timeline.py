@@ -14,7 +14,7 @@ from typing import Any, Final
 
 TIMELINE_FILE: Final = "timeline.jsonl"
 _MAX_LINE_BYTES: Final = 4096
-_IDENTIFYING: Final = ("kind", "at_s", "measure", "event", "name", "status", "target", "ok", "outcome")
+_IDENTIFYING: Final = ("kind", "at_s", "vantage", "event", "name", "status", "target", "ok", "outcome")
 
 
 class Timeline:

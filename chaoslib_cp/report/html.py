@@ -55,7 +55,7 @@ def _page(summary: Mapping[str, Any], recording: Recording) -> Iterator[str]:
     yield "<p>Tall and red: failed. Low and green: good. Thin and grey: started too late, left out. "
     yield "Dashed lines carry the numbers of the list above.</p>"
     yield draw_strips(recording, summary.get("began_epoch_s"), summary["story"])
-    yield from _measures(summary)
+    yield from _figures(summary)
     yield from _effects(summary)
     yield from _scale(summary)
     yield from _facts(summary)
@@ -99,9 +99,9 @@ def _story(summary: Mapping[str, Any]) -> Iterator[str]:
     yield "</table>"
 
 
-def _measures(summary: Mapping[str, Any]) -> Iterator[str]:
-    yield "<h2>Measured</h2>\n<table><tr><th>quantity</th><th>value</th><th></th><th>name in summary.json</th></tr>"
-    for name, value in summary["measures"].items():
+def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
+    yield "<h2>Figures</h2>\n<table><tr><th>figure</th><th>value</th><th></th><th>name in summary.json</th></tr>"
+    for name, value in summary["figures"].items():
         reason = escape(str(summary["reasons"].get(name, "")))
         yield (
             f"<tr><td>{escape(LABELS.get(name, name))}</td>"
@@ -118,7 +118,7 @@ def _effects(summary: Mapping[str, Any]) -> Iterator[str]:
     for effect in summary["effects"]:
         came = "came" if effect["came"] else escape(effect["doubt"])
         seen = f" (largest share seen: {effect['seen_share']:.0%})" if effect["came"] else ""
-        wanted = f"{effect['share']:.0%} of {effect['measure']} {effect['outcome']} for {effect['window_s']:g} s"
+        wanted = f"{effect['share']:.0%} of {effect['vantage']} {effect['outcome']} for {effect['window_s']:g} s"
         yield f"<li>{escape(effect['activity'])}: {escape(wanted)} within {effect['within_s']:g} s: {came}{seen}</li>"
     yield "</ul>"
 

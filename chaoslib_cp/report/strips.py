@@ -59,9 +59,9 @@ def draw_strips(recording: Recording, began_s: float | None, story: Sequence[Map
 def _rows(recording: Recording) -> list[tuple[str, list[Sample]]]:
     by_row: dict[tuple[int, str, str], list[Sample]] = {}
     for sample in recording.samples:
-        place = _ORDER.index(sample.measure) if sample.measure in _ORDER else len(_ORDER)
-        by_row.setdefault((place, sample.measure, sample.target), []).append(sample)
-    return [(f"{measure}  {target}"[:44], samples) for (_, measure, target), samples in sorted(by_row.items())]
+        place = _ORDER.index(sample.vantage) if sample.vantage in _ORDER else len(_ORDER)
+        by_row.setdefault((place, sample.vantage, sample.target), []).append(sample)
+    return [(f"{vantage}  {target}"[:44], samples) for (_, vantage, target), samples in sorted(by_row.items())]
 
 
 def _marks(samples: list[Sample], from_s: float, until_s: float, scale: float, y: int) -> Iterator[str]:

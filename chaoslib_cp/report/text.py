@@ -77,13 +77,13 @@ def _moment(moment: Mapping[str, Any]) -> str:
 
 
 def _row(summary: Mapping[str, Any], label: str, figures: tuple[str, ...], notes: tuple[tuple[str, str], ...]) -> str:
-    measures, reasons = summary["measures"], summary["reasons"]
-    values = " / ".join(value_of(name, measures[name]) for name in figures)
-    unit = unit_of(figures[0]) if any(measures[name] is not None for name in figures) else ""
+    found, reasons = summary["figures"], summary["reasons"]
+    values = " / ".join(value_of(name, found[name]) for name in figures)
+    unit = unit_of(figures[0]) if any(found[name] is not None for name in figures) else ""
     beside = [
-        _note(word, name, measures[name])
+        _note(word, name, found[name])
         for word, name in notes
-        if measures[name] is not None and measures[name] != measures[figures[0]]
+        if found[name] is not None and found[name] != found[figures[0]]
     ]
     beside += list(dict.fromkeys(reasons[name] for name in figures if name in reasons))
     return f"  {label:<{_WIDTH}}{values:>13} {unit:<2} {'; '.join(beside)}"
@@ -94,7 +94,7 @@ def _note(word: str, name: str, value: Any) -> str:
 
 
 def _green(summary: Mapping[str, Any]) -> str:
-    found = summary["measures"]["misleading_green"]
+    found = summary["figures"]["misleading_green"]
     label = "stayed green while users suffered"
     if found is None:
         return f"  {label:<{_WIDTH}}{'-':>13}    {summary['reasons']['misleading_green']}"

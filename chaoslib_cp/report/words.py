@@ -1,4 +1,4 @@
-"""How quantities are said to a person: one place, so that terminal and page speak alike."""
+"""How figures are said to a person: one place, so that terminal and page speak alike."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +39,7 @@ VERDICTS: Mapping[str, str] = {
 
 
 def unit_of(name: str) -> str:
-    """The unit a quantity's name says: s, %, x or nothing."""
+    """The unit a figure's name says: s, %, x or nothing."""
     if name == "amplification":
         return "x"
     if ("_ratio" in name and not name.endswith("_by_class")) or "_share" in name:

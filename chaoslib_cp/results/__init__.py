@@ -1,1 +1,1 @@
-"""From a timeline to measured quantities to a verdict. Pure: nothing here opens a socket or asks the time."""
+"""From a timeline to figures to a verdict. Pure: nothing here opens a socket or asks the time."""

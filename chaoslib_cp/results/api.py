@@ -3,7 +3,7 @@
 from collections import Counter
 
 from chaoslib_cp.results.fault import Fault
-from chaoslib_cp.results.measured import Measured, absent, ratio
+from chaoslib_cp.results.figure import Figure, absent, ratio
 from chaoslib_cp.results.recording import Recording, Sample
 
 READ = "api_read"
@@ -11,29 +11,29 @@ HEALTH = ("api_livez", "api_version", READ)
 """The vantage points on API health, in the order in which a report lists them."""
 
 
-def api_error_ratio(recording: Recording, fault: Fault) -> Measured:
+def api_error_ratio(recording: Recording, fault: Fault) -> Figure:
     """Share (0..1) of the small reads, started while the fault was on, that failed or timed out."""
     asked = _during(recording, fault, READ)
     failed = sum(not sample.ok for sample in asked)
     return ratio(failed, len(asked), f"no usable sample of {READ} while the fault was on")
 
 
-def api_error_ratio_by_class(recording: Recording, fault: Fault) -> Measured:
+def api_error_ratio_by_class(recording: Recording, fault: Fault) -> Figure:
     """For each API vantage point the share (0..1) of each class of failure while the fault was on.
 
     Returns:
         ``{"api_read": {"timeout": 0.4, "http_429": 0.1}, ...}``; a vantage point without failures has an empty mapping.
     """
     shares: dict[str, dict[str, float]] = {}
-    for measure in HEALTH:
-        asked = _during(recording, fault, measure)
+    for vantage in HEALTH:
+        asked = _during(recording, fault, vantage)
         if asked:
             classes = Counter(sample.outcome for sample in asked if not sample.ok)
-            shares[measure] = {name: round(count / len(asked), 4) for name, count in sorted(classes.items())}
-    return Measured(shares) if shares else absent("no usable sample of the API while the fault was on")
+            shares[vantage] = {name: round(count / len(asked), 4) for name, count in sorted(classes.items())}
+    return Figure(shares) if shares else absent("no usable sample of the API while the fault was on")
 
 
-def amplification(recording: Recording, fault: Fault) -> Measured:
+def amplification(recording: Recording, fault: Fault) -> Figure:
     """Server CPU seconds for each CPU second the injected clients spent, while the fault was on.
 
     Taken from ``api_cpu`` events, which carry running totals: the first since the fault began and the first since it
@@ -47,12 +47,12 @@ def amplification(recording: Recording, fault: Fault) -> Measured:
         return absent("CPU time of server and clients was not recorded")
     server_s = float(known[-1][0]) - float(known[0][0])  # type: ignore[arg-type]  # checked by _number
     client_s = float(known[-1][1]) - float(known[0][1])  # type: ignore[arg-type]  # checked by _number
-    return Measured(round(server_s / client_s, 1)) if client_s > 0 else absent("the clients used no CPU time")
+    return Figure(round(server_s / client_s, 1)) if client_s > 0 else absent("the clients used no CPU time")
 
 
 def _number(value: object) -> bool:
     return isinstance(value, int | float)
 
 
-def _during(recording: Recording, fault: Fault, measure: str) -> list[Sample]:
-    return [sample for sample in recording.of(measure) if fault.began_s <= sample.at_s <= fault.ended_s]
+def _during(recording: Recording, fault: Fault, vantage: str) -> list[Sample]:
+    return [sample for sample in recording.of(vantage) if fault.began_s <= sample.at_s <= fault.ended_s]

@@ -70,26 +70,26 @@ def gap(recording: Recording, during: Window, part: Part) -> str:
         during: When the part had to be watched.
         part: The claim. Without a vantage point in the timeline, only its own checks count.
     """
-    return _thin_timeline(recording, during, part) if part.measures else _seldom_checked(during, part)
+    return _thin_timeline(recording, during, part) if part.vantages else _seldom_checked(during, part)
 
 
 def _thin_timeline(recording: Recording, during: Window, part: Part) -> str:
-    for measure in part.measures:
-        usable = [sample for sample in recording.of(measure) if during.began_s <= sample.at_s <= during.ended_s]
+    for vantage in part.vantages:
+        usable = [sample for sample in recording.of(vantage) if during.began_s <= sample.at_s <= during.ended_s]
         if len(usable) < MIN_SAMPLES:
-            return f"{part.name}: only {len(usable)} usable samples of {measure} {during.words}"
-        void = void_ratio(recording, measure, during.began_s, during.ended_s)
+            return f"{part.name}: only {len(usable)} usable samples of {vantage} {during.words}"
+        void = void_ratio(recording, vantage, during.began_s, during.ended_s)
         if void > MAX_VOID_RATIO:
-            return f"{part.name}: the observer was starved, {void:.0%} of the samples of {measure} started too late"
-        unseen_s = longest_unseen_s(recording, measure, during.began_s, during.ended_s)
-        if unseen_s > _may_be_unseen_s(recording, measure):
-            return f"{part.name}: nobody looked at {measure} for {unseen_s:.0f} s {during.words}"
+            return f"{part.name}: the observer was starved, {void:.0%} of the samples of {vantage} started too late"
+        unseen_s = longest_unseen_s(recording, vantage, during.began_s, during.ended_s)
+        if unseen_s > _may_be_unseen_s(recording, vantage):
+            return f"{part.name}: nobody looked at {vantage} for {unseen_s:.0f} s {during.words}"
     return ""
 
 
-def _may_be_unseen_s(recording: Recording, measure: str) -> float:
+def _may_be_unseen_s(recording: Recording, vantage: str) -> float:
     """Seconds. The prober asks every second or more often, so what the observer does not ask itself gets the least."""
-    return max(MAX_UNCHECKED_S, MAX_PERIODS_UNSEEN * (planned_period_s(recording, measure) or 0.0))
+    return max(MAX_UNCHECKED_S, MAX_PERIODS_UNSEEN * (planned_period_s(recording, vantage) or 0.0))
 
 
 def _seldom_checked(during: Window, part: Part) -> str:

@@ -121,7 +121,7 @@ def agents_began(samples: Iterable[Sample], fault: str) -> list[tuple[float, int
 
 
 def _accounts(samples: Iterable[Sample], fault: str) -> Iterator[Sample]:
-    return (sample for sample in samples if sample.measure == AGENT_LOAD and sample.fault == fault)
+    return (sample for sample in samples if sample.vantage == AGENT_LOAD and sample.fault == fault)
 
 
 def _by_source(samples: Iterable[Sample], fault: str, until_s: float) -> list[list[Sample]]:

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from chaoslib_cp.results.fault import Fault
-from chaoslib_cp.results.measured import Measured, absent, ratio, seconds
+from chaoslib_cp.results.figure import Figure, absent, ratio, seconds
 from chaoslib_cp.results.recording import Recording
 from chaoslib_cp.results.streaks import Episode, bad_time_s, episodes
 
@@ -22,11 +22,11 @@ PREDICTION_WINDOW_S = 3.0
 """A prediction belongs to a mask when it was written this close to the mask's begin (a few sampling periods)."""
 
 
-def failures(recording: Recording, measure: str, from_s: float) -> list[Episode]:
+def failures(recording: Recording, vantage: str, from_s: float) -> list[Episode]:
     """Find the failures of a DNS path after ``from_s``, over all its targets, in the order of their begin."""
     found = [
         episode
-        for samples in recording.series(measure, from_s)
+        for samples in recording.series(vantage, from_s)
         for episode in episodes(samples, WRONG_IN_A_ROW, RIGHT_IN_A_ROW)
     ]
     return sorted(found, key=lambda episode: episode.began_s)
@@ -59,13 +59,13 @@ def _last_filled_s(recording: Recording, met_s: float) -> float:
     return max(fills, default=0.0)
 
 
-def mask_s(recording: Recording, fault: Fault) -> Measured:
+def mask_s(recording: Recording, fault: Fault) -> Figure:
     """Time from the first wrong uncached answer to the first wrong answer a workload got, in seconds.
 
     Wrong means: the answer and the next one to the same question were wrong, late or missing. The uncached failure
     meant is the first one since the workload's cache was last filled.
     """
-    missing = [measure for measure in (UNCACHED, CACHED) if not recording.of(measure)]
+    missing = [vantage for vantage in (UNCACHED, CACHED) if not recording.of(vantage)]
     if missing:
         return absent(f"no usable sample of {' and '.join(missing)}")
     cached = failures(recording, CACHED, fault.began_s)
@@ -79,7 +79,7 @@ def mask_s(recording: Recording, fault: Fault) -> Measured:
     return seconds(cached[0].began_s - began_s)
 
 
-def predicted_mask_s(recording: Recording, fault: Fault) -> Measured:
+def predicted_mask_s(recording: Recording, fault: Fault) -> Figure:
     """Remaining TTL of the cached answer when the servers failed, as written down about that moment, in seconds.
 
     Of several predictions the one that reaches furthest counts: it knows of the cache's latest filling.
@@ -98,7 +98,7 @@ def predicted_mask_s(recording: Recording, fault: Fault) -> Measured:
     return seconds(max(ends_s))
 
 
-def dns_lost_s(recording: Recording, fault: Fault) -> Measured:
+def dns_lost_s(recording: Recording, fault: Fault) -> Figure:
     """Time in which a workload's newest lookup was wrong, from the fault to the end of the run, in seconds.
 
     Of several probers the one that lost most counts.
@@ -109,8 +109,8 @@ def dns_lost_s(recording: Recording, fault: Fault) -> Measured:
     return seconds(max(bad_time_s(samples) for samples in series))
 
 
-def success_ratio(recording: Recording, fault: Fault, measure: str) -> Measured:
+def success_ratio(recording: Recording, fault: Fault, vantage: str) -> Figure:
     """Share (0..1) of right answers among the lookups that started while the fault was on."""
-    asked = [sample for sample in recording.of(measure) if fault.began_s <= sample.at_s <= fault.ended_s]
+    asked = [sample for sample in recording.of(vantage) if fault.began_s <= sample.at_s <= fault.ended_s]
     right = sum(sample.ok for sample in asked)
-    return ratio(right, len(asked), f"no usable sample of {measure} while the fault was on")
+    return ratio(right, len(asked), f"no usable sample of {vantage} while the fault was on")

@@ -3,7 +3,7 @@
 An effect is a change, so it must not have been there before: a question that failed from the start, for example one
 that the observer has no right to ask, is no effect of an injection. Nor is one that an earlier injection of the same
 run still makes fail: nobody can tell whether the second did anything, so an experiment that injects twice lets the
-measure recover in between, or declares another measure.
+vantage point recover in between, or declares another vantage point.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Effect:
 
     Attributes:
         activity: Which activity declared it.
-        measure: Vantage point it should show at.
+        vantage: Vantage point it should show at.
         outcome: ``failing`` (anything but ok) or one class of failure.
         share: Share (0..1) of the samples of one window that must have that outcome.
         window_s: Length of a window, seconds.
@@ -39,7 +39,7 @@ class Effect:
     """
 
     activity: str
-    measure: str
+    vantage: str
     outcome: str
     share: float
     window_s: float
@@ -56,7 +56,7 @@ class Effect:
 
     def __str__(self) -> str:
         """One line for a person."""
-        wanted = f"{self.share:.0%} of {self.measure} {self.outcome} for {self.window_s:g} s within {self.within_s:g} s"
+        wanted = f"{self.share:.0%} of {self.vantage} {self.outcome} for {self.window_s:g} s within {self.within_s:g} s"
         return f"{self.activity} declared {wanted}; {self.doubt or 'it came'}"
 
 
@@ -65,7 +65,7 @@ class _Declared:
     """One ``effect_declared``; ``began_s`` is when its activity started, ``at_s`` when it said so, epoch seconds."""
 
     activity: str
-    measure: str
+    vantage: str
     outcome: str
     share: float
     window_s: float
@@ -88,7 +88,7 @@ def _read(recording: Recording, event: Event) -> _Declared:
     activity = str(event.details.get("name"))
     return _Declared(
         activity=activity,
-        measure=str(event.details.get("measure")),
+        vantage=str(event.details.get("vantage")),
         outcome=str(event.details.get("outcome", FAILING)),
         share=float(event.details.get("share", 0.5)),
         window_s=float(event.details.get("window_s", 10.0)),
@@ -105,14 +105,14 @@ def _judge(recording: Recording, declared: _Declared, others: Sequence[_Declared
         seen = "no usable samples" if best is None else f"at most {best:.0%} in any such window"
         doubt = f"it never came ({seen})"
     elif before is None:
-        doubt = f"nobody can tell whether it came: nobody measured {declared.measure} before"
+        doubt = f"nobody can tell whether it came: nobody measured {declared.vantage} before"
     elif before >= declared.share:
         doubt = f"nobody can tell whether it came: {_so_already(declared, before, others)}"
     else:
         doubt = ""
     return Effect(
         declared.activity,
-        declared.measure,
+        declared.vantage,
         declared.outcome,
         declared.share,
         declared.window_s,
@@ -126,7 +126,7 @@ def _judge(recording: Recording, declared: _Declared, others: Sequence[_Declared
 
 
 def _share_before(recording: Recording, declared: _Declared) -> float | None:
-    before = recording.before(declared.measure, declared.began_s)
+    before = recording.before(declared.vantage, declared.began_s)
     since_s = declared.began_s - declared.window_s
     # By their ends: of attempts that time out, those that began within a short window have not ended in it.
     latest = [sample for sample in before if sample.at_s + sample.latency_s >= since_s]
@@ -136,7 +136,7 @@ def _share_before(recording: Recording, declared: _Declared) -> float | None:
 
 def _best_window(recording: Recording, declared: _Declared) -> tuple[float | None, float | None]:
     """The largest share in a window with enough samples, and when the first window began that had enough of it."""
-    samples = [sample for sample in recording.of(declared.measure) if sample.at_s >= declared.began_s]
+    samples = [sample for sample in recording.of(declared.vantage) if sample.at_s >= declared.began_s]
     best: float | None = None
     for first in samples:
         if first.at_s > declared.at_s + declared.within_s:
@@ -152,10 +152,10 @@ def _best_window(recording: Recording, declared: _Declared) -> tuple[float | Non
 
 
 def _so_already(declared: _Declared, before: float, others: Sequence[_Declared]) -> str:
-    """Say what was there before, and name the activity that declared the same measure earlier: the likely cause."""
-    earlier = [one for one in others if one.measure == declared.measure and one.began_s < declared.began_s]
+    """Say what was there before, and name who declared the same vantage point earlier: the likely cause."""
+    earlier = [one for one in others if one.vantage == declared.vantage and one.began_s < declared.began_s]
     blamed = f", perhaps by what {earlier[-1].activity!r} declared" if earlier else ""
-    return f"{declared.measure} was {declared.outcome} already before ({before:.0%}){blamed}"
+    return f"{declared.vantage} was {declared.outcome} already before ({before:.0%}){blamed}"
 
 
 def _began_s(recording: Recording, activity: str, declared_s: float) -> float:

@@ -61,8 +61,8 @@ def _failing_until(recording: Recording, deadline_s: float) -> bool:
     """Whether most calls to the API failed in the last seconds before the deadline."""
     last = [
         sample
-        for measure in _API
-        for sample in recording.of(measure)
+        for vantage in _API
+        for sample in recording.of(vantage)
         if deadline_s - _LAST_S <= sample.at_s < deadline_s <= recording.ends_at_s
     ]
     return bool(last) and sum(sample.ok for sample in last) < len(last) / 2

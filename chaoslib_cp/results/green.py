@@ -2,7 +2,7 @@
 
 from chaoslib_cp.results import dns
 from chaoslib_cp.results.fault import Fault
-from chaoslib_cp.results.measured import Measured, absent
+from chaoslib_cp.results.figure import Figure, absent
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import Episode
 
@@ -12,26 +12,26 @@ GREEN_RATIO = 0.95
 MIN_SAMPLES = 3
 
 
-def misleading_green(recording: Recording, fault: Fault) -> Measured:
+def misleading_green(recording: Recording, fault: Fault) -> Figure:
     """List the checks that were good at least 95 % of the time while workload lookups failed.
 
     Returns:
-        A list of ``{"check": measure, "target": whom, "ok_ratio": 0..1}``; empty when every check told the truth.
+        A list of ``{"check": vantage, "target": whom, "ok_ratio": 0..1}``; empty when every check told the truth.
     """
     suffering = dns.failures(recording, dns.CACHED, fault.began_s)
     if not suffering:
         return absent("workload lookups never failed: users did not suffer")
     green = []
-    for measure in recording.measures:
-        if measure == dns.CACHED:
+    for vantage in recording.vantages:
+        if vantage == dns.CACHED:
             continue
-        for samples in recording.series(measure, fault.began_s):
+        for samples in recording.series(vantage, fault.began_s):
             during = [sample for sample in samples if _within(sample, suffering)]
             good = sum(sample.ok for sample in during)
             if len(during) >= MIN_SAMPLES and good / len(during) >= GREEN_RATIO:
                 ok_ratio = round(good / len(during), 4)
-                green.append({"check": measure, "target": during[0].target, "ok_ratio": ok_ratio})
-    return Measured(green)
+                green.append({"check": vantage, "target": during[0].target, "ok_ratio": ok_ratio})
+    return Figure(green)
 
 
 def _within(sample: Sample, stretches: list[Episode]) -> bool:

@@ -47,13 +47,13 @@ class Part:
 
     Attributes:
         name: Name of the probe in the experiment.
-        measures: Vantage points in the timeline that answer the same question; empty for probes of others.
+        vantages: Vantage points in the timeline that answer the same question; empty for probes of others.
         before: Checks of the baseline.
         after_start: Checks while the method ran and after it.
     """
 
     name: str
-    measures: tuple[str, ...]
+    vantages: tuple[str, ...]
     before: tuple[Check, ...]
     after_start: tuple[Check, ...]
 
@@ -75,7 +75,7 @@ def read_hypothesis(
     return [
         Part(
             name=str(probe.get("name")),
-            measures=_measures(probe, configuration),
+            vantages=_vantages(probe, configuration),
             before=tuple(_checks(before, probe.get("name"))),
             after_start=tuple(_checks(later, probe.get("name"))),
         )
@@ -83,7 +83,7 @@ def read_hypothesis(
     ]
 
 
-def _measures(probe: Mapping[str, Any], configuration: Mapping[str, Any]) -> tuple[str, ...]:
+def _vantages(probe: Mapping[str, Any], configuration: Mapping[str, Any]) -> tuple[str, ...]:
     provider = probe.get("provider") or {}
     if not str(provider.get("module", "")).startswith("chaoslib_cp."):
         return ()
@@ -92,7 +92,7 @@ def _measures(probe: Mapping[str, Any], configuration: Mapping[str, Any]) -> tup
         given = str((provider.get("arguments") or {}).get("path", "cached"))
         # as Chaos Toolkit fills placeholders in (chaoslib, substitute)
         path = Template(given).safe_substitute(configuration)
-        # the probe refuses any other path; a name that nobody measures makes sure that such a claim never holds
+        # the probe refuses any other path; a name that nobody samples makes sure that such a claim never holds
         return (dns.BY_PATH.get(path, f"dns_{path}"),)
     return _VANTAGE_POINTS.get(function, ())
 

@@ -4,7 +4,7 @@ from statistics import median
 
 from chaoslib_cp.endings import AGENT_DEADLINE, DELETE_LANDED
 from chaoslib_cp.results.fault import ROLLBACK, Fault
-from chaoslib_cp.results.measured import Measured, absent, ratio, seconds
+from chaoslib_cp.results.figure import Figure, absent, ratio, seconds
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import Episode, episodes
 
@@ -35,7 +35,7 @@ def lockouts(recording: Recording, from_s: float) -> list[Episode]:
     return sorted(found, key=lambda episode: episode.began_s)
 
 
-def lockout_s(recording: Recording, fault: Fault) -> Measured:
+def lockout_s(recording: Recording, fault: Fault) -> Figure:
     """First of three failed ordinary writes in a row to the first of three good ones, in seconds.
 
     Failed: refused, in error, or not done within 5 s. Of several lock-outs this is the first. A lower bound when the
@@ -54,7 +54,7 @@ def lockout_s(recording: Recording, fault: Fault) -> Measured:
     return seconds(found[0].length_s(recording.ends_at_s), bound)
 
 
-def lockout_total_s(recording: Recording, fault: Fault) -> Measured:
+def lockout_total_s(recording: Recording, fault: Fault) -> Figure:
     """All lock-outs of the run together, in seconds."""
     found = lockouts(recording, fault.began_s)
     if not found:
@@ -62,7 +62,7 @@ def lockout_total_s(recording: Recording, fault: Fault) -> Measured:
     return seconds(sum(episode.length_s(recording.ends_at_s) for episode in found))
 
 
-def lockout_ended_by(recording: Recording, fault: Fault) -> Measured:
+def lockout_ended_by(recording: Recording, fault: Fault) -> Figure:
     """What ended the first lock-out: "agent deadline", "delete landed", "rollback" or "the storm let up".
 
     When the deadline had passed, it is named whatever else happened before: the load may have gone on until then.
@@ -72,7 +72,7 @@ def lockout_ended_by(recording: Recording, fault: Fault) -> Measured:
         return absent("nobody was locked out")
     if found[0].ended_s is None:
         return absent("it had not ended when the recording did")
-    return Measured(_ended_by(_answered_s(recording, found[0].ended_s), fault))
+    return Figure(_ended_by(_answered_s(recording, found[0].ended_s), fault))
 
 
 def _answered_s(recording: Recording, started_s: float) -> float:
@@ -89,7 +89,7 @@ def _ended_by(ended_s: float, fault: Fault) -> str:
     return next((word for at_s, word in causes if at_s is not None and at_s <= ended_s), LET_UP)
 
 
-def break_glass_s(recording: Recording, fault: Fault) -> Measured:
+def break_glass_s(recording: Recording, fault: Fault) -> Figure:
     """Begin of the first lock-out to the end of the first break-glass write that worked since then, in seconds."""
     writes = _break_glass_writes(recording, fault)
     if isinstance(writes, str):
@@ -100,7 +100,7 @@ def break_glass_s(recording: Recording, fault: Fault) -> Measured:
     return seconds(min(done) - lockouts(recording, fault.began_s)[0].began_s)
 
 
-def break_glass_latency_p50_s(recording: Recording, fault: Fault) -> Measured:
+def break_glass_latency_p50_s(recording: Recording, fault: Fault) -> Figure:
     """Median duration of the break-glass writes during the first lock-out that were accepted, in seconds."""
     writes = _break_glass_writes(recording, fault)
     if isinstance(writes, str):
@@ -109,7 +109,7 @@ def break_glass_latency_p50_s(recording: Recording, fault: Fault) -> Measured:
     return seconds(median(latencies_s)) if latencies_s else absent("no break-glass write was accepted")
 
 
-def break_glass_success_ratio(recording: Recording, fault: Fault) -> Measured:
+def break_glass_success_ratio(recording: Recording, fault: Fault) -> Figure:
     """Share (0..1) of the break-glass writes during the first lock-out that worked, however slowly."""
     writes = _break_glass_writes(recording, fault)
     if isinstance(writes, str):

@@ -20,7 +20,7 @@ class Sample:
 
     Attributes:
         at_s: Start of the attempt, epoch seconds on a clock that is steady within a run.
-        measure: Which question was asked, for example ``dns_cached``.
+        vantage: Which question was asked, for example ``dns_cached``.
         target: Whom it was asked.
         ok: The answer came in time and was right.
         outcome: ``ok`` or the class of the failure.
@@ -34,7 +34,7 @@ class Sample:
     """
 
     at_s: float
-    measure: str
+    vantage: str
     target: str
     ok: bool
     outcome: str
@@ -64,30 +64,30 @@ class Recording:
     events: tuple[Event, ...]
     unusable_lines: int = 0
 
-    def of(self, measure: str) -> list[Sample]:
-        """The samples of ``measure`` that say something, in the order of time, void ones left out."""
-        return [sample for sample in self.samples if sample.measure == measure and not sample.void]
+    def of(self, vantage: str) -> list[Sample]:
+        """The samples of ``vantage`` that say something, in the order of time, void ones left out."""
+        return [sample for sample in self.samples if sample.vantage == vantage and not sample.void]
 
-    def before(self, measure: str, until_s: float) -> list[Sample]:
-        """The usable samples of ``measure`` that had ended by ``until_s``: what came then cannot have spoilt them."""
-        return [sample for sample in self.of(measure) if sample.at_s + sample.latency_s <= until_s]
+    def before(self, vantage: str, until_s: float) -> list[Sample]:
+        """The usable samples of ``vantage`` that had ended by ``until_s``: what came then cannot have spoilt them."""
+        return [sample for sample in self.of(vantage) if sample.at_s + sample.latency_s <= until_s]
 
     def named(self, name: str) -> list[Event]:
         """The events called ``name``, in the order of time."""
         return [event for event in self.events if event.name == name]
 
-    def series(self, measure: str, from_s: float = 0.0) -> list[list[Sample]]:
-        """The usable samples of ``measure`` that started at ``from_s`` or later, one list for each target."""
+    def series(self, vantage: str, from_s: float = 0.0) -> list[list[Sample]]:
+        """The usable samples of ``vantage`` that started at ``from_s`` or later, one list for each target."""
         by_target: dict[str, list[Sample]] = {}
-        for sample in self.of(measure):
+        for sample in self.of(vantage):
             if sample.at_s >= from_s:
                 by_target.setdefault(sample.target, []).append(sample)
         return list(by_target.values())
 
     @property
-    def measures(self) -> list[str]:
-        """Every measure that was asked at least once, in alphabetical order."""
-        return sorted({sample.measure for sample in self.samples})
+    def vantages(self) -> list[str]:
+        """Every vantage point that was asked at least once, in alphabetical order."""
+        return sorted({sample.vantage for sample in self.samples})
 
     @property
     def ends_at_s(self) -> float:
@@ -128,7 +128,7 @@ def _sample(line: Mapping[str, Any]) -> Sample:
     lag_s = float(line.get("lag_s", 0.0))
     return Sample(
         at_s=float(line["at_s"]),
-        measure=str(line["measure"]),
+        vantage=str(line["vantage"]),
         target=str(line["target"]),
         ok=line["ok"],
         outcome=str(line["outcome"]),

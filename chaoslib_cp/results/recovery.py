@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chaoslib_cp.results import api, dns, lockout
 from chaoslib_cp.results.fault import RUN_ENDED, Fault
-from chaoslib_cp.results.measured import Measured, absent, seconds
+from chaoslib_cp.results.figure import Figure, absent, seconds
 from chaoslib_cp.results.recording import Recording
 from chaoslib_cp.results.streaks import Episode, episodes
 
@@ -29,14 +29,14 @@ class Signal:
     """The first sign of trouble a monitor on the API would have given."""
 
     at_s: float
-    measure: str
+    vantage: str
 
 
-def health_failures(recording: Recording, measure: str, from_s: float) -> list[Episode]:
+def health_failures(recording: Recording, vantage: str, from_s: float) -> list[Episode]:
     """Find the failures of one API health check after ``from_s``."""
     found = [
         episode
-        for samples in recording.series(measure, from_s)
+        for samples in recording.series(vantage, from_s)
         for episode in episodes(samples, FAILING_IN_A_ROW, GOOD_IN_A_ROW)
     ]
     return sorted(found, key=lambda episode: episode.began_s)
@@ -45,43 +45,42 @@ def health_failures(recording: Recording, measure: str, from_s: float) -> list[E
 def first_signal(recording: Recording, fault: Fault) -> Signal | None:
     """Find the first of two failed API health checks in a row since the fault began."""
     signals = [
-        Signal(episode.began_s, measure)
-        for measure in api.HEALTH
-        for episode in health_failures(recording, measure, fault.began_s)[:1]
+        Signal(episode.began_s, vantage)
+        for vantage in api.HEALTH
+        for episode in health_failures(recording, vantage, fault.began_s)[:1]
     ]
     return min(signals, key=lambda signal: signal.at_s, default=None)
 
 
 def broken_episodes(recording: Recording, from_s: float) -> dict[str, list[Episode]]:
-    """Find what failed after ``from_s``: measure to its failures, only measures that have any."""
-    found = {measure: health_failures(recording, measure, from_s) for measure in api.HEALTH}
+    """Find what failed after ``from_s``: name of the vantage point to its failures, only those that have any."""
+    found = {vantage: health_failures(recording, vantage, from_s) for vantage in api.HEALTH}
     found[dns.UNCACHED] = dns.failures(recording, dns.UNCACHED, from_s)
     found[dns.CACHED] = dns.failures(recording, dns.CACHED, from_s)
     found[lockout.ADMIN] = lockout.lockouts(recording, from_s)
-    return {measure: failed for measure, failed in found.items() if failed}
+    return {vantage: failed for vantage, failed in found.items() if failed}
 
 
 def still_broken(recording: Recording, fault: Fault | None) -> list[str]:
-    """Name the measures that broke since fault or method began and had not recovered when the recording ended.
+    """Name the vantage points that broke since fault or method began and had not recovered when the recording ended.
 
-    A measure has recovered with several good samples in a row; one whose samples ceased has not. What never worked
-    before, or in a run that played nothing, was not broken by the run.
+    X    before, or in a run that played nothing, was not broken by the run.
     """
     played = [one.at_s for one in recording.named("activity_started") if one.details.get("phase") == "method"]
     from_s = fault.began_s if fault else min(played, default=None)
     if from_s is None:
         return []
-    broken = [measure for measure, failed in broken_episodes(recording, from_s).items() if _is_open(failed)]
-    return [measure for measure in broken if not _never_worked(recording, measure, from_s)]
+    broken = [vantage for vantage, failed in broken_episodes(recording, from_s).items() if _is_open(failed)]
+    return [vantage for vantage in broken if not _never_worked(recording, vantage, from_s)]
 
 
 def not_recovered(recording: Recording, fault: Fault | None) -> list[str]:
     """Say the same for a person, one line each."""
-    return [f"{NAMES[measure]} had not recovered when the run ended" for measure in still_broken(recording, fault)]
+    return [f"{NAMES[vantage]} had not recovered when the run ended" for vantage in still_broken(recording, fault)]
 
 
-def _never_worked(recording: Recording, measure: str, until_s: float) -> bool:
-    before = [sample.ok for sample in recording.before(measure, until_s)]
+def _never_worked(recording: Recording, vantage: str, until_s: float) -> bool:
+    before = [sample.ok for sample in recording.before(vantage, until_s)]
     return bool(before) and not any(before)
 
 
@@ -90,9 +89,9 @@ def _is_open(failed: Iterable[Episode]) -> bool:
     return any(episode.ended_s is None for episode in failed)
 
 
-def detect_s(recording: Recording, fault: Fault) -> Measured:
+def detect_s(recording: Recording, fault: Fault) -> Figure:
     """Begin of the fault to the first signal of a client-side API health check, in seconds."""
-    if not any(recording.of(measure) for measure in api.HEALTH):
+    if not any(recording.of(vantage) for vantage in api.HEALTH):
         return absent("API health was not sampled")
     signal = first_signal(recording, fault)
     if signal is None:
@@ -100,13 +99,13 @@ def detect_s(recording: Recording, fault: Fault) -> Measured:
     return seconds(signal.at_s - fault.began_s)
 
 
-def detected_by(recording: Recording, fault: Fault) -> Measured:
+def detected_by(recording: Recording, fault: Fault) -> Figure:
     """Which API health check gave the first signal."""
     signal = first_signal(recording, fault)
-    return Measured(signal.measure) if signal else absent("no API health check failed twice in a row")
+    return Figure(signal.vantage) if signal else absent("no API health check failed twice in a row")
 
 
-def rollout_share_at_first_signal(recording: Recording, fault: Fault) -> Measured:
+def rollout_share_at_first_signal(recording: Recording, fault: Fault) -> Figure:
     """Share (0..1) of the nodes with a ready agent when the first signal came, as last seen before it.
 
     Seen by the probe ``rollout_progress`` or told by ``rollout_progress`` events.
@@ -119,7 +118,7 @@ def rollout_share_at_first_signal(recording: Recording, fault: Fault) -> Measure
         return absent("nobody saw how far the rollout was before the first signal")
     at_s, share = max(seen)
     bound = "" if share >= 1 else f"lower bound: seen {signal.at_s - at_s:.1f} s before the signal"
-    return Measured(round(share, 4), bound or None)
+    return Figure(round(share, 4), bound or None)
 
 
 def _progress(recording: Recording) -> Iterator[tuple[float, float]]:
@@ -136,21 +135,21 @@ def _progress(recording: Recording) -> Iterator[tuple[float, float]]:
             yield event.at_s, float(output.get("ready_share", 0.0))
 
 
-def mitigate_s(recording: Recording, fault: Fault) -> Measured:  # noqa: ARG001 - all measures have one signature
+def mitigate_s(recording: Recording, fault: Fault) -> Figure:  # noqa: ARG001 - all vantage points have one signature
     """Begin of the fault to the first thing that ended it (``mitigated_by``), in seconds."""
     if fault.ended_by == RUN_ENDED:
         return absent("nothing ended the fault before the recording did")
     return seconds(fault.ended_s - fault.began_s)
 
 
-def mitigated_by(recording: Recording, fault: Fault) -> Measured:  # noqa: ARG001 - all measures have one signature
+def mitigated_by(recording: Recording, fault: Fault) -> Figure:  # noqa: ARG001 - all vantage points have one signature
     """What ended the fault first: "delete landed", "agent deadline" or "rollback"."""
     if fault.ended_by == RUN_ENDED:
         return absent("nothing ended the fault before the recording did")
-    return Measured(fault.ended_by)
+    return Figure(fault.ended_by)
 
 
-def recover_first_s(recording: Recording, fault: Fault) -> Measured:
+def recover_first_s(recording: Recording, fault: Fault) -> Figure:
     """End of the fault to the first vantage point that worked again, in seconds.
 
     Working again: the first of three good samples in a row that ended its last failure. Only what was still failing
@@ -166,12 +165,12 @@ def recover_first_s(recording: Recording, fault: Fault) -> Measured:
     return seconds(min(known, default=fault.ended_s) - fault.ended_s)
 
 
-def recover_full_s(recording: Recording, fault: Fault) -> Measured:
+def recover_full_s(recording: Recording, fault: Fault) -> Figure:
     """End of the fault to the last vantage point that worked again, in seconds; see ``recover_first_s``."""
     broken = broken_episodes(recording, fault.began_s)
     if not broken:
         return absent("nothing failed: nothing to recover from")
-    open_ended = [measure for measure, failed in broken.items() if _is_open(failed)]
+    open_ended = [vantage for vantage, failed in broken.items() if _is_open(failed)]
     if open_ended:
         return absent(f"{', '.join(sorted(open_ended))} had not recovered when the recording ended")
     last_s = max(failed[-1].ended_s or 0.0 for failed in broken.values())

@@ -76,9 +76,9 @@ def _acts(recording: Recording, fault: Fault) -> Iterator[Moment]:
 
 def _failures_and_recoveries(recording: Recording, fault: Fault) -> Iterator[Moment]:
     mask_s = dns.mask_began_s(recording, fault)
-    for measure, failed in recovery.broken_episodes(recording, fault.began_s).items():
-        began_s = mask_s if measure == dns.UNCACHED and mask_s is not None else failed[0].began_s
-        yield Moment(round(began_s - fault.began_s, 3), _BROKE[measure], "bad")
+    for vantage, failed in recovery.broken_episodes(recording, fault.began_s).items():
+        began_s = mask_s if vantage == dns.UNCACHED and mask_s is not None else failed[0].began_s
+        yield Moment(round(began_s - fault.began_s, 3), _BROKE[vantage], "bad")
         again = f" (after {len(failed)} failures)" if len(failed) > 1 else ""
         if failed[-1].ended_s is not None:
-            yield Moment(round(failed[-1].ended_s - fault.began_s, 3), _BACK[measure] + again, "good")
+            yield Moment(round(failed[-1].ended_s - fault.began_s, 3), _BACK[vantage] + again, "good")

@@ -1,12 +1,12 @@
-"""summary.json: the measured quantities of one run, its verdict, and what a reader needs to believe them."""
+"""summary.json: the figures of one run, its verdict, and what a reader needs to believe them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chaoslib_cp.results.effects import judge_effects
 from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.hypothesis import Part
-from chaoslib_cp.results.measures import measure
 from chaoslib_cp.results.recording import Recording
 from chaoslib_cp.results.recovery import not_recovered
 from chaoslib_cp.results.story import tell
@@ -27,7 +27,7 @@ def summarise(
         facts: What the timeline does not hold: ``run``, ``parameters``, ``versions`` and ``scale``.
 
     Returns:
-        The content of summary.json: ``schema``, ``verdict``, ``why``, ``parts``, ``measures`` (None where not
+        The content of summary.json: ``schema``, ``verdict``, ``why``, ``parts``, ``figures`` (None where not
         measured), ``reasons`` (why not, or what to know), ``story``, ``effects``, ``healed``, ``left_behind`` (what of
         ours is still there), ``not_recovered`` (what broke and was still broken at the end) and the given facts. Plain
         JSON types only; times in seconds since the rollout began.
@@ -35,7 +35,7 @@ def summarise(
     fault = find_fault(recording)
     effects = judge_effects(recording)
     verdict = judge(recording, fault, effects, parts, conduct)
-    values, reasons = measure(recording, fault)
+    values, reasons = compute(recording, fault)
     unwell = not_recovered(recording, fault)
     began_s = fault.began_s if fault else None
     return {
@@ -43,7 +43,7 @@ def summarise(
         "verdict": verdict.word,
         "why": list(verdict.why),
         "parts": verdict.as_list(began_s),
-        "measures": values,
+        "figures": values,
         "reasons": reasons,
         "story": [moment.as_dict() for moment in tell(recording, fault)] if fault else [],
         "effects": [effect.as_dict() for effect in effects],

@@ -131,24 +131,24 @@ def _judge_part(recording: Recording, during: Window, part: Part, conduct: Condu
 
 def _failures(recording: Recording, from_s: float, part: Part) -> list[Episode]:
     found: list[Episode] = []
-    for measure in part.measures:
-        if measure == lockout.ADMIN:
+    for vantage in part.vantages:
+        if vantage == lockout.ADMIN:
             found += lockout.lockouts(recording, from_s)
-        elif measure.startswith("dns_"):
-            found += dns.failures(recording, measure, from_s)
+        elif vantage.startswith("dns_"):
+            found += dns.failures(recording, vantage, from_s)
         else:
-            found += recovery.health_failures(recording, measure, from_s)
+            found += recovery.health_failures(recording, vantage, from_s)
     return sorted(found, key=lambda episode: episode.began_s)
 
 
 def _hidden_failure(recording: Recording, from_s: float, part: Part) -> list[Episode]:
     """Clear failures in the timeline between two checks of a part, when its probe was not reached."""
     checked_s = sorted(check.at_s for check in part.after_start)
-    is_good = lockout.usable_write if part.measures == (lockout.ADMIN,) else good
+    is_good = lockout.usable_write if part.vantages == (lockout.ADMIN,) else good
     return [
         episode
-        for measure in part.measures
-        for samples in recording.series(measure, from_s)
+        for vantage in part.vantages
+        for samples in recording.series(vantage, from_s)
         for between in _between(samples, checked_s)
         for episode in episodes(between, HIDDEN_IN_A_ROW, 1, is_good)
     ]

@@ -1,6 +1,6 @@
 """Actions of the rollout: start it, remove it as an administrator would, take it back."""
 
-from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout.agent_rollout import take_back
@@ -35,7 +35,7 @@ def start_agent_rollout(
             there they queue in front of CoreDNS and the controllers; any other namespace must exist already.
         duration_s: Every agent ends by itself this many seconds from now, with no API needed; 1 to 3600.
         image: Image that holds this version of chaoslib_cp.
-        effect_measure: Measure of the timeline that is expected to fail.
+        effect_measure: Vantage point that is expected to fail.
         effect_within_s: Within how many seconds, 1 to 600.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.
@@ -55,7 +55,7 @@ def start_agent_rollout(
         Whatever was made before an error is taken back as far as the API lets us, and stays in the undo log otherwise.
     """
     plan = StartPlan(profile, service_account, namespace, duration_s, image, effect_measure, effect_within_s)
-    return start(plan, configuration, secrets, SystemClock())
+    return start(plan, settings_of(configuration, secrets), SystemClock())
 
 
 @activity
@@ -94,7 +94,7 @@ def remove_agent(
     """
     checked("timeout_s", timeout_s, 1, 3600)
     checked("attempt_deadline_s", attempt_deadline_s, 0.5, 60)
-    return remove_as_admin(configuration, secrets, timeout_s, attempt_deadline_s, SystemClock())
+    return remove_as_admin(settings_of(configuration, secrets), timeout_s, attempt_deadline_s, SystemClock())
 
 
 @activity
@@ -124,4 +124,4 @@ def stop_agent_rollout(
             no such context. Nothing was undone.
     """
     checked("timeout_s", timeout_s, 0, 3600)
-    return take_back(configuration, secrets, timeout_s, SystemClock())
+    return take_back(settings_of(configuration, secrets), timeout_s, SystemClock())

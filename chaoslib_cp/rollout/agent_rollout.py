@@ -1,6 +1,5 @@
 """Rolling the telemetry agent out, seeing how far it is, taking it back."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from chaoslib_cp.clock import Clock
@@ -15,6 +14,7 @@ from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.engine.undo.replay import replay
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused, TargetUnreachable, UndoFailed
 from chaoslib_cp.rollout.daemonset import AgentRollout
+from chaoslib_cp.settings import Settings
 
 # After a failed start its halves are taken back at once, but a sick API must not hold the experiment for long.
 _TAKE_BACK_S = 15.0
@@ -105,9 +105,7 @@ def progress(cluster: Cluster, item: Item, timeout_s: float) -> dict[str, Any]:
     }
 
 
-def take_back(
-    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, timeout_s: float, clock: Clock
-) -> dict[str, Any]:
+def take_back(settings: Settings, timeout_s: float, clock: Clock) -> dict[str, Any]:
     """Undo all that this run made; needs only the undo log and the CA, retries until ``timeout_s`` is over.
 
     Returns:
@@ -120,10 +118,10 @@ def take_back(
         TargetRefused: Without a control, nobody can tell which of several logs is meant, or the kubeconfig has no such
             context; nothing was undone.
     """
-    log = undo_log_of_run(configuration, secrets, clock)
+    log = undo_log_of_run(settings, clock)
     if log is None or not log.open_items():
         return {"undone": 0, "left": 0, "outcomes": {}}
-    clusters, reasons = open_healers(log, dict(configuration or {}), secrets)
+    clusters, reasons = open_healers(log, settings)
     if not clusters:
         raise TargetUnreachable(
             f"run {log.run}: {len(log.open_items())} objects are still there: {' | '.join(reasons)}; "

@@ -1,6 +1,6 @@
 """Probes of the rollout."""
 
-from chaoslib_cp.activity import ABSENT, JsonObject, activity
+from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout import progress
@@ -32,4 +32,4 @@ def rollout_progress(
         UndoFailed: The undo log cannot be read.
     """
     checked("timeout_s", timeout_s, 0.5, 60)
-    return progress.rollout_progress(configuration, secrets, timeout_s, SystemClock())
+    return progress.rollout_progress(settings_of(configuration, secrets), timeout_s, SystemClock())

@@ -4,7 +4,6 @@ Each attempt is one delete on a fresh connection, as each kubectl is; one at a t
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from chaoslib_cp.endings import AGENT_DEADLINE, DELETE_LANDED
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.agent_rollout import agent_item
+from chaoslib_cp.settings import Settings
 
 _PAUSE_S = 1.0  # a person needs a moment to press the up arrow and Enter
 _SLICE_S = 0.2  # so that a signal is handled soon while we wait
@@ -43,13 +43,7 @@ class Attempt:
     latency_s: float
 
 
-def remove_as_admin(
-    configuration: Mapping[str, Any] | None,
-    secrets: Mapping[str, Any] | None,
-    timeout_s: float,
-    attempt_deadline_s: float,
-    clock: Clock,
-) -> dict[str, Any]:
+def remove_as_admin(settings: Settings, timeout_s: float, attempt_deadline_s: float, clock: Clock) -> dict[str, Any]:
     """Delete this run's agent DaemonSet as ``admin``, again and again until it lands or time is up.
 
     Returns:
@@ -61,11 +55,11 @@ def remove_as_admin(
         UndoFailed: The undo log cannot be read, and nothing was changed; or not written: the DaemonSet is gone, and its
             entry stays open.
     """
-    log = undo_log_of_run(configuration, secrets, clock)
+    log = undo_log_of_run(settings, clock)
     item = agent_item(log)
     if log is None or item.done:
         return _result([], 0.0, NOTHING)
-    admin = _open_admin(log, configuration, secrets)
+    admin = _open_admin(log, settings)
     same = SameCluster(str(log.header.get("cluster_uid") or ""))
     started_s = clock.monotonic_s()
     attempts: list[Attempt] = []
@@ -80,10 +74,10 @@ def remove_as_admin(
         _pause(min(_PAUSE_S, timeout_s - waited_s), clock)
 
 
-def _open_admin(log: UndoLog, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> Cluster:
+def _open_admin(log: UndoLog, settings: Settings) -> Cluster:
     noted = log.header.get("addresses")
     addresses = [str(address) for address in noted] if isinstance(noted, list) else []
-    admin = open_cluster(configuration, secrets, "admin", known_addresses=addresses)
+    admin = open_cluster(settings, "admin", known_addresses=addresses)
     if admin.ca_sha256 != log.header.get("ca_sha256"):
         raise TargetRefused(
             f"context {admin.context} leads to {admin.server}, which is not the cluster of run {log.run}; "

@@ -14,10 +14,11 @@ from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout.agent_rollout import count_nodes, roll_out
 from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
+from chaoslib_cp.settings import Settings
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE: Final = re.compile(r"[\w][\w./:@-]{0,254}")
-_MEASURES: Final = ("api_livez", "api_version", "api_read", "admin_write", "dns_uncached", "dns_cached")
+_VANTAGES: Final = ("api_livez", "api_version", "api_read", "admin_write", "dns_uncached", "dns_cached")
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ class StartPlan:
                 raise ProfileInvalid(f"{name} is {getattr(self, name)!r}, not a Kubernetes name; nothing was changed")
         if not _IMAGE.fullmatch(str(self.image)):
             raise ProfileInvalid(f"image is {self.image!r}, not an image name; nothing was changed")
-        if self.effect_measure not in _MEASURES:
+        if self.effect_measure not in _VANTAGES:
             raise ProfileInvalid(
-                f"effect_measure is {self.effect_measure!r}; nothing was changed; use one of {', '.join(_MEASURES)}"
+                f"effect_measure is {self.effect_measure!r}; nothing was changed; use one of {', '.join(_VANTAGES)}"
             )
         for own in ROLLOUTS_OWN:
             if own in self.profile:
@@ -53,7 +54,7 @@ class StartPlan:
         """What must be seen in the timeline for the rollout to count as a fault."""
         return [
             {
-                "measure": self.effect_measure,
+                "vantage": self.effect_measure,
                 "outcome": "failing",
                 "share": 0.5,
                 "window_s": 10,
@@ -62,16 +63,14 @@ class StartPlan:
         ]
 
 
-def start(
-    plan: StartPlan, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, clock: Clock
-) -> dict[str, Any]:
+def start(plan: StartPlan, settings: Settings, clock: Clock) -> dict[str, Any]:
     """Roll out as planned; keys are told by ``start_agent_rollout``."""
     profile = parse_profile({**plan.profile, "duration_s": plan.duration_s})
     rules_for(profile)
-    with open_cluster(configuration, secrets) as cluster:
-        permit = require_permit(cluster, configuration, clock)
+    with open_cluster(settings) as cluster:
+        permit = require_permit(cluster, settings, clock)
         nodes = count_nodes(cluster)
-        log = undo_log_for_change(configuration, cluster, permit.cluster_uid, clock)
+        log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
         profile = replace(
             profile,
             deadline_epoch_s=clock.epoch_s() + plan.duration_s,

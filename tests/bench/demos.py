@@ -22,17 +22,17 @@ def measure() -> None:
         for number in range(RUNS):
             with runs.testbed("as-incident"):
                 summary, run = runs.run_experiment(Path(folder) / str(number))
-            measures = summary["measures"]
-            holds = _holds(measures, run)
+            figures = summary["figures"]
+            holds = _holds(figures, run)
             good += holds
-            shown = ["none" if measures.get(key) is None else f"{measures[key]:.1f}" for key in KEYS]
+            shown = ["none" if figures.get(key) is None else f"{figures[key]:.1f}" for key in KEYS]
             rows.append([number + 1, summary["verdict"], *shown, "yes" if holds else "NO"])
             _write(good, rows)
             page.write_figures(run)
 
 
-def _holds(measures: dict[str, Any], run: Path) -> bool:
-    mask_s, predicted_s, lost_s, lockout_s = (measures.get(key) for key in KEYS[:4])
+def _holds(figures: dict[str, Any], run: Path) -> bool:
+    mask_s, predicted_s, lost_s, lockout_s = (figures.get(key) for key in KEYS[:4])
     if mask_s is None or predicted_s is None or lost_s is None or lockout_s is None:
         return False
     recompute = [sys.executable, str(runs.ROOT / "experiments" / "recompute.py"), str(run)]

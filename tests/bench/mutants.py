@@ -25,9 +25,10 @@ from tests.bench.mutation.operators import Mutant, mutants_of
 PAGE = page.ROOT / "docs" / "mutants.md"
 KEPT = Path(__file__).parent / "mutation" / "survivors.json"
 _CORE = {
+    "chaoslib_cp": ("settings", "kubeconfig"),
     "chaoslib_cp/engine/undo": ("entry", "lines", "log", "replay"),
     "chaoslib_cp/cluster": (
-        "gate/guard", "gate/allowed", "gate/identities", "door/authorization", "door/kubeconfig", "door/lock",
+        "gate/guard", "gate/allowed", "gate/identities", "door/authorization", "door/lock",
         "gate/permit", "gate/marker", "gate/production", "undo/rights", "undo/run", "undo/own_log",
         "door/same_cluster", "undo/objects", "undo/likeness", "undo/heal", "undo/agent_pods", "undo/recover",
         "undo/second_record", "undo/by_hand",
@@ -39,6 +40,7 @@ _CORE = {
 }  # fmt: skip
 # The tests that play these modules in one process, by folder; each mutant is shown only to those that reach its line.
 _ROOMS = {
+    "chaoslib_cp": ("unit",),
     "chaoslib_cp/engine/undo": ("unit/engine/undo", "unit/cluster", "unit/rollout", "unit/dns", "unit/access", "proof"),
     "chaoslib_cp/cluster": ("unit/cluster", "unit/engine/undo", "unit/rollout", "unit/dns", "unit/access", "proof"),
     "chaoslib_cp/control": ("unit/control",),

@@ -53,10 +53,10 @@ def run_experiment(folder: Path, **knobs: object) -> tuple[dict[str, Any], Path]
     return json.loads((run / "summary.json").read_text()), run
 
 
-def samples(run: Path, measure: str) -> list[dict[str, Any]]:
-    """Return the usable samples of one measure from a run's timeline."""
+def samples(run: Path, vantage: str) -> list[dict[str, Any]]:
+    """Return the usable samples of one vantage point from a run's timeline."""
     lines = [json.loads(line) for line in (run / "timeline.jsonl").read_text().splitlines()]
-    found = [line for line in lines if line["kind"] == "sample" and line.get("measure") == measure]
+    found = [line for line in lines if line["kind"] == "sample" and line.get("vantage") == vantage]
     return [line for line in found if not line.get("void")]
 
 
@@ -68,10 +68,10 @@ def storm(run: Path) -> tuple[float, float]:
     return begins_s, next(output["deadline_epoch_s"] for output in outputs if "deadline_epoch_s" in output)
 
 
-def longest_failure_s(run: Path, measure: str) -> float:
+def longest_failure_s(run: Path, vantage: str) -> float:
     """Return the longest time from a wrong sample to the next right one, 0 when none was wrong."""
     longest_s, began_s = 0.0, None
-    for sample in samples(run, measure):
+    for sample in samples(run, vantage):
         if not sample["ok"]:
             began_s = sample["at_s"] if began_s is None else began_s
             longest_s = max(longest_s, sample["at_s"] - began_s)

@@ -36,7 +36,7 @@ def measure() -> None:
                         dns_restart="restart-containers",
                     )
                 requests = _requests(metrics_period_s, list_period_s)
-                rows.append([namespace, requests, *_row(summary["measures"], run)])
+                rows.append([namespace, requests, *_row(summary["figures"], run)])
     head = ["ServiceAccount in", "each agent asks", "admin write p50 / max", "failed or over 5 s", "lock-out"]
     head += ["workload DNS lost", "DNS servers wrong for"]
     body = (
@@ -52,7 +52,7 @@ def _requests(metrics_period_s: float, list_period_s: float) -> str:
     return ", ".join(f"{name} every {period_s} s" for name, period_s in wanted if period_s < NEVER_S)
 
 
-def _row(measures: dict[str, Any], run: Path) -> list[object]:
+def _row(figures: dict[str, Any], run: Path) -> list[object]:
     begins_s, ends_s = runs.storm(run)
     writes = [sample for sample in runs.samples(run, "admin_write") if begins_s <= sample["at_s"] < ends_s]
     latencies_s = sorted(sample["latency_s"] for sample in writes)
@@ -60,8 +60,8 @@ def _row(measures: dict[str, Any], run: Path) -> list[object]:
     return [
         f"{statistics.median(latencies_s):.2f} / {latencies_s[-1]:.1f} s",
         f"{failed} of {len(writes)}",
-        _seconds(measures["lockout_s"]),
-        _seconds(measures["dns_lost_s"]),
+        _seconds(figures["lockout_s"]),
+        _seconds(figures["dns_lost_s"]),
         _seconds(runs.longest_failure_s(run, "dns_uncached")),
     ]
 

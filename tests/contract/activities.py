@@ -78,7 +78,7 @@ def fail(message: str = "it did not work") -> None:
 def start_storm(duration_s: float, effect_measure: str = "api_read") -> dict[str, Any]:
     """Tell the fake API server to fail small reads for a while, and declare that effect."""
     _tell(f"/storm?duration_s={duration_s}")
-    effect = {"measure": effect_measure, "outcome": "failing", "share": 0.5, "window_s": 2.0, "within_s": 5.0}
+    effect = {"vantage": effect_measure, "outcome": "failing", "share": 0.5, "window_s": 2.0, "within_s": 5.0}
     return {"effects": [effect], "parameters": {"duration_s": duration_s}, "deadline_epoch_s": time.time() + duration_s}  # noqa: TID251 - a test's own activity
 
 

@@ -53,19 +53,19 @@ class FakeCluster:
         last = int((time.monotonic() - self.started_s) * 2)
         first = max(1, int(request.query.get("after", "0")) + 1)
         samples = [
-            {"seq": 2 * number + extra, **self._sample(measure, now_s - (last - number) / 2)}
+            {"seq": 2 * number + extra, **self._sample(vantage, now_s - (last - number) / 2)}
             for number in range(first // 2, last)
-            for extra, measure in enumerate(("dns_cached", "dns_uncached"))
+            for extra, vantage in enumerate(("dns_cached", "dns_uncached"))
             if 2 * number + extra >= first
         ]
         return json_answer({"prober": "fake", "now_s": now_s, "settled_s": now_s, "samples": samples})
 
-    def _sample(self, measure: str, at_s: float) -> dict[str, Any]:
+    def _sample(self, vantage: str, at_s: float) -> dict[str, Any]:
         return {
             "kind": "sample",
             "at_s": at_s,
-            "measure": measure,
-            "target": f"{measure}-target",
+            "vantage": vantage,
+            "target": f"{vantage}-target",
             "ok": self.dns_outcome == "ok",
             "outcome": self.dns_outcome,
             "latency_s": 0.002,

@@ -82,24 +82,24 @@ def observer_is_killed(stage: Stage) -> None:
     os.kill(started["pid"], signal.SIGKILL)
 
 
-def first_window(measure: str, bad: Callable[[Line], bool], window_s: float = 3.0) -> Callable[..., float]:
+def first_window(vantage: str, bad: Callable[[Line], bool], window_s: float = 3.0) -> Callable[..., float]:
     """When more than half of at least three samples of a window, since the method began, had ended badly."""
 
     def visible_s(lines: list[Line], happened_s: float) -> float:
         began_s = min(line["at_s"] for line in lines if line.get("event") == "activity_started")
-        ended = sorted((line["at_s"] + line["latency_s"], bad(line)) for line in samples(lines, measure))
+        ended = sorted((line["at_s"] + line["latency_s"], bad(line)) for line in samples(lines, vantage))
         for end_s, _ in ended:
             window = [is_bad for at_s, is_bad in ended if max(began_s, end_s - window_s) <= at_s <= end_s]
             if end_s >= happened_s and len(window) >= 3 and sum(window) > len(window) / 2:
                 return float(end_s)
-        raise AssertionError(f"no breach of {measure} in the timeline")
+        raise AssertionError(f"no breach of {vantage} in the timeline")
 
     return visible_s
 
 
-def samples(lines: list[Line], measure: str) -> list[Line]:
-    """The samples of one measure."""
-    return [line for line in lines if line["kind"] == "sample" and line["measure"] == measure]
+def samples(lines: list[Line], vantage: str) -> list[Line]:
+    """The samples of one vantage point."""
+    return [line for line in lines if line["kind"] == "sample" and line["vantage"] == vantage]
 
 
 def failed(line: Line) -> bool:
@@ -107,12 +107,12 @@ def failed(line: Line) -> bool:
     return not line["ok"]
 
 
-def blind_since_last(measure: str, blind_s: float) -> Callable[..., float]:
+def blind_since_last(vantage: str, blind_s: float) -> Callable[..., float]:
     """When nothing had come for that long; counted from the first activity, if nothing ever came."""
 
     def visible_s(lines: list[Line], _: float) -> float:
         began_s = min(line["at_s"] for line in lines if line.get("event") == "activity_started")
-        seen_s = [line["at_s"] + line["latency_s"] for line in samples(lines, measure)]
+        seen_s = [line["at_s"] + line["latency_s"] for line in samples(lines, vantage)]
         return float(max([began_s, *seen_s]) + blind_s)
 
     return visible_s
@@ -121,24 +121,24 @@ def blind_since_last(measure: str, blind_s: float) -> Callable[..., float]:
 ERRORS = {"max_error_ratio": 0.5, "window_s": 3}
 CASES = {
     "the API hangs": Case(
-        {"measure": "api_read", **ERRORS}, "action", reads_hang, "abort rule api_read max_error_ratio 0.5: it was",
+        {"vantage": "api_read", **ERRORS}, "action", reads_hang, "abort rule api_read max_error_ratio 0.5: it was",
         first_window("api_read", failed),
     ),
     "reads fail in a pause": Case(
-        {"measure": "api_read", **ERRORS}, "pause", reads_fail, "abort rule api_read max_error_ratio 0.5: it was",
+        {"vantage": "api_read", **ERRORS}, "pause", reads_fail, "abort rule api_read max_error_ratio 0.5: it was",
         first_window("api_read", failed),
     ),
     "reads are slow before a pause": Case(
-        {"measure": "api_read", "max_latency_p50_s": 0.5, "window_s": 3}, "pause after", reads_are_slow,
+        {"vantage": "api_read", "max_latency_p50_s": 0.5, "window_s": 3}, "pause after", reads_are_slow,
         "abort rule api_read max_latency_p50_s 0.5: it was 0.7",
         first_window("api_read", lambda line: line["latency_s"] > 0.5),
     ),
     "workload DNS fails": Case(
-        {"measure": "dns_cached", **ERRORS}, "action", dns_fails, "abort rule dns_cached max_error_ratio 0.5: it was",
+        {"vantage": "dns_cached", **ERRORS}, "action", dns_fails, "abort rule dns_cached max_error_ratio 0.5: it was",
         first_window("dns_cached", failed),
     ),
     "the prober is silent": Case(
-        {"measure": "dns_cached", "blind_s": 6}, "action", prober_is_silent,
+        {"vantage": "dns_cached", "blind_s": 6}, "action", prober_is_silent,
         "abort rule dns_cached blind_s 6: no valid sample", blind_since_last("dns_cached", 6.0),
     ),
     "the observer is killed": Case(
@@ -235,10 +235,10 @@ def test_a_healthy_run_with_rules_is_not_aborted(chaos: Chaos) -> None:
     pause = act("sleep", duration_s=6.0, started=str(chaos.folder / "started"))
     made = experiment([act("start_storm", duration_s=4.0), pause], [act("stop_storm")], [dns_claim()], page)
     made["extensions"][0]["abort_when"] = [
-        {"measure": "dns_cached", "max_error_ratio": 0.5, "window_s": 3},
-        {"measure": "dns_cached", "blind_s": 6},
-        {"measure": "api_livez", "max_latency_p95_s": 4.0},
-        {"measure": "api_read", "blind_s": 6},
+        {"vantage": "dns_cached", "max_error_ratio": 0.5, "window_s": 3},
+        {"vantage": "dns_cached", "blind_s": 6},
+        {"vantage": "api_livez", "max_latency_p95_s": 4.0},
+        {"vantage": "api_read", "blind_s": 6},
     ]
     done = chaos.run(made)
     assert (done.exit_code, done.summary["verdict"]) == (0, "held"), done.log
@@ -247,8 +247,8 @@ def test_a_healthy_run_with_rules_is_not_aborted(chaos: Chaos) -> None:
 def test_a_rule_that_means_nothing_is_refused_before_anything(chaos: Chaos) -> None:
     """The cluster is not asked for anything."""
     made = experiment([], [], [dns_claim()], chaos.cluster.environment["CONTRACT_PROBER_PAGE"])
-    made["extensions"][0]["abort_when"] = [{"measure": "dns", "blind_s": 15}]
+    made["extensions"][0]["abort_when"] = [{"vantage": "dns", "blind_s": 15}]
     done = chaos.run(made)
     assert done.exit_code == 1
-    assert "abort_when[0].measure is 'dns', which nobody samples" in done.log
+    assert "abort_when[0].vantage is 'dns', which nobody samples" in done.log
     assert chaos.cluster.api.requests == []

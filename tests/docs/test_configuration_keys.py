@@ -2,12 +2,11 @@
 
 import re
 
-from chaoslib_cp.cluster.door.connect import IDENTITIES
-from chaoslib_cp.control.evidence import OWN_KEYS
+from chaoslib_cp.settings import IDENTITIES, OWN_KEYS, context_key
 from tests.places import ROOT
 
-CONTEXTS = {f"{identity}_context".replace("-", "_") for identity in IDENTITIES}  # put together in the code, too
-READ = re.compile(r"(?:configuration|settings)(?: or \{\}\))?\.get\(\"?(\w+)")
+CONTEXTS = set(map(context_key, IDENTITIES))  # put together in the code, too
+READ = re.compile(r"configuration(?: or \{\}\))?\.get\(\"?(\w+)")
 
 
 def test_every_key_that_is_read_has_a_row() -> None:
@@ -21,6 +20,6 @@ def test_every_key_that_is_read_has_a_row() -> None:
 def test_the_keys_that_are_known_are_those_that_the_code_reads() -> None:
     """A key that is read anew gets its row, and its value is shown in the results or not after a thought."""
     texts = [file.read_text() for file in (ROOT / "chaoslib_cp").rglob("*.py")]
-    read = {key for text in texts for key in READ.findall(text)} - {"key"}  # of an identity's context
+    read = {key for text in texts for key in READ.findall(text)} - {"context_key"}
     named = {"RUN_DIR_KEY": "chaoslib_cp_run_dir"}
     assert {named.get(key, key) for key in read} | CONTEXTS == OWN_KEYS

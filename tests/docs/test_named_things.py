@@ -9,7 +9,7 @@ import click
 import pytest
 from chaostoolkit.cli import cli as chaos
 
-from chaoslib_cp.cluster.door.connect import IDENTITIES
+from chaoslib_cp.settings import IDENTITIES
 from chaoslib_cp.testbed import doctor
 from chaoslib_cp.testbed.spec import load_spec
 from chaoslib_cp.version import VERSION
@@ -55,7 +55,7 @@ def test_named_commands_exist(command: Found) -> None:
     "span", named(one for one in markdown.spans() if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", one.text))
 )
 def test_named_words_of_the_code_exist(span: Found) -> None:
-    """An action, a key or a measure in the text has not been renamed in the code."""
+    """An action, a key or a vantage point in the text has not been renamed in the code."""
     is_known = span.text in words_of_the_code()
     assert is_known
 

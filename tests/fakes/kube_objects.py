@@ -22,6 +22,7 @@ import yaml
 
 from chaoslib_cp.cluster.gate.marker import MARKER_PATH, marker_manifest
 from chaoslib_cp.cluster.undo.objects import COLLECTIONS
+from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import Answer, FakeApiServer, Request, json_answer
 from tests.fakes.certificates import Authority
 
@@ -143,6 +144,10 @@ class KubeObjects:
     def configuration(self, **more: Any) -> dict[str, Any]:
         """An experiment's configuration that leads here."""
         return {"kubeconfig": str(self.kubeconfig), **more}
+
+    def settings(self, **more: Any) -> Settings:
+        """What a run with that configuration was told."""
+        return read_settings(self.configuration(**more))
 
     @property
     def kubeconfig(self) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
 
 
-def write_samples(run_dir: Path, measure: str, outcomes: list[str], first_ago_s: float = 5.0, **extras: Any) -> None:
+def write_samples(run_dir: Path, vantage: str, outcomes: list[str], first_ago_s: float = 5.0, **extras: Any) -> None:
     """Append samples half a second apart, the first of them ``first_ago_s`` ago.
 
     An extra that is a list holds one value for each sample.
@@ -21,7 +21,7 @@ def write_samples(run_dir: Path, measure: str, outcomes: list[str], first_ago_s:
             {
                 "kind": "sample",
                 "at_s": began_s + number / 2,
-                "measure": measure,
+                "vantage": vantage,
                 "target": "192.0.2.1",
                 "ok": outcome == "ok",
                 "outcome": outcome,

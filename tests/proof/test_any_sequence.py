@@ -27,6 +27,7 @@ from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.rollout.start import StartPlan, start
+from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import RESET, Answer
 from tests.fakes.kube_objects import REVIEWS, KubeObjects
 from tests.scaffold.clocks import ManualClock
@@ -117,19 +118,19 @@ class AnySequence(RuleBasedStateMachine):
     def roll_out(self, run: str, nth_write: int, after: bool) -> None:
         """Start, to the end or to a kill."""
         with killed_at(nth_write, after):
-            start(PLAN, self.settings_of(run), None, self.clock)
+            start(PLAN, read_settings(self.settings_of(run)), self.clock)
 
     @rule(run=st.sampled_from("ab"), nth_write=st.integers(0, 6), after=st.booleans())
     def stop(self, run: str, nth_write: int, after: bool) -> None:
         """Roll back, to the end or to a kill."""
         with killed_at(nth_write, after):
-            take_back(self.settings_of(run), None, 20.0, self.clock)
+            take_back(read_settings(self.settings_of(run)), 20.0, self.clock)
 
     @rule(run=st.sampled_from("ab"), nth_write=st.integers(0, 2), after=st.booleans())
     def remove(self, run: str, nth_write: int, after: bool) -> None:
         """Delete the agent as the administrator."""
         with killed_at(nth_write, after):
-            remove_as_admin(self.settings_of(run), None, 20.0, 5.0, self.clock)
+            remove_as_admin(read_settings(self.settings_of(run)), 20.0, 5.0, self.clock)
 
     @rule(nth_write=st.integers(0, 6), after=st.booleans())
     def recover(self, nth_write: int, after: bool) -> None:

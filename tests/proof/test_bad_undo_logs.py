@@ -21,6 +21,7 @@ from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused, UndoFailed
+from chaoslib_cp.settings import read_settings
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
@@ -40,8 +41,8 @@ def one_thing(kube: KubeObjects, run: str) -> Path:
     """One object of a run and the run's log, which knows of it and of one whose create was never answered."""
     settings = kube.configuration(chaoslib_cp_run_dir=f"/runs/{run}")
     clock = ManualClock()
-    with open_cluster(settings, None) as cluster:
-        log = undo_log_for_change(settings, cluster, CLUSTER_UID, clock)
+    with open_cluster(read_settings(settings)) as cluster:
+        log = undo_log_for_change(read_settings(settings), cluster, CLUSTER_UID, clock)
     kube.objects[f"{THINGS}/{run}"] = {"metadata": {"name": run, "uid": f"uid-{run}", "labels": {RUN_LABEL: run}}}
     log.note(log.intend(DeleteObject("ConfigMap", "default", run, run)), uid=f"uid-{run}")
     log.intend(DeleteObject("ConfigMap", "default", "never", run))
@@ -169,7 +170,7 @@ def test_a_bad_log_is_refused_by_all_and_keeps_nothing_else_from_healing(kube: K
     assert UndoLog.read(good, ManualClock()).open_items() == []
     assert things(kube) == ["bad"]
     with pytest.raises(TargetRefused, match="nothing was changed; run `chaos cp recover`"):
-        check_gate(kube.configuration(chaoslib_cp_run_dir="/runs/next"), None, ManualClock())
+        check_gate(kube.settings(chaoslib_cp_run_dir="/runs/next"), ManualClock())
     assert content(path) == before
     note("bad-log", lost=0)
 
@@ -204,7 +205,7 @@ def test_a_folder_that_others_could_have_planted_is_refused_by_all(kube: KubeObj
         with pytest.raises(UndoFailed, match=says):
             ask()
     with pytest.raises(TargetRefused, match=says):
-        check_gate(kube.configuration(chaoslib_cp_run_dir="/runs/next"), None, ManualClock())
+        check_gate(kube.settings(chaoslib_cp_run_dir="/runs/next"), ManualClock())
     assert kube.writes() == []
 
 

@@ -28,6 +28,7 @@ from chaoslib_cp.errors import UndoFailed
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.removal import remove_as_admin
+from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import Answer, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.memory_peer import HANG, MemoryPeer
@@ -70,7 +71,7 @@ def remove(folder: Path, clock: DisturbedClock) -> float:
     """The administrator's attempts."""
     with KubeObjects(folder / "kube") as kube:
         settings = rolled_out(kube)
-        remove_as_admin(settings, None, WITHIN_S, 5.0, clock)
+        remove_as_admin(read_settings(settings), WITHIN_S, 5.0, clock)
     return WITHIN_S
 
 
@@ -79,7 +80,7 @@ def roll_back(folder: Path, clock: DisturbedClock) -> float:
     with KubeObjects(folder / "kube") as kube:
         settings = rolled_out(kube)
         with pytest.raises(UndoFailed):
-            take_back(settings, None, WITHIN_S, clock)
+            take_back(read_settings(settings), WITHIN_S, clock)
     return WITHIN_S
 
 
@@ -97,8 +98,8 @@ def delete_dns(folder: Path, clock: DisturbedClock) -> float:
         settings = kube.configuration(chaoslib_cp_run_dir="/runs/clocks")
         kube.add_dns_pod("coredns-a")
         kube.fail_next("DELETE", "/", Answer(429), times=10_000)
-        with open_cluster(settings, None) as cluster:
-            log = undo_log_for_change(settings, cluster, CLUSTER_UID, clock)
+        with open_cluster(read_settings(settings)) as cluster:
+            log = undo_log_for_change(read_settings(settings), cluster, CLUSTER_UID, clock)
             assert delete_dns_pods(cluster, log, {}, WITHIN_S, clock)["accepted"] == 0
     return WITHIN_S
 
@@ -108,7 +109,7 @@ def see(folder: Path, clock: DisturbedClock) -> float:
     arguments = {"path": "cached", "window_s": 3.0}
     provider = {"type": "python", "module": "chaoslib_cp.dns.probes", "func": "workload_dns", "arguments": arguments}
     probe = {"type": "probe", "name": "dns", "tolerance": True, "provider": provider}
-    assert wait_for_sight(folder, {"steady-state-hypothesis": {"probes": [probe]}}, {}, clock)
+    assert wait_for_sight(folder, {"steady-state-hypothesis": {"probes": [probe]}}, {}, Settings(), clock)
     return 15.0
 
 
@@ -206,8 +207,8 @@ def test_setting_the_clock_does_not_make_a_create_look_too_old_to_land(tmp_path:
     clock = DisturbedClock(DISTURBANCES[disturbance], AFTER_S)
     with KubeObjects(tmp_path / "kube") as kube:
         settings = kube.configuration(chaoslib_cp_run_dir="/runs/clocks")
-        with open_cluster(settings, None) as cluster:
-            log = undo_log_for_change(settings, cluster, CLUSTER_UID, clock)
+        with open_cluster(read_settings(settings)) as cluster:
+            log = undo_log_for_change(read_settings(settings), cluster, CLUSTER_UID, clock)
         log.intend(DeleteObject("ConfigMap", "default", "late", "clocks"))
         clock.pass_s(2 * AFTER_S)
         assert recover(timeout_s=0, clock=clock)["healed"] == (DISTURBANCES[disturbance].asleep_s > 0)
@@ -222,8 +223,8 @@ def test_after_a_restart_of_the_machine_its_uptime_is_what_counts(tmp_path: Path
     before.pass_s(100_000.0)
     with KubeObjects(tmp_path / "kube") as kube:
         settings = kube.configuration(chaoslib_cp_run_dir="/runs/clocks")
-        with open_cluster(settings, None) as cluster:
-            log = undo_log_for_change(settings, cluster, CLUSTER_UID, before)
+        with open_cluster(read_settings(settings)) as cluster:
+            log = undo_log_for_change(read_settings(settings), cluster, CLUSTER_UID, before)
         log.intend(DeleteObject("ConfigMap", "default", "late", "clocks"))
         restarted = DisturbedClock(DISTURBANCES["set an hour ahead"], 1e9, epoch_s=0.0)
         restarted.pass_s(now_s)

@@ -20,6 +20,7 @@ from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.rollout.start import StartPlan, start
+from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import RESET, Request
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
@@ -45,17 +46,17 @@ Step = Callable[[dict[str, Any], ManualClock], object]
 
 def roll_out(settings: dict[str, Any], clock: ManualClock) -> object:
     """Make five objects."""
-    return start(PLAN, settings, None, clock)
+    return start(PLAN, read_settings(settings), clock)
 
 
 def stop(settings: dict[str, Any], clock: ManualClock) -> object:
     """Take them back."""
-    return take_back(settings, None, 20.0, clock)
+    return take_back(read_settings(settings), 20.0, clock)
 
 
 def remove(settings: dict[str, Any], clock: ManualClock) -> object:
     """Delete one as the administrator."""
-    return remove_as_admin(settings, None, 20.0, 5.0, clock)
+    return remove_as_admin(read_settings(settings), 20.0, 5.0, clock)
 
 
 def heal(_settings: dict[str, Any], clock: ManualClock) -> object:
@@ -111,12 +112,12 @@ def copy_beside(kube: KubeObjects, path: str) -> None:
 
 def roll_out_unanswered(settings: dict[str, Any], clock: ManualClock) -> object:
     """The last create lands and nobody hears of it, so its UID is not known; the taking back begins at once."""
-    return start(UNANSWERED_PLAN, settings, None, clock)
+    return start(UNANSWERED_PLAN, read_settings(settings), clock)
 
 
 def fail_to_roll_out(settings: dict[str, Any], clock: ManualClock) -> object:
     """The last object cannot be made, so the others are taken back at once."""
-    return start(REFUSED_PLAN, settings, None, clock)
+    return start(REFUSED_PLAN, read_settings(settings), clock)
 
 
 SCENARIOS: dict[str, tuple[list[Step], Step]] = {

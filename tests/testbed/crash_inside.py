@@ -24,6 +24,7 @@ from chaoslib_cp.cluster.gate.marker import MARKER_PATH
 from chaoslib_cp.cluster.undo.objects import COLLECTIONS
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.cluster.undo.run import undo_folder
+from chaoslib_cp.settings import read_settings
 from tests.fakes.dying import AFTER, MODES
 from tests.proof.test_crash_points import SCENARIOS, in_a_process, play, recover_and_die
 from tests.scaffold.clocks import LaterClock
@@ -88,7 +89,7 @@ def left(cluster: Cluster) -> list[str]:
 def main(wanted: int) -> None:
     """Play, kill, recover, print."""
     results = []
-    with tempfile.TemporaryDirectory() as name, open_cluster(None, None, "break-glass") as cluster:
+    with tempfile.TemporaryDirectory() as name, open_cluster(read_settings(), "break-glass") as cluster:
         folder = Path(name)
         counts = {scenario: effects_of(scenario, folder) for scenario in SCENARIOS}
         before = state_of(cluster)

@@ -64,12 +64,12 @@ def test_the_incident_breaks_dns_and_locks_the_administrator_out(testbed: Testbe
     """Mask as predicted, DNS lost, admin locked out, all healed; the stand-alone script finds the same figures."""
     exit_code, run_dir = play(testbed, tmp_path, dns_restart="restart-containers")
     summary = summary_of(run_dir)
-    measures = summary["measures"]
+    figures = summary["figures"]
     assert (exit_code, summary["verdict"]) == (1, "broke"), summary["why"]
-    assert abs(measures["mask_s"] - measures["predicted_mask_s"]) <= 3.0
-    assert measures["dns_lost_s"] >= 2 * measures["mask_s"]
-    assert measures["amplification"] > 1
-    assert measures["lockout_s"] > 10
+    assert abs(figures["mask_s"] - figures["predicted_mask_s"]) <= 3.0
+    assert figures["dns_lost_s"] >= 2 * figures["mask_s"]
+    assert figures["amplification"] > 1
+    assert figures["lockout_s"] > 10
     assert summary["healed"] is True
     assert summary["scale"]
     again = subprocess.run(
@@ -91,8 +91,8 @@ def test_synced_dns_servers_survive_the_same_storm(testbed: Testbed, tmp_path: P
     assert (exit_code, summary["verdict"]) == (1, "broke"), summary["why"]
     assert summary["parts"][0]["part"] == "workload DNS answers"
     assert summary["parts"][0]["verdict"] == "held"
-    assert summary["measures"]["dns_success_ratio_cached"] > 0.95
-    assert summary["measures"]["mask_s"] is None
+    assert summary["figures"]["dns_success_ratio_cached"] > 0.95
+    assert summary["figures"]["mask_s"] is None
     assert summary["reasons"]["mask_s"]
 
 

@@ -11,13 +11,13 @@ EPOCH_S = 1_733_929_920.0
 Line = dict[str, Any]
 
 
-def sample(measure: str, at_s: float, outcome: str = "ok", **extra: Any) -> Line:
+def sample(vantage: str, at_s: float, outcome: str = "ok", **extra: Any) -> Line:
     """One sample; any outcome but ``ok`` is a bad one."""
     return {
         "kind": "sample",
         "at_s": EPOCH_S + at_s,
-        "measure": measure,
-        "target": f"{measure}-target",
+        "vantage": vantage,
+        "target": f"{vantage}-target",
         "ok": outcome == "ok",
         "outcome": outcome,
         "latency_s": 0.01 if outcome != "timeout" else 5.0,
@@ -32,7 +32,7 @@ def event(what: str, at_s: float, **details: Any) -> Line:
 
 
 def series(
-    measure: str, until_s: float, bad: Mapping[tuple[float, float], str] | None = None, **how: Any
+    vantage: str, until_s: float, bad: Mapping[tuple[float, float], str] | None = None, **how: Any
 ) -> list[Line]:
     """Samples from -5 s to ``until_s`` (exclusive), one each ``period_s`` (1 s), bad in the given stretches."""
     period_s = how.pop("period_s", 1.0)
@@ -41,13 +41,13 @@ def series(
     while (at_s := -5.0 + number * period_s) < until_s:
         number += 1
         outcome = next((word for (a, b), word in (bad or {}).items() if a <= at_s < b), "ok")
-        lines.append(sample(measure, at_s, outcome, **how))
+        lines.append(sample(vantage, at_s, outcome, **how))
     return lines
 
 
 def rollout(output: Mapping[str, Any] | None = None, effects: bool = True) -> list[Line]:
     """The start of a rollout at 0 s that declares that small reads will fail."""
-    effect = {"measure": "api_read", "outcome": "failing", "share": 0.5, "window_s": 10.0, "within_s": 30.0}
+    effect = {"vantage": "api_read", "outcome": "failing", "share": 0.5, "window_s": 10.0, "within_s": 30.0}
     name = "roll the agent out"
     lines = [
         event("activity_started", 0.0, name=name, type="action", func="start_agent_rollout", phase="method"),

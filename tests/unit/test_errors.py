@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import chaoslib_cp
-from chaoslib_cp.cluster.door.connect import choose
+from chaoslib_cp.activity import settings_of
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, said_safely
 
 PACKAGE = Path(chaoslib_cp.__file__).parent
@@ -36,8 +36,8 @@ def test_an_error_of_ours_is_told_with_its_words(kind: type[Exception]) -> None:
 
 def test_any_other_is_told_by_its_type_and_the_last_place_of_ours() -> None:
     """Not by its words; whoever called whom, and where the library is left, its last line counts."""
-    called = said_safely(raised(lambda: choose({}, {"KUBERNETES_HOST": Unreadable()}, "runner")))
-    found = re.fullmatch(r"unforeseen ValueError at chaoslib_cp/(cluster/door/connect\.py):(\d+), which is .*", called)
+    called = said_safely(raised(lambda: settings_of({}, {"KUBERNETES_HOST": Unreadable()})))
+    found = re.fullmatch(r"unforeseen ValueError at chaoslib_cp/(settings\.py):(\d+), which is .*", called)
     assert found
     line = (PACKAGE / found[1]).read_text(encoding="utf-8").splitlines()[int(found[2]) - 1]
     assert line.strip().startswith("has_host = secrets.get(")

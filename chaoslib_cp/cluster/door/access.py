@@ -1,6 +1,5 @@
 """An identity's credentials and the server's address, taken up front for those who measure without this client."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 from chaoslib_cp.cluster.door.address import first_that_accepts
 from chaoslib_cp.cluster.door.authorization import authorization
 from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.settings import Settings
 
 _LOOK_S = 5.0  # only where a name has several addresses
 
@@ -40,31 +40,28 @@ class ClusterAccess:
     addresses: tuple[str, ...]
 
 
-def credentials(
-    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, identity: str
-) -> ClusterAccess:
+def credentials(settings: Settings, identity: str) -> ClusterAccess:
     """Read one identity's credentials through the same door as every other call.
 
     Args:
-        configuration: The experiment's configuration.
-        secrets: chaosk8s' own keys.
+        settings: What the run was told.
         identity: ``runner``, ``admin``, ``break-glass`` or ``observer``.
 
     Raises:
         TargetRefused: No such identity in the kubeconfig.
         TargetUnreachable: The server's name does not resolve.
     """
-    with open_cluster(configuration, secrets, identity) as cluster:
-        settings = cluster.client_configuration
+    with open_cluster(settings, identity) as cluster:
+        client = cluster.client_configuration
         address, _, port = first_that_accepts(cluster.addresses, _LOOK_S).rpartition(":")
         return ClusterAccess(
             address=address.strip("[]"),
             port=int(port),
-            server_name=str(settings.tls_server_name or urlsplit(cluster.server).hostname or ""),
-            ca_pem=_content(settings.ssl_ca_cert),
-            client_cert_pem=_content(settings.cert_file),
-            client_key_pem=_content(settings.key_file),
-            token=_token(settings),
+            server_name=str(client.tls_server_name or urlsplit(cluster.server).hostname or ""),
+            ca_pem=_content(client.ssl_ca_cert),
+            client_cert_pem=_content(client.cert_file),
+            client_key_pem=_content(client.key_file),
+            token=_token(client),
             addresses=cluster.addresses,
         )
 
@@ -73,5 +70,5 @@ def _content(path: str | None) -> str:
     return Path(path).read_text(encoding="ascii") if path else ""
 
 
-def _token(settings: Any) -> str:
-    return "".join(authorization(settings).values()).removeprefix("Bearer ")
+def _token(client: Any) -> str:
+    return "".join(authorization(client).values()).removeprefix("Bearer ")

@@ -1,14 +1,15 @@
 """Which cluster, as whom: the only one to choose a kubeconfig, the only importer of the kubernetes client.
 
 Which cluster: ``configuration.kubeconfig``, else the environment's KUBECONFIG, else chaosk8s' own explicit keys
-(KUBERNETES_HOST, or CHAOSTOOLKIT_IN_POD=true), else refuse. Never silently ``~/.kube/config``.
+(KUBERNETES_HOST, or CHAOSTOOLKIT_IN_POD=true), else refuse. Never silently ``~/.kube/config``. ``settings.py`` reads
+these.
 """
 
 import hashlib
 import os
 import ssl
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,10 @@ from urllib.parse import urlsplit
 from chaoslib_cp.cluster.door.address import addresses_of, server_parts
 from chaoslib_cp.cluster.door.authorization import refuse_unusable_token
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.kubeconfig import read_kubeconfig, refuse_from_outside, refuse_without_server
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.kubeconfig import refuse_from_outside, refuse_without_server
+from chaoslib_cp.settings import Settings, context_key
 
-IDENTITIES = ("runner", "admin", "break-glass", "observer")
 _FACTORY_LOCK = threading.Lock()  # the factory reads process-wide state, see _seen_by_factory
 _NOWHERE = "/nonexistent/kubeconfig"
 
@@ -31,7 +32,7 @@ class Choice:
     """Which cluster and identity were meant.
 
     Attributes:
-        identity: One of ``IDENTITIES``.
+        identity: One of ``settings.IDENTITIES``.
         kubeconfig: Path, empty when chaosk8s' own keys describe the cluster.
         context: Context of that kubeconfig, empty without one.
     """
@@ -46,61 +47,37 @@ class Choice:
         return f"kubeconfig {self.kubeconfig} context {self.context!r}"
 
 
-def infrastructure_name(configuration: Mapping[str, Any] | None) -> str:
-    """Which infrastructure driver was chosen: configuration, else the environment ``chaos cp exec`` sets, else none."""
-    chosen = (configuration or {}).get("infrastructure") or os.environ.get("CHAOSLIB_CP_INFRASTRUCTURE")
-    return str(chosen or "none")
-
-
-def names_a_cluster(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> bool:
-    """Whether anybody said which cluster is meant, rightly or wrongly; nothing is read but the environment."""
-    named = (configuration or {}).get("kubeconfig") or os.environ.get("KUBECONFIG")
-    return bool(named) or _has_own_keys(secrets or {})
-
-
-def choose(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, identity: str) -> Choice:
+def choose(settings: Settings, identity: str) -> Choice:
     """Decide which kubeconfig and context an identity means, without opening anything.
 
     Raises:
         TargetRefused: No cluster was named, or the kubeconfig is none or has no such context. Nothing was changed.
     """
-    settings = configuration or {}
-    path = str(settings.get("kubeconfig") or os.environ.get("KUBECONFIG") or "")
+    path = settings.kubeconfig
     if not path:
-        return _choose_without_kubeconfig(secrets or {}, identity)
+        return _choose_without_kubeconfig(settings, identity)
     if os.pathsep in path:
         raise TargetRefused(f"KUBECONFIG names several files ({path}); nothing was changed; name exactly one")
-    key = f"{identity.replace('-', '_')}_context"
-    context = settings.get(key)
-    if not context and identity == "runner":
-        context = (secrets or {}).get("KUBERNETES_CONTEXT") or os.environ.get("KUBERNETES_CONTEXT")
-    context = str(context or identity)
-    content = read_kubeconfig(path)
+    context = settings.context(identity)
+    content = settings.kubeconfig_document
     refuse_from_outside(path, content)
     names = [str(entry.get("name")) for entry in content["contexts"]]
     if context not in names:
         option = ", or `chaos cp mark --context`" if identity == "admin" else ""
         raise TargetRefused(
             f"kubeconfig {path} has no context {context!r} for identity {identity} (it has: {', '.join(names)}); "
-            f"nothing was changed; name one that it has: configuration.{key}{option}"
+            f"nothing was changed; name one that it has: configuration.{context_key(identity)}{option}"
         )
     refuse_without_server(path, content, context)
     return Choice(identity, str(Path(path).expanduser().absolute()), context)
 
 
-def open_cluster(
-    configuration: Mapping[str, Any] | None,
-    secrets: Mapping[str, Any] | None,
-    identity: str = "runner",
-    known_addresses: Sequence[str] = (),
-) -> Cluster:
+def open_cluster(settings: Settings, identity: str = "runner", known_addresses: Sequence[str] = ()) -> Cluster:
     """Open a cluster as one identity; nothing is sent yet.
 
     Args:
-        configuration: The experiment's configuration (module docstring names the keys).
-        secrets: chaosk8s' own keys: KUBERNETES_CONTEXT, KUBERNETES_HOST, KUBERNETES_API_KEY and so on. A CA that is
-            given is enforced, whatever KUBERNETES_VERIFY_SSL says.
-        identity: One of ``IDENTITIES``.
+        settings: What the run was told. A CA that is given is enforced, whatever KUBERNETES_VERIFY_SSL says.
+        identity: One of ``settings.IDENTITIES``.
         known_addresses: ``ip:port`` noted earlier, used when the server's name no longer resolves, and after those
             that it resolves to.
 
@@ -108,8 +85,8 @@ def open_cluster(
         TargetRefused: No cluster was named, or its kubeconfig, server or token cannot be used.
         TargetUnreachable: The server's name does not resolve and no address was noted.
     """
-    choice = choose(configuration, secrets, identity)
-    client_configuration = _configuration_from_factory(choice, secrets or {})
+    choice = choose(settings, identity)
+    client_configuration = _configuration_from_factory(choice, settings)
     refuse_unusable_token(client_configuration, str(choice))
     client_configuration.retries = False
     server = str(client_configuration.host)
@@ -130,8 +107,8 @@ def open_cluster(
     return Cluster(client_configuration, facts)
 
 
-def _choose_without_kubeconfig(secrets: Mapping[str, Any], identity: str) -> Choice:
-    if not _has_own_keys(secrets):
+def _choose_without_kubeconfig(settings: Settings, identity: str) -> Choice:
+    if not settings.has_own_keys:
         raise TargetRefused(
             "no cluster was named: ~/.kube/config is never used silently; nothing was changed; "
             "set KUBECONFIG or configuration.kubeconfig, or start it with `chaos cp exec -- ...`"
@@ -139,22 +116,18 @@ def _choose_without_kubeconfig(secrets: Mapping[str, Any], identity: str) -> Cho
     if identity != "runner":
         raise TargetRefused(
             f"identity {identity} needs a kubeconfig with a context for it; nothing was changed; "
-            f"set KUBECONFIG and configuration.{identity.replace('-', '_')}_context"
+            f"set KUBECONFIG and configuration.{context_key(identity)}"
         )
     return Choice(identity, "", "")
 
 
-def _has_own_keys(secrets: Mapping[str, Any]) -> bool:
-    """Whether chaosk8s' own keys name a cluster."""
-    has_host = secrets.get("KUBERNETES_HOST") or os.environ.get("KUBERNETES_HOST")
-    return bool(has_host) or os.environ.get("CHAOSTOOLKIT_IN_POD") == "true"
-
-
-def _configuration_from_factory(choice: Choice, secrets: Mapping[str, Any]) -> Any:
+def _configuration_from_factory(choice: Choice, settings: Settings) -> Any:
     """What chaosk8s' factory makes of the choice; its client is thrown away, retries were fixed when it was made."""
     from chaosk8s import create_k8s_api_client
 
-    given = {**secrets, "KUBERNETES_CONTEXT": choice.context} if choice.context else dict(secrets)
+    given = dict(settings.secrets)
+    if choice.context:
+        given["KUBERNETES_CONTEXT"] = choice.context
     try:
         with _FACTORY_LOCK, _seen_by_factory(choice.kubeconfig or _NOWHERE):
             client = create_k8s_api_client(given)

@@ -4,9 +4,7 @@ Passed while the API is healthy, it leaves a permit; every later action checks t
 Stopping, rolling back and recovering never come here: they need only the undo log and the CA.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
@@ -19,13 +17,14 @@ from chaoslib_cp.cluster.gate.allowed import PINS, pinned_uid, refuse_contexts
 from chaoslib_cp.cluster.gate.identities import refuse_other_clusters
 from chaoslib_cp.cluster.gate.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
 from chaoslib_cp.cluster.gate.permit import Permit, permit_for, write_permit
-from chaoslib_cp.cluster.gate.production import MAX_NODES, MOST_NODES, production_signs
+from chaoslib_cp.cluster.gate.production import MOST_NODES, production_signs
 from chaoslib_cp.cluster.undo.agent_pods import refuse_agents_at_work
-from chaoslib_cp.cluster.undo.run import WITHOUT_CONTROL, is_part_of, run_id, run_on, undo_folder
+from chaoslib_cp.cluster.undo.run import is_part_of, undo_folder
 from chaoslib_cp.cluster.undo.second_record import refuse_runs_from_elsewhere
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused, UndoFailed
 from chaoslib_cp.limits import checked
+from chaoslib_cp.settings import Settings
 
 # A permit outlives any run we make (at most an hour of storm, then recovery), but not the working day.
 _RUN_PERMIT_S = 4 * 3600.0
@@ -36,16 +35,13 @@ _CLOCKS_APART_S = 60.0
 _HEALTHY_S = 5.0  # the API service level objective for a single object is 1 s (sig-scalability); be generous once
 
 
-def check_gate(
-    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, clock: Clock | None = None
-) -> Permit:
+def check_gate(settings: Settings, clock: Clock | None = None) -> Permit:
     """Pass the gate and leave a permit for this run. Reads a few objects, changes nothing in the cluster.
 
     Args:
-        configuration: The experiment's configuration; ``cluster_uid`` pins the cluster, ``allowed_contexts`` (names
-            in a list or with commas between them) says which contexts may be used at all, ``max_nodes`` (1 to 5000,
-            default 300) how large it may be.
-        secrets: chaosk8s' own keys.
+        settings: What the run was told; ``cluster_uids`` pins the cluster, ``allowed_contexts`` (names in a list or
+            with commas between them) says which contexts may be used at all, ``max_nodes`` (1 to 5000, default 300)
+            how large it may be.
         clock: Source of time.
 
     Raises:
@@ -55,11 +51,11 @@ def check_gate(
         TargetUnreachable: The API does not answer well enough to know.
     """
     clock = clock or SystemClock()
-    with open_cluster(configuration, secrets) as cluster:
-        return _pass(cluster, configuration or {}, clock)
+    with open_cluster(settings) as cluster:
+        return _pass(cluster, settings, clock)
 
 
-def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, clock: Clock) -> Permit:
+def require_permit(cluster: Cluster, settings: Settings, clock: Clock) -> Permit:
     """What every action that starts something calls first: this run's permit, or the whole gate if there is none yet.
 
     Raises:
@@ -67,7 +63,6 @@ def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, cl
             nothing says that it is this cluster that answers. Nothing was changed.
         TargetUnreachable: There is no permit and the API is too unwell to pass the gate.
     """
-    settings = configuration or {}
     _refuse_unverified(cluster)
     refuse_contexts(cluster, settings)
     pinned = pinned_uid(settings)
@@ -80,7 +75,7 @@ def require_permit(cluster: Cluster, configuration: Mapping[str, Any] | None, cl
     return permit
 
 
-def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit:
+def _pass(cluster: Cluster, settings: Settings, clock: Clock) -> Permit:
     _refuse_unverified(cluster)
     refuse_contexts(cluster, settings)
     uid = _cluster_uid(cluster, clock)
@@ -90,7 +85,7 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
             f"{cluster.server} is cluster {uid}, this run is pinned to {pinned} ({PINS}); nothing was changed; "
             "name the right cluster"
         )
-    run = run_on(settings, uid)
+    run = settings.run_on(uid)
     marker = _marker(cluster, uid, clock.epoch_s())
     _refuse_production(cluster, marker, settings)
     refuse_other_clusters(cluster, uid, settings, _HEALTHY_S)
@@ -98,9 +93,7 @@ def _pass(cluster: Cluster, settings: Mapping[str, Any], clock: Clock) -> Permit
     refuse_runs_from_elsewhere(cluster, uid, clock, _HEALTHY_S)
     refuse_agents_at_work(cluster, uid, run, clock, _HEALTHY_S)
     now_s, boot_s = clock.epoch_s(), clock.monotonic_s()
-    lasts_s = min(
-        _ADHOC_PERMIT_S if run_id(settings) == WITHOUT_CONTROL else _RUN_PERMIT_S, marker.expires_epoch_s - now_s
-    )
+    lasts_s = min(_ADHOC_PERMIT_S if settings.is_without_control else _RUN_PERMIT_S, marker.expires_epoch_s - now_s)
     ends = (now_s + lasts_s, boot_s, boot_s + lasts_s)
     pages, pods = _for_the_storm(cluster)
     where = (uid, cluster.ca_sha256, cluster.server, cluster.context, cluster.addresses)
@@ -172,8 +165,8 @@ def _marker(cluster: Cluster, uid: str, now_epoch_s: float) -> Marker:
     return marker
 
 
-def _refuse_production(cluster: Cluster, marker: Marker, settings: Mapping[str, Any]) -> None:
-    max_nodes = int(checked("configuration.max_nodes", settings.get("max_nodes", MAX_NODES), 1, MOST_NODES, whole=True))
+def _refuse_production(cluster: Cluster, marker: Marker, settings: Settings) -> None:
+    max_nodes = int(checked("configuration.max_nodes", settings.max_nodes, 1, MOST_NODES, whole=True))
     for sign in production_signs(cluster, max_nodes, _HEALTHY_S):
         if sign.kind not in marker.accepted_signs:
             raise TargetRefused(

@@ -1,15 +1,13 @@
 """Do all identities of a run lead to the one cluster that the gate looked at? Each has a context of its own."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.connect import IDENTITIES, choose, open_cluster
+from chaoslib_cp.cluster.door.connect import choose, open_cluster
 from chaoslib_cp.cluster.door.same_cluster import OtherCluster, SameCluster
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.settings import IDENTITIES, Settings
 
 
-def refuse_other_clusters(cluster: Cluster, uid: str, settings: Mapping[str, Any], timeout_s: float) -> None:
+def refuse_other_clusters(cluster: Cluster, uid: str, settings: Settings, timeout_s: float) -> None:
     """Refuse an identity whose context leads elsewhere: it would be asked, and the verdict would be about that cluster.
 
     The server of the runner, behind its authority, is the runner's cluster. Behind another address of that authority
@@ -18,7 +16,7 @@ def refuse_other_clusters(cluster: Cluster, uid: str, settings: Mapping[str, Any
     Args:
         cluster: As the runner; it is the cluster with that UID.
         uid: UID of its kube-system namespace.
-        settings: The experiment's configuration; an identity without a context is not used.
+        settings: What the run was told; an identity without a context is not used.
         timeout_s: Limit of each call.
 
     Raises:
@@ -27,13 +25,13 @@ def refuse_other_clusters(cluster: Cluster, uid: str, settings: Mapping[str, Any
     """
     for identity in IDENTITIES[1:]:
         if _has_context(settings, identity):
-            with open_cluster(settings, None, identity) as other:
+            with open_cluster(settings, identity) as other:
                 _refuse_elsewhere(other, cluster, uid, timeout_s)
 
 
-def _has_context(settings: Mapping[str, Any], identity: str) -> bool:
+def _has_context(settings: Settings, identity: str) -> bool:
     try:
-        choose(settings, None, identity)
+        choose(settings, identity)
     except TargetRefused:
         return False
     return True

@@ -11,8 +11,8 @@ from typing import Any
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.gate.allowed import PINS
-from chaoslib_cp.cluster.undo.run import WITHOUT_CONTROL, run_id
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.settings import WITHOUT_CONTROL, Settings
 from chaoslib_cp.state import state_root
 
 
@@ -108,14 +108,13 @@ def read_permit(run: str) -> Permit | None:
     return _parse(content)
 
 
-def permit_for(
-    configuration: Mapping[str, Any] | None, cluster: Cluster, pinned_uid: str, clock: Clock
-) -> Permit | None:
+def permit_for(settings: Settings, cluster: Cluster, pinned_uid: str, clock: Clock) -> Permit | None:
     """The permit of this run, whatever it covers; without a control the one that covers this cluster now, if any."""
-    run = run_id(configuration)
-    if run != WITHOUT_CONTROL:
-        return read_permit(run)
-    found = (read_permit(path.stem) for path in sorted(permit_path(run).parent.glob(f"{WITHOUT_CONTROL}-*.json")))
+    if not settings.is_without_control:
+        return read_permit(settings.run)
+    found = (
+        read_permit(path.stem) for path in sorted(permit_path(settings.run).parent.glob(f"{WITHOUT_CONTROL}-*.json"))
+    )
     return next((one for one in found if one and not one.refusal(cluster, pinned_uid, clock)), None)
 
 

@@ -13,8 +13,6 @@ from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.dns_pods import DNS_LABEL, DNS_NAMESPACE
 from chaoslib_cp.cluster.gate.marker import LABEL, MANAGED_DNS, NAME, NODE_COUNT, PROVIDER
 
-# The largest cluster that is rehearsed by default: as-incident has 202 nodes.
-MAX_NODES = 300
 # What Kubernetes itself is tested with (source: Kubernetes documentation, "Considerations for large clusters").
 MOST_NODES = 5000
 

@@ -7,16 +7,15 @@ from typing import Any
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.connect import choose, names_a_cluster
+from chaoslib_cp.cluster.door.connect import choose
 from chaoslib_cp.cluster.undo.by_hand import contexts_of
-from chaoslib_cp.cluster.undo.run import WITHOUT_CONTROL, is_part_of, run_id, run_on, undo_folder, undo_log_facts
+from chaoslib_cp.cluster.undo.run import is_part_of, undo_folder, undo_log_facts
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.settings import WITHOUT_CONTROL, Settings, context_key
 
 
-def undo_log_of_run(
-    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None, clock: Clock
-) -> UndoLog | None:
+def undo_log_of_run(settings: Settings, clock: Clock) -> UndoLog | None:
     """This run's undo log, if anything was ever intended in it; asks nothing of the cluster.
 
     Without a control it is that of the kubeconfig and context that are named, open ones first; when none is named, the
@@ -27,13 +26,12 @@ def undo_log_of_run(
             nothing was changed.
         UndoFailed: It cannot be read.
     """
-    run = run_id(configuration)
-    if run != WITHOUT_CONTROL:
-        path = undo_folder() / f"{run}.jsonl"
+    if not settings.is_without_control:
+        path = undo_folder() / f"{settings.run}.jsonl"
         return UndoLog.read(path, clock) if path.exists() else None
     logs = _logs_without_control(clock)
-    if names_a_cluster(configuration, secrets) or len(_clusters(logs)) > 1:
-        logs = [log for log in logs if _is_named(log, configuration, secrets)]
+    if settings.names_a_cluster or len(_clusters(logs)) > 1:
+        logs = [log for log in logs if _is_named(log, settings)]
     logs = [log for log in logs if log.open_items()] or logs[-1:]
     if len(_clusters(logs)) > 1:
         raise TargetRefused(
@@ -43,13 +41,11 @@ def undo_log_of_run(
     return logs[-1] if logs else None
 
 
-def undo_log_for_change(
-    configuration: Mapping[str, Any] | None, cluster: Cluster, cluster_uid: str, clock: Clock
-) -> UndoLog:
+def undo_log_for_change(settings: Settings, cluster: Cluster, cluster_uid: str, clock: Clock) -> UndoLog:
     """This run's undo log, made if this is its first change.
 
     Args:
-        configuration: The experiment's configuration.
+        settings: What the run was told.
         cluster: The cluster about to be changed; how to reach it again is put on record, credentials are not.
         cluster_uid: UID of its kube-system namespace.
         clock: Source of time.
@@ -58,9 +54,9 @@ def undo_log_for_change(
         TargetRefused: There is a log of that name about another cluster; nothing was changed.
         UndoFailed: It cannot be read or made; nothing was changed.
     """
-    run = run_on(configuration, cluster_uid)
-    facts = undo_log_facts(cluster, cluster_uid, configuration or {})
-    if run_id(configuration) == WITHOUT_CONTROL:
+    run = settings.run_on(cluster_uid)
+    facts = undo_log_facts(cluster, cluster_uid, settings)
+    if settings.is_without_control:
         return _log_without_control(run, facts, clock)
     path = undo_folder() / f"{run}.jsonl"
     if path.exists():
@@ -103,7 +99,7 @@ def _clusters(logs: list[UndoLog]) -> set[object]:
     return {log.header.get("cluster_uid") for log in logs}
 
 
-def _is_named(log: UndoLog, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> bool:
-    choice = choose(configuration, secrets, "runner")
-    context = contexts_of(log.header).get("runner_context", "runner")
+def _is_named(log: UndoLog, settings: Settings) -> bool:
+    choice = choose(settings, "runner")
+    context = contexts_of(log.header).get(context_key("runner"), "runner")
     return (choice.kubeconfig, choice.context or "runner") == (log.header.get("kubeconfig"), context)

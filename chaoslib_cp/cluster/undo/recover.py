@@ -1,12 +1,12 @@
 """Healing whatever any crash left, from the undo logs alone: no arguments, any number of times, with a sick API too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.connect import names_a_cluster, open_cluster
+from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.labels import ROLE_LABEL, RUN_LABEL
 from chaoslib_cp.cluster.door.lock import process_using
 from chaoslib_cp.cluster.door.same_cluster import SameCluster
@@ -21,27 +21,29 @@ from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.engine.undo.replay import replay
 from chaoslib_cp.errors import TargetRefused, TargetUnreachable, UndoFailed, said_safely
+from chaoslib_cp.settings import IDENTITIES, Settings, context_key, read_settings
 
 RECOVER_S = 120.0
 _READ_S = 10.0
 
 
 def recover(
-    secrets: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
     timeout_s: float = RECOVER_S,
     clock: Clock | None = None,
     only_kubeconfig: str | None = None,
 ) -> dict[str, Any]:
     """Undo every open entry of every undo log of this user, except on a cluster where a run is still being played.
 
-    Then look into the cluster that the environment names, if it names one, for objects of ours that no undo log here
+    Then look into the cluster that the settings name, if they name one, for objects of ours that no undo log here
     tells of: their log is written again from what they carry, and undone likewise.
 
     Each entry is tried as the runner, then as break-glass, in rounds until ``timeout_s`` per log is over; a failing
     one never stops the others. Agents that a starved controller has not ended yet are waited for as long.
 
     Args:
-        secrets: chaosk8s' own keys, for clusters that were named that way.
+        settings: Which cluster to look into, and how to reach a cluster whose log does not say it; what the
+            environment says by default.
         timeout_s: Seconds for each log.
         clock: Source of time.
         only_kubeconfig: Leave the logs of clusters that were reached by another kubeconfig alone.
@@ -54,10 +56,10 @@ def recover(
     Raises:
         UndoFailed: The folder of the undo logs is not this user's alone, or cannot be looked into; nothing was undone.
     """
-    clock = clock or SystemClock()
+    settings, clock = settings or read_settings(), clock or SystemClock()
     paths = [path for path in find_logs(undo_folder()) if _is_meant(path, only_kubeconfig, clock)]
-    reports = [_recover_one(path, secrets, timeout_s, clock) for path in paths]
-    reports += _recover_without_log(secrets, timeout_s, clock)
+    reports = [_recover_one(path, settings, timeout_s, clock) for path in paths]
+    reports += _recover_without_log(settings, timeout_s, clock)
     logs = [report for report in reports if report is not None]
     return {"healed": all(not log["problems"] and all(i["closed"] for i in log["items"]) for log in logs), "logs": logs}
 
@@ -109,17 +111,17 @@ def close_logs_of_deleted_cluster(cluster_uid: str, clock: Clock | None = None) 
     return closed
 
 
-def leftovers(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> list[str]:
+def leftovers(settings: Settings) -> list[str]:
     """Objects and pods of this run that are still in the cluster, asked of the cluster itself.
 
     Raises:
         TargetRefused, TargetUnreachable: The cluster could not be asked, or another one answers, so nobody knows.
     """
-    log = undo_log_of_run(configuration, secrets, SystemClock())
+    log = undo_log_of_run(settings, SystemClock())
     if log is None:
         return []
     found = []
-    with open_cluster(configuration, secrets, known_addresses=_addresses(log)) as cluster:
+    with open_cluster(settings, known_addresses=_addresses(log)) as cluster:
         SameCluster(_cluster_uid(log)).require(cluster, _READ_S)
         namespaces = set()
         for item in log.items():
@@ -135,27 +137,21 @@ def leftovers(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any
     return found
 
 
-def open_healers(
-    log: UndoLog, settings: Mapping[str, Any], secrets: Mapping[str, Any] | None
-) -> tuple[list[Cluster], list[str]]:
+def open_healers(log: UndoLog, settings: Settings) -> tuple[list[Cluster], list[str]]:
     """The identities that may undo a log, ordinary first; one of another cluster never.
 
     Args:
         log: The undo log; its header says how the cluster was reached.
-        settings: Configuration to use where the log says nothing.
-        secrets: chaosk8s' own keys.
+        settings: What counts where the log says nothing.
 
     Returns:
         Opened clusters, and why others could not be opened.
     """
-    recorded: dict[str, Any] = {**settings, **contexts_of(log.header)}
-    kubeconfig = str(log.header.get("kubeconfig") or "")
-    if kubeconfig and Path(kubeconfig).exists():
-        recorded["kubeconfig"] = kubeconfig
+    recorded = _as_recorded(log, settings)
     clusters, reasons = [], []
     for identity in ("runner", "break-glass"):
         try:
-            cluster = open_cluster(recorded, secrets, identity, known_addresses=_addresses(log))
+            cluster = open_cluster(recorded, identity, known_addresses=_addresses(log))
         except (TargetRefused, TargetUnreachable) as error:
             reasons.append(str(error))
             continue
@@ -201,6 +197,14 @@ def heal_log(
     ]
 
 
+def _as_recorded(log: UndoLog, settings: Settings) -> Settings:
+    """The settings that lead to the cluster of a log in the way its run reached it."""
+    named = contexts_of(log.header)
+    contexts = {identity: named[key] for identity in IDENTITIES if named.get(key := context_key(identity))}
+    kubeconfig = str(log.header.get("kubeconfig") or "")
+    return settings.reached_by(kubeconfig if kubeconfig and Path(kubeconfig).exists() else "", contexts)
+
+
 def _is_meant(path: Path, only_kubeconfig: str | None, clock: Clock) -> bool:
     """A log that cannot be read may be about any cluster."""
     if only_kubeconfig is None:
@@ -211,9 +215,7 @@ def _is_meant(path: Path, only_kubeconfig: str | None, clock: Clock) -> bool:
         return True
 
 
-def _recover_one(
-    path: Path, secrets: Mapping[str, Any] | None, timeout_s: float, clock: Clock
-) -> dict[str, Any] | None:
+def _recover_one(path: Path, settings: Settings, timeout_s: float, clock: Clock) -> dict[str, Any] | None:
     report = _report(path.stem, [], str(path))
     try:
         log = UndoLog.read(path, clock)
@@ -225,7 +227,7 @@ def _recover_one(
                 f"process {holder} is playing a run on this cluster; nothing was undone; stop it first"
             ]
             return report
-        clusters, reasons = open_healers(log, {}, secrets)
+        clusters, reasons = open_healers(log, settings)
         if clusters:
             report["items"] = heal_log(log, clusters, clock, timeout_s, waits_for_agents=True)
         else:
@@ -240,21 +242,19 @@ def _recover_one(
     return report
 
 
-def _recover_without_log(
-    secrets: Mapping[str, Any] | None, timeout_s: float, clock: Clock
-) -> list[dict[str, Any] | None]:
+def _recover_without_log(settings: Settings, timeout_s: float, clock: Clock) -> list[dict[str, Any] | None]:
     """Undo what the named cluster shows of ours and no open log tells of; nothing when no cluster is named.
 
     A cluster that was named and could not be looked into is a problem: nobody knows what is in it.
     """
-    if not names_a_cluster(None, secrets):
+    if not settings.names_a_cluster:
         return []
     try:
-        paths, problems = rebuild_lost_logs(secrets, clock)
+        paths, problems = rebuild_lost_logs(settings, clock)
     except Exception as error:  # noqa: BLE001 - what was healed by the logs is to be reported all the same
         words = f"could not look for objects without an undo log: {said_safely(error)}; nothing was undone by it"
         paths, problems = [], [f"{words}; set KUBECONFIG to one with a context break-glass or admin, or to none"]
-    reports: list[dict[str, Any] | None] = [_recover_one(path, secrets, timeout_s, clock) for path in paths]
+    reports: list[dict[str, Any] | None] = [_recover_one(path, settings, timeout_s, clock) for path in paths]
     return [*reports, _report("(no undo log)", problems)] if problems else reports
 
 

@@ -17,6 +17,7 @@ from chaoslib_cp.cluster.undo.run import undo_folder, undo_log_facts
 from chaoslib_cp.engine.undo.entry import DeleteObject, Entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import TargetRefused, UndoFailed
+from chaoslib_cp.settings import Settings
 
 # After its end an object may still be in use: the agents stop within a second, the run's own recovery takes longer.
 _STILL_IN_USE_S = 600.0
@@ -40,11 +41,11 @@ class Orphan:
     ends_at_s: float
 
 
-def rebuild_lost_logs(secrets: Mapping[str, Any] | None, clock: Clock) -> tuple[list[Path], list[str]]:
+def rebuild_lost_logs(settings: Settings, clock: Clock) -> tuple[list[Path], list[str]]:
     """Write an undo log for whatever the named cluster shows of ours and no log here tells of.
 
     Args:
-        secrets: chaosk8s' own keys.
+        settings: Which cluster is named, and as whom it may be looked into.
         clock: Source of time, where the API server does not tell its own.
 
     Returns:
@@ -55,16 +56,17 @@ def rebuild_lost_logs(secrets: Mapping[str, Any] | None, clock: Clock) -> tuple[
         CallFailed: The API does not answer.
     """
     paths, problems = [], []
-    with _open_as_whoever_may_look(secrets) as cluster:
+    with _open_as_whoever_may_look(settings) as cluster:
         answer = cluster.call("GET", CLUSTER_UID_PATH, timeout_s=_READ_S)
         cluster.expect_success(answer, "read namespace kube-system")
         uid = str((answer.json().get("metadata") or {}).get("uid") or "")
         # the cluster's clock is the one that whoever plays that run was compared with
         now_s = clock.epoch_s() if answer.served_epoch_s is None else answer.served_epoch_s
+        facts = undo_log_facts(cluster, uid, settings)
         for run, orphans in _find_orphans(cluster, COLLECTIONS, _open_entries(uid, clock)).items():
             try:
                 _refuse_in_use(cluster, run, orphans, now_s)
-                paths.append(_rebuild(cluster, uid, run, orphans, clock))
+                paths.append(_rebuild(facts, run, orphans, clock))
             except UndoFailed as error:
                 problems.append(str(error))
     return paths, problems
@@ -106,7 +108,7 @@ def _open_entries(cluster_uid: str, clock: Clock) -> set[Entry]:
     return known
 
 
-def _open_as_whoever_may_look(secrets: Mapping[str, Any] | None) -> Cluster:
+def _open_as_whoever_may_look(settings: Settings) -> Cluster:
     """Break-glass may list everything; a kubeconfig without it has the administrator. The runner may not.
 
     Raises:
@@ -116,7 +118,7 @@ def _open_as_whoever_may_look(secrets: Mapping[str, Any] | None) -> Cluster:
     reasons: list[str] = []
     for identity in _WHO_MAY_LOOK:
         try:
-            return open_cluster(None, secrets, identity)
+            return open_cluster(settings, identity)
         except TargetRefused as error:
             reasons.append(str(error))
     raise TargetRefused(f"looked for contexts {' and '.join(_WHO_MAY_LOOK)}: {' | '.join(dict.fromkeys(reasons))}")
@@ -146,9 +148,9 @@ def _refuse_in_use(cluster: Cluster, run: str, orphans: list[Orphan], now_s: flo
         )
 
 
-def _rebuild(cluster: Cluster, cluster_uid: str, run: str, orphans: list[Orphan], clock: Clock) -> Path:
+def _rebuild(facts: Mapping[str, Any], run: str, orphans: list[Orphan], clock: Clock) -> Path:
     name = f"{run}.found-{clock.epoch_s():.0f}"
-    log = UndoLog.create(undo_folder(), name, undo_log_facts(cluster, cluster_uid, {}), clock)
+    log = UndoLog.create(undo_folder(), name, facts, clock)
     for orphan in orphans:
         log.note(log.intend(orphan.entry), uid=orphan.uid)
     return log.path

@@ -22,8 +22,8 @@ _REMEMBER_STALLS: Final = 64
 Record = dict[str, object]
 
 
-class Measured(Protocol):
-    """What every kind of sample can say of itself."""
+class Attempt(Protocol):
+    """What one attempt brought, whatever was asked."""
 
     @property
     def outcome(self) -> Outcome:
@@ -98,17 +98,17 @@ class Question:
     """Something to ask at fixed times.
 
     Attributes:
-        measure: Name of the measure in the timeline.
+        vantage: Name of the vantage point in the timeline.
         target: Whom it asks, as text for the reader of the timeline.
         period_s: Seconds between two attempts.
         ask: The attempt itself; it must end by a deadline of its own.
         first_s: Seconds to wait before the first attempt: spreads the questions over the period.
     """
 
-    measure: str
+    vantage: str
     target: str
     period_s: float
-    ask: Callable[[], Awaitable[Measured]]
+    ask: Callable[[], Awaitable[Attempt]]
     first_s: float = 0.0
 
 
@@ -162,26 +162,26 @@ class Sampler:
             self._broken = task.exception()
 
     async def _attempt(self, question: Question, at_s: float, late_s: float, missed: int) -> None:
-        measured = await question.ask()
+        attempt = await question.ask()
         lag_s = max(late_s, self._stalls.worst_since(at_s), 0.0)
-        record = sample_record(question.measure, question.target, at_s, lag_s, measured)
+        record = sample_record(question.vantage, question.target, at_s, lag_s, attempt)
         if missed:
             record["missed"] = missed
         self._sink(record)
 
 
-def sample_record(measure: str, target: str, at_s: float, lag_s: float, measured: Measured) -> Record:
+def sample_record(vantage: str, target: str, at_s: float, lag_s: float, attempt: Attempt) -> Record:
     """Put one sample into the form of a timeline line."""
     record: Record = {
         "kind": "sample",
         "at_s": at_s,
-        "measure": measure,
+        "vantage": vantage,
         "target": target,
-        "ok": measured.outcome == "ok",
-        "outcome": measured.outcome,
-        "latency_s": measured.latency_s,
+        "ok": attempt.outcome == "ok",
+        "outcome": attempt.outcome,
+        "latency_s": attempt.latency_s,
         "lag_s": lag_s,
-        **measured.extras(),
+        **attempt.extras(),
     }
     if lag_s > VOID_LAG_S:
         record["void"] = True

@@ -14,6 +14,7 @@ from chaoslib_cp.apiserver.probes import api_health, api_is_saturated, wait_unti
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.dns.probes import workload_dns
+from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import Answer, FakeApiServer, json_answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.fakes.timeline import write_samples
@@ -31,8 +32,8 @@ def kube(kube: KubeObjects) -> KubeObjects:
 
 def run_of(tmp_path: Path, **samples: list[str]) -> dict[str, Any]:
     """Configuration of a run whose observer saw these outcomes; its cluster cannot be reached."""
-    for measure, outcomes in samples.items():
-        write_samples(tmp_path / "run", measure, outcomes)
+    for vantage, outcomes in samples.items():
+        write_samples(tmp_path / "run", vantage, outcomes)
     return {"chaoslib_cp_run_dir": str(tmp_path / "run"), "kubeconfig": "/nonexistent"}
 
 
@@ -133,7 +134,7 @@ RECOVERED = {"api_read": ["ok"] * 3, "admin_write": ["timeout", "ok", "ok", "ok"
 
 
 def test_recovered_means_all_four_are_good_several_times_running(tmp_path: Path) -> None:
-    """One good answer is no recovery, and a measure nobody took is none either."""
+    """One good answer is no recovery, and a vantage point nobody took is none either."""
     configuration = run_of(tmp_path, **RECOVERED)
     seen = wait_until_recovered(timeout_s=0, configuration=configuration)
     assert (seen["ok"], seen["not_recovered"], seen["dns_uncached"]) == (False, ["dns_uncached"], "not measured")
@@ -147,7 +148,7 @@ def test_recovered_means_all_four_are_good_several_times_running(tmp_path: Path)
 def test_without_an_observer_samples_add_up_over_the_polls(kube: KubeObjects, prober: FakeApiServer) -> None:
     """Two good answers in a row come from two polls."""
     place_prober(kube, prober, "ok")
-    seen = wait_for_all(kube.configuration(), None, 2, 10, SystemClock())
+    seen = wait_for_all(kube.settings(), 2, 10, SystemClock())
     assert seen["ok"] is True
     assert 0.4 < seen["waited_s"] < 5
 
@@ -172,9 +173,9 @@ def place_prober(kube: KubeObjects, prober: FakeApiServer, outcome: str) -> None
         "status": {"hostIP": "127.0.0.1"},
     }
     samples = [
-        {"seq": n, "kind": "sample", "at_s": 1000.0 + n, "measure": measure, "target": "t", "ok": outcome == "ok",
+        {"seq": n, "kind": "sample", "at_s": 1000.0 + n, "vantage": vantage, "target": "t", "ok": outcome == "ok",
          "outcome": outcome, "latency_s": 0.01, "lag_s": 0.0, "ttl_s": 20}
-        for n, measure in enumerate(["dns_cached", "dns_uncached"] * 4, start=1)
+        for n, vantage in enumerate(["dns_cached", "dns_uncached"] * 4, start=1)
     ]  # fmt: skip
     page = {"prober": "p-1", "now_s": 1009.0, "settled_s": 1009.0, "samples": samples}
     prober.on("GET", "/", json_answer(page))
@@ -195,7 +196,7 @@ def test_the_probers_page_that_the_gate_noted_is_read_without_the_api(kube: Kube
     place_prober(kube, prober, "servfail")
     kube.mark()
     configuration = kube.configuration(chaoslib_cp_run_dir="/runs/r-1")
-    check_gate(configuration, None)
+    check_gate(read_settings(configuration))
     asked = len(kube.server.requests)
     assert workload_dns(path="uncached", configuration=configuration)["last_outcome"] == "servfail"
     assert len(kube.server.requests) == asked
@@ -204,8 +205,8 @@ def test_the_probers_page_that_the_gate_noted_is_read_without_the_api(kube: Kube
 @pytest.mark.parametrize("path", ["cached", "uncached", "pods", "external"])
 def test_each_way_a_question_goes_has_its_own_samples(tmp_path: Path, path: str) -> None:
     """The mask shows as cached ok while uncached fails."""
-    measure = {"pods": "dns_pod"}.get(path, f"dns_{path}")
-    configuration = run_of(tmp_path, **{measure: ["ok", "ok"]})
+    vantage = {"pods": "dns_pod"}.get(path, f"dns_{path}")
+    configuration = run_of(tmp_path, **{vantage: ["ok", "ok"]})
     assert workload_dns(path=path, configuration=configuration)["ok"] is True
 
 

@@ -58,27 +58,27 @@ def settled(page: Page) -> Samples:
     return sorted(began, key=lambda sample: float(sample["at_s"]))
 
 
-def of(samples: Samples, measure: str) -> Samples:
-    """The samples of one measure."""
-    return [sample for sample in samples if sample["measure"] == measure]
+def of(samples: Samples, vantage: str) -> Samples:
+    """The samples of one vantage point."""
+    return [sample for sample in samples if sample["vantage"] == vantage]
 
 
 async def until_seen(page: Page, **at_least: int) -> None:
-    """Wait until the page holds that many samples of each measure."""
+    """Wait until the page holds that many samples of each vantage point."""
 
     def are_there() -> bool:
         samples = settled(page)
-        return all(len(of(samples, measure)) >= count for measure, count in at_least.items())
+        return all(len(of(samples, vantage)) >= count for vantage, count in at_least.items())
 
     await until_async(are_there, f"the page holds {at_least}")
 
 
-def test_all_measures_are_asked_at_their_periods() -> None:
+def test_all_vantage_points_are_asked_at_their_periods() -> None:
     """Cached and uncached every half second, a quarter apart; each DNS pod and the outside name too, all good."""
     samples = probe(lambda _, page: until_seen(page, dns_cached=3, dns_uncached=3, dns_pod=1, dns_external=2))
     worst_lag_s = max(sample["lag_s"] for sample in samples) + 0.001  # no sample began later than it says of itself
-    for measure, period_s in (("dns_cached", 0.5), ("dns_uncached", 0.5), ("dns_external", 1.0)):
-        for sooner, later in itertools.pairwise(of(samples, measure)):
+    for vantage, period_s in (("dns_cached", 0.5), ("dns_uncached", 0.5), ("dns_external", 1.0)):
+        for sooner, later in itertools.pairwise(of(samples, vantage)):
             due_s = sooner["at_s"] + period_s * (1 + later.get("missed", 0))
             assert later["at_s"] == pytest.approx(due_s, abs=worst_lag_s)
     cached, uncached = of(samples, "dns_cached")[0], of(samples, "dns_uncached")[0]
@@ -151,7 +151,7 @@ def a_page(samples: int) -> Page:
     steady = SteadyTime(SystemClock())
     page = Page("abcd", steady, steady.now_s)
     for number in range(samples):
-        page.add({"kind": "sample", "measure": "m", "n": number})
+        page.add({"kind": "sample", "vantage": "m", "n": number})
     return page
 
 

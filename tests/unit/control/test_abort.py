@@ -16,10 +16,11 @@ from chaoslib_cp.control.stop import StopLatch
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.observe.session import ObserveSession
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline, read_timeline
+from chaoslib_cp.settings import read_settings
 from tests.fakes.timeline import write_samples
 from tests.scaffold.clocks import ManualClock
 
-RULES = {"extensions": [{"name": "chaoslib_cp", "abort_when": [{"measure": "api_read", "max_error_ratio": 0.5}]}]}
+RULES = {"extensions": [{"name": "chaoslib_cp", "abort_when": [{"vantage": "api_read", "max_error_ratio": 0.5}]}]}
 LONG_S = 30.0
 
 
@@ -45,7 +46,7 @@ def observer() -> Iterator["subprocess.Popen[bytes]"]:
 def watch(tmp_path: Path, latch: StopLatch, observer: "subprocess.Popen[bytes]") -> Iterator[AbortWatch]:
     """A watch that is not started yet."""
     teller = Teller(Timeline(tmp_path / TIMELINE_FILE), SystemClock())
-    made = AbortWatch(read_rules(RULES, {}), tmp_path, ObserveSession(observer, {}), latch, teller)
+    made = AbortWatch(read_rules(RULES, read_settings()), tmp_path, ObserveSession(observer, {}), latch, teller)
     yield made
     made.stop()
     teller.close()
@@ -147,10 +148,10 @@ def test_a_long_window_is_seen_whole_in_a_long_timeline(
     tmp_path: Path, latch: StopLatch, observer: "subprocess.Popen[bytes]"
 ) -> None:
     """Its begin lies further back than the block of the file that is read first."""
-    rule = {"measure": "api_read", "max_error_ratio": 0.5, "window_s": 60}
+    rule = {"vantage": "api_read", "max_error_ratio": 0.5, "window_s": 60}
     clock = ManualClock(time.time())  # noqa: TID251 - the samples below are placed by it
     teller = Teller(Timeline(tmp_path / TIMELINE_FILE), clock)
-    rules = read_rules({"extensions": [{"name": "chaoslib_cp", "abort_when": [rule]}]}, {})
+    rules = read_rules({"extensions": [{"name": "chaoslib_cp", "abort_when": [rule]}]}, read_settings())
     watch = AbortWatch(rules, tmp_path, ObserveSession(observer, {}), latch, teller)
     watch.start()
     clock.pass_s(55)

@@ -14,6 +14,7 @@ from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.observe.timeline import Timeline, read_timeline
 from chaoslib_cp.report.text import render_text
 from chaoslib_cp.rollout.actions import start_agent_rollout
+from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
@@ -44,14 +45,20 @@ def journal() -> dict[str, Any]:
     return {"status": "completed", "deviated": False, "start": "2026-11-22T12:00:00", "duration": 7.0}
 
 
-def settings(kube: KubeObjects, run: Run) -> dict[str, Any]:
+def configured(kube: KubeObjects, run: Run) -> dict[str, Any]:
     """Configuration of the run."""
     return kube.configuration(chaoslib_cp_run_dir=str(run.run_dir), color="blue")
 
 
+def ended(run: Run, journal: dict[str, Any], kube: KubeObjects) -> None:
+    """The end of a run that was opened on this cluster."""
+    run.settings = read_settings(configured(kube, run))
+    end_run(run, journal, configured(kube, run))
+
+
 def rolled_out(kube: KubeObjects, run: Run) -> None:
     """Five objects, and no rollback that took them back."""
-    start_agent_rollout(PROFILE, duration_s=60.0, configuration=settings(kube, run))
+    start_agent_rollout(PROFILE, duration_s=60.0, configuration=configured(kube, run))
 
 
 def ours(kube: KubeObjects) -> list[str]:
@@ -67,7 +74,7 @@ def judged(journal: dict[str, Any]) -> dict[str, Any]:
 def test_the_run_leaves_summary_report_and_journal(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
     """What was played, for how long, with what; the three files agree, and no half of one is left."""
     run.outputs = [("roll out", {"parameters": {"duration_s": 60.0}})]
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert run.run_dir is not None
     assert sorted(file.name for file in run.run_dir.iterdir()) == [
         "journal.json",
@@ -105,7 +112,7 @@ def test_a_run_that_never_began_is_not_judged(kube: KubeObjects, run: Run, journ
     else:
         run.armed = False
     before = dict(journal)
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert journal == {**before, "status": "failed" if spoil == "not armed" else "completed"}
 
 
@@ -115,11 +122,11 @@ def test_a_signal_is_named_in_the_journal_even_if_the_run_never_began(
     """Chaos Toolkit says nothing of a signal that we took; what it does say is kept."""
     run.armed = False
     run.latch.signal_name = "SIGHUP"
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     named = {"kind": "signal", "name": "SIGHUP", "reason": "received SIGHUP"}
     assert journal["interruption"] == named
     run.latch.signal_name = "SIGTERM"
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert journal["interruption"] == named
 
 
@@ -129,7 +136,7 @@ def test_a_run_that_the_control_stopped_says_so(
 ) -> None:
     """An abort is an interruption by us; a failed action is told as what it is."""
     run.latch.reason, run.stopped_by_action = "api_read failing", by_action
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     stopped = {"kind": "control", "name": "chaoslib_cp", "reason": "api_read failing"}
     assert journal.get("interruption") == (None if by_action else stopped)
 
@@ -138,7 +145,7 @@ def test_a_journal_says_failed_when_judging_itself_fails(kube: KubeObjects, run:
     """Chaos Toolkit swallows the error: "completed" would exit 0."""
     run.facts = {}
     with pytest.raises(KeyError):
-        end_run(run, journal, settings(kube, run), None)
+        ended(run, journal, kube)
     assert journal["status"] == "failed"
 
 
@@ -157,7 +164,7 @@ def test_what_cut_a_run_short_is_the_first_reason(
     """A failed action is told as that, not as the interruption it brought about."""
     run.latch.reason, journal["status"] = reason, status
     run.failed_activities, run.stopped_by_action = failed, bool(failed)
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert why in judged(journal)["why"][0]
     assert journal["status"] == status
     assert not any("interrupted" in one for one in judged(journal)["why"][1:])
@@ -183,20 +190,20 @@ def test_only_what_plays_nothing_may_hold_without_samples(
     }
     asked = {"activity": {"name": "dns"}, "start": "2026-11-22T12:00:01", "status": "succeeded", "tolerance_met": True}
     journal["steady_states"] = {"before": {"probes": [asked]}, "after": {"probes": [asked]}}
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert judged(journal)["verdict"] == verdict
 
 
 def test_an_uninterrupted_run_is_not_called_interrupted(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
     """Completed, failed: Chaos Toolkit's own words for other things."""
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert not any("interrupted" in one for one in judged(journal)["why"])
 
 
 def test_what_no_rollback_took_back_is_taken_back_now(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
     """After SIGUSR2 Chaos Toolkit plays no rollbacks."""
     rolled_out(kube, run)
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert ours(kube) == []
     assert open_logs() == []
     assert judged(journal)["healed"] is True
@@ -208,7 +215,7 @@ def test_what_cannot_be_taken_back_is_named_at_once(kube: KubeObjects, run: Run,
     kube.fail_next("DELETE", "/apis/apps", Answer(403), times=999)
     clock = run.clock
     assert isinstance(clock, ManualClock)
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert judged(journal)["left_behind"] == [
         "DaemonSet kube-system/chaoslib-cp-telemetry",
         "the undo log has open entries",
@@ -236,7 +243,7 @@ def test_pods_get_the_time_they_need_to_go(
     kube.before_request = go_at_the_fourth_look
     clock = run.clock
     assert isinstance(clock, ManualClock)
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert judged(journal)["left_behind"] == []
     assert clock.slept_s == [1.0] * 3
     waiting = "Waiting for the rest of this run to go, up to 120 s: Pod kube-system/chaoslib-cp-telemetry-x"
@@ -248,7 +255,7 @@ def test_a_pod_that_never_goes_is_left_behind(kube: KubeObjects, run: Run, journ
     rolled_out(kube, run)
     labels = {"chaoslib-cp/run": RUN, "chaoslib-cp/role": "agent"}
     kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels}}
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert judged(journal)["left_behind"] == ["Pod kube-system/chaoslib-cp-telemetry-x"]
     assert run.clock.monotonic_s() == HEAL_S == 120.0
 
@@ -258,7 +265,7 @@ def test_when_nobody_can_look_the_run_is_not_healed(kube: KubeObjects, run: Run,
     rolled_out(kube, run)
     kube.fail_next("GET", "/", Answer(429), times=9999)
     run.failed_rollbacks = ["stop: it failed"]
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     left = judged(journal)["left_behind"]
     assert left[0] == "stop: it failed"
     assert left[1].startswith("could not look: ")
@@ -314,7 +321,7 @@ def test_what_has_not_recovered_is_not_healed(
     """Nothing of ours is left, and workload DNS fails all the same: awaited for a few samples, then told."""
     caplog.set_level("INFO", "chaostoolkit")
     clock = broken_dns(run, good_from_s=1e9)
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     summary = judged(journal)
     assert (summary["healed"], summary["left_behind"]) == (False, [])
     assert summary["not_recovered"] == ["workload DNS had not recovered when the run ended"]
@@ -330,7 +337,7 @@ def test_what_has_not_recovered_is_not_healed(
 def test_a_recovery_after_the_rollbacks_is_seen(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
     """The observer stays until three good samples were taken, and no longer."""
     clock = broken_dns(run, good_from_s=2.0)
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert (judged(journal)["healed"], judged(journal)["not_recovered"]) == (True, [])
     assert clock.slept_s == [1.0] * 4
 
@@ -338,7 +345,7 @@ def test_a_recovery_after_the_rollbacks_is_seen(kube: KubeObjects, run: Run, jou
 def test_where_nothing_is_broken_nothing_is_awaited(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
     """The observer is ended at once."""
     run._observer = Watching()  # type: ignore[assignment]  # a peer without a process
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert isinstance(run.clock, ManualClock)
     assert run.clock.slept_s == []
 
@@ -347,6 +354,6 @@ def test_without_an_observer_nothing_is_awaited(kube: KubeObjects, run: Run, jou
     """It has ended: nobody would see the recovery."""
     clock = broken_dns(run, good_from_s=2.0)
     run._observer = None
-    end_run(run, journal, settings(kube, run), None)
+    ended(run, journal, kube)
     assert clock.slept_s == []
     assert judged(journal)["healed"] is False

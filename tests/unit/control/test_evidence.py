@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.control.evidence import own_knobs, parameters, scale, versions, with_knobs
+from chaoslib_cp.settings import read_settings
 from chaoslib_cp.version import VERSION
 from tests.contract.cluster import SCALE, FakeCluster
 from tests.fakes.api_server import Answer, json_answer
@@ -19,7 +20,7 @@ SCALE_PATH = "/api/v1/namespaces/chaoslib-cp/configmaps/chaoslib-cp-scale"
 def test_the_versions_that_shape_a_result_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ours, Python's, the machine's, Chaos Toolkit's, the API server's; what is not installed is said."""
     monkeypatch.setattr("chaoslib_cp.control.evidence._DISTRIBUTIONS", ("pytest", "no-such-distribution"))
-    found = versions({}, None)
+    found = versions(read_settings())
     assert found == {
         "chaostoolkit-cp": VERSION,
         "python": platform.python_version(),
@@ -34,8 +35,10 @@ def test_the_versions_that_shape_a_result_are_named(monkeypatch: pytest.MonkeyPa
 def test_an_api_server_that_does_not_say_its_version_is_no_obstacle(cluster: FakeCluster) -> None:
     """The reason stands where the version would."""
     cluster.api.on("GET", "/version", Answer(404))
-    assert versions({}, None)["kube-apiserver"] == "there is no version in the cluster"
-    assert {"chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes", "kubernetes"} < versions({}, None).keys()
+    assert versions(read_settings())["kube-apiserver"] == "there is no version in the cluster"
+    assert {"chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes", "kubernetes"} < versions(
+        read_settings()
+    ).keys()
 
 
 @pytest.mark.parametrize(
@@ -51,9 +54,9 @@ def test_an_api_server_that_does_not_say_its_version_is_no_obstacle(cluster: Fak
 )
 def test_a_cluster_that_stands_for_nothing_known_says_so(cluster: FakeCluster, answer: Answer, words: str) -> None:
     """Nobody said what this cluster stands for, and that is written down instead of a guess."""
-    assert scale({}, None) == SCALE
+    assert scale(read_settings()) == SCALE
     cluster.api.on("GET", SCALE_PATH, answer)
-    [(key, why)] = scale({}, None).items()
+    [(key, why)] = scale(read_settings()).items()
     assert key == "unknown"
     assert words in why
 

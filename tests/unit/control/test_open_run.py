@@ -161,7 +161,7 @@ def test_a_dry_run_is_not_watched_for_aborts(run: Run) -> None:
 @pytest.mark.usefixtures("cluster")
 def test_the_experiments_abort_rules_are_in_force(run: Run) -> None:
     """A minute without a sample of workload DNS is longer than this one allows."""
-    rule = {"measure": "dns_cached", "blind_s": 30}
+    rule = {"vantage": "dns_cached", "blind_s": 30}
     run.experiment = {**run.experiment, "extensions": [{"name": "chaoslib_cp", "abort_when": [rule]}]}
     run.open({}, None)
     run.enter("method")

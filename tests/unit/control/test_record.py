@@ -35,7 +35,7 @@ def run(registry: Registry, tmp_path: Path) -> Iterator[Run]:
     made.close()
 
 
-STORM = {"status": "succeeded", "output": {"effects": [{"measure": "api_read"}], "since": {"a"}}}
+STORM = {"status": "succeeded", "output": {"effects": [{"vantage": "api_read"}], "since": {"a"}}}
 
 
 def test_an_output_that_is_no_json_is_on_record_with_its_effects(run: Run, tmp_path: Path) -> None:

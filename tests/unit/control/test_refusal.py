@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.control.refusal import cluster_refusals, control_refusals, experiment_refusals
+from chaoslib_cp.settings import Settings, read_settings
 from tests.places import EXPERIMENTS
 
 SAFE: dict[str, Any] = {"rollbacks": {"strategy": "always"}, "hypothesis": {"strategy": "continuously"}}
@@ -24,7 +25,9 @@ GOOD: dict[str, Any] = {
 
 def refusals(experiment: dict[str, Any], runtime: dict[str, Any] | None = None, **configuration: Any) -> list[str]:
     """All refusals of an experiment."""
-    return list(experiment_refusals(experiment, SAFE if runtime is None else runtime, {"ns": "x", **configuration}))
+    resolved = {"ns": "x", **configuration}
+    in_force = SAFE if runtime is None else runtime
+    return list(experiment_refusals(experiment, in_force, resolved, read_settings(resolved)))
 
 
 def test_a_safe_experiment_is_not_refused() -> None:
@@ -70,7 +73,8 @@ def test_the_shipped_experiment_follows_its_own_rules() -> None:
     """With its defaults, on a cluster with a driver, nothing in it is refused."""
     shipped = json.loads((EXPERIMENTS / "openai-2024-12-11.json").read_text(encoding="utf-8"))
     defaults = {key: value["default"] for key, value in shipped["configuration"].items()}
-    assert list(experiment_refusals(shipped, shipped["runtime"], {**defaults, "infrastructure": "testbed"})) == []
+    resolved = {**defaults, "infrastructure": "testbed"}
+    assert list(experiment_refusals(shipped, shipped["runtime"], resolved, read_settings(resolved))) == []
     assert all(list(control_refusals(control)) == [] for control in shipped["controls"])
 
 
@@ -192,13 +196,13 @@ def test_a_coupling_that_is_only_partly_configured_or_no_text_is_unknown(couplin
 
 def test_an_experiment_with_nothing_in_it_is_not_refused_for_that() -> None:
     """Chaos Toolkit's own validation says what is missing."""
-    assert list(experiment_refusals({}, SAFE, {})) == []
-    assert list(experiment_refusals({"method": None, "rollbacks": None, "secrets": None}, SAFE, {})) == []
+    assert list(experiment_refusals({}, SAFE, {}, Settings())) == []
+    assert list(experiment_refusals({"method": None, "rollbacks": None, "secrets": None}, SAFE, {}, Settings())) == []
 
 
 def test_a_cluster_that_cannot_be_chosen_is_told_beforehand(tmp_path: Path) -> None:
     """Inside the place from which it is reached, much else may be right by itself."""
-    [refused] = cluster_refusals({"kubeconfig": str(tmp_path / "nothing")}, None)
+    [refused] = cluster_refusals(read_settings({"kubeconfig": str(tmp_path / "nothing")}))
     assert "nothing was changed" in refused
 
 

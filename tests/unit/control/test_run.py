@@ -17,6 +17,7 @@ from chaoslib.exceptions import InterruptExecution
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.observe.timeline import Timeline, read_timeline
+from chaoslib_cp.settings import read_settings
 from tests.fakes.registry import SAFE, Registry
 from tests.scaffold.clocks import ManualClock
 
@@ -221,6 +222,7 @@ def test_cpu_time_is_on_record_after_each_action_of_the_method(
 ) -> None:
     """Amplification is taken from it; after probes and rollbacks nobody needs it."""
     chaos_says(tmp_path, monkeypatch, '{"cpu_s": {"kube-apiserver-0": 2.0, "farm": 0.5}}')
+    run.settings = read_settings()
     run.after_activity(PROBE, DONE)
     assert events(told) == [("activity_ended", "method")]
     run.after_activity(ACTION, DONE)

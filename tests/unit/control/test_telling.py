@@ -30,12 +30,12 @@ def test_each_declared_effect_is_a_line_of_its_own(tmp_path: Path) -> None:
     """What an activity expects is on record with its name, next to its result."""
     teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
     activity = {"name": "restart", "type": "action", "provider": {"func": "restart_dns_pods"}}
-    output = {"effects": [{"measure": "dns_uncached", "share": 0.5}, {"measure": "dns_pod", "share": 1.0}]}
+    output = {"effects": [{"vantage": "dns_uncached", "share": 0.5}, {"vantage": "dns_pod", "share": 1.0}]}
     teller.activity_ended(activity, "method", {"status": "succeeded", "output": output})
     teller.close()
     ended, first, second = read_timeline(tmp_path / "t.jsonl")
     assert (ended["event"], ended["func"], ended["output"]) == ("activity_ended", "restart_dns_pods", output)
-    assert [(line["event"], line["name"], line["measure"]) for line in (first, second)] == [
+    assert [(line["event"], line["name"], line["vantage"]) for line in (first, second)] == [
         ("effect_declared", "restart", "dns_uncached"),
         ("effect_declared", "restart", "dns_pod"),
     ]
@@ -53,13 +53,13 @@ def test_each_declared_effect_is_a_line_of_its_own(tmp_path: Path) -> None:
 def test_what_is_no_json_is_told_as_text(tmp_path: Path, given: object, written: object) -> None:
     """Activities of others return dates and sets; their effects are on record all the same, and judged."""
     teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
-    output = {"since": given, "effects": [{"measure": "api_read", "share": 0.5, "who": given}], (1, 2): "left out"}
+    output = {"since": given, "effects": [{"vantage": "api_read", "share": 0.5, "who": given}], (1, 2): "left out"}
     teller.activity_ended({"name": "block"}, "method", {"status": "succeeded", "output": output})
     teller.close()
     ended, effect = read_timeline(tmp_path / "t.jsonl")
     assert ended["output"]["since"] == written
     assert len(ended["output"]) == 2
-    assert (effect["event"], effect["measure"], effect["who"]) == ("effect_declared", "api_read", written)
+    assert (effect["event"], effect["vantage"], effect["who"]) == ("effect_declared", "api_read", written)
 
 
 def test_a_start_says_what_is_started(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.control.evidence import back_off_notes
 from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
+from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import RESET, Answer, Request
 from tests.fakes.kube_objects import KubeObjects
 from tests.fakes.timeline import write_samples
@@ -43,12 +44,12 @@ def restart_by_deployment(kube: KubeObjects, is_ready: bool = True) -> None:
 
 @pytest.mark.parametrize(("ago_s", "notes"), [(60, 1), (599, 1), (601, 0)])
 def test_a_recent_crash_of_a_dns_server_is_told_before_the_run(kube: KubeObjects, ago_s: int, notes: int) -> None:
-    """A second run within ten minutes would measure the kubelet's back-off as slow recovery and not say so."""
+    """A second run within ten minutes would vantage the kubelet's back-off as slow recovery and not say so."""
     now_s = 1_800_000_000.0
     ended_at = datetime.fromtimestamp(now_s - ago_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     crashed = {"lastState": {"terminated": {"finishedAt": ended_at}}}
     kube.objects[f"{PODS}/coredns-a"]["status"]["containerStatuses"] = [crashed, {"lastState": {}}]
-    told = back_off_notes(settings(kube), None, now_s)
+    told = back_off_notes(read_settings(settings(kube)), now_s)
     assert len(told) == notes
     assert all(f"coredns-a crashed {ago_s} s ago" in note for note in told)
 
@@ -68,7 +69,7 @@ def test_deleting_the_pods_times_acceptance_rescheduling_and_sync_apart(kube: Ku
     restart = result["restart"]
     assert (restart["pods"], restart["accepted"], restart["outcomes"]) == (2, 2, [])
     assert 0 < restart["accepted_s"] <= restart["rescheduled_s"] <= restart["synced_s"]
-    assert result["effects"][0]["measure"] == "dns_uncached"
+    assert result["effects"][0]["vantage"] == "dns_uncached"
     assert {request.peer_name for request in kube.writes()} == {"user-runner"}
     assert len(json.dumps(result)) < 4096
     assert open_logs() == []
@@ -113,7 +114,7 @@ def test_a_runner_without_the_right_is_a_failed_action(kube: KubeObjects) -> Non
 
 def test_pods_the_gate_noted_are_deleted_when_the_api_no_longer_lists_them(kube: KubeObjects) -> None:
     """In the storm a list may time out where a delete still gets through."""
-    check_gate(settings(kube), None)
+    check_gate(read_settings(settings(kube)))
     kube.fail_next("GET", PODS, Answer(503), times=99)
     restart = restart_dns_pods(timeout_s=4, configuration=settings(kube))["restart"]
     assert (restart["pods"], restart["accepted"]) == (2, 2)
@@ -168,7 +169,7 @@ def test_the_wait_ends_when_the_cached_records_ttl_goes_up(tmp_path: Path) -> No
     """Then the mask lasts a whole TTL."""
     write_samples(tmp_path, "dns_cached", ["ok", "ok"], ttl_s=[4, 3], first_ago_s=1.5)
     clock = WritingClock(tmp_path, [2, 1, 20, 19])
-    waited = wait_for_fresh_entry({"chaoslib_cp_run_dir": str(tmp_path)}, True, clock)
+    waited = wait_for_fresh_entry(Settings(run_dir=tmp_path), True, clock)
     assert (waited["reason"], waited["ttl_s"]) == ("just renewed", 20)
     assert clock.ttls == [19]
 
@@ -177,13 +178,13 @@ def test_a_renewal_before_the_action_began_does_not_count(tmp_path: Path) -> Non
     """It may be most of a TTL ago; the wait gives up after one TTL and a margin."""
     write_samples(tmp_path, "dns_cached", ["ok"] * 3, ttl_s=[1, 20, 19], first_ago_s=2)
     clock = ManualClock(SystemClock().epoch_s())
-    waited = wait_for_fresh_entry({"chaoslib_cp_run_dir": str(tmp_path)}, True, clock)
+    waited = wait_for_fresh_entry(Settings(run_dir=tmp_path), True, clock)
     assert waited["reason"] == "no renewal seen within one TTL"
     assert waited["waited_s"] == pytest.approx(22, abs=0.5)
 
 
 def test_without_samples_of_the_cache_it_is_not_waited_for(tmp_path: Path) -> None:
     """And the result says why."""
-    assert wait_for_fresh_entry({}, True, ManualClock())["reason"].startswith("no sample")
-    assert wait_for_fresh_entry({"chaoslib_cp_run_dir": str(tmp_path)}, True, ManualClock())["ttl_s"] is None
-    assert wait_for_fresh_entry({}, False, ManualClock())["reason"] == "not asked for"
+    assert wait_for_fresh_entry(read_settings(), True, ManualClock())["reason"].startswith("no sample")
+    assert wait_for_fresh_entry(Settings(run_dir=tmp_path), True, ManualClock())["ttl_s"] is None
+    assert wait_for_fresh_entry(read_settings(), False, ManualClock())["reason"] == "not asked for"

@@ -14,6 +14,7 @@ from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.dns.actions import restart_dns_pods
+from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import KubeObjects
 
@@ -70,7 +71,7 @@ def test_containers_are_restarted_through_the_infrastructure(kube: KubeObjects, 
 
 def test_pods_that_were_replaced_since_the_gate_are_the_ones_to_crash(kube: KubeObjects, tmp_path: Path) -> None:
     """A restart through the API earlier in the run, or an eviction, has made them anew."""
-    check_gate(settings(kube), None)
+    check_gate(read_settings(settings(kube)))
     del kube.objects[f"{PODS}/coredns-a"]
     kube.add_dns_pod("coredns-c")
     crash(kube, own_driver(tmp_path, "one"))
@@ -83,7 +84,7 @@ def test_a_drowned_api_keeps_nobody_from_crashing_the_pods_the_gate_noted(
     kube: KubeObjects, tmp_path: Path, answer: Answer
 ) -> None:
     """It is asked once, for two seconds at most."""
-    check_gate(settings(kube), None)
+    check_gate(read_settings(settings(kube)))
     kube.fail_next("GET", PODS, answer, times=99)
     began_s = time.monotonic()
     assert crash(kube, own_driver(tmp_path, "one"))["restart"]["killed"] == 1
@@ -130,7 +131,7 @@ def test_a_driver_that_killed_nothing_is_no_success(kube: KubeObjects, tmp_path:
 def test_without_a_dns_pod_no_driver_is_started(kube: KubeObjects, tmp_path: Path, gate_saw_them: bool) -> None:
     """Without a UID nothing could be told from what is somebody else's."""
     if gate_saw_them:
-        check_gate(settings(kube), None)
+        check_gate(read_settings(settings(kube)))
     for path in [path for path in kube.objects if path.startswith(PODS)]:
         del kube.objects[path]
     with pytest.raises(ActivityFailed, match=r"TargetRefused.*no pod with k8s-app=kube-dns.*nothing was restarted"):

@@ -9,6 +9,7 @@ import pytest
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.infrastructure import open_driver
 from chaoslib_cp.infrastructure.driver import CpuSeconds, run_program
+from chaoslib_cp.settings import read_settings
 
 
 def program(folder: Path, name: str, body: str) -> Path:
@@ -72,14 +73,14 @@ def test_a_driver_that_cannot_be_is_refused_with_what_to_set(
 ) -> None:
     """Nothing was changed, and which words are known."""
     with pytest.raises(error, match=says) as caught:
-        open_driver({"infrastructure": chosen})
+        open_driver(read_settings({"infrastructure": chosen}))
     assert "nothing was changed" in str(caught.value)
 
 
 def test_your_own_program_gets_arguments_and_answers_in_json(tmp_path: Path) -> None:
     """What it is given is not read by any shell."""
     path = program(tmp_path, "mine", "print(json.dumps({'killed': sys.argv[1:]}))")
-    killed = open_driver({"infrastructure": f"command:{path}"}).restart_containers(
+    killed = open_driver(read_settings({"infrastructure": f"command:{path}"})).restart_containers(
         "a; rm -rf /", "k=$(v)", ["uid-1", "uid 2"], 10
     )
     told = ["restart-containers", "--namespace", "a; rm -rf /", "--label", "k=$(v)"]
@@ -99,7 +100,9 @@ def test_a_failing_program_is_told_in_one_line(tmp_path: Path, body: str, within
     """Some containers may have been killed: it says so."""
     path = program(tmp_path, "mine", body)
     with pytest.raises(TargetUnreachable, match=says) as caught:
-        open_driver({"infrastructure": f"command:{path}"}).restart_containers("n", "k=v", ["u"], within_s)
+        open_driver(read_settings({"infrastructure": f"command:{path}"})).restart_containers(
+            "n", "k=v", ["u"], within_s
+        )
     assert "what it had done stays" in str(caught.value)
 
 
@@ -118,7 +121,7 @@ def test_kind_nodes_are_reached_by_docker_and_crictl(tmp_path: Path, monkeypatch
     """The pods' running containers on each node of that cluster are stopped without grace; nobody else's are."""
     log = docker(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    driver = open_driver({"infrastructure": "kind:mine"})
+    driver = open_driver(read_settings({"infrastructure": "kind:mine"}))
     killed = [f"kind-{node}/c{number}-of-box-{box}" for node, box in (("a", 1), ("b", 2)) for number in (1, 2)]
     assert driver.restart_containers(*DNS, ["uid-1", "uid-2"], 20) == killed
     stopped = [line for line in log.read_text().splitlines() if " stop " in line]
@@ -127,7 +130,7 @@ def test_kind_nodes_are_reached_by_docker_and_crictl(tmp_path: Path, monkeypatch
     ]
     assert "exec kind-b crictl pods --namespace kube-system --label k8s-app=kube-dns --state ready" in log.read_text()
     with pytest.raises(TargetRefused, match="no node of a kind cluster named 'kind'"):
-        open_driver({"infrastructure": "kind"}).restart_containers(*DNS, ["uid-1"], 20)
+        open_driver(read_settings({"infrastructure": "kind"})).restart_containers(*DNS, ["uid-1"], 20)
 
 
 @pytest.mark.parametrize("uids", [["uid-of-another-cluster"], ["uid"], []])
@@ -137,7 +140,7 @@ def test_kind_pods_of_another_cluster_are_left_alone(
     """A cluster's name is a default that many have: DNS pods that are not those asked for go on running."""
     log = docker(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert open_driver({"infrastructure": "kind:mine"}).restart_containers(*DNS, uids, 20) == []
+    assert open_driver(read_settings({"infrastructure": "kind:mine"})).restart_containers(*DNS, uids, 20) == []
     assert " stop " not in log.read_text()
 
 
@@ -151,7 +154,7 @@ def test_pods_that_crictl_does_not_list_as_expected_are_left_alone(
     log = docker(tmp_path, said)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(TargetRefused, match="kind-a did not list its pods as JSON; nothing was changed"):
-        open_driver({"infrastructure": "kind:mine"}).restart_containers(*DNS, ["uid-1"], 20)
+        open_driver(read_settings({"infrastructure": "kind:mine"})).restart_containers(*DNS, ["uid-1"], 20)
     assert " stop " not in log.read_text()
 
 
@@ -159,7 +162,9 @@ def test_the_testbed_is_spoken_to_by_command_line(tmp_path: Path, monkeypatch: p
     """As any other infrastructure."""
     program(tmp_path, "chaos", "print(json.dumps({'killed': [' '.join(sys.argv[1:])]}))")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    assert open_driver({"infrastructure": "testbed"}).restart_containers(*DNS, ["uid-1", "uid-2"], 10) == [
+    assert open_driver(read_settings({"infrastructure": "testbed"})).restart_containers(
+        *DNS, ["uid-1", "uid-2"], 10
+    ) == [
         "cp restart-containers --namespace kube-system --label k8s-app=kube-dns --pod-uid uid-1 --pod-uid uid-2 --json"
     ]
 
@@ -169,7 +174,7 @@ def test_the_testbed_counts_cpu_time_by_control_group(tmp_path: Path, monkeypatc
     said = tmp_path / "said"
     program(tmp_path, "chaos", f"print(open({str(said)!r}).read())")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    driver = open_driver({"infrastructure": "testbed"})
+    driver = open_driver(read_settings({"infrastructure": "testbed"}))
     said.write_text('{"cpu_s": {"kube-apiserver-0": 2.0, "kube-apiserver-1": 3.0, "farm": 0.5, "worker-1-3f": 9.0}}')
     assert driver.cpu_seconds(10) == CpuSeconds(api_servers_s=5.0, agents_s=0.5)
     said.write_text('{"phase": "ready", "cpu_s": {}}')
@@ -182,4 +187,4 @@ def test_the_testbed_counts_cpu_time_by_control_group(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("chosen", ["kind", f"command:{sys.executable}"])
 def test_other_drivers_count_no_cpu_time(chosen: str) -> None:
     """So amplification is null with its reason there, and never a guess."""
-    assert open_driver({"infrastructure": chosen}).cpu_seconds(10) is None
+    assert open_driver(read_settings({"infrastructure": chosen})).cpu_seconds(10) is None

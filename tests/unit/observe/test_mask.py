@@ -9,7 +9,7 @@ from chaoslib_cp.observe.mask import MaskPredictor
 def cached(at_s: float, ttl_s: int | None = None, ok: bool = True, **more: object) -> Record:
     """An answer of the node-local cache."""
     return {
-        "measure": "dns_cached", "at_s": at_s, "ok": ok, "outcome": "ok" if ok else "servfail", "target": "cache",
+        "vantage": "dns_cached", "at_s": at_s, "ok": ok, "outcome": "ok" if ok else "servfail", "target": "cache",
         "ttl_s": ttl_s, **more,
     }  # fmt: skip
 
@@ -17,7 +17,7 @@ def cached(at_s: float, ttl_s: int | None = None, ok: bool = True, **more: objec
 def uncached(at_s: float, ok: bool = True, **more: object) -> Record:
     """An answer past it."""
     outcome = "ok" if ok else "servfail"
-    return {"measure": "dns_uncached", "at_s": at_s, "ok": ok, "outcome": outcome, "target": "vip", "ttl_s": 5, **more}
+    return {"vantage": "dns_uncached", "at_s": at_s, "ok": ok, "outcome": outcome, "target": "vip", "ttl_s": 5, **more}
 
 
 def predictions(*batches: tuple[list[Record], float]) -> list[Record]:

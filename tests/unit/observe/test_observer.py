@@ -89,10 +89,10 @@ def wait_for(plan: ObservePlan, at_least: int, within_s: float = 20.0, **wanted:
 
 
 def test_every_vantage_point_is_sampled_as_its_identity(plan: ObservePlan, server: FakeApiServer) -> None:
-    """All five measures come in, each asked as the identity it stands for; writes are dry runs on fresh connections."""
+    """All five come in, each asked as the identity it stands for; writes are dry runs on fresh connections."""
     with start(plan):
-        for measure in OFTEN:
-            assert wait_for(plan, 2, measure=measure)[0]["ok"]
+        for vantage in OFTEN:
+            assert wait_for(plan, 2, vantage=vantage)[0]["ok"]
     asked = {(request.method, request.path): request for request in server.requests}
     assert asked["GET", "/livez"].peer_name == "observer"
     writes = [request for request in server.requests if request.method == "POST"]
@@ -101,7 +101,7 @@ def test_every_vantage_point_is_sampled_as_its_identity(plan: ObservePlan, serve
     assert len({request.connection for request in writes}) == len(writes)
     reads = [request for request in server.requests if request.method == "GET"]
     assert len({request.connection for request in reads}) < len(reads)  # kept ones
-    sample = lines(plan, measure="admin_write")[0]
+    sample = lines(plan, vantage="admin_write")[0]
     assert sample["http_status"] == 201
     assert set(sample["phases_s"]) == {"tcp", "tls", "first_byte", "body"}
     assert sample["lag_s"] >= 0
@@ -110,7 +110,7 @@ def test_every_vantage_point_is_sampled_as_its_identity(plan: ObservePlan, serve
 def test_plan_and_timeline_hold_no_secret(plan: ObservePlan) -> None:
     """The orders and the samples name contexts and paths, never a key or a token."""
     with start(plan):
-        wait_for(plan, 1, measure="admin_write")
+        wait_for(plan, 1, vantage="admin_write")
     for path in Path(plan.run_dir).iterdir():
         assert "PRIVATE KEY" not in path.read_text(encoding="utf-8")
         assert "BEGIN" not in path.read_text(encoding="utf-8")
@@ -119,7 +119,7 @@ def test_plan_and_timeline_hold_no_secret(plan: ObservePlan) -> None:
 def test_it_ends_when_its_stdin_does(plan: ObservePlan) -> None:
     """Closing stdin ends it, with a last line that tallies what it did."""
     session = start(plan)
-    wait_for(plan, 3, measure="api_livez")
+    wait_for(plan, 3, vantage="api_livez")
     assert session.stop() == 0
     assert not session.running
     (ended,) = lines(plan, event="observer_ended")
@@ -176,20 +176,20 @@ def test_it_can_be_run_by_hand(plan: ObservePlan) -> None:
     assert done.returncode == 0
     assert json.loads(done.stdout)["ready"] is True
     assert lines(plan, event="observer_ended")[0]["reason"] == "deadline"
-    assert len(lines(plan, measure="api_livez")) >= 3
+    assert len(lines(plan, vantage="api_livez")) >= 3
 
 
 def test_it_survives_the_death_of_the_api(plan: ObservePlan, server: FakeApiServer) -> None:
     """With the server gone, each attempt goes on at its time and says how it failed; when it is back, so are they."""
     with start(plan):
-        wait_for(plan, 2, measure="api_livez", ok=True)
+        wait_for(plan, 2, vantage="api_livez", ok=True)
         server.on("GET", "/livez", Answer(resets=True))
         server.on("POST", WRITES, Answer(429, {"Retry-After": "1"}))
-        wait_for(plan, 3, measure="api_livez", outcome="reset")
-        wait_for(plan, 2, measure="admin_write", outcome="http_429")
+        wait_for(plan, 3, vantage="api_livez", outcome="reset")
+        wait_for(plan, 2, vantage="admin_write", outcome="http_429")
         server.on("GET", "/livez", Answer(body=b"ok"))
-        before = len(lines(plan, measure="api_livez", ok=True))
-        wait_for(plan, before + 2, measure="api_livez", ok=True)
+        before = len(lines(plan, vantage="api_livez", ok=True))
+        wait_for(plan, before + 2, vantage="api_livez", ok=True)
     assert lines(plan, event="observer_ended")
 
 
@@ -198,11 +198,11 @@ def test_hanging_api_does_not_thin_out_the_samples(plan: ObservePlan, server: Fa
     server.on("POST", WRITES, HANG)
     quick = dataclasses.replace(plan, deadlines_s={"admin_write": 1.2, "break_glass_write": 1.2})
     with start(quick):
-        wait_for(quick, 5, measure="admin_write", outcome="timeout")
-    began = [line["at_s"] for line in lines(quick, measure="admin_write")]
+        wait_for(quick, 5, vantage="admin_write", outcome="timeout")
+    began = [line["at_s"] for line in lines(quick, vantage="admin_write")]
     gaps = [later - sooner for sooner, later in itertools.pairwise(began)]
     assert sorted(gaps)[len(gaps) // 2] < 0.8  # a sampler that waited for answers would need 1.2
-    assert all(line["latency_s"] < 4 for line in lines(quick, measure="admin_write"))
+    assert all(line["latency_s"] < 4 for line in lines(quick, vantage="admin_write"))
 
 
 def test_no_prober_is_said(plan: ObservePlan) -> None:
@@ -261,4 +261,4 @@ def test_environment_kubeconfig_is_not_needed(plan: ObservePlan, monkeypatch: py
     """The plan names the kubeconfig; another one in the environment changes nothing."""
     monkeypatch.setitem(os.environ, "KUBECONFIG", "/nonexistent")
     with start(plan):
-        assert wait_for(plan, 1, measure="api_version")[0]["ok"]
+        assert wait_for(plan, 1, vantage="api_version")[0]["ok"]

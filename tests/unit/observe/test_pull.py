@@ -29,7 +29,7 @@ class FakeProber:
     def sample(self, **more: object) -> None:
         """Put a good sample that began just now on the page."""
         self.page.add({
-            "kind": "sample", "at_s": self.time.now_s(), "measure": "dns_uncached", "target": "vip", "ok": True,
+            "kind": "sample", "at_s": self.time.now_s(), "vantage": "dns_uncached", "target": "vip", "ok": True,
             "outcome": "ok", "latency_s": 0.001, "lag_s": 0.0, **more,
         })  # fmt: skip
 
@@ -232,7 +232,7 @@ def test_first_wrong_answer_predicts_the_mask() -> None:
         await prober.listen()
         pull = puller(prober, got)
         at_s = prober.time.now_s() - LONG_S / 2
-        prober.sample(at_s=at_s, measure="dns_cached", target="cache", ttl_s=17)
+        prober.sample(at_s=at_s, vantage="dns_cached", target="cache", ttl_s=17)
         prober.sample(at_s=at_s, ok=False, outcome="servfail", ttl_s=None)
         await pull.pull_once()
         await pull.pull_once()

@@ -24,9 +24,9 @@ def write(path: Path, *records: dict[str, object]) -> None:
     timeline.close()
 
 
-def sample(ago_s: float, measure: str = "dns_cached", **more: object) -> dict[str, object]:
+def sample(ago_s: float, vantage: str = "dns_cached", **more: object) -> dict[str, object]:
     """A sample that began ``ago_s`` before now."""
-    return {"kind": "sample", "at_s": NOW_S - ago_s, "measure": measure, "ok": True, "latency_s": 0.01, **more}
+    return {"kind": "sample", "at_s": NOW_S - ago_s, "vantage": vantage, "ok": True, "latency_s": 0.01, **more}
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -108,15 +108,15 @@ def test_a_line_that_found_room_for_a_part_only_is_an_error(tmp_path: Path) -> N
     assert done.stdout == "[Errno 28] only a part of a line found room\n", done.stderr
 
 
-def test_recent_samples_of_one_measure(tmp_path: Path) -> None:
-    """Probes get the window of one measure, oldest first, without void samples and events."""
+def test_recent_samples_of_one_vantage_point(tmp_path: Path) -> None:
+    """Probes get the window of one vantage point, oldest first, without void samples and events."""
     write(
         tmp_path / TIMELINE_FILE,
         sample(40),
         sample(4, n=2),
         sample(5, n=1),
         sample(3, void=True),
-        sample(2, measure="dns_uncached"),
+        sample(2, vantage="dns_uncached"),
         {"kind": "event", "at_s": NOW_S, "event": "x"},
     )
     assert [line["n"] for line in recent_samples(tmp_path, "dns_cached", 10.0, ManualClock(NOW_S))] == [1, 2]

@@ -94,9 +94,9 @@ def test_what_is_left_behind_is_said_with_the_way_out() -> None:
     assert "healed: nothing" not in drawn
 
 
-def test_every_measure_has_words_for_a_person() -> None:
+def test_every_figure_has_words_for_a_person() -> None:
     """No name of summary.json shows up raw in a report."""
-    assert set(the_incident()["measures"]) == set(LABELS)
+    assert set(the_incident()["figures"]) == set(LABELS)
 
 
 @pytest.mark.parametrize(

@@ -232,17 +232,17 @@ def test_what_is_asked_seldom_may_go_unseen_for_three_of_its_periods(gap_s: floa
 
 
 @pytest.mark.parametrize(
-    ("path", "measure"),
+    ("path", "vantage"),
     [("cached", "dns_cached"), ("uncached", "dns_uncached"), ("pods", "dns_pod"), ("external", "dns_external")],
 )
 @pytest.mark.parametrize("by_configuration", [False, True])
 def test_each_way_a_question_goes_has_the_samples_that_answer_it(
-    path: str, measure: str, by_configuration: bool
+    path: str, vantage: str, by_configuration: bool
 ) -> None:
     """A claim that asks for other samples than its probe could never be held."""
     arguments = {"path": "${way}" if by_configuration else path}
     probe = {**DNS, "provider": {**DNS["provider"], "arguments": arguments}}
-    lines = [*STORM, *series(measure, 60)]
+    lines = [*STORM, *series(vantage, 60)]
     assert judged(lines, range(61), probe, configuration={"way": path}).word == "held"
 
 
@@ -267,4 +267,4 @@ def test_every_probe_of_ours_has_a_vantage_point_or_a_reason() -> None:
         provider = {"type": "python", "module": one["mod"], "func": one["name"]}
         experiment = {"steady-state-hypothesis": {"probes": [{"name": "it", "provider": provider}]}}
         [part] = read_hypothesis(experiment, {}, {})
-        assert bool(part.measures) != bool(CHECKED_BY_THEMSELVES.get(one["name"])), one["name"]
+        assert bool(part.vantages) != bool(CHECKED_BY_THEMSELVES.get(one["name"])), one["name"]

@@ -111,7 +111,7 @@ def test_void_samples_are_no_measurement_of_before() -> None:
 def test_one_class_of_failure_may_come_where_another_was() -> None:
     """Refused before, timed out since: that is a change."""
     lines = [line for line in rollout() if line["event"] != "effect_declared"]
-    effect = {"measure": "api_read", "outcome": "timeout", "share": 0.5, "window_s": 10.0, "within_s": 30.0}
+    effect = {"vantage": "api_read", "outcome": "timeout", "share": 0.5, "window_s": 10.0, "within_s": 30.0}
     lines.append(event("effect_declared", 1.0, name="roll the agent out", **effect))
     [seen] = judge_effects(recorded(*lines, *series("api_read", 40, {(-5, 3): "http_403", (3, 40): "timeout"})))
     assert (seen.came, seen.before_share) == (True, 0.0)
@@ -121,7 +121,7 @@ def test_one_class_of_failure_may_come_where_another_was() -> None:
 
 def another(name: str, at_s: float, **effect: Any) -> list[Line]:
     """A second activity that declares an effect."""
-    wanted = {"measure": "api_read", "share": 0.5, "window_s": 10.0, "within_s": 30.0, **effect}
+    wanted = {"vantage": "api_read", "share": 0.5, "window_s": 10.0, "within_s": 30.0, **effect}
     return [
         event("activity_started", at_s, name=name, phase="method"),
         event("effect_declared", at_s + 1, name=name, **wanted),
@@ -130,7 +130,7 @@ def another(name: str, at_s: float, **effect: Any) -> list[Line]:
 
 def test_a_second_action_in_a_storm_shows_its_own_effect() -> None:
     """The DNS restart of the shipped experiment: the API fails already, the DNS servers did not."""
-    restart = another("restart the DNS pods", 18.0, measure="dns_uncached", window_s=5)
+    restart = another("restart the DNS pods", 18.0, vantage="dns_uncached", window_s=5)
     assert [effect.came for effect in judge_effects(recorded(*incident(), *restart))] == [True, True]
 
 
@@ -149,16 +149,16 @@ def test_the_same_effect_declared_twice_is_told_once() -> None:
 
 
 def test_nothing_else_is_blamed() -> None:
-    """Neither a declaration of another measure, nor a later one, nor a second one of the same activity."""
+    """Neither a declaration of another vantage point, nor a later one, nor a second one of the same activity."""
     lines = [*rollout(), *series("api_read", 60, {(-5, 60): "timeout"}), *series("dns_cached", 60)]
     lines += another("again", 30.0)
-    lines.append(event("effect_declared", 1.5, name="roll the agent out", measure="api_read"))
-    first, same, _ = judge_effects(recorded(*another("DNS", -1.0, measure="dns_cached"), *lines))[1:]
+    lines.append(event("effect_declared", 1.5, name="roll the agent out", vantage="api_read"))
+    first, same, _ = judge_effects(recorded(*another("DNS", -1.0, vantage="dns_cached"), *lines))[1:]
     assert first.doubt == same.doubt == "nobody can tell whether it came: api_read was failing already before (100%)"
 
 
-def test_two_effects_of_one_activity_on_one_measure_both_come() -> None:
+def test_two_effects_of_one_activity_on_one_vantage_point_both_come() -> None:
     """Some fail, and most of those time out: the time before both is before the activity."""
     lines = [*rollout(), *series("api_read", 40, {(3, 40): "timeout"})]
-    lines.append(event("effect_declared", 5.0, name="roll the agent out", measure="api_read", outcome="timeout"))
+    lines.append(event("effect_declared", 5.0, name="roll the agent out", vantage="api_read", outcome="timeout"))
     assert [effect.came for effect in judge_effects(recorded(*lines))] == [True, True]

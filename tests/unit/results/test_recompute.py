@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaoslib_cp.results.fault import find_fault
-from chaoslib_cp.results.measures import measure
+from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.recording import record
 from tests.places import EXPERIMENTS
 from tests.unit.made_timeline import EPOCH_S, Line, event, incident, rollout, sample
@@ -55,7 +55,7 @@ def timelines(draw: st.DrawFn) -> list[Line]:
 def test_both_find_the_same_figures(lines: list[Line]) -> None:
     """Two programs that share no code give the same mask and the same lock-out."""
     recording = record(lines)
-    values, _ = measure(recording, find_fault(recording))
+    values, _ = compute(recording, find_fault(recording))
     zero = SCRIPT_MODULE.zero_of(lines)
     assert zero == EPOCH_S
     assert SCRIPT_MODULE.agrees(SCRIPT_MODULE.mask_of(lines, zero), values["mask_s"])
@@ -68,8 +68,8 @@ def test_the_script_says_when_a_summary_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "timeline.jsonl").write_text(text, encoding="utf-8")
     command = [sys.executable, "-I", str(SCRIPT), str(tmp_path)]
     for lockout_s, exit_code, word in ((89.0, 0, "agrees"), (12.0, 1, "DISAGREES")):
-        measures = {"mask_s": 19.0, "lockout_s": lockout_s}
-        (tmp_path / "summary.json").write_text(json.dumps({"measures": measures}), encoding="utf-8")
+        figures = {"mask_s": 19.0, "lockout_s": lockout_s}
+        (tmp_path / "summary.json").write_text(json.dumps({"figures": figures}), encoding="utf-8")
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
         assert done.returncode == exit_code, done.stderr
         assert "mask_s 19.000 (summary.json agrees)" in done.stdout

@@ -104,7 +104,7 @@ def test_held_needs_every_claim_checked_and_watched() -> None:
 
 def test_missing_samples_are_never_held() -> None:
     """A vantage point that was not watched while the fault was on leaves the run inconclusive."""
-    lines = [line for line in calm_but_for_reads() if line.get("measure") != "dns_cached"]
+    lines = [line for line in calm_but_for_reads() if line.get("vantage") != "dns_cached"]
     verdict = judged(lines, journal(*good_rounds_but()))
     assert verdict.word == "inconclusive"
     assert any("only 0 usable samples of dns_cached" in reason for reason in verdict.why)
@@ -113,7 +113,7 @@ def test_missing_samples_are_never_held() -> None:
 def test_a_starved_observer_is_never_held() -> None:
     """When our own machine was too slow to ask in time, its silence is not the cluster's health."""
     late = series("dns_cached", 60, lag_s=0.5)
-    lines = [line for line in calm_but_for_reads() if line.get("measure") != "dns_cached"]
+    lines = [line for line in calm_but_for_reads() if line.get("vantage") != "dns_cached"]
     lines += [*series("dns_cached", 60, period_s=3.0), *late]
     verdict = judged(lines, journal(*good_rounds_but()))
     assert verdict.word == "inconclusive"
@@ -122,7 +122,7 @@ def test_a_starved_observer_is_never_held() -> None:
 
 def test_an_effect_that_never_came_is_inconclusive_even_if_something_broke() -> None:
     """What broke without the injection biting was not broken by it."""
-    lines = [line for line in incident() if line["kind"] == "event" or line["measure"] != "api_read"]
+    lines = [line for line in incident() if line["kind"] == "event" or line["vantage"] != "api_read"]
     verdict = judged([*lines, *series("api_read", 130)], journal(a_round(42, **{WORDS[0]: "not met"})))
     assert verdict.word == "inconclusive"
     assert any("it never came (at most 0% in any such window)" in reason for reason in verdict.why)

@@ -76,7 +76,7 @@ def test_recover_and_gate_leave_a_run_alone_that_is_still_being_played(kube: Kub
         holder.stdout.readline()
         report = recover()
         with pytest.raises(TargetRefused, match=f"process {holder.pid} is playing run {RUN}"):
-            check_gate(kube.configuration(chaoslib_cp_run_dir="/runs/other"), None)
+            check_gate(kube.settings(chaoslib_cp_run_dir="/runs/other"))
         holder.kill()
     assert len(ours(kube)) == 5
     assert f"process {holder.pid} is playing" in report["logs"][0]["problems"][0]

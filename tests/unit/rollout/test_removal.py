@@ -13,6 +13,7 @@ from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.removal import remove_as_admin
+from chaoslib_cp.settings import Settings
 from tests.fakes.api_server import HANG, Answer, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
@@ -24,20 +25,20 @@ DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/agent"
 def log(kube: KubeObjects) -> UndoLog:
     """The log of a run that has rolled the agent out."""
     metadata = {"name": "agent", "namespace": "kube-system", "labels": {"chaoslib-cp/run": "r"}}
-    with open_cluster(settings(kube), None) as cluster:
+    with open_cluster(settings(kube)) as cluster:
         made = undo_log_for_change(settings(kube), cluster, CLUSTER_UID, ManualClock())
         create(cluster, made, {"kind": "DaemonSet", "metadata": metadata})
     return made
 
 
-def settings(kube: KubeObjects) -> dict[str, Any]:
+def settings(kube: KubeObjects) -> Settings:
     """Configuration of the run."""
-    return kube.configuration(chaoslib_cp_run_dir="/runs/r")
+    return kube.settings(chaoslib_cp_run_dir="/runs/r")
 
 
 def removed(kube: KubeObjects, clock: ManualClock | None = None, timeout_s: float = 60.0) -> dict[str, Any]:
     """Remove it."""
-    return remove_as_admin(settings(kube), None, timeout_s, 0.3, clock or ManualClock())
+    return remove_as_admin(settings(kube), timeout_s, 0.3, clock or ManualClock())
 
 
 @pytest.mark.usefixtures("log")
@@ -170,5 +171,5 @@ def test_the_administrator_is_reached_by_the_addresses_on_record(
     with KubeObjects(tmp_path / "other") as other:
         log.intend(log.items()[0].entry)
         with pytest.raises(TargetRefused, match=r"context admin leads to .* not the cluster of run r"):
-            remove_as_admin(other.configuration(chaoslib_cp_run_dir="/runs/r"), None, 1.0, 0.3, ManualClock())
+            remove_as_admin(other.settings(chaoslib_cp_run_dir="/runs/r"), 1.0, 0.3, ManualClock())
         assert other.server.requests == []

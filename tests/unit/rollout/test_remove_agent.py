@@ -10,6 +10,7 @@ from chaoslib.exceptions import ActivityFailed, InterruptExecution
 
 from chaoslib_cp.rollout.actions import remove_agent, stop_agent_rollout
 from chaoslib_cp.rollout.removal import remove_as_admin
+from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
@@ -21,7 +22,7 @@ def test_the_administrator_deletes_only_the_daemonset_on_fresh_connections(kube:
     started(kube)
     kube.fail_next("DELETE", DAEMONSET, Answer(429), times=2, who="admin")
     clock = ManualClock()
-    result = remove_as_admin(settings(kube), None, 60, 5, clock)
+    result = remove_as_admin(read_settings(settings(kube)), 60, 5, clock)
     assert (result["landed"], result["ended_by"], result["attempt_count"]) == (True, "delete landed", 3)
     assert [one["outcome"] for one in result["attempts"]] == ["http_429", "http_429", "ok"]
     deletes = [request for request in kube.writes() if request.method == "DELETE"]
@@ -35,7 +36,7 @@ def test_a_delete_without_answer_is_unknown_and_found_landed_by_the_next(kube: K
     """A time-out is never counted as failed."""
     started(kube)
     kube.fail_next("DELETE", DAEMONSET, HANG, after_the_write=True)
-    result = remove_as_admin(settings(kube), None, 60, 0.3, ManualClock())
+    result = remove_as_admin(read_settings(settings(kube)), 60, 0.3, ManualClock())
     assert [(one["outcome"], one["how"]) for one in result["attempts"]] == [
         ("unknown", "timeout"),
         ("ok", "already gone"),
@@ -71,7 +72,7 @@ def test_giving_up_is_a_result(kube: KubeObjects) -> None:
     started(kube)
     kube.fail_next("DELETE", DAEMONSET, Answer(503), times=999)
     clock = ManualClock()
-    result = remove_as_admin(settings(kube), None, 100, 5, clock)
+    result = remove_as_admin(read_settings(settings(kube)), 100, 5, clock)
     assert (result["landed"], result["ended_by"], result["landed_epoch_s"]) == (False, "timeout", None)
     assert result["waited_s"] == pytest.approx(100)
     assert result["attempt_count"] == 101
@@ -84,7 +85,7 @@ def test_a_delete_that_landed_only_after_the_agents_deadline_says_so(kube: KubeO
     """Then the agents' own end saved the day, not the administrator: the lock-out is a lower bound."""
     result = started(kube)
     clock = ManualClock(result["deadline_epoch_s"] + 1)
-    assert remove_as_admin(settings(kube), None, 60, 5, clock)["ended_by"] == "agent deadline"
+    assert remove_as_admin(read_settings(settings(kube)), 60, 5, clock)["ended_by"] == "agent deadline"
 
 
 def test_removing_what_was_never_rolled_out_is_refused_and_twice_is_nothing(kube: KubeObjects) -> None:

@@ -12,6 +12,7 @@ from chaoslib_cp.cluster.undo.recover import leftovers, open_logs, recover
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
+from chaoslib_cp.settings import read_settings
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
@@ -45,7 +46,7 @@ def test_a_rollout_makes_five_objects_and_returns_what_it_did(kube: KubeObjects)
     result = started(kube)
     assert len(ours(kube)) == len(result["objects"]) == 5
     assert result["effects"] == [
-        {"measure": "api_read", "outcome": "failing", "share": 0.5, "window_s": 10, "within_s": 60.0}
+        {"vantage": "api_read", "outcome": "failing", "share": 0.5, "window_s": 10, "within_s": 60.0}
     ]
     assert result["parameters"]["duration_s"] == 60.0
     written = json.loads(
@@ -75,7 +76,7 @@ def test_every_object_was_on_record_before_it_was_made(kube: KubeObjects) -> Non
     seen = []
 
     def look(path: str) -> None:
-        log = undo_log_of_run(settings(kube), None, ManualClock())
+        log = undo_log_of_run(read_settings(settings(kube)), ManualClock())
         assert log is not None
         seen.append((path, [str(item.entry).rpartition("/")[2].rpartition(" ")[2] for item in log.open_items()]))
 
@@ -93,7 +94,7 @@ def test_stop_deletes_what_was_made_and_is_idempotent(kube: KubeObjects) -> None
     assert stop_agent_rollout(configuration=settings(kube))["undone"] == 5
     assert ours(kube) == []
     assert stop_agent_rollout(configuration=settings(kube))["undone"] == 0
-    assert leftovers(settings(kube), None) == []
+    assert leftovers(read_settings(settings(kube))) == []
 
 
 def test_stop_uses_break_glass_where_the_runner_gets_no_answer(kube: KubeObjects) -> None:
@@ -113,7 +114,7 @@ def test_stop_says_what_is_left_and_keeps_it_on_record(kube: KubeObjects) -> Non
     with pytest.raises(ActivityFailed, match=r"1 of 5 objects.*DaemonSet.*chaos cp recover"):
         stop_agent_rollout(timeout_s=0, configuration=settings(kube))
     assert ours(kube) == [DAEMONSET]
-    assert leftovers(settings(kube), None) == ["DaemonSet kube-system/chaoslib-cp-telemetry"]
+    assert leftovers(read_settings(settings(kube))) == ["DaemonSet kube-system/chaoslib-cp-telemetry"]
     kube.heal()
     assert recover()["healed"]
     assert ours(kube) == []
@@ -140,8 +141,8 @@ def test_a_create_without_answer_is_undone_whether_or_not_it_landed(kube: KubeOb
 def test_a_create_that_may_still_land_stays_on_record_until_it_cannot(kube: KubeObjects) -> None:
     """Not there now is not proof while the server may still be working on it."""
     clock = ManualClock()
-    with open_cluster(settings(kube), None) as cluster:
-        log = undo_log_for_change(settings(kube), cluster, CLUSTER_UID, clock)
+    with open_cluster(read_settings(settings(kube))) as cluster:
+        log = undo_log_for_change(read_settings(settings(kube)), cluster, CLUSTER_UID, clock)
     log.intend(DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", RUN))
     clock.pass_s(10)
     early = recover(timeout_s=0, clock=clock)

@@ -51,19 +51,19 @@ def test_a_dead_address_is_passed_over_by_all(three: KubeObjects) -> None:
     """The gate, every identity, and who measures without this client."""
     port = three.server.port
     for identity in ("runner", "admin", "break-glass"):
-        with open_cluster(three.configuration(), None, identity) as cluster:
+        with open_cluster(three.settings(), identity) as cluster:
             assert cluster.addresses == tuple(f"127.0.0.{last}:{port}" for last in (2, 1, 3))
             assert cluster.get(SYSTEM) is not None
             assert cluster.get(SYSTEM) is not None
-    assert check_gate(three.configuration(), None, ManualClock())
-    assert credentials(three.configuration(), None, "runner").address == "127.0.0.1"
+    assert check_gate(three.settings(), ManualClock())
+    assert credentials(three.settings(), "runner").address == "127.0.0.1"
 
 
 def test_a_noted_address_is_tried_after_those_that_the_name_has_now(kube: KubeObjects) -> None:
     """DNS may lead to servers that are gone; the certificate is still checked against the name."""
     port = kube.server.port
     kube.kubeconfig.write_text(kube.kubeconfig.read_text().replace("127.0.0.1:", "127.0.0.2:"))
-    with open_cluster(kube.configuration(), None, known_addresses=[f"127.0.0.1:{port}"]) as cluster:
+    with open_cluster(kube.settings(), known_addresses=[f"127.0.0.1:{port}"]) as cluster:
         with pytest.raises(CallFailed, match="tls"):
             cluster.get(SYSTEM)
         assert cluster.addresses == (f"127.0.0.2:{port}", f"127.0.0.1:{port}")
@@ -74,7 +74,7 @@ def test_when_all_are_dead_it_is_said_that_nothing_was_sent(three: KubeObjects) 
     """Within the one deadline."""
     port = f":{three.server.port}"
     three.kubeconfig.write_text(three.kubeconfig.read_text().replace(port, ":1"))
-    with open_cluster(three.configuration(), None) as cluster, pytest.raises(CallFailed) as caught:
+    with open_cluster(three.settings()) as cluster, pytest.raises(CallFailed) as caught:
         cluster.call("DELETE", f"{SYSTEM}/configmaps/x", timeout_s=2)
     assert (caught.value.is_unknown, caught.value.outcome) == (False, "refused")
     assert three.server.requests == []
@@ -83,7 +83,7 @@ def test_when_all_are_dead_it_is_said_that_nothing_was_sent(three: KubeObjects) 
 def test_what_was_sent_is_not_sent_to_another_address(three: KubeObjects) -> None:
     """A reset after the request leaves its outcome unknown."""
     three.fail_next("DELETE", "/", RESET, times=9)
-    with open_cluster(three.configuration(), None) as cluster, pytest.raises(CallFailed) as caught:
+    with open_cluster(three.settings()) as cluster, pytest.raises(CallFailed) as caught:
         cluster.call("DELETE", f"{SYSTEM}/configmaps/x", timeout_s=2)
     assert caught.value.is_unknown
     assert len(three.writes()) == 1

@@ -9,8 +9,9 @@ import yaml
 
 from chaoslib_cp.cluster.door.access import credentials
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
-from chaoslib_cp.cluster.door.connect import choose, infrastructure_name, open_cluster
+from chaoslib_cp.cluster.door.connect import choose, open_cluster
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
+from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import KubeObjects
 
@@ -27,24 +28,24 @@ def edited(kube: KubeObjects, change: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("identity", ["runner", "admin", "break-glass", "observer"])
 def test_each_identity_is_its_own_user_whatever_the_current_context_is(kube: KubeObjects, identity: str) -> None:
     """Identities are never mixed."""
-    with open_cluster(kube.configuration(), None, identity) as cluster:
+    with open_cluster(kube.settings(), identity) as cluster:
         cluster.get("/api/v1/namespaces/kube-system")
     assert kube.server.requests[-1].peer_name == f"user-{identity}"
 
 
 def test_a_context_named_in_the_configuration_is_used(kube: KubeObjects) -> None:
     """On other clusters contexts have other names."""
-    with open_cluster(kube.configuration(admin_context="observer"), None, "admin") as cluster:
+    with open_cluster(kube.settings(admin_context="observer"), "admin") as cluster:
         cluster.get("/api/v1/namespaces/kube-system")
     assert kube.server.requests[-1].peer_name == "user-observer"
 
 
 def test_the_context_key_of_chaosk8s_names_the_runner(kube: KubeObjects, monkeypatch: pytest.MonkeyPatch) -> None:
     """An experiment that already works with chaosk8s opens the same context."""
-    assert choose(kube.configuration(), {"KUBERNETES_CONTEXT": "admin"}, "runner").context == "admin"
+    assert choose(read_settings(kube.configuration(), {"KUBERNETES_CONTEXT": "admin"}), "runner").context == "admin"
     monkeypatch.setenv("KUBERNETES_CONTEXT", "observer")
-    assert choose(kube.configuration(), None, "runner").context == "observer"
-    assert choose(kube.configuration(), None, "admin").context == "admin"
+    assert choose(kube.settings(), "runner").context == "observer"
+    assert choose(kube.settings(), "admin").context == "admin"
 
 
 def test_without_a_named_cluster_the_default_kubeconfig_is_not_used(
@@ -55,7 +56,7 @@ def test_without_a_named_cluster_the_default_kubeconfig_is_not_used(
     (tmp_path / ".kube").mkdir()
     (tmp_path / ".kube" / "config").write_bytes(kube.kubeconfig.read_bytes())
     with pytest.raises(TargetRefused, match="no cluster was named"):
-        open_cluster({}, None)
+        open_cluster(read_settings())
     assert kube.server.requests == []
 
 
@@ -63,9 +64,9 @@ def test_the_environment_names_the_cluster_when_the_configuration_does_not(
     kube: KubeObjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """KUBECONFIG counts also when it was set after the client was imported, and is left as it was."""
-    open_cluster(kube.configuration(), None).close()
+    open_cluster(kube.settings()).close()
     monkeypatch.setenv("KUBECONFIG", str(kube.kubeconfig))
-    with open_cluster({}, {}) as cluster:
+    with open_cluster(read_settings({}, {})) as cluster:
         assert cluster.get("/api/v1/namespaces/kube-system") is not None
     assert os.environ["KUBECONFIG"] == str(kube.kubeconfig)
 
@@ -83,11 +84,11 @@ def test_a_host_given_by_chaosk8s_own_keys_is_opened_even_beside_a_default_kubec
         "KUBERNETES_VERIFY_SSL": "true",
         "KUBERNETES_API_KEY": "s3cret",
     }
-    with open_cluster({}, secrets) as cluster:
+    with open_cluster(read_settings({}, secrets)) as cluster:
         cluster.get("/version")
     assert kube.server.requests[-1].headers["authorization"] == "Bearer s3cret"
     with pytest.raises(TargetRefused, match="identity admin needs a kubeconfig"):
-        open_cluster({}, secrets, "admin")
+        open_cluster(read_settings({}, secrets), "admin")
 
 
 @pytest.mark.parametrize("said", [{}, {"KUBERNETES_VERIFY_SSL": "false"}, {"KUBERNETES_VERIFY_SSL": "true"}])
@@ -97,14 +98,17 @@ def test_an_authority_given_by_chaosk8s_own_keys_is_enforced(
     """chaosk8s verifies nothing unless it is told to; we would send the token to whoever answers."""
     secrets = {"KUBERNETES_HOST": f"https://127.0.0.1:{kube.server.port}", "KUBERNETES_API_KEY": "s3cret", **said}
     ours, theirs = (str(folder / "test-ca.pem") for folder in (kube.folder, tmp_path / "other"))
-    with KubeObjects(tmp_path / "other"), open_cluster({}, {**secrets, "KUBERNETES_CA_CERT_FILE": theirs}) as cluster:
+    with (
+        KubeObjects(tmp_path / "other"),
+        open_cluster(read_settings({}, {**secrets, "KUBERNETES_CA_CERT_FILE": theirs})) as cluster,
+    ):
         assert cluster.is_verified
         with pytest.raises(CallFailed, match="tls"):
             cluster.get("/version")
     assert kube.server.requests == []
-    with open_cluster({}, {**secrets, "KUBERNETES_CA_CERT_FILE": ours}) as cluster:
+    with open_cluster(read_settings({}, {**secrets, "KUBERNETES_CA_CERT_FILE": ours})) as cluster:
         cluster.get("/version")
-    with open_cluster({}, secrets) as cluster:
+    with open_cluster(read_settings({}, secrets)) as cluster:
         assert not cluster.is_verified
     assert len(kube.server.requests) == 1
 
@@ -126,7 +130,7 @@ def test_a_bad_kubeconfig_is_refused_in_one_line(kube: KubeObjects, content: str
     if content is not None:
         path.write_text(content)
     with pytest.raises(TargetRefused, match=says) as caught:
-        open_cluster({"kubeconfig": str(path)}, None)
+        open_cluster(read_settings({"kubeconfig": str(path)}))
     assert "nothing was changed" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -134,14 +138,14 @@ def test_a_bad_kubeconfig_is_refused_in_one_line(kube: KubeObjects, content: str
 def test_several_kubeconfigs_are_refused(kube: KubeObjects) -> None:
     """chaosk8s would silently fall back to localhost."""
     with pytest.raises(TargetRefused, match="several files"):
-        choose({"kubeconfig": f"{kube.kubeconfig}:{kube.kubeconfig}"}, None, "runner")
+        choose(read_settings({"kubeconfig": f"{kube.kubeconfig}:{kube.kubeconfig}"}), "runner")
 
 
 def test_a_server_name_is_resolved_once_and_still_checked_by_its_certificate(kube: KubeObjects) -> None:
     """From the opening on, no call needs name resolution."""
     port = kube.server.port
     configuration = edited(kube, lambda d: d["clusters"][0]["cluster"].update(server=f"https://localhost:{port}"))
-    with open_cluster(configuration, None) as cluster:
+    with open_cluster(read_settings(configuration)) as cluster:
         assert cluster.get("/api/v1/namespaces/kube-system") is not None
         assert cluster.addresses[-1] == f"127.0.0.1:{port}"
         assert "localhost" not in cluster.client_configuration.host
@@ -156,8 +160,8 @@ def test_addresses_noted_before_serve_when_the_name_no_longer_resolves(kube: Kub
         ),
     )
     with pytest.raises(TargetUnreachable, match="does not resolve"):
-        open_cluster(configuration, None)
-    with open_cluster(configuration, None, known_addresses=[f"127.0.0.1:{kube.server.port}"]) as cluster:
+        open_cluster(read_settings(configuration))
+    with open_cluster(read_settings(configuration), known_addresses=[f"127.0.0.1:{kube.server.port}"]) as cluster:
         assert cluster.get("/api/v1/namespaces/kube-system") is not None
 
 
@@ -166,7 +170,7 @@ def test_a_server_of_another_authority_is_not_talked_to(kube: KubeObjects, tmp_p
     with KubeObjects(tmp_path / "other") as other:
         ca = str(other.folder / "test-ca.pem")
         configuration = edited(kube, lambda d: d["clusters"][0]["cluster"].update({"certificate-authority": ca}))
-        with open_cluster(configuration, None) as cluster, pytest.raises(CallFailed) as caught:
+        with open_cluster(read_settings(configuration)) as cluster, pytest.raises(CallFailed) as caught:
             cluster.get("/version")
     assert caught.value.outcome == "tls"
     assert kube.server.requests == []
@@ -174,7 +178,7 @@ def test_a_server_of_another_authority_is_not_talked_to(kube: KubeObjects, tmp_p
 
 def opened(kube: KubeObjects) -> Cluster:
     """The runner's connection."""
-    return open_cluster(kube.configuration(), None)
+    return open_cluster(kube.settings())
 
 
 def test_a_429_is_told_at_once_and_not_retried(kube: KubeObjects) -> None:
@@ -206,7 +210,7 @@ def test_a_write_that_got_no_good_answer_is_unknown(kube: KubeObjects, answer: A
 def test_a_write_to_a_closed_port_is_known_to_have_failed(kube: KubeObjects) -> None:
     """Nothing was sent, so nothing can land later."""
     configuration = edited(kube, lambda d: d["clusters"][0]["cluster"].update(server="https://127.0.0.1:1"))
-    with open_cluster(configuration, None) as cluster, pytest.raises(CallFailed) as caught:
+    with open_cluster(read_settings(configuration)) as cluster, pytest.raises(CallFailed) as caught:
         cluster.call("POST", "/api/v1/namespaces", body={}, timeout_s=1)
     assert caught.value.outcome == "refused"
     assert not caught.value.is_unknown
@@ -247,7 +251,7 @@ def test_a_fresh_cluster_connects_anew(kube: KubeObjects) -> None:
 
 def test_credentials_are_complete_and_never_shown(kube: KubeObjects) -> None:
     """Others measure with them; a log line must not repeat them."""
-    access = credentials(kube.configuration(), None, "observer")
+    access = credentials(kube.settings(), "observer")
     assert (access.address, access.port, access.server_name) == ("127.0.0.1", kube.server.port, "127.0.0.1")
     assert "BEGIN CERTIFICATE" in access.ca_pem
     assert "PRIVATE KEY" in access.client_key_pem
@@ -258,7 +262,7 @@ def test_credentials_are_complete_and_never_shown(kube: KubeObjects) -> None:
 def test_a_token_is_read_without_its_scheme(kube: KubeObjects) -> None:
     """Whoever measures puts the scheme in front of it again."""
     configuration = edited(kube, lambda d: d["users"][3].update(user={"token": "s3cret"}))
-    access = credentials(configuration, None, "observer")
+    access = credentials(read_settings(configuration), "observer")
     assert (access.token, access.client_cert_pem) == ("s3cret", "")
     assert "s3cret" not in repr(access)
 
@@ -272,20 +276,11 @@ def test_inline_credentials_of_a_kubeconfig_are_read(kube: KubeObjects) -> None:
         ca = Path(cluster.pop("certificate-authority")).read_bytes()
         cluster["certificate-authority-data"] = base64.b64encode(ca).decode()
 
-    by_file, by_data = opened(kube), open_cluster(edited(kube, inline), None)
+    by_file, by_data = opened(kube), open_cluster(read_settings(edited(kube, inline)))
     assert by_file.ca_sha256 == by_data.ca_sha256 != ""
     assert by_data.get("/api/v1/namespaces/kube-system") is not None
     by_file.close()
     by_data.close()
-
-
-def test_infrastructure_comes_from_configuration_then_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One place reads the environment."""
-    monkeypatch.delenv("CHAOSLIB_CP_INFRASTRUCTURE", raising=False)
-    assert infrastructure_name(None) == "none"
-    monkeypatch.setenv("CHAOSLIB_CP_INFRASTRUCTURE", "testbed")
-    assert infrastructure_name({}) == "testbed"
-    assert infrastructure_name({"infrastructure": "kind"}) == "kind"
 
 
 def test_a_kubeconfig_that_works_only_elsewhere_says_where(kube: KubeObjects, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +293,7 @@ def test_a_kubeconfig_that_works_only_elsewhere_says_where(kube: KubeObjects, mo
     configuration = edited(kube, reached_from_inside)
     monkeypatch.delenv("CHAOSLIB_CP_TESTBED", raising=False)
     with pytest.raises(TargetRefused, match="run: chaos cp exec --name demo -- chaos run"):
-        open_cluster(configuration, None)
+        open_cluster(read_settings(configuration))
     assert kube.server.requests == []
     monkeypatch.setenv("CHAOSLIB_CP_TESTBED", "demo")
-    open_cluster(configuration, None).close()
+    open_cluster(read_settings(configuration)).close()

@@ -9,6 +9,7 @@ import yaml
 
 from chaoslib_cp.cluster.door.connect import choose, open_cluster
 from chaoslib_cp.errors import TargetRefused, TargetUnreachable
+from chaoslib_cp.settings import read_settings
 from tests.fakes.kube_objects import CONTEXTS, KubeObjects
 
 CANARY = "canary-password-7f3a9"
@@ -73,10 +74,10 @@ def with_cluster(kube: KubeObjects, content: object) -> dict[str, Any]:
 def test_what_is_no_list_of_mappings_is_refused_by_its_name(kube: KubeObjects, case: str, identity: str) -> None:
     """Whoever wrote it by hand reads which key, in which file."""
     changed, says = SHAPES[case]
-    configuration = written(kube, **changed)
+    settings = read_settings(written(kube, **changed))
     for ask in (choose, open_cluster):
         with pytest.raises(TargetRefused) as caught:
-            ask(configuration, None, identity)
+            ask(settings, identity)
         assert str(caught.value) == (
             f"kubeconfig {kube.kubeconfig}: {says}; nothing was changed; mend it, or name another file"
         )
@@ -89,7 +90,7 @@ def test_what_is_no_list_of_mappings_is_refused_by_its_name(kube: KubeObjects, c
 )  # fmt: skip
 def test_extensions_that_say_nothing_of_a_place_are_no_hindrance(kube: KubeObjects, extensions: object) -> None:
     """Those of others may be anything."""
-    open_cluster(written(kube, extensions=extensions), None).close()
+    open_cluster(read_settings(written(kube, extensions=extensions))).close()
 
 
 def test_the_place_is_found_behind_extensions_of_others(kube: KubeObjects) -> None:
@@ -99,7 +100,7 @@ def test_the_place_is_found_behind_extensions_of_others(kube: KubeObjects) -> No
         kube, extensions=[{"name": "theirs", "extension": 5}, {"name": REACHED_FROM, "extension": place}]
     )
     with pytest.raises(TargetRefused, match="cannot be reached from here; nothing was changed; run: lead in chaos run"):
-        choose(configuration, None, "runner")
+        choose(read_settings(configuration), "runner")
 
 
 @pytest.mark.parametrize("case", NO_SERVERS)
@@ -107,9 +108,9 @@ def test_a_cluster_without_a_server_is_not_looked_for_on_localhost(kube: KubeObj
     """The client would; what other clusters lack is no matter."""
     other = {"name": "other", "cluster": NO_SERVERS[case]}
     document = yaml.safe_load(kube.kubeconfig.read_text())
-    open_cluster(written(kube, clusters=[other, *document["clusters"]]), None).close()
+    open_cluster(read_settings(written(kube, clusters=[other, *document["clusters"]]))).close()
     with pytest.raises(TargetRefused) as caught:
-        open_cluster(with_cluster(kube, NO_SERVERS[case]), None)
+        open_cluster(read_settings(with_cluster(kube, NO_SERVERS[case])))
     assert str(caught.value) == (
         f"kubeconfig {kube.kubeconfig} context 'runner': cluster 'fake' has no server that is text; nothing was "
         "changed; write server: https://HOST:PORT there"
@@ -122,7 +123,7 @@ def test_a_server_that_is_no_url_is_refused(kube: KubeObjects, url: str) -> None
     configuration = with_cluster(kube, {"server": url})
     for known in ((), ("127.0.0.1:1",)):
         with pytest.raises(TargetRefused) as caught:
-            open_cluster(configuration, None, known_addresses=known)
+            open_cluster(read_settings(configuration), known_addresses=known)
         assert str(caught.value) == (
             f"kubeconfig {kube.kubeconfig} context 'runner': the URL of its server {URLS[url]}; nothing was changed; "
             "write https://HOST:PORT, with a path if need be"
@@ -141,14 +142,14 @@ def test_a_server_that_is_no_url_is_refused(kube: KubeObjects, url: str) -> None
 )
 def test_a_server_has_the_usual_port_unless_it_says_another(kube: KubeObjects, url: str, address: str) -> None:
     """The first and the last port are ports; an address of IPv6 keeps its brackets."""
-    with open_cluster(with_cluster(kube, {"server": url}), None, known_addresses=["127.0.0.1:7"]) as cluster:
+    with open_cluster(read_settings(with_cluster(kube, {"server": url})), known_addresses=["127.0.0.1:7"]) as cluster:
         assert (cluster.server, cluster.addresses) == (url, (address, "127.0.0.1:7"))
 
 
 def test_a_name_of_63_characters_is_a_name(kube: KubeObjects) -> None:
     """It only does not resolve."""
     with pytest.raises(TargetUnreachable, match=f"https://{'a' * 63}.invalid:1: the name does not resolve"):
-        open_cluster(with_cluster(kube, {"server": f"https://{'a' * 63}.invalid:1"}), None)
+        open_cluster(read_settings(with_cluster(kube, {"server": f"https://{'a' * 63}.invalid:1"})))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_whatever_else_the_client_fails_with_is_told_by_its_type(
 ) -> None:
     """Its words may repeat what is in the file, and so may a traceback that goes on to it."""
     with pytest.raises(TargetRefused) as caught:
-        open_cluster(written(kube, **changed), None)
+        open_cluster(read_settings(written(kube, **changed)))
     assert str(caught.value) == (
         f"kubeconfig {kube.kubeconfig} context 'runner' cannot be used ({error}); nothing was changed; try it with "
         "kubectl"
@@ -186,7 +187,7 @@ def test_a_bad_authority_is_mended_in_the_kubeconfig(kube: KubeObjects, data: st
         file.touch()
         content = {"server": "https://127.0.0.1:1", "certificate-authority": str(file)}
     with pytest.raises(TargetRefused) as caught:
-        open_cluster(with_cluster(kube, content), None)
+        open_cluster(read_settings(with_cluster(kube, content)))
     assert str(caught.value) == (
         f"kubeconfig {kube.kubeconfig} context 'runner': its certificate authority cannot be read; nothing was "
         "changed; mend certificate-authority or certificate-authority-data"
@@ -202,7 +203,7 @@ def test_a_bad_authority_of_chaosk8s_own_keys_is_mended_there(
     (tmp_path / "no-certificate").write_text("none")
     secrets = {"KUBERNETES_HOST": f"https://127.0.0.1:{kube.server.port}", "KUBERNETES_CA_CERT_FILE": given}
     with pytest.raises(TargetRefused) as caught:
-        open_cluster({}, secrets)
+        open_cluster(read_settings({}, secrets))
     assert str(caught.value) == (
         "the cluster that KUBERNETES_HOST or CHAOSTOOLKIT_IN_POD names: its certificate authority cannot be read; "
         "nothing was changed; mend KUBERNETES_CA_CERT_FILE"
@@ -213,14 +214,14 @@ def test_a_bad_authority_of_chaosk8s_own_keys_is_mended_there(
 def test_a_path_that_cannot_be_is_refused(path: str) -> None:
     """Neither is an error of ours."""
     with pytest.raises(TargetRefused, match="not text, or no home folder of that name; nothing was changed"):
-        choose({"kubeconfig": path}, None, "runner")
+        choose(read_settings({"kubeconfig": path}), "runner")
 
 
 def test_a_mistake_in_the_yaml_is_told_without_the_lines_around_it(kube: KubeObjects) -> None:
     """They may hold a token."""
     kube.kubeconfig.write_text("users: [{token: x, x: ]")
     with pytest.raises(TargetRefused, match="is not YAML; nothing was changed; name another file") as caught:
-        choose(kube.configuration(), None, "runner")
+        choose(kube.settings(), "runner")
     assert caught.value.__suppress_context__
     assert caught.value.__cause__ is None
 
@@ -236,7 +237,9 @@ def test_a_mistake_in_the_yaml_is_told_without_the_lines_around_it(kube: KubeObj
 def test_a_missing_context_is_advised_where_it_can_be_named(kube: KubeObjects, identity: str, advice: str) -> None:
     """`chaos cp mark` has an option for it and no configuration."""
     with pytest.raises(TargetRefused) as caught:
-        choose({"kubeconfig": str(kube.kubeconfig), f"{identity.replace('-', '_')}_context": "x"}, None, identity)
+        choose(
+            read_settings({"kubeconfig": str(kube.kubeconfig), f"{identity.replace('-', '_')}_context": "x"}), identity
+        )
     assert str(caught.value) == (
         f"kubeconfig {kube.kubeconfig} has no context 'x' for identity {identity} (it has: {', '.join(CONTEXTS)}); "
         f"nothing was changed; name one that it has: {advice}"
@@ -250,7 +253,7 @@ def test_only_the_cluster_of_the_chosen_context_must_have_a_server(kube: KubeObj
     document["contexts"].append({"name": "draft", "context": {"cluster": "half", "user": "runner"}})
     document["contexts"].reverse()
     kube.kubeconfig.write_text(yaml.safe_dump(document))
-    with open_cluster(kube.configuration(), None) as cluster:
+    with open_cluster(kube.settings()) as cluster:
         assert cluster.context == "runner"
     with pytest.raises(TargetRefused, match="context 'draft': cluster 'half' has no server that is text"):
-        open_cluster(kube.configuration(runner_context="draft"), None)
+        open_cluster(kube.settings(runner_context="draft"))

@@ -8,8 +8,8 @@ from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 def test_which_cluster_answers_is_asked_once_for_each_identity(kube: KubeObjects) -> None:
     """Calls are dear in a storm; one identity's answer says nothing of another's."""
     with (
-        open_cluster(kube.configuration(), None) as runner,
-        open_cluster(kube.configuration(), None, "admin") as admin,
+        open_cluster(kube.settings()) as runner,
+        open_cluster(kube.settings(), "admin") as admin,
     ):
         same = SameCluster(CLUSTER_UID)
         for _ in range(2):

@@ -9,6 +9,7 @@ from chaoslib.exceptions import ActivityFailed
 from chaoslib_cp.cluster.undo.recover import leftovers, open_logs, recover
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
+from chaoslib_cp.settings import read_settings
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.profiles import PROFILE
 
@@ -40,7 +41,7 @@ def test_recover_keeps_what_it_did_not_find_in_another_cluster(kube: KubeObjects
     assert all("is cluster other, the undo log is about cluster 1111" in outcome for outcome in outcomes)
     assert (open_logs(), ours(kube)) == (["r"], 5)
     with pytest.raises(TargetRefused, match="is cluster other"):
-        leftovers(settings, None)
+        leftovers(read_settings(settings))
     kube.lead_to("")
     assert recover(timeout_s=5)["healed"]
     assert (open_logs(), ours(kube)) == ([], 0)

@@ -16,6 +16,7 @@ from chaoslib_cp.cluster.undo.recover import leftovers, open_logs, recover
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
+from chaoslib_cp.settings import read_settings
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.profiles import PROFILE
@@ -49,8 +50,8 @@ def test_without_a_control_each_cluster_has_its_own_log_and_permit(kube: KubeObj
     assert sorted(open_logs()) == ["adhoc-11111111-1", "adhoc-22222222-1"]
     assert (ours(kube), ours(other)) == (["adhoc-11111111-1"] * 5, ["adhoc-22222222-1"] * 5)
     for one in (kube, other):
-        with open_cluster(one.configuration(), None) as cluster:
-            permit = permit_for(None, cluster, "", SystemClock())
+        with open_cluster(one.settings()) as cluster:
+            permit = permit_for(read_settings(), cluster, "", SystemClock())
             assert permit is not None
             assert permit.cluster_uid == one.uid
     assert recover(timeout_s=5)["healed"]
@@ -61,10 +62,10 @@ def test_stop_takes_back_what_is_in_the_cluster_that_is_named(kube: KubeObjects,
     """And leaves the other alone; so do the administrator and the probe."""
     roll_out(kube)
     roll_out(other)
-    assert len(leftovers(other.configuration(), None)) == 5
+    assert len(leftovers(other.settings())) == 5
     assert remove_agent(configuration=other.configuration())["landed"]
     assert stop_agent_rollout(configuration=other.configuration())["undone"] == 4
-    assert leftovers(other.configuration(), None) == []
+    assert leftovers(other.settings()) == []
     assert (len(ours(kube)), ours(other)) == (5, [])
     asked = len(kube.server.requests)
     rollout_progress(configuration=kube.configuration())
@@ -103,10 +104,10 @@ def test_two_clusters_under_one_kubeconfig_and_context_are_left_to_recover(
     roll_out(kube)
     assert len(ours(other)) == 5
     with pytest.raises(TargetRefused, match="adhoc-11111111-1, adhoc-22222222-1; nothing was changed; run `chaos cp"):
-        undo_log_of_run(kube.configuration(), None, ManualClock())
+        undo_log_of_run(kube.settings(), ManualClock())
     assert not recover(timeout_s=0)["healed"]
     assert ours(other) == []
-    found = undo_log_of_run(kube.configuration(), None, ManualClock())
+    found = undo_log_of_run(kube.settings(), ManualClock())
     assert found is not None
     assert found.run == "adhoc-11111111-1"
     kube.kubeconfig.write_bytes(first)
@@ -119,17 +120,17 @@ def test_a_use_without_a_control_may_go_on_and_another_cluster_is_no_obstacle(
     """Its own open log is not something left over; in another run it is."""
     roll_out(kube)
     clock = ManualClock()
-    assert check_gate(kube.configuration(), None, clock).run == "adhoc-11111111"
-    assert check_gate(other.configuration(), None, clock).run == "adhoc-22222222"
+    assert check_gate(kube.settings(), clock).run == "adhoc-11111111"
+    assert check_gate(other.settings(), clock).run == "adhoc-22222222"
     with pytest.raises(TargetRefused, match="run adhoc-11111111-1 left 5 things"):
-        check_gate(kube.configuration(chaoslib_cp_run_dir="/runs/r"), None, clock)
+        check_gate(kube.settings(chaoslib_cp_run_dir="/runs/r"), clock)
 
 
 def test_one_run_id_on_two_clusters_is_refused_for_the_second(kube: KubeObjects, other: KubeObjects) -> None:
     """Two CI jobs may share a home folder, a second and a name."""
     roll_out(kube, chaoslib_cp_run_dir="/runs/r")
-    with open_cluster(other.configuration(), None):
-        check_gate(other.configuration(chaoslib_cp_run_dir="/runs/r"), None)
+    with open_cluster(other.settings()):
+        check_gate(other.settings(chaoslib_cp_run_dir="/runs/r"))
     with pytest.raises(ActivityFailed, match=r"is about cluster 1111.*nothing was changed; start a new run"):
         roll_out(other, chaoslib_cp_run_dir="/runs/r")
     assert other.writes() == []
@@ -144,7 +145,7 @@ def test_what_a_log_of_another_cluster_knows_is_not_known_of_this_one(
     roll_out(kube, chaoslib_cp_run_dir="/runs/r")
     other.objects.update({path: one for path, one in kube.objects.items() if path not in other.objects})
     with pytest.raises(TargetRefused, match=r"run r has DaemonSet .* no undo log here tells of it"):
-        check_gate(other.configuration(chaoslib_cp_run_dir="/runs/q"), None)
+        check_gate(other.settings(chaoslib_cp_run_dir="/runs/q"))
     monkeypatch.setenv("KUBECONFIG", str(other.kubeconfig))
     report = recover(timeout_s=5)
     assert "run r has 5 objects in" in report["logs"][-1]["problems"][0]

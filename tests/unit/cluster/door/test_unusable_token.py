@@ -19,7 +19,8 @@ from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.recover import recover
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.observe.plan import ObservePlan
-from chaoslib_cp.observe.vantage import targets_of
+from chaoslib_cp.observe.questions import targets_of
+from chaoslib_cp.settings import read_settings
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
 
@@ -70,9 +71,9 @@ def test_a_line_break_after_a_token_is_not_part_of_it(kube: KubeObjects, tmp_pat
     file = tmp_path / "token"
     file.write_text(f" {CANARY}{end}")
     users(kube, {"token": f" {CANARY}{end}"} if how == "token" else {"tokenFile": str(file)})
-    assert check_gate(kube.configuration(), None, ManualClock())
+    assert check_gate(kube.settings(), ManualClock())
     assert {one.headers["authorization"] for one in kube.server.requests} == {f"Bearer {CANARY}"}
-    assert credentials(kube.configuration(), None, "observer").token == CANARY
+    assert credentials(kube.settings(), "observer").token == CANARY
     plan = ObservePlan("", str(kube.kubeconfig), 1.0)
     assert {target.token for target in targets_of(plan).values()} == {CANARY}
 
@@ -83,7 +84,7 @@ def test_a_line_break_after_a_token_of_the_environment_is_not_part_of_it(
 ) -> None:
     """The shell that read it from a file may have kept it; the scheme in front of it stays."""
     scheme = prefix.get("KUBERNETES_API_KEY_PREFIX", "Bearer")
-    with open_cluster({}, own_keys(kube, KUBERNETES_API_KEY=f"{CANARY}\n", **prefix)) as cluster:
+    with open_cluster(read_settings({}, own_keys(kube, KUBERNETES_API_KEY=f"{CANARY}\n", **prefix))) as cluster:
         cluster.get("/version")
     assert kube.server.requests[-1].headers["authorization"] == f"{scheme} {CANARY}"
 
@@ -121,7 +122,7 @@ def test_a_token_that_no_header_may_hold_is_refused_and_never_shown(
         settings, secrets = {}, own_keys(kube, KUBERNETES_API_KEY=BAD_TOKENS[kind])
         place = "the cluster that KUBERNETES_HOST or CHAOSTOOLKIT_IN_POD names: "
     with pytest.raises(TargetRefused) as caught:
-        check_gate(settings, secrets, ManualClock())
+        check_gate(read_settings(settings, secrets), ManualClock())
     said = str(caught.value)
     assert said == (
         f"{place}its token holds a line break, another control character or one outside of latin-1, which no HTTP "
@@ -136,7 +137,7 @@ def test_a_token_that_no_header_may_hold_is_refused_and_never_shown(
 def test_what_a_header_may_hold_is_sent_as_it_is(kube: KubeObjects, token: str) -> None:
     """The server judges a token, not we; blank, tilde and the ends of latin-1 are allowed in a header."""
     users(kube, {"token": token})
-    with open_cluster(kube.configuration(), None) as cluster:
+    with open_cluster(kube.settings()) as cluster:
         cluster.get("/version")
     assert kube.server.requests[-1].headers["authorization"] == f"Bearer {token}"
 
@@ -157,7 +158,7 @@ def test_a_token_that_goes_bad_while_the_cluster_is_open_is_not_shown(
     good.touch()
     api = "client.authentication.k8s.io/v1"
     users(kube, {"exec": {"apiVersion": api, "command": str(plugin), "interactiveMode": "Never"}})
-    with open_cluster(kube.configuration(), None) as cluster:
+    with open_cluster(kube.settings()) as cluster:
         cluster.get("/version")
         good.unlink()
         with pytest.raises(
@@ -177,13 +178,13 @@ def test_a_server_with_a_password_in_its_url_is_refused_and_not_repeated(
     """The URL is written to undo log and permit, and shown in messages."""
     server(kube, url.format(c=CANARY, h=f"127.0.0.1:{kube.server.port}"))
     with pytest.raises(TargetRefused) as caught:
-        open_cluster(kube.configuration(), None, identity)
+        open_cluster(kube.settings(), identity)
     assert str(caught.value) == (
         f"kubeconfig {kube.kubeconfig} context '{identity}': the URL of its server holds a user name, a password or a "
         "query, which would be written to files; nothing was changed; write https://HOST:PORT, with a path if need be"
     )
     with pytest.raises(TargetRefused):
-        check_gate(kube.configuration(), None, ManualClock())
+        check_gate(kube.settings(), ManualClock())
     assert CANARY not in "".join(traceback.format_exception(caught.value))
     assert files_with(CANARY) == []
     assert kube.server.requests == []
@@ -194,7 +195,7 @@ def test_a_password_in_the_host_of_chaosk8s_own_keys_is_refused_too(kube: KubeOb
     secrets = own_keys(kube)
     secrets["KUBERNETES_HOST"] = secrets["KUBERNETES_HOST"].replace("//", f"//u:{CANARY}@")
     with pytest.raises(TargetRefused, match=r"KUBERNETES_HOST or .* names: the URL of its server holds") as caught:
-        open_cluster({}, secrets)
+        open_cluster(read_settings({}, secrets))
     assert CANARY not in str(caught.value)
 
 
@@ -224,7 +225,7 @@ def test_the_authority_is_enforced_whatever_the_kubeconfig_says_beside_a_token(
     document = yaml.safe_load(kube.kubeconfig.read_text())
     document["clusters"][0]["cluster"].update({"insecure-skip-tls-verify": True, "certificate-authority": theirs})
     kube.kubeconfig.write_text(yaml.safe_dump(document))
-    with open_cluster(kube.configuration(), None) as cluster:
+    with open_cluster(kube.settings()) as cluster:
         for one in (cluster, cluster.fresh(), cluster.fresh()):
             with pytest.raises(CallFailed, match="tls"):
                 one.get("/version")

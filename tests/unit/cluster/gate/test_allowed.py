@@ -7,15 +7,16 @@ import pytest
 from chaoslib_cp.cluster.gate.allowed import pinned_uid
 from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
+from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
 
 UID, CONTEXTS = "CHAOSLIB_CP_CLUSTER_UID", "CHAOSLIB_CP_ALLOWED_CONTEXTS"
 
 
-def settings(kube: KubeObjects, **more: Any) -> dict[str, Any]:
+def settings(kube: KubeObjects, **more: Any) -> Settings:
     """Configuration of a run."""
-    return kube.configuration(chaoslib_cp_run_dir="/runs/r", **more)
+    return kube.settings(chaoslib_cp_run_dir="/runs/r", **more)
 
 
 def test_the_environment_binds_every_experiment(kube: KubeObjects, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,14 +28,14 @@ def test_the_environment_binds_every_experiment(kube: KubeObjects, monkeypatch: 
     ):
         monkeypatch.setenv(name, wrong)
         with pytest.raises(TargetRefused, match=says):
-            check_gate(settings(kube, allowed_contexts=everyone), None, ManualClock())
+            check_gate(settings(kube, allowed_contexts=everyone), ManualClock())
         assert kube.writes() == []
         monkeypatch.setenv(name, right)
-        assert check_gate(settings(kube), None, ManualClock())
+        assert check_gate(settings(kube), ManualClock())
     with pytest.raises(TargetRefused, match=r"configuration\.cluster_uid says a, CHAOSLIB_CP_CLUSTER_UID says 1111"):
-        check_gate(settings(kube, cluster_uid="a"), None, ManualClock())
+        check_gate(settings(kube, cluster_uid="a"), ManualClock())
     with pytest.raises(TargetRefused, match=r"is not in configuration\.allowed_contexts"):
-        check_gate(settings(kube, allowed_contexts="admin"), None, ManualClock())
+        check_gate(settings(kube, allowed_contexts="admin"), ManualClock())
 
 
 @pytest.mark.parametrize(
@@ -46,14 +47,14 @@ def test_a_cluster_is_pinned_by_whoever_names_it(
 ) -> None:
     """Saying the same twice is no contradiction."""
     monkeypatch.setenv(UID, required)
-    assert pinned_uid({"cluster_uid": configured}) == pinned
+    assert pinned_uid(read_settings({"cluster_uid": configured})) == pinned
 
 
 def test_two_clusters_cannot_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the file nor the environment gives way."""
     monkeypatch.setenv(UID, "b")
     with pytest.raises(TargetRefused, match=rf"^configuration\.cluster_uid says a, {UID} says b; nothing was changed"):
-        pinned_uid({"cluster_uid": "a"})
+        pinned_uid(read_settings({"cluster_uid": "a"}))
 
 
 def test_what_is_no_list_of_names_is_refused_where_it_stands(
@@ -61,11 +62,11 @@ def test_what_is_no_list_of_names_is_refused_where_it_stands(
 ) -> None:
     """A list that nobody can read must not be taken for none; an empty text says that there is none."""
     with pytest.raises(ProfileInvalid, match=r"^configuration\.allowed_contexts is 7; nothing was changed"):
-        check_gate(settings(kube, allowed_contexts=7), None, ManualClock())
+        check_gate(settings(kube, allowed_contexts=7), ManualClock())
     monkeypatch.setenv(CONTEXTS, ",")
     with pytest.raises(ProfileInvalid, match=f"^{CONTEXTS} is ','; nothing was changed"):
-        check_gate(settings(kube), None, ManualClock())
+        check_gate(settings(kube), ManualClock())
     monkeypatch.setenv(CONTEXTS, "")
-    assert check_gate(settings(kube, allowed_contexts=""), None, ManualClock())
+    assert check_gate(settings(kube, allowed_contexts=""), ManualClock())
     with pytest.raises(TargetRefused, match=r"is not in configuration\.allowed_contexts \(XX\)"):
-        check_gate(settings(kube, allowed_contexts="XX"), None, ManualClock())
+        check_gate(settings(kube, allowed_contexts="XX"), ManualClock())

@@ -12,10 +12,11 @@ from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.gate.marker import MARKER_PATH
 from chaoslib_cp.cluster.gate.permit import permit_path, read_permit
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
-from chaoslib_cp.cluster.undo.run import run_id, undo_folder
+from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
+from chaoslib_cp.settings import Settings, read_settings
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
@@ -27,23 +28,23 @@ ANOTHER_TIME = Answer(200, {"Date": "Tue, 14 Nov 2023 23:13:20 GMT"}, b'{"metada
 RUN_DIR = "/runs/20261122T120000Z-openai"
 
 
-def settings(kube: KubeObjects, **more: Any) -> dict[str, Any]:
+def settings(kube: KubeObjects, **more: Any) -> Settings:
     """Configuration of a run."""
-    return kube.configuration(chaoslib_cp_run_dir=RUN_DIR, **more)
+    return kube.settings(chaoslib_cp_run_dir=RUN_DIR, **more)
 
 
 def leave_something(kube: KubeObjects, run_dir: str) -> None:
     """An undo log of another run with an open entry."""
     configuration = kube.configuration(chaoslib_cp_run_dir=run_dir)
-    with open_cluster(configuration, None) as cluster:
-        log = undo_log_for_change(configuration, cluster, CLUSTER_UID, ManualClock())
-    log.intend(DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", run_id(configuration)))
+    with open_cluster(read_settings(configuration)) as cluster:
+        log = undo_log_for_change(read_settings(configuration), cluster, CLUSTER_UID, ManualClock())
+    log.intend(DeleteObject("DaemonSet", "kube-system", "chaoslib-cp-telemetry", read_settings(configuration).run))
 
 
 def test_a_marked_cluster_passes_and_leaves_a_permit_that_only_this_user_reads(kube: KubeObjects) -> None:
     """UID, CA, addresses, owner and expiry, 0600."""
-    permit = check_gate(settings(kube, cluster_uid=CLUSTER_UID), None, ManualClock())
-    assert read_permit(run_id(settings(kube))) == permit
+    permit = check_gate(settings(kube, cluster_uid=CLUSTER_UID), ManualClock())
+    assert read_permit(settings(kube).run) == permit
     assert permit.cluster_uid == CLUSTER_UID
     assert permit.addresses == (f"127.0.0.1:{kube.server.port}",)
     assert permit.owner == "tests"
@@ -147,29 +148,29 @@ def test_each_doubt_is_a_refusal_with_its_own_reason_and_no_change(kube: KubeObj
     arrange, more, says = REFUSALS[case]
     arrange(kube)
     with pytest.raises(TargetRefused, match=says) as caught:
-        check_gate(settings(kube, **more), None, ManualClock())
+        check_gate(settings(kube, **more), ManualClock())
     assert "nothing was changed" in str(caught.value)
     assert kube.writes() == []
-    assert read_permit(run_id(settings(kube))) is None
+    assert read_permit(settings(kube).run) is None
     note("refusal", writes=0)
 
 
 def test_a_pin_on_this_cluster_passes_and_an_empty_one_pins_nothing(kube: KubeObjects) -> None:
     """Empty is what an experiment's configuration says when nobody gave a UID."""
     for pinned in (CLUSTER_UID, "", None):
-        assert check_gate(settings(kube, cluster_uid=pinned), None, ManualClock())
+        assert check_gate(settings(kube, cluster_uid=pinned), ManualClock())
 
 
 def test_contexts_on_the_list_pass(kube: KubeObjects) -> None:
     """All four, however they are written, and no list at all; an empty one, or one of anything else, is a mistake."""
     for allowed in (["runner", "admin", "break-glass", "observer"], "runner, admin,break-glass,observer", "", None):
-        assert check_gate(settings(kube, allowed_contexts=allowed), None, ManualClock())
+        assert check_gate(settings(kube, allowed_contexts=allowed), ManualClock())
     nonsenses: list[object] = [7, {"runner": 1}, [1], ",", [""], " ", [], {}, (), 0, False, [[]]]
     for nonsense in nonsenses:
         with pytest.raises(
             ProfileInvalid, match=r"^configuration\.allowed_contexts is .*; nothing was changed; use nam"
         ):
-            check_gate(settings(kube, allowed_contexts=nonsense), None, ManualClock())
+            check_gate(settings(kube, allowed_contexts=nonsense), ManualClock())
 
 
 @pytest.mark.parametrize(
@@ -187,30 +188,30 @@ def test_the_owner_can_accept_a_sign_of_production_by_name(
     """The exception stands in the mark, so it names one cluster and expires."""
     arrange(kube)
     with pytest.raises(TargetRefused, match=f"mark it again with --accept {sign}"):
-        check_gate(settings(kube), None, ManualClock())
+        check_gate(settings(kube), ManualClock())
     kube.mark(accepted_signs=[sign])
-    assert check_gate(settings(kube), None, ManualClock()).cluster_uid == CLUSTER_UID
+    assert check_gate(settings(kube), ManualClock()).cluster_uid == CLUSTER_UID
 
 
 @pytest.mark.parametrize("name", ["preprod-7", "non-prod", "product-tests", "delivery", "liverpool", "staging"])
 def test_names_that_only_resemble_production_pass(kube: KubeObjects, name: str) -> None:
     """A guard that cries wolf gets switched off."""
     kube.add_nodes(env=name)
-    assert check_gate(settings(kube), None, ManualClock()).cluster_uid == CLUSTER_UID
+    assert check_gate(settings(kube), ManualClock()).cluster_uid == CLUSTER_UID
 
 
 @pytest.mark.parametrize("max_nodes", [0, -1, 5001, 2.5, "many", True, float("nan")])
 def test_a_node_limit_out_of_range_is_refused(kube: KubeObjects, max_nodes: object) -> None:
     """Nobody gets round the limit by asking for a boundless one."""
     with pytest.raises(ProfileInvalid, match=r"^configuration\.max_nodes "):
-        check_gate(settings(kube, max_nodes=max_nodes), None, ManualClock())
+        check_gate(settings(kube, max_nodes=max_nodes), ManualClock())
     assert kube.writes() == []
 
 
 def test_one_node_is_a_cluster_and_the_limit_itself_is_allowed(kube: KubeObjects) -> None:
     """A limit of 1 on one node."""
     kube.add_nodes(1)
-    assert check_gate(settings(kube, max_nodes=1), None, ManualClock()).cluster_uid == CLUSTER_UID
+    assert check_gate(settings(kube, max_nodes=1), ManualClock()).cluster_uid == CLUSTER_UID
 
 
 @pytest.mark.parametrize("time", ["22:14:20", "22:12:20"])
@@ -219,31 +220,31 @@ def test_clocks_a_minute_apart_pass_and_a_second_more_does_not(kube: KubeObjects
     body = json.dumps(kube.objects["/api/v1/namespaces/kube-system"]).encode()
     there = Answer(200, {"Date": f"Tue, 14 Nov 2023 {time} GMT"}, body)
     kube.fail_next("GET", "/api/v1/namespaces/kube-system", there, times=1)
-    assert check_gate(settings(kube), None, ManualClock()).cluster_uid == CLUSTER_UID
+    assert check_gate(settings(kube), ManualClock()).cluster_uid == CLUSTER_UID
     further = "22:14:21" if time > "22:13" else "22:12:19"
     kube.fail_next(
         "GET", "/api/v1/namespaces/kube-system", Answer(200, {"Date": f"Tue, 14 Nov 2023 {further} GMT"}, body)
     )
     with pytest.raises(TargetRefused, match="61 s apart"):
-        check_gate(settings(kube), None, ManualClock())
+        check_gate(settings(kube), ManualClock())
 
 
 def test_a_mark_that_ends_just_now_has_expired(kube: KubeObjects) -> None:
     """The owner said until then."""
     kube.mark(expires_epoch_s=ManualClock().epoch_s())
     with pytest.raises(TargetRefused, match="has expired"):
-        check_gate(settings(kube), None, ManualClock())
+        check_gate(settings(kube), ManualClock())
 
 
 @pytest.mark.parametrize(("uid", "ca"), [(CLUSTER_UID, "other"), ("other", "this")])
 def test_what_is_left_is_known_by_uid_or_by_authority(kube: KubeObjects, uid: str, ca: str) -> None:
     """One of both may have been read wrongly, or be new; in doubt it is this cluster."""
-    with open_cluster(settings(kube), None) as cluster:
+    with open_cluster(settings(kube)) as cluster:
         facts = {"cluster_uid": uid, "ca_sha256": cluster.ca_sha256 if ca == "this" else ca}
     log = UndoLog.create(undo_folder(), "earlier", facts, ManualClock())
     log.intend(DeleteObject("ConfigMap", "kube-system", "x", "earlier"))
     with pytest.raises(TargetRefused, match="run earlier left 1 things"):
-        check_gate(settings(kube), None, ManualClock())
+        check_gate(settings(kube), ManualClock())
 
 
 @pytest.mark.parametrize("answer", [Answer(429), Answer(500), HANG])
@@ -251,8 +252,8 @@ def test_a_sick_api_does_not_pass_the_gate(kube: KubeObjects, answer: Answer) ->
     """What cannot be read is not assumed."""
     kube.fail_next("GET", MARKER_PATH, answer)
     with pytest.raises(TargetUnreachable):
-        check_gate(settings(kube), None, ManualClock())
-    assert read_permit(run_id(settings(kube))) is None
+        check_gate(settings(kube), ManualClock())
+    assert read_permit(settings(kube).run) is None
 
 
 def test_an_unreadable_undo_log_counts_as_something_left_over(kube: KubeObjects) -> None:
@@ -260,7 +261,7 @@ def test_an_unreadable_undo_log_counts_as_something_left_over(kube: KubeObjects)
     leave_something(kube, "/runs/earlier")
     (state_root() / "undo" / "earlier.jsonl").write_text("damaged\n")
     with pytest.raises(TargetRefused, match="recover"):
-        check_gate(settings(kube), None, ManualClock())
+        check_gate(settings(kube), ManualClock())
 
 
 @pytest.mark.parametrize("end", ["nan", "inf", "-1", "1e308", "soon"])
@@ -269,7 +270,7 @@ def test_somebody_elses_object_with_a_label_like_ours_is_no_obstacle(kube: KubeO
     elsewhere(100)(kube)
     found = kube.objects["/apis/apps/v1/namespaces/x/daemonsets/agent"]
     found["metadata"]["annotations"]["chaoslib-cp/ends-at-epoch-s"] = end
-    assert check_gate(settings(kube), None, ManualClock()).cluster_uid == CLUSTER_UID
+    assert check_gate(settings(kube), ManualClock()).cluster_uid == CLUSTER_UID
 
 
 def test_what_is_left_in_another_cluster_does_not_block_this_one(kube: KubeObjects, tmp_path: Path) -> None:
@@ -277,10 +278,10 @@ def test_what_is_left_in_another_cluster_does_not_block_this_one(kube: KubeObjec
     with KubeObjects(tmp_path / "other") as other:
         other.objects["/api/v1/namespaces/kube-system"]["metadata"]["uid"] = "another"
         configuration = other.configuration(chaoslib_cp_run_dir="/runs/there")
-        with open_cluster(configuration, None) as cluster:
-            log = undo_log_for_change(configuration, cluster, "another", ManualClock())
+        with open_cluster(read_settings(configuration)) as cluster:
+            log = undo_log_for_change(read_settings(configuration), cluster, "another", ManualClock())
         log.intend(DeleteObject("ConfigMap", "kube-system", "x", "there"))
-    assert check_gate(settings(kube), None, ManualClock()).cluster_uid == CLUSTER_UID
+    assert check_gate(settings(kube), ManualClock()).cluster_uid == CLUSTER_UID
 
 
 def test_what_the_storm_needs_is_noted_each_for_itself(kube: KubeObjects) -> None:
@@ -291,8 +292,8 @@ def test_what_the_storm_needs_is_noted_each_for_itself(kube: KubeObjects) -> Non
     kube.objects[f"{where}/services/workload-prober"] = {"metadata": {"name": "workload-prober"}, "spec": spec}
     prober = {"metadata": {"name": "p", "labels": {"a": "b"}}, "status": {"hostIP": "192.0.2.1"}}
     kube.objects[f"{where}/pods/p"] = prober
-    both = check_gate(settings(kube), None, ManualClock())
+    both = check_gate(settings(kube), ManualClock())
     assert (both.prober_pages, list(both.dns_pods.values())) == (("192.0.2.1:30953",), ["coredns-a"])
     kube.fail_next("GET", f"{where}/services", Answer(403))
-    no_prober = check_gate(settings(kube), None, ManualClock())
+    no_prober = check_gate(settings(kube), ManualClock())
     assert (no_prober.prober_pages, list(no_prober.dns_pods.values())) == ((), ["coredns-a"])

@@ -27,7 +27,7 @@ def other(tmp_path: Path) -> Iterator[KubeObjects]:
 
 def gate(kube: KubeObjects) -> bool:
     """Pass the gate."""
-    return bool(check_gate(kube.configuration(chaoslib_cp_run_dir="/runs/r"), None, ManualClock()))
+    return bool(check_gate(kube.settings(chaoslib_cp_run_dir="/runs/r"), ManualClock()))
 
 
 def lead(kube: KubeObjects, context: str, **cluster: Any) -> None:

@@ -114,7 +114,7 @@ def test_a_permit_covers_its_own_cluster_until_its_end(kube: KubeObjects) -> Non
     """The last moment is not in it; an address is enough of several; a pinned UID must be the same."""
     last = ManualClock()
     last.sleep(LASTS_S - 1)
-    with open_cluster(kube.configuration(), None) as cluster:
+    with open_cluster(kube.settings()) as cluster:
         mine = permit(**place_of(cluster), addresses=(*cluster.addresses, "10.0.0.1:6443"))
         assert mine.refusal(cluster, "", ManualClock()) == ""
         assert mine.refusal(cluster, CLUSTER_UID, last) == ""
@@ -136,7 +136,7 @@ def test_a_permit_covers_its_own_cluster_until_its_end(kube: KubeObjects) -> Non
 )
 def test_either_clock_ends_a_permit(kube: KubeObjects, changed: dict[str, float], reason: str) -> None:
     """One of them may be set; the other begins anew with the machine."""
-    with open_cluster(kube.configuration(), None) as cluster:
+    with open_cluster(kube.settings()) as cluster:
         mine = permit(**place_of(cluster), addresses=cluster.addresses, **changed)
         assert reason in mine.refusal(cluster, "", ManualClock())
 
@@ -156,6 +156,6 @@ def test_a_permit_is_for_one_path_of_a_server_and_one_context(
     kube: KubeObjects, changed: dict[str, str], reason: str
 ) -> None:
     """One host with one authority may serve many clusters."""
-    with open_cluster(kube.configuration(), None) as cluster:
+    with open_cluster(kube.settings()) as cluster:
         mine = permit(**{**place_of(cluster), "addresses": cluster.addresses, **changed})
         assert re.search(reason, mine.refusal(cluster, "", CLOCK))

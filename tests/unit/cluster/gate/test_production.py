@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.gate.production import MAX_NODES, MOST_NODES, Sign, production_signs
+from chaoslib_cp.cluster.gate.production import MOST_NODES, Sign, production_signs
+from chaoslib_cp.settings import MAX_NODES
 from tests.fakes.api_server import json_answer
 from tests.fakes.kube_objects import KubeObjects
 
 
 def signs(kube: KubeObjects, max_nodes: int = MAX_NODES, **more: Any) -> list[Sign]:
     """Every sign of it."""
-    with open_cluster(kube.configuration(**more), None) as cluster:
+    with open_cluster(kube.settings(**more)) as cluster:
         return list(production_signs(cluster, max_nodes, 5.0))
 
 

@@ -16,6 +16,7 @@ from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import stop_agent_rollout
 from chaoslib_cp.rollout.start import StartPlan, start
+from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import Answer, Request
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
@@ -45,7 +46,7 @@ def settings(kube: KubeObjects, run: str = "r") -> dict[str, Any]:
 def rolled_out(kube: KubeObjects, clock: ManualClock, pods_outlive_by: int = NEVER) -> None:
     """Five objects, and the pods that the controller makes of them."""
     kube.pods_outlive_by = pods_outlive_by
-    start(PLAN, settings(kube), None, clock)
+    start(PLAN, read_settings(settings(kube)), clock)
 
 
 def finished_log(run: str, cluster_uid: str = CLUSTER_UID, namespace: str = "kube-system", **notes: str) -> UndoLog:
@@ -71,7 +72,7 @@ def test_an_agent_is_at_work_until_its_end(kube: KubeObjects) -> None:
     pod(kube, "elsewhere", f"{NOW_S + 1}", namespace="x")
     pod(kube, "no-role", f"{NOW_S + 1}")
     del kube.objects[f"{PODS}/no-role"]["metadata"]["labels"]["chaoslib-cp/role"]
-    with open_cluster(kube.configuration(), None) as cluster:
+    with open_cluster(kube.settings()) as cluster:
         found = agents_at_work(cluster, "kube-system", {"r": NOW_S + 9}, NOW_S, 5)
         assert agents_at_work(cluster, "kube-system", {}, NOW_S + 5, 5) == []
     assert found == [
@@ -148,12 +149,12 @@ def test_pods_that_stay_are_a_problem_until_their_own_end(kube: KubeObjects) -> 
     assert f"already gone, but {says}themselves within 500 s" in str(items)
     assert open_logs(clock) == ["r"]
     with pytest.raises(TargetRefused, match="run r left 2 things in this cluster"):
-        check_gate(settings(kube, "next"), None, clock)
+        check_gate(read_settings(settings(kube, "next")), clock)
     clock.pass_s(499)
     assert recover(timeout_s=0, clock=clock)["healed"] is False
     clock.pass_s(1)
     assert recover(timeout_s=0, clock=clock)["healed"] is True
-    assert check_gate(settings(kube, "next"), None, clock)
+    assert check_gate(read_settings(settings(kube, "next")), clock)
     assert len(pods(kube)) == 2
 
 
@@ -209,10 +210,10 @@ def test_the_gate_refuses_while_agents_of_an_earlier_run_are_at_work(kube: KubeO
     assert stop_agent_rollout(timeout_s=0.0, configuration=settings(kube))["undone"] == 5
     says = r"^Pod kube-system/chaoslib-cp-telemetry-a-uid-5 in https.* is an agent of run r and still at work; nothing"
     with pytest.raises(TargetRefused, match=says + " was changed; wait for it: it ends by itself in (589|590) s"):
-        check_gate(settings(kube, "next"), None, clock)
+        check_gate(read_settings(settings(kube, "next")), clock)
     assert len(pods(kube)) == 2
     clock.pass_s(601)
-    assert check_gate(settings(kube, "next"), None, clock)
+    assert check_gate(read_settings(settings(kube, "next")), clock)
 
 
 def test_the_gate_waits_for_pods_that_are_about_to_be_collected(kube: KubeObjects) -> None:
@@ -220,7 +221,7 @@ def test_the_gate_waits_for_pods_that_are_about_to_be_collected(kube: KubeObject
     clock = ManualClock()
     pod(kube, "late", f"{NOW_S + 600}", owner="gone", outlives_by=25)
     kube.pods_outlive_by = 0
-    assert check_gate(settings(kube, "next"), None, clock)
+    assert check_gate(read_settings(settings(kube, "next")), clock)
     assert 0 < sum(clock.slept_s) < 10
 
 
@@ -230,18 +231,18 @@ def test_the_gate_waits_ten_seconds_and_no_longer(kube: KubeObjects) -> None:
     clock.pass_s(100)
     pod(kube, "agent", f"{NOW_S + 600}")
     with pytest.raises(TargetRefused, match="it ends by itself in 490 s"):
-        check_gate(settings(kube, "next"), None, clock)
+        check_gate(read_settings(settings(kube, "next")), clock)
     assert clock.slept_s == [0.5] * 20
 
 
 def test_the_gate_knows_the_end_of_silent_pods_from_the_log_of_their_run(kube: KubeObjects) -> None:
     """Pods of an earlier version say none; so do somebody else's, who must not be able to shut us out."""
     pod(kube, "agent", None)
-    assert check_gate(settings(kube, "next"), None, ManualClock())
+    assert check_gate(read_settings(settings(kube, "next")), ManualClock())
     finished_log("r", deadline_epoch_s=f"{NOW_S + 60}")
     with pytest.raises(TargetRefused, match=r"Pod kube-system/agent in .* it ends by itself in 50 s"):
-        check_gate(settings(kube, "next"), None, ManualClock())
-    assert check_gate(settings(kube, "next"), None, ManualClock(NOW_S + 60))
+        check_gate(read_settings(settings(kube, "next")), ManualClock())
+    assert check_gate(read_settings(settings(kube, "next")), ManualClock(NOW_S + 60))
 
 
 def test_the_gate_looks_where_rollouts_of_the_last_hour_were(kube: KubeObjects) -> None:
@@ -249,14 +250,14 @@ def test_the_gate_looks_where_rollouts_of_the_last_hour_were(kube: KubeObjects) 
     finished_log("r", namespace="x", deadline_epoch_s=f"{NOW_S + 60}")
     finished_log("long-over", namespace="y", deadline_epoch_s=f"{NOW_S}")
     finished_log("theirs", namespace="z", cluster_uid="other", deadline_epoch_s=f"{NOW_S + 60}")
-    assert check_gate(settings(kube, "next"), None, ManualClock())
+    assert check_gate(read_settings(settings(kube, "next")), ManualClock())
     assert selected(kube.server.requests) == {PODS, "/api/v1/namespaces/x/pods"}
     pod(kube, "agent", f"{NOW_S + 60}", namespace="x")
     with pytest.raises(TargetRefused, match="Pod x/agent"):
-        check_gate(settings(kube, "next"), None, ManualClock())
+        check_gate(read_settings(settings(kube, "next")), ManualClock())
     kube.fail_next("GET", "/api/v1/namespaces/x/pods", Answer(403))
     with pytest.raises(TargetRefused, match="403"):
-        check_gate(settings(kube, "next"), None, ManualClock())
+        check_gate(read_settings(settings(kube, "next")), ManualClock())
 
 
 def selected(requests: list[Request]) -> set[str]:
@@ -268,13 +269,13 @@ def test_a_run_is_not_kept_from_its_own_cluster_by_agents_it_has_on_record(kube:
     """Without a control the gate is passed again after a while; a use that was taken back is an earlier one."""
     clock = ManualClock()
     kube.pods_outlive_by = NEVER
-    start(PLAN, kube.configuration(), None, clock)
+    start(PLAN, kube.settings(), clock)
     clock.pass_s(60)
-    assert check_gate(kube.configuration(), None, clock).run == "adhoc-11111111"
+    assert check_gate(kube.settings(), clock).run == "adhoc-11111111"
     log = UndoLog.read(undo_folder() / "adhoc-11111111-1.jsonl", clock)
     for item in log.open_items():
         log.done(item.number, "deleted")
     del kube.objects["/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"]
     with pytest.raises(TargetRefused, match="agent of run adhoc-11111111-1 and still at work"):
-        check_gate(kube.configuration(), None, clock)
+        check_gate(kube.settings(), clock)
     assert math.isclose(agents_end_s(log), NOW_S + 600)

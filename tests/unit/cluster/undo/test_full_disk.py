@@ -11,6 +11,7 @@ from chaoslib.exceptions import ActivityFailed
 from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.rollout.actions import start_agent_rollout
+from chaoslib_cp.settings import read_settings
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.profiles import PROFILE
@@ -53,7 +54,7 @@ def test_a_disk_that_fills_up_during_a_rollout_leaves_nothing_in_the_cluster(
         return real(handle, content)
 
     settings = kube.configuration(chaoslib_cp_run_dir="/runs/r")
-    check_gate(settings, None)
+    check_gate(read_settings(settings))
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", filling)
         patched.setattr("chaoslib_cp.rollout.agent_rollout._TAKE_BACK_S", 0.0)

@@ -33,7 +33,7 @@ def kube(kube: KubeObjects) -> KubeObjects:
 @pytest.fixture
 def cluster(kube: KubeObjects) -> Iterator[Cluster]:
     """The same, as the runner."""
-    with open_cluster(kube.configuration(), None) as opened:
+    with open_cluster(kube.settings()) as opened:
         yield opened
 
 
@@ -153,8 +153,8 @@ def test_the_identity_that_got_through_goes_first_from_then_on(kube: KubeObjects
     """In a storm each failed attempt costs its whole time."""
     kube.fail_next("DELETE", "/", answer, times=9, who="runner")
     with (
-        open_cluster(kube.configuration(), None) as runner,
-        open_cluster(kube.configuration(), None, "break-glass") as glass,
+        open_cluster(kube.settings()) as runner,
+        open_cluster(kube.settings(), "break-glass") as glass,
     ):
         delete = executors([runner, glass], CLUSTER_UID, ManualClock())["delete_object"]
         assert delete(item()).closed

@@ -9,6 +9,7 @@ from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.settings import read_settings
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
 
@@ -26,7 +27,7 @@ def log(run: str, uid: str = "a", finished: bool = False, **header: Any) -> str:
 
 def run_of(configuration: dict[str, Any] | None, secrets: dict[str, Any] | None = None) -> str | None:
     """The run whose log is meant."""
-    found = undo_log_of_run(configuration, secrets, ManualClock())
+    found = undo_log_of_run(read_settings(configuration, secrets), ManualClock())
     return None if found is None else found.run
 
 

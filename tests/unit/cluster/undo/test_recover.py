@@ -22,6 +22,7 @@ from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.settings import read_settings
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
@@ -35,8 +36,8 @@ def changed(kube: KubeObjects, run: str = "r", **settings: Any) -> UndoLog:
     """A run that made one ConfigMap and restarted DNS."""
     configuration = kube.configuration(chaoslib_cp_run_dir=f"/runs/{run}", **settings)
     metadata = {"name": "ours", "namespace": "kube-system", "labels": {"chaoslib-cp/run": run}}
-    with open_cluster(configuration, None) as cluster:
-        log = undo_log_for_change(configuration, cluster, CLUSTER_UID, CLOCK)
+    with open_cluster(read_settings(configuration)) as cluster:
+        log = undo_log_for_change(read_settings(configuration), cluster, CLUSTER_UID, CLOCK)
         create(cluster, log, {"kind": "ConfigMap", "metadata": metadata})
     log.intend(ObserveOnly("restart DNS"))
     return log
@@ -114,22 +115,22 @@ def test_identities_are_opened_as_the_log_says_and_closed_again_if_they_lead_els
     """Ordinary first; what the log does not know is taken from the settings; another authority is another cluster."""
     kube.rename_context("runner", "mine")
     log = changed(kube, runner_context="mine")
-    clusters, reasons = open_healers(log, {"runner_context": "other"}, None)
+    clusters, reasons = open_healers(log, read_settings({"runner_context": "other"}))
     assert [(one.identity, one.context) for one in clusters] == [("runner", "mine"), ("break-glass", "break-glass")]
     assert reasons == []
     with KubeObjects(tmp_path / "other") as other:
         other.rename_context("runner", "mine")
         moved = header(log, kubeconfig=str(tmp_path / "gone"))
-        clusters, reasons = open_healers(moved, other.configuration(), None)
+        clusters, reasons = open_healers(moved, other.settings())
         assert clusters == []
         assert len(reasons) == 2
         assert (
             f"https://127.0.0.1:{other.server.port} as runner has another certificate authority than run r"
             in reasons[0]
         )
-        back, _ = open_healers(moved, kube.configuration(), None)
+        back, _ = open_healers(moved, kube.settings())
         assert len(back) == 2
-        assert open_healers(header(moved, kubeconfig=None), kube.configuration(), None)[1] == []
+        assert open_healers(header(moved, kubeconfig=None), kube.settings())[1] == []
     for cluster in (*clusters, *back):
         cluster.close()
 
@@ -139,9 +140,9 @@ def test_addresses_on_record_are_used_when_names_no_longer_resolve(kube: KubeObj
     log = changed(kube)
     text = kube.kubeconfig.read_text().replace("127.0.0.1", "api.invalid")
     kube.kubeconfig.write_text(text)
-    clusters, _ = open_healers(log, {}, None)
+    clusters, _ = open_healers(log, read_settings())
     assert [one.addresses for one in clusters] == [(f"127.0.0.1:{kube.server.port}",)] * 2
-    clusters, reasons = open_healers(header(log, addresses="unreadable"), {}, None)
+    clusters, reasons = open_healers(header(log, addresses="unreadable"), read_settings())
     assert (clusters, len(reasons)) == ([], 2)
 
 
@@ -186,19 +187,19 @@ def test_closing_the_logs_of_a_deleted_cluster_says_so_in_them(kube: KubeObjects
 def test_leftovers_are_what_carries_this_runs_label(kube: KubeObjects) -> None:
     """Objects on record and pods of the run in their namespaces; what became somebody else's is not ours."""
     settings = kube.configuration(chaoslib_cp_run_dir="/runs/r")
-    assert leftovers(settings, None) == []
+    assert leftovers(read_settings(settings)) == []
     log = changed(kube)
     log.intend(DeleteObject("ClusterRole", "", "gone", "r"))
     mine, theirs = ({"chaoslib-cp/run": run, "chaoslib-cp/role": "agent"} for run in ("r", "other"))
     for name, labels in (("agent-1", mine), ("agent-2", theirs), ("agent-3", {"chaoslib-cp/run": "r"})):
         path = f"/api/v1/namespaces/kube-system/pods/{name}"
         kube.objects[path] = {"metadata": {"name": name, "uid": name, "labels": labels}}
-    assert leftovers(settings, None) == ["ConfigMap kube-system/ours", "Pod kube-system/agent-1"]
+    assert leftovers(read_settings(settings)) == ["ConfigMap kube-system/ours", "Pod kube-system/agent-1"]
     kube.objects[CONFIG_MAP]["metadata"]["labels"] = {"chaoslib-cp/run": "other"}
-    assert leftovers(settings, None) == ["Pod kube-system/agent-1"]
+    assert leftovers(read_settings(settings)) == ["Pod kube-system/agent-1"]
     kube.objects[CONFIG_MAP]["metadata"]["labels"] = None
     del kube.objects["/api/v1/namespaces/kube-system/pods/agent-1"]
-    assert leftovers(settings, None) == []
+    assert leftovers(read_settings(settings)) == []
     asked = [request.path for request in kube.server.requests if request.path.endswith("/pods")]
     assert set(asked) == {"/api/v1/namespaces/kube-system/pods"}
 
@@ -207,7 +208,7 @@ def test_when_the_cluster_cannot_be_asked_leftovers_are_unknown(kube: KubeObject
     """Unknown is an error, not an empty list."""
     changed(kube)
     with pytest.raises(TargetRefused):
-        leftovers({"chaoslib_cp_run_dir": "/runs/r", "kubeconfig": "/nothing"}, None)
+        leftovers(read_settings({"chaoslib_cp_run_dir": "/runs/r", "kubeconfig": "/nothing"}))
 
 
 def test_an_administrators_name_is_enough_to_look_for_lost_logs(
@@ -272,7 +273,7 @@ def test_nobody_needs_a_runner_to_look(
 def test_chaosk8s_own_keys_name_a_cluster_that_cannot_be_looked_into(kube: KubeObjects) -> None:
     """They have one identity, which may not list everything; that is said, and it is no "nothing to undo"."""
     secrets = {"KUBERNETES_HOST": f"https://127.0.0.1:{kube.server.port}"}
-    [one] = recover(secrets, timeout_s=0, clock=CLOCK)["logs"]
+    [one] = recover(read_settings(None, secrets), timeout_s=0, clock=CLOCK)["logs"]
     assert "identity break-glass needs a kubeconfig" in one["problems"][0]
 
 

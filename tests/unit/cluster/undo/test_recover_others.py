@@ -13,6 +13,7 @@ from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.engine.undo.entry import DeleteObject
 from chaoslib_cp.engine.undo.log import UndoLog
+from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
@@ -31,8 +32,8 @@ def other(tmp_path: Path) -> Iterator[KubeObjects]:
 def one_thing(kube: KubeObjects, run: str, uid: str) -> UndoLog:
     """One object of a run, and the run's log."""
     settings = kube.configuration(chaoslib_cp_run_dir=f"/runs/{run}")
-    with open_cluster(settings, None) as cluster:
-        log = undo_log_for_change(settings, cluster, uid, ManualClock())
+    with open_cluster(read_settings(settings)) as cluster:
+        log = undo_log_for_change(read_settings(settings), cluster, uid, ManualClock())
     kube.objects[f"{THINGS}/{run}"] = {"metadata": {"name": run, "uid": f"uid-{run}", "labels": {RUN_LABEL: run}}}
     log.note(log.intend(DeleteObject("ConfigMap", "default", run, run)), uid=f"uid-{run}")
     return log

@@ -12,10 +12,11 @@ from chaoslib_cp.cluster.door.labels import ENDS_AT, LIBRARY_NAMESPACE, OWNER_LA
 from chaoslib_cp.cluster.undo.objects import COLLECTIONS, create, object_path
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change, undo_log_of_run
 from chaoslib_cp.cluster.undo.rights import require_undo_rights
-from chaoslib_cp.cluster.undo.run import is_part_of, run_dir, run_id, run_on, undo_folder, undo_log_facts
+from chaoslib_cp.cluster.undo.run import is_part_of, undo_folder, undo_log_facts
 from chaoslib_cp.engine.undo.entry import DeleteObject, ObserveOnly
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, UndoFailed
+from chaoslib_cp.settings import Settings, read_settings
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import HANG, Answer, json_answer
 from tests.fakes.kube_objects import CLUSTER_UID, REVIEWS, KubeObjects
@@ -36,7 +37,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def cluster(kube: KubeObjects) -> Iterator[Cluster]:
     """The same, opened as the runner."""
-    with open_cluster(kube.configuration(), None) as opened:
+    with open_cluster(kube.settings()) as opened:
         yield opened
 
 
@@ -61,9 +62,9 @@ def of(folder: str | None) -> dict[str, Any]:
 )
 def test_a_run_is_named_after_its_folder_as_a_label_allows(folder: str | None, name: str) -> None:
     """Letters, digits and -_. in the middle, 63 at most; without a control it has no folder."""
-    assert run_id(of(folder)) == name
-    assert run_dir(of(folder)) == (Path(folder) if folder else None)
-    assert run_id(None) == "adhoc"
+    assert read_settings(of(folder)).run == name
+    assert read_settings(of(folder)).run_dir == (Path(folder) if folder else None)
+    assert read_settings().run == "adhoc"
 
 
 def test_labels_are_those_of_earlier_versions() -> None:
@@ -75,7 +76,7 @@ def test_labels_are_those_of_earlier_versions() -> None:
 
 def test_a_log_says_how_its_cluster_is_found_again(kube: KubeObjects, cluster: Cluster) -> None:
     """Golden: `recover` of other versions reads it."""
-    assert undo_log_facts(cluster, CLUSTER_UID, {}) == {
+    assert undo_log_facts(cluster, CLUSTER_UID, Settings()) == {
         "cluster_uid": CLUSTER_UID,
         "ca_sha256": cluster.ca_sha256,
         "server": f"https://127.0.0.1:{kube.server.port}",
@@ -84,33 +85,36 @@ def test_a_log_says_how_its_cluster_is_found_again(kube: KubeObjects, cluster: C
         "contexts": {"runner_context": "runner", "admin_context": "admin", "break_glass_context": "break-glass"},
     }
     named = {"admin_context": "a", "break_glass_context": "b"}
-    assert undo_log_facts(cluster, CLUSTER_UID, named)["contexts"] == {**named, "runner_context": "runner"}
+    assert undo_log_facts(cluster, CLUSTER_UID, read_settings(named))["contexts"] == {
+        **named,
+        "runner_context": "runner",
+    }
 
 
 def test_the_context_of_another_identity_is_not_taken_for_the_runners(kube: KubeObjects) -> None:
     """A lost log is rebuilt as break-glass; the runner keeps its usual name."""
     kube.rename_context("runner", "mine")
-    with open_cluster(kube.configuration(runner_context="mine"), None) as runner:
-        assert undo_log_facts(runner, "u", {})["contexts"]["runner_context"] == "mine"
-    with open_cluster(kube.configuration(), None, "break-glass") as other:
-        assert undo_log_facts(other, "u", {})["contexts"]["runner_context"] == "runner"
+    with open_cluster(kube.settings(runner_context="mine")) as runner:
+        assert undo_log_facts(runner, "u", Settings())["contexts"]["runner_context"] == "mine"
+    with open_cluster(kube.settings(), "break-glass") as other:
+        assert undo_log_facts(other, "u", Settings())["contexts"]["runner_context"] == "runner"
 
 
 def test_a_run_has_one_log_and_without_a_control_each_use_one_of_its_own(cluster: Cluster) -> None:
     """The open one is gone on with; a finished one keeps its name, so nobody can move what another process opened."""
     clock = ManualClock()
-    assert undo_log_of_run(None, None, clock) is None
-    first = undo_log_for_change(None, cluster, CLUSTER_UID, clock)
+    assert undo_log_of_run(read_settings(), clock) is None
+    first = undo_log_for_change(read_settings(), cluster, CLUSTER_UID, clock)
     assert first.path == state_root() / "undo" / "adhoc-11111111-1.jsonl"
     number = first.intend(ObserveOnly("x"))
-    assert undo_log_for_change(None, cluster, CLUSTER_UID, clock).path == first.path
+    assert undo_log_for_change(read_settings(), cluster, CLUSTER_UID, clock).path == first.path
     first.done(number, "done")
-    second = undo_log_for_change(None, cluster, CLUSTER_UID, clock)
+    second = undo_log_for_change(read_settings(), cluster, CLUSTER_UID, clock)
     assert (second.path.name, second.items()) == ("adhoc-11111111-2.jsonl", [])
     assert sorted(path.name for path in undo_folder().iterdir()) == [first.path.name, second.path.name]
-    controlled = undo_log_for_change(of("/runs/r"), cluster, CLUSTER_UID, clock)
+    controlled = undo_log_for_change(read_settings(of("/runs/r")), cluster, CLUSTER_UID, clock)
     controlled.done(controlled.intend(ObserveOnly("x")), "done")
-    assert undo_log_for_change(of("/runs/r"), cluster, CLUSTER_UID, clock).items() == controlled.items()
+    assert undo_log_for_change(read_settings(of("/runs/r")), cluster, CLUSTER_UID, clock).items() == controlled.items()
 
 
 @pytest.mark.parametrize(
@@ -136,8 +140,8 @@ def test_a_numbered_log_is_part_of_a_use_without_a_control_and_of_no_run(log_run
 )
 def test_without_a_control_a_run_is_named_after_its_cluster(uid: str, name: str) -> None:
     """Its UID in short, fit for a file name; under a control the folder names it, whichever cluster it is."""
-    assert run_on(None, uid) == name
-    assert run_on(of("/runs/r"), uid) == "r"
+    assert read_settings().run_on(uid) == name
+    assert read_settings(of("/runs/r")).run_on(uid) == "r"
 
 
 @pytest.mark.parametrize("key", ["cluster_uid", "ca_sha256"])
@@ -145,20 +149,20 @@ def test_without_a_control_a_run_is_named_after_its_cluster(uid: str, name: str)
 def test_a_log_of_another_cluster_is_not_gone_on_with(cluster: Cluster, key: str, folder: str | None) -> None:
     """What is noted there would be looked for in that cluster, not found, and called gone."""
     name = "r" if folder else "adhoc-11111111-1"
-    facts = {**undo_log_facts(cluster, CLUSTER_UID, {}), key: "of another"}
+    facts = {**undo_log_facts(cluster, CLUSTER_UID, Settings()), key: "of another"}
     theirs = UndoLog.create(undo_folder(), name, facts, ManualClock())
     theirs.intend(ObserveOnly("x"))
     before = theirs.path.read_text()
     with pytest.raises(TargetRefused, match=r"^undo log .* is about cluster .*; nothing was changed; start a new run"):
-        undo_log_for_change(of(folder), cluster, CLUSTER_UID, ManualClock())
+        undo_log_for_change(read_settings(of(folder)), cluster, CLUSTER_UID, ManualClock())
     assert theirs.path.read_text() == before
 
 
 def test_a_finished_use_of_another_cluster_does_not_keep_this_one_from_its_log(cluster: Cluster) -> None:
     """Nothing is open in it."""
-    facts = {**undo_log_facts(cluster, CLUSTER_UID, {}), "ca_sha256": "of another"}
+    facts = {**undo_log_facts(cluster, CLUSTER_UID, Settings()), "ca_sha256": "of another"}
     UndoLog.create(undo_folder(), "adhoc-11111111-1", facts, ManualClock())
-    assert undo_log_for_change(None, cluster, CLUSTER_UID, ManualClock()).run == "adhoc-11111111-2"
+    assert undo_log_for_change(read_settings(), cluster, CLUSTER_UID, ManualClock()).run == "adhoc-11111111-2"
 
 
 def test_each_kind_lies_where_the_api_server_has_it() -> None:

@@ -10,6 +10,7 @@ from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import start_agent_rollout
+from chaoslib_cp.settings import read_settings
 from chaoslib_cp.state import state_root
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
@@ -73,11 +74,11 @@ def test_another_machine_waits_for_the_end_of_a_run_then_heals_it_and_may_start(
     configuration = kube.configuration(chaoslib_cp_run_dir="/runs/here")
     for by_s in (0, 300, 3600):
         with pytest.raises(TargetRefused, match=r"run lost has DaemonSet .* from another machine"):
-            check_gate(configuration, None, later(by_s))
+            check_gate(read_settings(configuration), later(by_s))
         assert recovered(later(by_s))["healed"] == (by_s == 3600)
         if by_s < 3600:
             assert len(ours(kube)) == 5
-    assert check_gate(configuration, None, later(3600)).run == "here"
+    assert check_gate(read_settings(configuration), later(3600)).run == "here"
 
 
 def test_what_an_undo_log_knows_is_undone_by_that_log_alone(kube: KubeObjects) -> None:

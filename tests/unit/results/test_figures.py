@@ -1,4 +1,4 @@
-"""Measured quantities from timelines made by hand: every figure is known beforehand."""
+"""Figures from timelines made by hand: every figure is known beforehand."""
 
 import math
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaoslib_cp.results.fault import find_fault
-from chaoslib_cp.results.measures import measure
+from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.recording import Recording, record
 from chaoslib_cp.results.recovery import not_recovered
 from chaoslib_cp.results.streaks import bad_time_s, episodes
@@ -18,7 +18,7 @@ from tests.unit.made_timeline import EPOCH_S, Line, event, incident, recorded, r
 def measured(*lines: Line) -> tuple[dict[str, Any], dict[str, str]]:
     """Values and reasons of a timeline."""
     recording = recorded(*lines)
-    return measure(recording, find_fault(recording))
+    return compute(recording, find_fault(recording))
 
 
 def test_the_incident_has_the_figures_it_was_made_with() -> None:
@@ -233,7 +233,7 @@ def test_lines_that_cannot_be_used_are_counted_not_guessed() -> None:
     """A line of a known kind with missing or wrong fields is left out and counted."""
     lines: list[dict[str, Any]] = [
         sample("api_read", 1),
-        {"kind": "sample", "at_s": 2.0, "measure": "api_read"},
+        {"kind": "sample", "at_s": 2.0, "vantage": "api_read"},
         {**sample("api_read", 3), "ok": "yes"},
         {"kind": "event", "event": "run_started"},
         {"kind": "something of a later version"},

@@ -18,7 +18,7 @@ from chaoslib_cp.observe.plan import ObservePlan
 
 @dataclass(frozen=True)
 class _Call:
-    measure: str
+    vantage: str
     identity: str
     request: HttpsRequest
     kept: bool
@@ -53,23 +53,23 @@ def targets_of(plan: ObservePlan) -> dict[str, HttpsTarget]:
         TargetRefused: The kubeconfig has no such context.
         TargetUnreachable: The server's name does not resolve.
     """
-    configuration = plan.configuration()
+    settings = plan.settings()
     wanted = [identity for identity in ("observer", "admin", "break-glass") if identity in plan.contexts]
-    return {identity: target_of(credentials(configuration, None, identity)) for identity in wanted}
+    return {identity: target_of(credentials(settings, identity)) for identity in wanted}
 
 
 def questions_of(plan: ObservePlan, targets: dict[str, HttpsTarget], kept: KeptConnections) -> list[Question]:
     """List what to ask the API, leaving out what the plan switches off and identities it does not have."""
     return [
         Question(
-            measure=call.measure,
+            vantage=call.vantage,
             target=f"{targets[call.identity].address}:{targets[call.identity].port}",
-            period_s=plan.period_s(call.measure),
-            ask=_asker(targets[call.identity], call, plan.deadline_s(call.measure), kept if call.kept else None),
+            period_s=plan.period_s(call.vantage),
+            ask=_asker(targets[call.identity], call, plan.deadline_s(call.vantage), kept if call.kept else None),
             first_s=call.first_s,
         )
         for call in _calls(plan.namespace)
-        if call.identity in targets and plan.period_s(call.measure) > 0
+        if call.identity in targets and plan.period_s(call.vantage) > 0
     ]
 
 

@@ -14,10 +14,11 @@ from chaoslib_cp.errors import TargetRefused
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REACHED_FROM = "chaoslib-cp/reached-from"
+Document = dict[str, list[dict[str, Any]]]
 _CONTENT_KEYS = {"contexts": "context", "clusters": "cluster", "users": "user"}
 
 
-def read_kubeconfig(path: str) -> dict[str, list[dict[str, Any]]]:
+def read_kubeconfig(path: str) -> Document:
     """Read a kubeconfig.
 
     Args:

@@ -1,4 +1,4 @@
-"""Every measured quantity of a run, by name, with its unit in the name and a reason where there is no value."""
+"""Every figure of a run, by name, with its unit in the name and a reason where there is no value."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,11 +6,11 @@ from typing import Any
 
 from chaoslib_cp.results import api, dns, green, lockout, observer, recovery
 from chaoslib_cp.results.fault import Fault
-from chaoslib_cp.results.measured import Measured
+from chaoslib_cp.results.figure import Figure
 from chaoslib_cp.results.recording import Recording
 
-OfFault = Callable[[Recording, Fault], Measured]
-OfRecording = Callable[[Recording], Measured]
+OfFault = Callable[[Recording, Fault], Figure]
+OfRecording = Callable[[Recording], Figure]
 
 _OF_FAULT: dict[str, OfFault] = {
     "detect_s": recovery.detect_s,
@@ -19,8 +19,8 @@ _OF_FAULT: dict[str, OfFault] = {
     "mask_s": dns.mask_s,
     "predicted_mask_s": dns.predicted_mask_s,
     "dns_lost_s": dns.dns_lost_s,
-    "dns_success_ratio_cached": partial(dns.success_ratio, measure=dns.CACHED),
-    "dns_success_ratio_uncached": partial(dns.success_ratio, measure=dns.UNCACHED),
+    "dns_success_ratio_cached": partial(dns.success_ratio, vantage=dns.CACHED),
+    "dns_success_ratio_uncached": partial(dns.success_ratio, vantage=dns.UNCACHED),
     "lockout_s": lockout.lockout_s,
     "lockout_total_s": lockout.lockout_total_s,
     "lockout_ended_by": lockout.lockout_ended_by,
@@ -45,8 +45,8 @@ _OF_RECORDING: dict[str, OfRecording] = {
 }
 
 
-def measure(recording: Recording, fault: Fault | None) -> tuple[dict[str, Any], dict[str, str]]:
-    """Compute every measured quantity.
+def compute(recording: Recording, fault: Fault | None) -> tuple[dict[str, Any], dict[str, str]]:
+    """Compute every figure.
 
     Args:
         recording: The timeline of the run.
@@ -59,14 +59,14 @@ def measure(recording: Recording, fault: Fault | None) -> tuple[dict[str, Any], 
     values: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     for name, of_fault in _OF_FAULT.items():
-        found = of_fault(recording, fault) if fault else Measured(None, "nothing was injected")
+        found = of_fault(recording, fault) if fault else Figure(None, "nothing was injected")
         _keep(name, found, values, reasons)
     for name, of_recording in _OF_RECORDING.items():
         _keep(name, of_recording(recording), values, reasons)
     return values, reasons
 
 
-def _keep(name: str, found: Measured, values: dict[str, Any], reasons: dict[str, str]) -> None:
+def _keep(name: str, found: Figure, values: dict[str, Any], reasons: dict[str, str]) -> None:
     values[name] = found.value
     if found.reason is not None:
         reasons[name] = found.reason
