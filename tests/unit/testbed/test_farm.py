@@ -207,6 +207,7 @@ def test_a_pod_whose_image_is_not_known_never_starts(cluster: TelemetryCluster) 
 
         async def steps(farm: Farm) -> None:
             await until_async(running(farm, 1), "the other one runs")
+            await until_async(lambda: bool(cluster.seen("/metrics")), "it asks")
             await until_async(lambda: page.requests and page.requests[-1].json().get("never_began"), "it is told")
 
         status = cluster.play(steps)
