@@ -1,6 +1,6 @@
 """The tables of faults and mitigations: ours, and those of extensions. Whoever must know all of them reads these."""
 
-from chaoslib_cp import extensions
+from chaoslib_cp import extensions, vantage
 from chaoslib_cp.dns.fault import DNS_RESTART
 from chaoslib_cp.fault import FaultKind, Mitigation
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT, REMOVE_AGENT
@@ -22,6 +22,7 @@ def problems() -> list[str]:
     twice = sorted({name for name in names if names.count(name) > 1})
     return [
         *extensions.problems(),
+        *vantage.problems(),
         *(f"two kinds of fault are called {name!r}; give one of them another name" for name in twice),
         *(
             f"mitigation {one.name!r} is against {name!r}, which is no kind of fault; use one of {', '.join(names)}"

@@ -3,6 +3,7 @@
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.limits import checked
 from chaoslib_cp.observe.evidence import gather, summary
+from chaoslib_cp.vantage import ADMIN_WRITE, BREAK_GLASS_WRITE
 
 __all__ = ["admin_write", "break_glass_write"]
 
@@ -33,7 +34,8 @@ def admin_write(
     """
     checked("window_s", window_s, 1, 300)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
-    return summary(gather(settings_of(configuration, secrets), ["admin_write"], window_s)["admin_write"], min_ok_ratio)
+    name = ADMIN_WRITE.name
+    return summary(gather(settings_of(configuration, secrets), [name], window_s)[name], min_ok_ratio)
 
 
 @activity
@@ -62,6 +64,5 @@ def break_glass_write(
     """
     checked("window_s", window_s, 1, 300)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
-    return summary(
-        gather(settings_of(configuration, secrets), ["break_glass_write"], window_s)["break_glass_write"], min_ok_ratio
-    )
+    name = BREAK_GLASS_WRITE.name
+    return summary(gather(settings_of(configuration, secrets), [name], window_s)[name], min_ok_ratio)

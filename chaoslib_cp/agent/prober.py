@@ -23,13 +23,8 @@ from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.engine.sample import dns
 from chaoslib_cp.engine.sample.pace import Question, Sampler, StallMeter, SteadyTime
 from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.vantage import DNS_CACHED, DNS_EXTERNAL, DNS_POD, DNS_UNCACHED, VantagePoint
 
-#: The C library of a workload gives up on one attempt after 5 s; ours stays below 2 s so that at most four questions
-#: of a vantage point are in flight and the first failure is known soon.
-DEADLINE_S: Final = 1.9
-CACHED_PERIOD_S: Final = 0.5
-POD_PERIOD_S: Final = 1.0
-EXTERNAL_PERIOD_S: Final = 1.0
 FIND_PODS_PERIOD_S: Final = 5.0
 
 
@@ -97,16 +92,17 @@ class Prober:
         wanted = self._settings
         questions = [
             # Half a period apart, so that the two answers of one moment come from two moments.
-            Question("dns_cached", wanted.nameserver, CACHED_PERIOD_S, self._sentinel_at(wanted.nameserver)),
-            Question("dns_uncached", wanted.cluster_dns, CACHED_PERIOD_S, self._sentinel_at(wanted.cluster_dns), 0.25),
+            self._about_the_sentinel(DNS_CACHED, wanted.nameserver),
+            self._about_the_sentinel(DNS_UNCACHED, wanted.cluster_dns, 0.25),
         ]
         if wanted.external:
-            ask = self._question(wanted.nameserver, wanted.external)
-            questions.append(Question("dns_external", wanted.external, EXTERNAL_PERIOD_S, ask, 0.4))
+            ask = self._question(wanted.nameserver, wanted.external, DNS_EXTERNAL.deadline_s)
+            questions.append(Question(DNS_EXTERNAL.name, wanted.external, DNS_EXTERNAL.period_s, ask, 0.4))
         return questions
 
-    def _sentinel_at(self, server: str) -> Callable[[], Awaitable[dns.DnsSample]]:
-        ask = self._question(server, self._settings.sentinel)
+    def _about_the_sentinel(self, point: VantagePoint, server: str, first_s: float = 0.0) -> Question:
+        """The sentinel's address, asked of ``server``; any other address is a wrong answer."""
+        ask = self._question(server, self._settings.sentinel, point.deadline_s)
 
         async def ask_and_compare() -> dns.DnsSample:
             sample = await ask()
@@ -114,10 +110,10 @@ class Prober:
                 return replace(sample, outcome="wrong_answer")
             return sample
 
-        return ask_and_compare
+        return Question(point.name, server, point.period_s, ask_and_compare, first_s)
 
-    def _question(self, server: str, name: str) -> Callable[[], Awaitable[dns.DnsSample]]:
-        return lambda: dns.ask(server, name, "A", DEADLINE_S, port=self._settings.dns_port)
+    def _question(self, server: str, name: str, deadline_s: float) -> Callable[[], Awaitable[dns.DnsSample]]:
+        return lambda: dns.ask(server, name, "A", deadline_s, port=self._settings.dns_port)
 
     async def _follow_dns_pods(self, group: asyncio.TaskGroup) -> None:
         """Look the DNS pods up now and then; while that fails, the last known ones are asked on.
@@ -126,10 +122,9 @@ class Prober:
         """
 
         def start(address: str) -> asyncio.Task[None]:
-            question = Question("dns_pod", address, POD_PERIOD_S, self._sentinel_at(address), 0.1)
-            return group.create_task(self._sampler.keep_asking(question))
+            return group.create_task(self._sampler.keep_asking(self._about_the_sentinel(DNS_POD, address, 0.1)))
 
-        find = self._question(self._settings.cluster_dns, self._settings.dns_pods)
+        find = self._question(self._settings.cluster_dns, self._settings.dns_pods, DNS_POD.deadline_s)
         while True:
             found = await find()
             if found.outcome == "ok":

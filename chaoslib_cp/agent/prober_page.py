@@ -18,12 +18,12 @@ from typing import Final
 from chaoslib_cp.engine.load.account import MAX_ACCOUNT_BYTES, Account, parse_account
 from chaoslib_cp.engine.sample.pace import Record, SteadyTime
 from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.vantage import AGENT_LOAD
 
 #: About 280 s of samples at seven a second; a page of all of them is some 600 kB.
 RING_SAMPLES: Final = 2000
 #: One agent on each node of the largest cluster that a rehearsal is made for; some 500 bytes each.
 MAX_ACCOUNTS: Final = 1024
-AGENT_LOAD: Final = "agent_load"
 _MAX_HEAD_BYTES: Final = 4096
 _PATIENCE_S: Final = 5.0
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,16}) (\S{1,256}) HTTP/1\.[01]")
@@ -54,7 +54,7 @@ class _Heard:
         return {
             "kind": "sample",
             "at_s": self.at_s,
-            "vantage": AGENT_LOAD,
+            "vantage": AGENT_LOAD.name,
             "target": told.source,
             "ok": True,
             "outcome": "ok",

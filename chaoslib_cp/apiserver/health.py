@@ -7,12 +7,10 @@ from typing import Any, Final
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.observe.evidence import Samples, gather, number, summary, worst_latency_s
 from chaoslib_cp.settings import Settings
+from chaoslib_cp.vantage import API_LIVEZ, API_READ, API_VERSION, all_points
 
-_HEALTH: Final = ("api_livez", "api_version", "api_read")
-_SERVES: Final = ("api_version", "api_read")
-_RECOVERED: Final = ("api_read", "admin_write", "dns_cached", "dns_uncached")
 _POLL_S: Final = 0.5
-# Holds several admin writes at the observer's default beat, even when each takes its limit (observe/plan.py has both).
+# Holds several admin writes at the observer's default beat, even when each takes its limit (``vantage.py`` has both).
 _RECOVERY_WINDOW_S: Final = 30.0
 
 
@@ -32,15 +30,16 @@ class Saturation:
 
 
 def api_health(settings: Settings, window_s: float, min_ok_ratio: float) -> dict[str, Any]:
-    """Judge the three vantage points of the API server's health; keys are told by the probe of the same name."""
-    samples = gather(settings, _HEALTH, window_s)
-    each = {vantage: summary(samples[vantage], min_ok_ratio) for vantage in _HEALTH}
+    """Judge the vantage points of the API server's health; keys are told by the probe of the same name."""
+    names = [point.name for point in all_points() if point.is_health]
+    samples = gather(settings, names, window_s)
+    each = {name: summary(samples[name], min_ok_ratio) for name in names}
     return {
         "ok": all(one["ok"] for one in each.values()),
-        "livez_ok_ratio": each["api_livez"]["ok_ratio"],
-        "version_ok_ratio": each["api_version"]["ok_ratio"],
-        "read_ok_ratio": each["api_read"]["ok_ratio"],
-        "worst_latency_s": worst_latency_s(one for vantage in _HEALTH for one in samples[vantage]),
+        "livez_ok_ratio": each[API_LIVEZ.name]["ok_ratio"],
+        "version_ok_ratio": each[API_VERSION.name]["ok_ratio"],
+        "read_ok_ratio": each[API_READ.name]["ok_ratio"],
+        "worst_latency_s": worst_latency_s(one for name in names for one in samples[name]),
         "samples": sum(one["samples"] for one in each.values()),
         "diagnosis": _diagnosis(each),
     }
@@ -48,10 +47,11 @@ def api_health(settings: Settings, window_s: float, min_ok_ratio: float) -> dict
 
 def wait_until_saturated(settings: Settings, limits: Saturation, timeout_s: float, clock: Clock) -> dict[str, Any]:
     """Poll until the server is saturated or time is up; keys are told by ``api_is_saturated``."""
+    names = [point.name for point in all_points() if point.is_health and point.is_queued]
 
     def look() -> dict[str, Any]:
-        samples = gather(settings, _SERVES, limits.window_s, clock)
-        every = [sample for vantage in _SERVES for sample in samples[vantage]]
+        samples = gather(settings, names, limits.window_s, clock)
+        every = [sample for name in names for sample in samples[name]]
         served = sum(bool(one["ok"]) and number(one, "latency_s") <= limits.slow_s for one in every)
         ratio = served / len(every) if every else 1.0
         return {
@@ -66,11 +66,12 @@ def wait_until_saturated(settings: Settings, limits: Saturation, timeout_s: floa
 
 def wait_until_recovered(settings: Settings, good_in_a_row: int, timeout_s: float, clock: Clock) -> dict[str, Any]:
     """Poll until everything users need is good again or time is up; keys are told by the probe of the same name."""
-    collected: dict[str, dict[float, Any]] = {vantage: {} for vantage in _RECOVERED}
+    names = [point.name for point in all_points() if point.users_need]
+    collected: dict[str, dict[float, Any]] = {name: {} for name in names}
 
     def look() -> dict[str, Any]:
         # Kept from poll to poll: without an observer each poll brings one sample, and several in a row are asked for.
-        for vantage, samples in gather(settings, _RECOVERED, _RECOVERY_WINDOW_S, clock).items():
+        for vantage, samples in gather(settings, names, _RECOVERY_WINDOW_S, clock).items():
             collected[vantage].update({number(sample, "at_s"): sample for sample in samples})
         runs: Samples = {
             vantage: [found[at_s] for at_s in sorted(found)][-good_in_a_row:] for vantage, found in collected.items()
@@ -98,4 +99,4 @@ def _diagnosis(each: Mapping[str, Mapping[str, Any]]) -> str:
         return "not measured"
     if all(one["ok"] for one in each.values()):
         return "healthy"
-    return "queued" if each["api_livez"]["ok"] else "starved"
+    return "queued" if each[API_LIVEZ.name]["ok"] else "starved"

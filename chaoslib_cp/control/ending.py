@@ -22,11 +22,12 @@ from chaoslib_cp.report.text import render_text
 from chaoslib_cp.results.fault import find_fault
 from chaoslib_cp.results.hypothesis import read_hypothesis
 from chaoslib_cp.results.recording import record
-from chaoslib_cp.results.recovery import NAMES, still_broken
+from chaoslib_cp.results.recovery import still_broken
 from chaoslib_cp.results.summary import summarise
 from chaoslib_cp.results.verdict import Conduct
 from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.settings import Settings
+from chaoslib_cp.vantage import named
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -146,7 +147,7 @@ def _see_recovery(run: Run, run_dir: Path) -> None:
         if run.clock.monotonic_s() - began_s >= patience_s:
             return
         if not said:
-            names = ", ".join(NAMES[vantage] for vantage in broken)
+            names = ", ".join(named(vantage).label for vantage in broken)
             logger.info("Waiting for %s to recover, up to %.0f s", names, patience_s)
             said = True
         run.clock.sleep(_LOOK_EVERY_S)

@@ -4,18 +4,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from chaoslib_cp.agent import prober
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.connect import choose
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.limits import checked
-from chaoslib_cp.observe.plan import DEFAULT_PERIODS_S, MAX_DURATION_S, ObservePlan
+from chaoslib_cp.observe.plan import MAX_DURATION_S, ObservePlan
 from chaoslib_cp.observe.prober_pull import PULL_DEADLINE_S, PULL_PERIOD_S
 from chaoslib_cp.observe.recent import recent_lines, recent_samples, timeline_now_s
 from chaoslib_cp.results.hypothesis import read_hypothesis
 from chaoslib_cp.settings import IDENTITIES, Settings
+from chaoslib_cp.vantage import VantagePoint, all_points, asked_by_observer
 
 DEFAULT_OBSERVE_S = 1800.0
 """Longer than any shipped run; the observer ends by itself after it, whatever becomes of the control."""
@@ -24,13 +24,6 @@ _SHORTEST_OBSERVE_S = 1.0
 _SIGHT_WITHIN_S = 15.0
 _A_FEW = 3
 _LOOK_EVERY_S = 0.2
-_OF_EACH_PROBER: Final = ("dns_cached", "dns_uncached")
-_PROBER_PERIODS_S: Final = {
-    "dns_cached": prober.CACHED_PERIOD_S,
-    "dns_uncached": prober.CACHED_PERIOD_S,
-    "dns_pod": prober.POD_PERIOD_S,
-    "dns_external": prober.EXTERNAL_PERIOD_S,
-}
 
 
 @dataclass(frozen=True)
@@ -54,12 +47,16 @@ def paces(settings: Settings) -> dict[str, Pace]:
         ProfileInvalid: ``observe_periods_s`` or ``observe_deadlines_s`` is wrong; nothing was changed.
     """
     plan = _plan(settings, run_dir="", kubeconfig="", duration_s=1.0)
-    asked = {vantage: plan.period_s(vantage) for vantage in DEFAULT_PERIODS_S}
+    asked = {name: plan.period_s(name) for name in asked_by_observer()}
     pull_s = PULL_PERIOD_S + PULL_DEADLINE_S
     return {
         **{name: Pace(period_s, period_s + plan.deadline_s(name)) for name, period_s in asked.items() if period_s},
-        **{name: Pace(one_s, one_s + prober.DEADLINE_S + pull_s) for name, one_s in _PROBER_PERIODS_S.items()},
+        **{one.name: Pace(one.period_s, one.period_s + one.deadline_s + pull_s) for one in _asked_by_prober()},
     }
+
+
+def _asked_by_prober() -> list[VantagePoint]:
+    return [point for point in all_points() if point.asked_by == "prober"]
 
 
 def observe_plan(run_dir: Path, epoch_offset_s: float, settings: Settings) -> ObservePlan:
@@ -172,5 +169,7 @@ def _not_seen_yet(run_dir: Path, clock: Clock) -> set[str]:
     started = [line for line in lines if line.get("event") == "observer_started"]
     if not started:
         return {"any vantage point"}
-    asked = {*(started[-1].get("periods_s") or {}), *(_OF_EACH_PROBER if started[-1].get("prober_pages") else ())}
+    asked = set(started[-1].get("periods_s") or {})
+    if started[-1].get("prober_pages"):
+        asked |= {point.name for point in _asked_by_prober() if not point.is_optional}
     return asked - {line.get("vantage") for line in lines if not line.get("void")}

@@ -7,6 +7,7 @@ from typing import Any, Final
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.observe.recent import recent_samples, timeline_now_s
 from chaoslib_cp.settings import Settings
+from chaoslib_cp.vantage import DNS_CACHED
 
 _MARGIN_S: Final = 3.0  # the renewal is seen at the next question, and its sample is written a pull (1 s) later
 _LONGEST_S: Final = 120.0  # a cache with a longer TTL is not waited for
@@ -30,7 +31,7 @@ def wait_for_fresh_entry(settings: Settings, wanted: bool, clock: Clock) -> dict
     since_s = timeline_now_s(folder, clock) if folder else clock.epoch_s()
 
     def seen() -> list[dict[str, Any]]:
-        samples = recent_samples(folder, "dns_cached", _WINDOW_S, clock) if folder else []
+        samples = recent_samples(folder, DNS_CACHED.name, _WINDOW_S, clock) if folder else []
         return [sample for sample in samples if sample["ok"] and isinstance(sample.get("ttl_s"), int | float)]
 
     if not wanted:

@@ -4,7 +4,7 @@ from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 from chaoslib_cp.observe.evidence import gather, summary
-from chaoslib_cp.results.dns import BY_PATH
+from chaoslib_cp.vantage import all_points
 
 __all__ = ["workload_dns"]
 
@@ -37,7 +37,8 @@ def workload_dns(
     """
     checked("window_s", window_s, 1, 280)
     checked("min_ok_ratio", min_ok_ratio, 0, 1)
-    if path not in BY_PATH:
-        raise ProfileInvalid(f"path is {path!r}; nothing was asked; use one of {', '.join(BY_PATH)}")
-    vantage = BY_PATH[path]
+    by_path = {point.dns_path: point.name for point in all_points() if point.dns_path}
+    if path not in by_path:
+        raise ProfileInvalid(f"path is {path!r}; nothing was asked; use one of {', '.join(by_path)}")
+    vantage = by_path[path]
     return summary(gather(settings_of(configuration, secrets), [vantage], window_s)[vantage], min_ok_ratio)

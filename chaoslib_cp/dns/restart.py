@@ -17,6 +17,7 @@ from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused
 from chaoslib_cp.infrastructure import Driver, open_driver
 from chaoslib_cp.limits import checked
 from chaoslib_cp.settings import Settings
+from chaoslib_cp.vantage import DNS_UNCACHED
 
 NONE: Final = "none"
 DELETE_PODS: Final = "delete-pods"
@@ -49,7 +50,8 @@ class RestartPlan:
     def effects(self) -> list[dict[str, Any]]:
         """What must be seen in the timeline for the restart to count."""
         within_s = self.effect_within_s
-        return [{"vantage": "dns_uncached", "outcome": "failing", "share": 0.5, "window_s": 5, "within_s": within_s}]
+        name = DNS_UNCACHED.name
+        return [{"vantage": name, "outcome": "failing", "share": 0.5, "window_s": 5, "within_s": within_s}]
 
 
 def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:

@@ -15,15 +15,8 @@ from chaoslib_cp.observe.pull_once import pull_samples
 from chaoslib_cp.observe.questions import questions_of, targets_of
 from chaoslib_cp.observe.recent import recent_samples
 from chaoslib_cp.settings import Settings
+from chaoslib_cp.vantage import asked_by_observer
 
-#: Which identity asks what at the API; every other vantage point is the prober's.
-_IDENTITY_OF: Final = {
-    "api_livez": "observer",
-    "api_version": "observer",
-    "api_read": "observer",
-    "admin_write": "admin",
-    "break_glass_write": "break-glass",
-}
 _ENOUGH_S: Final = 60.0  # an ObservePlan must end; a single measurement ends by the deadline of its own
 
 Samples = dict[str, list[Record]]
@@ -102,7 +95,8 @@ def _ask_all(
 ) -> list[Record]:
     taken: list[Record] = []
     time = SteadyTime(clock)
-    api = [vantage for vantage in vantages if vantage in _IDENTITY_OF]
+    asked = asked_by_observer()
+    api = [vantage for vantage in vantages if vantage in asked]
     if api:
         taken += asyncio.run(_ask_api(settings, api, time))
     if len(api) < len(vantages):
@@ -124,7 +118,8 @@ async def _ask_api(
 ) -> list[Record]:
     questions: list[Question] = []
     kept = KeptConnections()
-    for identity in {_IDENTITY_OF[vantage] for vantage in vantages}:
+    points = asked_by_observer()
+    for identity in {points[vantage].identity for vantage in vantages}:
         try:
             choice = choose(settings, identity)
             plan = ObservePlan("", choice.kubeconfig, _ENOUGH_S, {identity: choice.context})

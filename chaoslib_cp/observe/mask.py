@@ -9,6 +9,7 @@ be refilled, by an answer that the cache got and the uncached questions did not.
 from collections.abc import Callable
 
 from chaoslib_cp.engine.sample.pace import Record
+from chaoslib_cp.vantage import DNS_CACHED, DNS_UNCACHED
 
 
 class MaskPredictor:
@@ -34,11 +35,11 @@ class MaskPredictor:
                 self._judge(sample)
 
     def _judge(self, sample: Record) -> None:
-        if sample["vantage"] == "dns_cached" and sample["ok"]:
+        if sample["vantage"] == DNS_CACHED.name and sample["ok"]:
             self._good_cached = sample
             if self._was_refilled(sample):
                 self._failing = False
-        elif sample["vantage"] == "dns_uncached":
+        elif sample["vantage"] == DNS_UNCACHED.name:
             if not sample["ok"] and not self._failing:
                 self._sink(self._prediction(sample))
             self._failing = not sample["ok"]

@@ -9,37 +9,12 @@ from typing import Any, Final
 
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.settings import Settings, read_settings
+from chaoslib_cp.vantage import LONGEST_PERIOD_S, SHORTEST_PERIOD_S, asked_by_observer
 
 SCHEMA: Final = 1
 PLAN_FILE: Final = "observe-plan.json"
 """Its name in the folder of a run."""
 MAX_DURATION_S: Final = 21_600.0
-_SHORTEST_S: Final = 0.2
-_LONGEST_S: Final = 60.0
-
-#: Seconds between two attempts. The API server may spend 2 % of its quota on all of this: 8 ms of CPU per second where
-#: it has 0.4 core. Measured (kube-apiserver 1.36.4, ECDSA certificates): asked without pause, a read over a kept
-#: connection costs it 0.5 to 0.95 ms and a dry-run write over a fresh one 2.4 ms. Asked now and then on an overloaded
-#: machine with two cores, where it has to be woken and finds its caches cold, the write costs 5.5 ms; a read that
-#: follows while it is still awake costs 1.6 ms. So all share one beat, break-glass joins each third one, and they
-#: are asked 10 ms apart. With a beat of 3 s that cost 5.1 ms per second (standard error 0.7, 16 pairs,
-#: load average 10). lockout_s is therefore known to 3 s; a server with more CPU allows a shorter beat.
-DEFAULT_PERIODS_S: Final[Mapping[str, float]] = {
-    "api_livez": 3.0,
-    "api_version": 3.0,
-    "api_read": 3.0,
-    "admin_write": 3.0,
-    "break_glass_write": 9.0,
-}
-#: Seconds after which an attempt has failed. 5 s for the ordinary calls: longer than that is lost for a person who
-#: works on an outage. Break-glass gets 10 s: it is slow in a storm, the question is whether it works at all.
-DEFAULT_DEADLINES_S: Final[Mapping[str, float]] = {
-    "api_livez": 5.0,
-    "api_version": 5.0,
-    "api_read": 5.0,
-    "admin_write": 5.0,
-    "break_glass_write": 10.0,
-}
 
 
 @dataclass(frozen=True)
@@ -80,11 +55,11 @@ class ObservePlan:
 
     def period_s(self, vantage: str) -> float:
         """Seconds between two attempts of ``vantage``; 0 when it is switched off."""
-        return self.periods_s.get(vantage, DEFAULT_PERIODS_S[vantage])
+        return self.periods_s.get(vantage, asked_by_observer()[vantage].period_s)
 
     def deadline_s(self, vantage: str) -> float:
         """Seconds one attempt of ``vantage`` may take."""
-        return self.deadlines_s.get(vantage, DEFAULT_DEADLINES_S[vantage])
+        return self.deadlines_s.get(vantage, asked_by_observer()[vantage].deadline_s)
 
     def settings(self) -> Settings:
         """How the plan's cluster is reached; where the plan says nothing, the environment of this process counts."""
@@ -117,11 +92,12 @@ def read_plan(path: Path) -> ObservePlan:
 
 
 def _check_seconds(key: str, given: Mapping[str, float], zero_is_off: bool) -> None:
+    known = asked_by_observer()
     for vantage, value in given.items():
-        if vantage not in DEFAULT_PERIODS_S:
-            raise _wrong(f"{key}.{vantage}", value, f"one of {', '.join(DEFAULT_PERIODS_S)} as the name")
-        if not (zero_is_off and value == 0) and not _SHORTEST_S <= value <= _LONGEST_S:
-            raise _wrong(f"{key}.{vantage}", value, f"between {_SHORTEST_S} and {_LONGEST_S:.0f} (s)")
+        if vantage not in known:
+            raise _wrong(f"{key}.{vantage}", value, f"one of {', '.join(known)} as the name")
+        if not (zero_is_off and value == 0) and not SHORTEST_PERIOD_S <= value <= LONGEST_PERIOD_S:
+            raise _wrong(f"{key}.{vantage}", value, f"between {SHORTEST_PERIOD_S} and {LONGEST_PERIOD_S:.0f} (s)")
 
 
 def _wrong(key: str, value: object, wanted: str) -> ProfileInvalid:

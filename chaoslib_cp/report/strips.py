@@ -8,18 +8,8 @@ from html import escape
 from typing import Any
 
 from chaoslib_cp.results.recording import Recording, Sample
+from chaoslib_cp.vantage import all_points
 
-_ORDER = (
-    "api_livez",
-    "api_version",
-    "api_read",
-    "admin_write",
-    "break_glass_write",
-    "dns_pod",
-    "dns_uncached",
-    "dns_cached",
-    "dns_external",
-)
 _LEFT, _RIGHT, _TOP, _ROW, _BAR = 250, 20, 20, 22, 14
 _WIDTH = 1100
 _BEFORE_S, _AFTER_S = 15.0, 20.0
@@ -57,9 +47,10 @@ def draw_strips(recording: Recording, began_s: float | None, story: Sequence[Map
 
 
 def _rows(recording: Recording) -> list[tuple[str, list[Sample]]]:
+    order = [point.name for point in all_points()]
     by_row: dict[tuple[int, str, str], list[Sample]] = {}
     for sample in recording.samples:
-        place = _ORDER.index(sample.vantage) if sample.vantage in _ORDER else len(_ORDER)
+        place = order.index(sample.vantage) if sample.vantage in order else len(order)
         by_row.setdefault((place, sample.vantage, sample.target), []).append(sample)
     return [(f"{vantage}  {target}"[:44], samples) for (_, vantage, target), samples in sorted(by_row.items())]
 

@@ -5,17 +5,14 @@ from collections import Counter
 from chaoslib_cp.results.fault import Fault
 from chaoslib_cp.results.figure import Figure, absent, ratio
 from chaoslib_cp.results.recording import Recording, Sample
-
-READ = "api_read"
-HEALTH = ("api_livez", "api_version", READ)
-"""The vantage points on API health, in the order in which a report lists them."""
+from chaoslib_cp.vantage import API_READ, all_points
 
 
 def api_error_ratio(recording: Recording, fault: Fault) -> Figure:
     """Share (0..1) of the small reads, started while the fault was on, that failed or timed out."""
-    asked = _during(recording, fault, READ)
+    asked = _during(recording, fault, API_READ.name)
     failed = sum(not sample.ok for sample in asked)
-    return ratio(failed, len(asked), f"no usable sample of {READ} while the fault was on")
+    return ratio(failed, len(asked), f"no usable sample of {API_READ.name} while the fault was on")
 
 
 def api_error_ratio_by_class(recording: Recording, fault: Fault) -> Figure:
@@ -25,7 +22,7 @@ def api_error_ratio_by_class(recording: Recording, fault: Fault) -> Figure:
         ``{"api_read": {"timeout": 0.4, "http_429": 0.1}, ...}``; a vantage point without failures has an empty mapping.
     """
     shares: dict[str, dict[str, float]] = {}
-    for vantage in HEALTH:
+    for vantage in health_checks():
         asked = _during(recording, fault, vantage)
         if asked:
             classes = Counter(sample.outcome for sample in asked if not sample.ok)
@@ -48,6 +45,11 @@ def amplification(recording: Recording, fault: Fault) -> Figure:
     server_s = float(known[-1][0]) - float(known[0][0])  # type: ignore[arg-type]  # checked by _number
     client_s = float(known[-1][1]) - float(known[0][1])  # type: ignore[arg-type]  # checked by _number
     return Figure(round(server_s / client_s, 1)) if client_s > 0 else absent("the clients used no CPU time")
+
+
+def health_checks() -> list[str]:
+    """The names of the health checks of the API, in the order of a report."""
+    return [point.name for point in all_points() if point.is_health]
 
 
 def _number(value: object) -> bool:

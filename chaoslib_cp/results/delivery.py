@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from chaoslib_cp.agent.prober_page import AGENT_LOAD
 from chaoslib_cp.engine.load.account import AGENTS_WANTED, REQUESTS
 from chaoslib_cp.results.recording import Sample
+from chaoslib_cp.vantage import AGENT_LOAD
 
 _BEGAN = "agents_began"
 
@@ -121,7 +121,7 @@ def agents_began(samples: Iterable[Sample], fault: str) -> list[tuple[float, int
 
 
 def _accounts(samples: Iterable[Sample], fault: str) -> Iterator[Sample]:
-    return (sample for sample in samples if sample.vantage == AGENT_LOAD and sample.fault == fault)
+    return (sample for sample in samples if sample.vantage == AGENT_LOAD.name and sample.fault == fault)
 
 
 def _by_source(samples: Iterable[Sample], fault: str, until_s: float) -> list[list[Sample]]:

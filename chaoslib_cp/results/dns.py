@@ -5,31 +5,11 @@ from itertools import pairwise
 from chaoslib_cp.results.fault import Fault
 from chaoslib_cp.results.figure import Figure, absent, ratio, seconds
 from chaoslib_cp.results.recording import Recording
-from chaoslib_cp.results.streaks import Episode, bad_time_s, episodes
-
-CACHED = "dns_cached"
-UNCACHED = "dns_uncached"
-BY_PATH = {"cached": CACHED, "uncached": UNCACHED, "pods": "dns_pod", "external": "dns_external"}
-"""The vantage point of each ``path`` of the probe ``workload_dns``."""
-
-WRONG_IN_A_ROW = 2
-"""Wrong answers that begin a failure: a single lost packet is none."""
-
-RIGHT_IN_A_ROW = 3
-"""Right answers that end it: while one of two DNS servers is back, single right answers come through."""
+from chaoslib_cp.results.streaks import bad_time_s, episodes_of
+from chaoslib_cp.vantage import DNS_CACHED, DNS_UNCACHED
 
 PREDICTION_WINDOW_S = 3.0
 """A prediction belongs to a mask when it was written this close to the mask's begin (a few sampling periods)."""
-
-
-def failures(recording: Recording, vantage: str, from_s: float) -> list[Episode]:
-    """Find the failures of a DNS path after ``from_s``, over all its targets, in the order of their begin."""
-    found = [
-        episode
-        for samples in recording.series(vantage, from_s)
-        for episode in episodes(samples, WRONG_IN_A_ROW, RIGHT_IN_A_ROW)
-    ]
-    return sorted(found, key=lambda episode: episode.began_s)
 
 
 def mask_began_s(recording: Recording, fault: Fault) -> float | None:
@@ -38,17 +18,19 @@ def mask_began_s(recording: Recording, fault: Fault) -> float | None:
     It is the first failure since that cache was last filled: what the servers answered before that hid nothing any
     more. Where the caches outlasted everything, it is the last failure.
     """
-    cached = failures(recording, CACHED, fault.began_s)
+    cached = episodes_of(recording, DNS_CACHED.name, fault.began_s)
     if not cached:
-        return max((episode.began_s for episode in failures(recording, UNCACHED, fault.began_s)), default=None)
+        uncached = episodes_of(recording, DNS_UNCACHED.name, fault.began_s)
+        return max((episode.began_s for episode in uncached), default=None)
     met_s = cached[0].began_s
-    uncached = failures(recording, UNCACHED, max(fault.began_s, _last_filled_s(recording, met_s)))
+    uncached = episodes_of(recording, DNS_UNCACHED.name, max(fault.began_s, _last_filled_s(recording, met_s)))
     return next((episode.began_s for episode in uncached if episode.began_s <= met_s), None)
 
 
 def _last_filled_s(recording: Recording, met_s: float) -> float:
     """When the cache that failed at ``met_s`` was last filled before, at the earliest: its TTLs went up after this."""
-    asked = [one for one in recording.series(CACHED) if any(sample.at_s == met_s and not sample.ok for sample in one)]
+    caches = recording.series(DNS_CACHED.name)
+    asked = [one for one in caches if any(sample.at_s == met_s and not sample.ok for sample in one)]
     series = min(asked, key=lambda one: one[0].target)
     answered = [sample for sample in series if sample.ttl_s is not None and sample.at_s < met_s]
     fills = [
@@ -65,10 +47,10 @@ def mask_s(recording: Recording, fault: Fault) -> Figure:
     Wrong means: the answer and the next one to the same question were wrong, late or missing. The uncached failure
     meant is the first one since the workload's cache was last filled.
     """
-    missing = [vantage for vantage in (UNCACHED, CACHED) if not recording.of(vantage)]
+    missing = [vantage for vantage in (DNS_UNCACHED.name, DNS_CACHED.name) if not recording.of(vantage)]
     if missing:
         return absent(f"no usable sample of {' and '.join(missing)}")
-    cached = failures(recording, CACHED, fault.began_s)
+    cached = episodes_of(recording, DNS_CACHED.name, fault.began_s)
     began_s = mask_began_s(recording, fault)
     if began_s is None:
         if cached:
@@ -103,9 +85,9 @@ def dns_lost_s(recording: Recording, fault: Fault) -> Figure:
 
     Of several probers the one that lost most counts.
     """
-    series = recording.series(CACHED, fault.began_s)
+    series = recording.series(DNS_CACHED.name, fault.began_s)
     if not series:
-        return absent(f"no usable sample of {CACHED} since the fault began")
+        return absent(f"no usable sample of {DNS_CACHED.name} since the fault began")
     return seconds(max(bad_time_s(samples) for samples in series))
 
 

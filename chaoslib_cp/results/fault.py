@@ -6,11 +6,12 @@ from typing import Any
 
 from chaoslib_cp.endings import AGENT_DEADLINE, DELETE_LANDED
 from chaoslib_cp.results.recording import Event, Recording
+from chaoslib_cp.vantage import ADMIN_WRITE, API_LIVEZ, API_READ
 
 ROLLBACK = "rollback"
 RUN_ENDED = "run ended"
 
-_API = ("api_livez", "api_read", "admin_write")
+_API = (API_LIVEZ.name, API_READ.name, ADMIN_WRITE.name)
 _LAST_S = 10.0
 
 

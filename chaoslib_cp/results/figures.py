@@ -8,6 +8,7 @@ from chaoslib_cp.results import api, dns, green, lockout, observer, recovery
 from chaoslib_cp.results.fault import Fault
 from chaoslib_cp.results.figure import Figure
 from chaoslib_cp.results.recording import Recording
+from chaoslib_cp.vantage import DNS_CACHED, DNS_UNCACHED
 
 OfFault = Callable[[Recording, Fault], Figure]
 OfRecording = Callable[[Recording], Figure]
@@ -19,8 +20,8 @@ _OF_FAULT: dict[str, OfFault] = {
     "mask_s": dns.mask_s,
     "predicted_mask_s": dns.predicted_mask_s,
     "dns_lost_s": dns.dns_lost_s,
-    "dns_success_ratio_cached": partial(dns.success_ratio, vantage=dns.CACHED),
-    "dns_success_ratio_uncached": partial(dns.success_ratio, vantage=dns.UNCACHED),
+    "dns_success_ratio_cached": partial(dns.success_ratio, vantage=DNS_CACHED.name),
+    "dns_success_ratio_uncached": partial(dns.success_ratio, vantage=DNS_UNCACHED.name),
     "lockout_s": lockout.lockout_s,
     "lockout_total_s": lockout.lockout_total_s,
     "lockout_ended_by": lockout.lockout_ended_by,

@@ -1,11 +1,10 @@
 """Which checks stayed green while users suffered: the ones not to page by."""
 
-from chaoslib_cp.agent.prober_page import AGENT_LOAD
-from chaoslib_cp.results import dns
 from chaoslib_cp.results.fault import Fault
 from chaoslib_cp.results.figure import Figure, absent
 from chaoslib_cp.results.recording import Recording, Sample
-from chaoslib_cp.results.streaks import Episode
+from chaoslib_cp.results.streaks import Episode, episodes_of
+from chaoslib_cp.vantage import DNS_CACHED, all_points
 
 GREEN_RATIO = 0.95
 """A check that was good this often while users suffered would not have raised an alarm."""
@@ -19,12 +18,13 @@ def misleading_green(recording: Recording, fault: Fault) -> Figure:
     Returns:
         A list of ``{"check": vantage, "target": whom, "ok_ratio": 0..1}``; empty when every check told the truth.
     """
-    suffering = dns.failures(recording, dns.CACHED, fault.began_s)
+    suffering = episodes_of(recording, DNS_CACHED.name, fault.began_s)
     if not suffering:
         return absent("workload lookups never failed: users did not suffer")
+    left_out = {DNS_CACHED.name, *(point.name for point in all_points() if not point.is_check)}
     green = []
     for vantage in recording.vantages:
-        if vantage in (dns.CACHED, AGENT_LOAD):  # what the users see, and what the fault tells of itself: no checks
+        if vantage in left_out:
             continue
         for samples in recording.series(vantage, fault.began_s):
             during = [sample for sample in samples if _within(sample, suffering)]

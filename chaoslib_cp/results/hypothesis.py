@@ -10,13 +10,7 @@ from datetime import datetime
 from string import Template
 from typing import Any
 
-from chaoslib_cp.results import api, dns, lockout
-
-_VANTAGE_POINTS = {
-    "api_health": api.HEALTH,
-    "admin_write": (lockout.ADMIN,),
-    "break_glass_write": (lockout.BREAK_GLASS,),
-}
+from chaoslib_cp.vantage import DNS_CACHED, all_points
 
 CHECKED_BY_THEMSELVES = {
     "api_is_saturated": "a load, not a state of health: its good is the bad of api_health",
@@ -85,16 +79,16 @@ def read_hypothesis(
 
 def _vantages(probe: Mapping[str, Any], configuration: Mapping[str, Any]) -> tuple[str, ...]:
     provider = probe.get("provider") or {}
-    if not str(provider.get("module", "")).startswith("chaoslib_cp."):
-        return ()
-    function = str(provider.get("func"))
-    if function == "workload_dns":
-        given = str((provider.get("arguments") or {}).get("path", "cached"))
-        # as Chaos Toolkit fills placeholders in (chaoslib, substitute)
-        path = Template(given).safe_substitute(configuration)
-        # the probe refuses any other path; a name that nobody samples makes sure that such a claim never holds
-        return (dns.BY_PATH.get(path, f"dns_{path}"),)
-    return _VANTAGE_POINTS.get(function, ())
+    asked = f"{provider.get('module')}:{provider.get('func')}"
+    answering = [point for point in all_points() if point.probe == asked]
+    by_path = {point.dns_path: point.name for point in answering if point.dns_path}
+    if not by_path:
+        return tuple(point.name for point in answering)
+    given = str((provider.get("arguments") or {}).get("path", DNS_CACHED.dns_path))
+    # as Chaos Toolkit fills placeholders in (chaoslib, substitute)
+    path = Template(given).safe_substitute(configuration)
+    # the probe refuses any other path; a name that nobody samples makes sure that such a claim never holds
+    return (by_path.get(path, f"path {path}"),)
 
 
 def _checks(rounds: Iterable[Mapping[str, Any] | None], name: object) -> Iterable[Check]:

@@ -6,33 +6,15 @@ from chaoslib_cp.endings import AGENT_DEADLINE, DELETE_LANDED
 from chaoslib_cp.results.fault import ROLLBACK, Fault
 from chaoslib_cp.results.figure import Figure, absent, ratio, seconds
 from chaoslib_cp.results.recording import Recording, Sample
-from chaoslib_cp.results.streaks import Episode, episodes
-
-ADMIN = "admin_write"
-BREAK_GLASS = "break_glass_write"
-
-WRITE_LIMIT_S = 5.0
-"""A write that takes longer has failed, whatever it answered: no person and no tool waits for it in an outage."""
-
-IN_A_ROW = 3
-"""Failed writes that begin a lock-out, and good ones that end it."""
+from chaoslib_cp.results.streaks import Episode, episodes_of
+from chaoslib_cp.vantage import ADMIN_WRITE, BREAK_GLASS_WRITE
 
 LET_UP = "the storm let up"
 
 
-def usable_write(sample: Sample) -> bool:
-    """Tell whether a write was accepted within the limit."""
-    return sample.ok and sample.latency_s <= WRITE_LIMIT_S
-
-
 def lockouts(recording: Recording, from_s: float) -> list[Episode]:
     """Find the lock-outs of the ordinary administrator after ``from_s``."""
-    found = [
-        episode
-        for samples in recording.series(ADMIN, from_s)
-        for episode in episodes(samples, IN_A_ROW, IN_A_ROW, usable_write)
-    ]
-    return sorted(found, key=lambda episode: episode.began_s)
+    return episodes_of(recording, ADMIN_WRITE.name, from_s)
 
 
 def lockout_s(recording: Recording, fault: Fault) -> Figure:
@@ -41,11 +23,11 @@ def lockout_s(recording: Recording, fault: Fault) -> Figure:
     Failed: refused, in error, or not done within 5 s. Of several lock-outs this is the first. A lower bound when the
     recording ends before it does, or when the agents' own deadline ended it.
     """
-    if not recording.series(ADMIN, fault.began_s):
-        return absent(f"no usable sample of {ADMIN} since the fault began")
+    if not recording.series(ADMIN_WRITE.name, fault.began_s):
+        return absent(f"no usable sample of {ADMIN_WRITE.name} since the fault began")
     found = lockouts(recording, fault.began_s)
     if not found:
-        return absent(f"no {IN_A_ROW} ordinary writes in a row failed: nobody was locked out")
+        return absent(f"no {ADMIN_WRITE.bad_in_a_row} ordinary writes in a row failed: nobody was locked out")
     bound = None
     if found[0].ended_s is None:
         bound = "lower bound: still locked out when the recording ended"
@@ -77,7 +59,7 @@ def lockout_ended_by(recording: Recording, fault: Fault) -> Figure:
 
 def _answered_s(recording: Recording, started_s: float) -> float:
     """When the write that started then was answered: one that waits for the load to end starts before that end."""
-    return started_s + next(sample.latency_s for sample in recording.of(ADMIN) if sample.at_s == started_s)
+    return started_s + next(sample.latency_s for sample in recording.of(ADMIN_WRITE.name) if sample.at_s == started_s)
 
 
 def _ended_by(ended_s: float, fault: Fault) -> str:
@@ -123,5 +105,5 @@ def _break_glass_writes(recording: Recording, fault: Fault) -> list[Sample] | st
     if not found:
         return "nobody was locked out"
     until_s = recording.ends_at_s if found[0].ended_s is None else found[0].ended_s
-    writes = [sample for sample in recording.of(BREAK_GLASS) if found[0].began_s <= sample.at_s <= until_s]
-    return writes or f"no usable sample of {BREAK_GLASS} during the lock-out"
+    writes = [sample for sample in recording.of(BREAK_GLASS_WRITE.name) if found[0].began_s <= sample.at_s <= until_s]
+    return writes or f"no usable sample of {BREAK_GLASS_WRITE.name} during the lock-out"

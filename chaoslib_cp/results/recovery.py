@@ -3,25 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from chaoslib_cp.results import api, dns, lockout
+from chaoslib_cp.results import api
 from chaoslib_cp.results.fault import RUN_ENDED, Fault
 from chaoslib_cp.results.figure import Figure, absent, seconds
 from chaoslib_cp.results.recording import Recording
-from chaoslib_cp.results.streaks import Episode, episodes
-
-FAILING_IN_A_ROW = 2
-"""Failed health checks that raise the signal: fewer would page for a lost packet."""
-
-GOOD_IN_A_ROW = 3
-
-NAMES = {
-    "api_livez": "API /livez",
-    "api_version": "API /version",
-    api.READ: "small API reads",
-    dns.UNCACHED: "DNS past the caches",
-    dns.CACHED: "workload DNS",
-    lockout.ADMIN: "the ordinary admin's way in",
-}
+from chaoslib_cp.results.streaks import Episode, episodes_of
+from chaoslib_cp.vantage import all_points, named
 
 
 @dataclass(frozen=True)
@@ -32,32 +19,19 @@ class Signal:
     vantage: str
 
 
-def health_failures(recording: Recording, vantage: str, from_s: float) -> list[Episode]:
-    """Find the failures of one API health check after ``from_s``."""
-    found = [
-        episode
-        for samples in recording.series(vantage, from_s)
-        for episode in episodes(samples, FAILING_IN_A_ROW, GOOD_IN_A_ROW)
-    ]
-    return sorted(found, key=lambda episode: episode.began_s)
-
-
 def first_signal(recording: Recording, fault: Fault) -> Signal | None:
     """Find the first of two failed API health checks in a row since the fault began."""
     signals = [
         Signal(episode.began_s, vantage)
-        for vantage in api.HEALTH
-        for episode in health_failures(recording, vantage, fault.began_s)[:1]
+        for vantage in api.health_checks()
+        for episode in episodes_of(recording, vantage, fault.began_s)[:1]
     ]
     return min(signals, key=lambda signal: signal.at_s, default=None)
 
 
 def broken_episodes(recording: Recording, from_s: float) -> dict[str, list[Episode]]:
     """Find what failed after ``from_s``: name of the vantage point to its failures, only those that have any."""
-    found = {vantage: health_failures(recording, vantage, from_s) for vantage in api.HEALTH}
-    found[dns.UNCACHED] = dns.failures(recording, dns.UNCACHED, from_s)
-    found[dns.CACHED] = dns.failures(recording, dns.CACHED, from_s)
-    found[lockout.ADMIN] = lockout.lockouts(recording, from_s)
+    found = {point.name: episodes_of(recording, point.name, from_s) for point in all_points() if point.in_story}
     return {vantage: failed for vantage, failed in found.items() if failed}
 
 
@@ -76,7 +50,9 @@ def still_broken(recording: Recording, fault: Fault | None) -> list[str]:
 
 def not_recovered(recording: Recording, fault: Fault | None) -> list[str]:
     """Say the same for a person, one line each."""
-    return [f"{NAMES[vantage]} had not recovered when the run ended" for vantage in still_broken(recording, fault)]
+    return [
+        f"{named(vantage).label} had not recovered when the run ended" for vantage in still_broken(recording, fault)
+    ]
 
 
 def _never_worked(recording: Recording, vantage: str, until_s: float) -> bool:
@@ -91,7 +67,7 @@ def _is_open(failed: Iterable[Episode]) -> bool:
 
 def detect_s(recording: Recording, fault: Fault) -> Figure:
     """Begin of the fault to the first signal of a client-side API health check, in seconds."""
-    if not any(recording.of(vantage) for vantage in api.HEALTH):
+    if not any(recording.of(vantage) for vantage in api.health_checks()):
         return absent("API health was not sampled")
     signal = first_signal(recording, fault)
     if signal is None:

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from chaoslib_cp.endings import AGENT_DEADLINE
-from chaoslib_cp.results import dns, lockout, recovery
+from chaoslib_cp.results import dns, recovery
 from chaoslib_cp.results.fault import Fault
 from chaoslib_cp.results.recording import Recording
+from chaoslib_cp.vantage import DNS_UNCACHED, named
 
 Kind = Literal["act", "bad", "good"]
 
@@ -29,24 +30,6 @@ class Moment:
     def as_dict(self) -> dict[str, Any]:
         """The plain mapping for summary.json."""
         return asdict(self)
-
-
-_BROKE = {
-    "api_livez": "API /livez fails",
-    "api_version": "API /version fails",
-    "api_read": "small API reads fail",
-    dns.UNCACHED: "DNS servers fail; caches still answer (mask begins)",
-    dns.CACHED: "workload DNS FAILS (mask is over)",
-    lockout.ADMIN: "ordinary admin LOCKED OUT",
-}
-_BACK = {
-    "api_livez": "API /livez is good again",
-    "api_version": "API /version is good again",
-    "api_read": "small API reads work again",
-    dns.UNCACHED: "DNS servers answer again",
-    dns.CACHED: "workload DNS works again",
-    lockout.ADMIN: "ordinary admin can write again",
-}
 
 
 def tell(recording: Recording, fault: Fault) -> list[Moment]:
@@ -77,8 +60,8 @@ def _acts(recording: Recording, fault: Fault) -> Iterator[Moment]:
 def _failures_and_recoveries(recording: Recording, fault: Fault) -> Iterator[Moment]:
     mask_s = dns.mask_began_s(recording, fault)
     for vantage, failed in recovery.broken_episodes(recording, fault.began_s).items():
-        began_s = mask_s if vantage == dns.UNCACHED and mask_s is not None else failed[0].began_s
-        yield Moment(round(began_s - fault.began_s, 3), _BROKE[vantage], "bad")
+        began_s = mask_s if vantage == DNS_UNCACHED.name and mask_s is not None else failed[0].began_s
+        yield Moment(round(began_s - fault.began_s, 3), named(vantage).fails, "bad")
         again = f" (after {len(failed)} failures)" if len(failed) > 1 else ""
         if failed[-1].ended_s is not None:
-            yield Moment(round(failed[-1].ended_s - fault.began_s, 3), _BACK[vantage] + again, "good")
+            yield Moment(round(failed[-1].ended_s - fault.began_s, 3), named(vantage).works + again, "good")

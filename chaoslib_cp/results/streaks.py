@@ -8,7 +8,8 @@ who asked at that moment would have met.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chaoslib_cp.results.recording import Sample
+from chaoslib_cp.results.recording import Recording, Sample
+from chaoslib_cp.vantage import all_points
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,29 @@ def episodes(
     if began_s is not None:
         found.append(Episode(began_s, None))
     return found
+
+
+def good_at(vantage: str) -> Callable[[Sample], bool]:
+    """What good means at a vantage point: its row may set a limit. Without a row, a right answer is good."""
+    point = next((point for point in all_points() if point.name == vantage), None)
+    return good if point is None else lambda sample: point.is_good(sample.ok, sample.latency_s)
+
+
+def episodes_of(recording: Recording, vantage: str, from_s: float) -> list[Episode]:
+    """Find the failures of a vantage point after ``from_s``, over all its targets, in the order of their begin.
+
+    Its row says when a series of samples is broken and when it is good again. What has no row, or whose samples are no
+    checks, never breaks.
+    """
+    point = next((point for point in all_points() if point.name == vantage and point.is_check), None)
+    if point is None:
+        return []
+    found = [
+        episode
+        for samples in recording.series(vantage, from_s)
+        for episode in episodes(samples, point.bad_in_a_row, point.good_in_a_row, good_at(vantage))
+    ]
+    return sorted(found, key=lambda episode: episode.began_s)
 
 
 def bad_time_s(samples: Sequence[Sample]) -> float:

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from chaoslib_cp.results import dns, lockout, recovery
+from chaoslib_cp.results import recovery
 from chaoslib_cp.results.coverage import Window, gap, window
 from chaoslib_cp.results.effects import Effect
 from chaoslib_cp.results.fault import Fault
 from chaoslib_cp.results.hypothesis import Part
 from chaoslib_cp.results.recording import Recording, Sample
-from chaoslib_cp.results.streaks import Episode, episodes, good
+from chaoslib_cp.results.streaks import Episode, episodes, episodes_of, good_at
 
 Word = Literal["held", "broke", "inconclusive"]
 
@@ -130,27 +130,19 @@ def _judge_part(recording: Recording, during: Window, part: Part, conduct: Condu
 
 
 def _failures(recording: Recording, from_s: float, part: Part) -> list[Episode]:
-    found: list[Episode] = []
-    for vantage in part.vantages:
-        if vantage == lockout.ADMIN:
-            found += lockout.lockouts(recording, from_s)
-        elif vantage.startswith("dns_"):
-            found += dns.failures(recording, vantage, from_s)
-        else:
-            found += recovery.health_failures(recording, vantage, from_s)
+    found = [episode for vantage in part.vantages for episode in episodes_of(recording, vantage, from_s)]
     return sorted(found, key=lambda episode: episode.began_s)
 
 
 def _hidden_failure(recording: Recording, from_s: float, part: Part) -> list[Episode]:
     """Clear failures in the timeline between two checks of a part, when its probe was not reached."""
     checked_s = sorted(check.at_s for check in part.after_start)
-    is_good = lockout.usable_write if part.vantages == (lockout.ADMIN,) else good
     return [
         episode
         for vantage in part.vantages
         for samples in recording.series(vantage, from_s)
         for between in _between(samples, checked_s)
-        for episode in episodes(between, HIDDEN_IN_A_ROW, 1, is_good)
+        for episode in episodes(between, HIDDEN_IN_A_ROW, 1, good_at(vantage))
     ]
 
 

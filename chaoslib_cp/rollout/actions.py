@@ -7,6 +7,7 @@ from chaoslib_cp.rollout.agent_rollout import take_back
 from chaoslib_cp.rollout.daemonset import AGENT_IMAGE
 from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.rollout.start import StartPlan, start
+from chaoslib_cp.vantage import API_READ
 
 __all__ = ["remove_agent", "start_agent_rollout", "stop_agent_rollout"]
 
@@ -18,7 +19,7 @@ def start_agent_rollout(
     namespace: str = "kube-system",
     duration_s: float = 120.0,
     image: str = AGENT_IMAGE,
-    effect_measure: str = "api_read",
+    effect_measure: str = API_READ.name,
     effect_within_s: float = 60.0,
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,

@@ -15,10 +15,10 @@ from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout.agent_rollout import count_nodes, roll_out
 from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
 from chaoslib_cp.settings import Settings
+from chaoslib_cp.vantage import all_points
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE: Final = re.compile(r"[\w][\w./:@-]{0,254}")
-_VANTAGES: Final = ("api_livez", "api_version", "api_read", "admin_write", "dns_uncached", "dns_cached")
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,10 @@ class StartPlan:
                 raise ProfileInvalid(f"{name} is {getattr(self, name)!r}, not a Kubernetes name; nothing was changed")
         if not _IMAGE.fullmatch(str(self.image)):
             raise ProfileInvalid(f"image is {self.image!r}, not an image name; nothing was changed")
-        if self.effect_measure not in _VANTAGES:
+        known = [point.name for point in all_points() if point.in_story]
+        if self.effect_measure not in known:
             raise ProfileInvalid(
-                f"effect_measure is {self.effect_measure!r}; nothing was changed; use one of {', '.join(_VANTAGES)}"
+                f"effect_measure is {self.effect_measure!r}; nothing was changed; use one of {', '.join(known)}"
             )
         for own in ROLLOUTS_OWN:
             if own in self.profile:

@@ -213,7 +213,7 @@ def test_each_way_a_question_goes_has_its_own_samples(tmp_path: Path, path: str)
 @pytest.mark.parametrize(
     ("probe", "arguments", "says"),
     [
-        (workload_dns, {"path": "sideways"}, "use one of cached"),
+        (workload_dns, {"path": "sideways"}, "use one of pods, uncached, cached, external"),
         (workload_dns, {"window_s": 0}, "window_s is 0"),
         (admin_write, {"min_ok_ratio": 1.1}, "min_ok_ratio"),
         (break_glass_write, {"window_s": True}, "window_s is True"),

@@ -251,7 +251,7 @@ def test_a_way_that_nobody_knows_never_holds(path: str) -> None:
     """Not by samples of another way either."""
     probe = {**DNS, "provider": {**DNS["provider"], "arguments": {"path": path}}}
     verdict = judged([*STORM, *series("dns_cached", 60)], range(61), probe)
-    assert verdict.why == (f"names: only 0 usable samples of dns_{path} while the fault was on",)
+    assert verdict.why == (f"names: only 0 usable samples of path {path} while the fault was on",)
 
 
 def test_what_was_hidden_breaks_without_a_declared_effect() -> None:
