@@ -15,8 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from chaoslib_cp.clock import SteadyTime
 from chaoslib_cp.engine.load.account import MAX_ACCOUNT_BYTES, Account, parse_account
-from chaoslib_cp.engine.sample.pace import Record, SteadyTime
+from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.vantage import AGENT_LOAD
 

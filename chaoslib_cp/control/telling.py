@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from chaoslib_cp.clock import Clock
+from chaoslib_cp.clock import Clock, SteadyTime
 from chaoslib_cp.fault import FAULT_ENDED, FAULT_INJECTED, Ended, Injected, read
 from chaoslib_cp.observe.timeline import Timeline
 
@@ -14,29 +14,24 @@ _MAX_OUTPUT_BYTES = 3000
 
 
 class Teller:
-    """Writes events with times that cannot step: the wall clock is read once, then boot time counts.
+    """Writes events with times that cannot step.
 
     Attributes:
-        epoch_offset_s: What to add to boot time; the observer uses the same, so that all lines share one clock.
+        time: The run's steady clock; the observer counts with the same offset, so that all lines share one clock.
     """
 
     def __init__(self, timeline: Timeline, clock: Clock) -> None:
         self._timeline = timeline
-        self._clock = clock
         self._started_s: dict[object, float] = {}
-        self.epoch_offset_s = clock.epoch_s() - clock.monotonic_s()
-
-    def now_s(self) -> float:
-        """Epoch seconds on the run's steady clock."""
-        return self.epoch_offset_s + self._clock.monotonic_s()
+        self.time = SteadyTime(clock)
 
     def tell(self, event: str, **details: Any) -> None:
         """Write one event now."""
-        self._timeline.append({"kind": "event", "at_s": self.now_s(), "event": event, **details})
+        self._timeline.append({"kind": "event", "at_s": self.time.now_s(), "event": event, **details})
 
     def activity_started(self, activity: Mapping[str, Any], phase: str) -> None:
         """An activity of method or rollbacks is about to start."""
-        self._started_s[activity.get("name")] = self.now_s()
+        self._started_s[activity.get("name")] = self.time.now_s()
         self.tell("activity_started", **_identity(activity), phase=phase)
 
     def activity_ended(self, activity: Mapping[str, Any], phase: str, run: Mapping[str, Any]) -> None:
@@ -52,7 +47,7 @@ class Teller:
         result = read(output)
         # Parameters and details are in the line above; these lines must never be cut.
         if isinstance(result, Injected):
-            began_s = self._started_s.get(activity.get("name"), self.now_s())
+            began_s = self._started_s.get(activity.get("name"), self.time.now_s())
             short = replace(result, parameters={}, details={}).as_dict()
             self.tell(FAULT_INJECTED, name=activity.get("name"), began_s=began_s, result=short)
         elif isinstance(result, Ended) and result.faults:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from chaoslib_cp.clock import SteadyTime
 from chaoslib_cp.engine.sample import https
 from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsTarget
-from chaoslib_cp.engine.sample.pace import Record, SteadyTime
+from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.errors import ProfileInvalid
 
 PULL_PERIOD_S: Final = 1.0

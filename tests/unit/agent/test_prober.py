@@ -14,10 +14,9 @@ from chaoslib_cp.agent import prober
 from chaoslib_cp.agent.manifests import prober_manifests
 from chaoslib_cp.agent.prober import Prober, ProberSettings, first_nameserver, settings_from
 from chaoslib_cp.agent.prober_page import MAX_ACCOUNTS, RING_SAMPLES, Page, serve
-from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.engine.load.account import Account, account_of
 from chaoslib_cp.engine.load.totals import Totals
-from chaoslib_cp.engine.sample.pace import SteadyTime
 from chaoslib_cp.errors import ProfileInvalid
 from tests.fakes.dns_server import FakeDnsServer, Record
 from tests.scaffold.waiting import until_async

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from chaoslib_cp.agent.prober_page import Page, serve
-from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.engine.load.account import Account, account_of
 from chaoslib_cp.engine.load.totals import Totals
-from chaoslib_cp.engine.sample.pace import Record, SteadyTime
+from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.observe import prober_pull
 from chaoslib_cp.observe.prober_pull import ProberPull

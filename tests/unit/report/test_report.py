@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.report.html import render_html
+from chaoslib_cp.report.strips import draw_strips
 from chaoslib_cp.report.text import render_text
 from chaoslib_cp.report.words import value_of
 from chaoslib_cp.results.figures import all_figures, unit_of
@@ -79,6 +80,26 @@ def test_what_comes_from_outside_is_text_on_the_page(key: str) -> None:
     page = render_html(summary, recorded(*lines))
     assert "<img" not in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_a_strip_says_in_which_phase_a_call_failed() -> None:
+    """A handshake that does not end tells of a starved server, an answer that does not come of a queue."""
+    calls = [
+        sample("api_read", at_s, "timeout", failed_in=phase) for at_s, phase in ((1.0, "tls"), (4.0, "first_byte"))
+    ]
+    drawn = draw_strips(recorded(*calls, sample("api_read", 7.0, "http_429")), None, [])
+    assert re.findall("<title>(.*?)</title>", drawn) == [
+        "timeout in the TLS handshake",
+        "timeout while waiting for the answer",
+        "http_429",
+    ]
+
+
+def test_accounts_have_no_strip() -> None:
+    """There is one for each node, and none of them is good or bad."""
+    drawn = draw_strips(recorded(sample("agent_load", 1.0, target="node-1"), sample("api_read", 1.0)), None, [])
+    assert "api_read" in drawn
+    assert "node-1" not in drawn
 
 
 def test_a_run_without_samples_can_still_be_read() -> None:
