@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.agent.prober_page import Page, serve
-from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.engine.sample.pace import SteadyTime
+from chaoslib_cp.clock import SteadyTime, SystemClock
 from tests.fakes.api_server import HANG, Answer, FakeApiServer, Request
 from tests.fakes.certificates import Authority
 from tests.fakes.late_file import fill_late_file, make_late_file
