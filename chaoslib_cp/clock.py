@@ -40,3 +40,25 @@ class SystemClock:
         ends_s = self.monotonic_s() + duration_s
         while (left_s := ends_s - self.monotonic_s()) > 0:
             time.sleep(min(left_s, _SLICE_S))
+
+
+class SteadyTime:
+    """Seconds since 1970 that never step: the wall clock is read once, then monotonic time is added.
+
+    Args:
+        clock: Source of both.
+        epoch_offset_s: Epoch minus monotonic time as another process of the same machine read it, so that both write
+            one steady time; None reads it now.
+
+    Attributes:
+        epoch_offset_s: What is added to monotonic time.
+    """
+
+    def __init__(self, clock: Clock, epoch_offset_s: float | None = None) -> None:
+        self._clock = clock
+        now_s = clock.epoch_s() - clock.monotonic_s()
+        self.epoch_offset_s = now_s if epoch_offset_s is None else epoch_offset_s
+
+    def now_s(self) -> float:
+        """Epoch seconds, steady from the creation of this object on."""
+        return self.epoch_offset_s + self._clock.monotonic_s()

@@ -13,11 +13,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.limits import checked
 
 # Part of an id that is a label's value of 63 characters at most, with a number behind it.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 INJECTED: Final = "chaoslib_cp.Injected"
 ENDED: Final = "chaoslib_cp.Ended"
+
+FAULT_INJECTED: Final = "fault_injected"
+FAULT_ENDED: Final = "fault_ended"
+"""Events of the timeline that carry them, under ``result``."""
 
 DELETE_LANDED: Final = "delete landed"
 """The administrator's own delete was accepted."""
@@ -33,14 +38,14 @@ class Delivers:
 
     Attributes:
         what: What is counted, in the plural, for example ``agents`` or ``containers restarted``.
-        wanted: How many of them.
+        wanted: How many of them; None where nobody knows.
         share: From which share of them on (0..1) it counts as delivered.
         done: How many were, where that is known at once; None where samples of ``vantage`` tell it.
         vantage: Vantage point at the injector whose samples tell it; empty where ``done`` does.
     """
 
     what: str
-    wanted: int
+    wanted: int | None
     share: float = 0.5
     done: int | None = None
     vantage: str = ""
@@ -173,6 +178,35 @@ class Mitigation:
     def __post_init__(self) -> None:
         """Refuse a row that lacks a part: whoever reads the table relies on it."""
         _require(self, "name", "label", "action", "against")
+
+
+def read_expects(given: Mapping[str, Any] | None, usual: Expects) -> Expects:
+    """What a user expects of the victim, where it differs from what is usual for a kind of fault.
+
+    Args:
+        given: Keys of :class:`Expects`, any of them; None for what is usual.
+        usual: The kind's own.
+
+    Raises:
+        ProfileInvalid: It is no mapping, a key is unknown, or a value is out of its range; nothing was changed.
+    """
+    if given is None:
+        return usual
+    known = asdict(usual)
+    if not isinstance(given, Mapping) or not known.keys() >= given.keys():
+        raise ProfileInvalid(
+            f"expects is {str(given)[:200]}; nothing was changed; use a mapping with any of {', '.join(known)}"
+        )
+    expects = Expects(**{**known, **given})
+    for name in ("vantage", "outcome"):
+        if not isinstance(getattr(expects, name), str):
+            raise ProfileInvalid(f"expects.{name} is {getattr(expects, name)!r}; nothing was changed; use a name")
+    if not isinstance(expects.decides, bool):
+        raise ProfileInvalid(f"expects.decides is {expects.decides!r}; nothing was changed; use true or false")
+    checked("expects.share", expects.share, 0.01, 1)
+    checked("expects.window_s", expects.window_s, 1, 300)
+    checked("expects.within_s", expects.within_s, 1, 600)
+    return expects
 
 
 def read(output: object) -> Injected | Ended | None:

@@ -8,7 +8,7 @@ A second opinion on the two figures that matter most: it shares no code with cha
 It prints both figures and, when the run has a summary.json, whether they agree with it (exit code 1 when not).
 
 The definitions, once more and from scratch:
-  zero      start of the first activity that declared an effect
+  zero      begin of the first fault
   mask      from the first of two wrong uncached DNS answers in a row (since the workload's cache was last filled, which
             shows as a TTL that went up) to the first of two wrong workload answers in a row
   lock-out  from the first of three failed ordinary writes in a row to the first of three good ones; a write that takes
@@ -40,19 +40,9 @@ def read(path: Path) -> Lines:
 
 
 def zero_of(lines: Lines) -> float | None:
-    """When the fault began, or None."""
-    declared = [line for line in lines if line.get("event") == "effect_declared"]
-    if not declared:
-        return None
-    declared.sort(key=lambda line: line["at_s"])
-    first = declared[0]
-    starts = [
-        line["at_s"]
-        for line in lines
-        if line.get("event") == "activity_started" and line.get("name") == first["name"]
-        if line["at_s"] <= first["at_s"]
-    ]
-    return float(max(starts, default=first["at_s"]))
+    """When the first fault began, or None."""
+    began = [line["began_s"] for line in lines if line.get("event") == "fault_injected"]
+    return float(min(began)) if began else None
 
 
 def answers(lines: Lines, vantage: str, since: float) -> list[list[tuple[float, bool]]]:

@@ -13,7 +13,7 @@ from tests.scaffold.profiles import PROFILE
 
 # In the order in which a run would play them.
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "start_agent_rollout": {"profile": PROFILE, "duration_s": 20.0, "effect_within_s": 5.0},
+    "start_agent_rollout": {"profile": PROFILE, "duration_s": 20.0},
     "rollout_progress": {"timeout_s": 2.0},
     "api_health": {},
     "api_is_saturated": {"timeout_s": 1.0},

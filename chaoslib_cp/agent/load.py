@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.agent.tell import Teller
 from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.engine.load.account import Account, account_of
 from chaoslib_cp.engine.load.connection import Credentials, Target, connector
 from chaoslib_cp.engine.load.process import loop_factory, raise_open_files_limit, tls_context
 from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
@@ -39,6 +41,7 @@ class _Plan:
     target: Target
     token_file: Path
     agent_id: str
+    node: str
 
 
 class _Signals:
@@ -109,6 +112,7 @@ def _plan(options: argparse.Namespace, environment: Mapping[str, str]) -> _Plan:
         target=Target(host, int(port), host, tls_context(options.service_account / "ca.crt")),
         token_file=options.service_account / "token",
         agent_id=environment.get("HOSTNAME", "agent"),
+        node=environment.get("NODE_NAME") or environment.get("HOSTNAME", "agent"),
     )
 
 
@@ -134,17 +138,27 @@ async def _play(plan: _Plan, clock: Clock, signals: _Signals) -> dict[str, Any]:
     # a connection is given up by its request's own limit, never by the handshake's
     connect = connector(plan.target, loop, plan.profile.request_timeout_s + 1)
     runner = LoadRunner(plan.profile, plan.target.server_name, connect, clock, loop)
-    runner.add_agent(plan.agent_id, Credentials(token=_read_token(plan.token_file)))
+    began = int(runner.add_agent(plan.agent_id, Credentials(token=_read_token(plan.token_file))))
+    teller = Teller(plan.profile.report_to, lambda trouble: _say({"phase": "load", "account": trouble}))
+
+    def account() -> Account:
+        return account_of(plan.profile.fault, plan.node, runner.totals(), began, runner.running)
+
     # a C thread that needs no interpreter; an alarm would not do, PID 1 of a container ignores SIGALRM
     faulthandler.dump_traceback_later(runner.remaining_s + _WATCHDOG_GRACE_S, exit=True)
     # kept, since the loop itself holds only weak references to tasks
-    chores = [loop.create_task(_report(runner)), loop.create_task(_renew_token(runner, plan))]
+    chores = [
+        loop.create_task(_report(runner)),
+        loop.create_task(_renew_token(runner, plan)),
+        loop.create_task(teller.keep_telling(account)),
+    ]
     waits = [loop.create_task(runner.wait_until_over()), loop.create_task(signals.stop.wait())]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     runner.stop()
     for task in (*chores, *waits):
         task.cancel()
     faulthandler.cancel_dump_traceback_later()
+    await teller.tell(account())
     return runner.snapshot()
 
 

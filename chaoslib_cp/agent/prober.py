@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from chaoslib_cp.agent.prober_page import Page, serve
-from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.engine.sample import dns
-from chaoslib_cp.engine.sample.pace import Question, Sampler, StallMeter, SteadyTime
+from chaoslib_cp.engine.sample.pace import Question, Sampler, StallMeter
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.vantage import DNS_CACHED, DNS_EXTERNAL, DNS_POD, DNS_UNCACHED, VantagePoint
 

@@ -1,29 +1,77 @@
-"""The prober's one page: its last samples as JSON, read-only.
+"""The prober's one page: its last samples, and the last account of each agent, as JSON.
 
 ``GET /?after=SEQ`` returns the samples that came after number SEQ. A reader that could not reach us for a while asks
 again with the last number it has, and misses nothing that is still in the ring.
+
+``POST /account`` is how agents tell what they did. It is shown and changes nothing else: the page takes no commands
+(docs/decisions/0007-agents-tell-the-prober-their-account.md).
 """
 
 import asyncio
 import json
 import re
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from chaoslib_cp.engine.sample.pace import Record, SteadyTime
+from chaoslib_cp.clock import SteadyTime
+from chaoslib_cp.engine.load.account import MAX_ACCOUNT_BYTES, Account, parse_account
+from chaoslib_cp.engine.sample.pace import Record
+from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.vantage import AGENT_LOAD
 
 #: About 280 s of samples at seven a second; a page of all of them is some 600 kB.
 RING_SAMPLES: Final = 2000
+#: One agent on each node of the largest cluster that a rehearsal is made for; some 500 bytes each.
+MAX_ACCOUNTS: Final = 1024
 _MAX_HEAD_BYTES: Final = 4096
 _PATIENCE_S: Final = 5.0
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,16}) (\S{1,256}) HTTP/1\.[01]")
+_ACCOUNT: Final = b"/account"
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 _OURS: Final = re.compile(rb"/(?:\?after=(\d{1,18}))?")
-_REASONS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 431: "Headers Too Large"}
+_REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Content Too Large",
+    431: "Headers Too Large",
+}
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """An account, and when it came: by our clock, and after which sample."""
+
+    account: Account
+    at_s: float
+    after: int
+
+    def record(self) -> Record:
+        """Return it as a sample; nothing was asked, so it took no time and was not late."""
+        told = self.account
+        return {
+            "kind": "sample",
+            "at_s": self.at_s,
+            "vantage": AGENT_LOAD.name,
+            "target": told.source,
+            "ok": True,
+            "outcome": "ok",
+            "latency_s": 0.0,
+            "lag_s": 0.0,
+            "fault": told.fault,
+            "counts": dict(told.counts),
+            **({"never_began": told.never_began} if told.never_began else {}),
+        }
 
 
 class Page:
-    """The ring of samples and its JSON form.
+    """The ring of samples, the last account of each source, and their JSON form.
+
+    Accounts are running totals, so the last one says all. They stand beside the ring: however many come, no sample is
+    lost for them.
 
     Args:
         prober: Name of this prober process; a new one means that samples of the old one are lost.
@@ -37,20 +85,30 @@ class Page:
         self._settled_s = settled_s
         self._samples: deque[Record] = deque(maxlen=RING_SAMPLES)
         self._last = 0
+        self._accounts: OrderedDict[tuple[str, str], _Heard] = OrderedDict()
 
     def add(self, record: Record) -> None:
         """Number a sample and keep it until 2,000 newer ones have come."""
         self._last += 1
         self._samples.append({"seq": self._last, **record})
 
+    def hear(self, account: Account) -> None:
+        """Keep an account in place of its source's last one; of too many, the one that came first is forgotten."""
+        key = (account.fault, account.source)
+        self._accounts[key] = _Heard(account, self._time.now_s(), self._last)
+        self._accounts.move_to_end(key)
+        if len(self._accounts) > MAX_ACCOUNTS:
+            self._accounts.popitem(last=False)
+
     def document(self, after: int) -> bytes:
-        """Return everything newer than sample number ``after``."""
+        """Return everything newer than sample number ``after``, and each account that came after that sample."""
         newer = min(len(self._samples), max(0, self._last - after))
         page = {
             "prober": self._prober,
             "now_s": self._time.now_s(),
             "settled_s": self._settled_s(),
             "samples": list(self._samples)[len(self._samples) - newer :],
+            "accounts": [heard.record() for heard in self._accounts.values() if heard.after >= min(after, self._last)],
         }
         return json.dumps(page, separators=(",", ":")).encode()
 
@@ -81,21 +139,36 @@ async def _reply(page: Page, reader: asyncio.StreamReader) -> bytes:
     request = _REQUEST_LINE.match(head)
     if request is None:
         return _response(400)
+    if request[2] == _ACCOUNT:
+        return _response(405, allow="POST") if request[1] != b"POST" else await _take_account(page, head, reader)
     ours = _OURS.fullmatch(request[2])
     if ours is None:
         return _response(404)
     if request[1] != b"GET":
-        return _response(405)
+        return _response(405, allow="GET")
     return _response(200, page.document(int(ours[1] or 0)))
 
 
-def _response(status: int, body: bytes = b"{}") -> bytes:
+async def _take_account(page: Page, head: bytes, reader: asyncio.StreamReader) -> bytes:
+    length = _LENGTH.search(head)
+    if length is None:
+        return _response(400)
+    if int(length[1]) > MAX_ACCOUNT_BYTES:
+        return _response(413)
+    try:
+        page.hear(parse_account(await reader.readexactly(int(length[1]))))
+    except ProfileInvalid:
+        return _response(400)
+    return _response(200)
+
+
+def _response(status: int, body: bytes = b"{}", allow: str = "") -> bytes:
     head = [
         f"HTTP/1.1 {status} {_REASONS[status]}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         "Connection: close",
     ]
-    if status == 405:
-        head.append("Allow: GET")
+    if allow:
+        head.append(f"Allow: {allow}")
     return ("\r\n".join(head) + "\r\n\r\n").encode() + body

@@ -22,17 +22,30 @@ _INSIDE_TIMEOUT_S = 900.0
 
 
 @click.command("recover")
+@click.option(
+    "--keep",
+    "kept",
+    metavar="RUN:NUMBER",
+    help="Call this open entry done as it is now; undo nothing. Repeatable.",
+    multiple=True,
+)
 @output.json_option
-def command(as_json: bool) -> None:
+def command(kept: tuple[str, ...], as_json: bool) -> None:
     """Undo whatever an interrupted run left in a cluster. Needs no arguments and may be run twice.
 
     It reads the undo logs of this user, removes what is ours and still there, and goes on past what fails. If
     KUBECONFIG names a cluster, it looks there as well for what no undo log here tells of. The exit code is 1 while
     something is open or that cluster could not be looked into; the kubectl commands that would do it by hand are
     printed.
+
+    What somebody else edited since is never overwritten: it stays open until it is as it was, or until you say with
+    --keep that it stays as it is.
     """
     from chaoslib_cp.cluster.undo.recover import open_logs, recover
 
+    if kept:
+        _keep(kept, as_json)
+        return
     inside = os.environ.get("CHAOSLIB_CP_TESTBED")
     only = _kubeconfig(inside) if inside else None  # no other cluster can be reached from inside
     reports = [] if inside else _close_logs_of_ended_testbeds() + _recover_inside(_testbeds_with_open_logs())
@@ -58,6 +71,19 @@ def command(as_json: bool) -> None:
             "no undo log is open, but the cluster that KUBECONFIG names may hold something of ours, as said above; run "
             "`chaos cp recover` again once that is cleared"
         )
+
+
+def _keep(kept: Iterable[str], as_json: bool) -> None:
+    """Close entries as they are, each named as RUN:NUMBER."""
+    from chaoslib_cp.cluster.undo.recover import keep
+
+    closed = []
+    for one in kept:
+        run, _, number = one.rpartition(":")
+        if not run or not number.isdecimal():
+            raise click.BadParameter(f"{one} is not RUN:NUMBER", param_hint="--keep")
+        closed.append({"run": run, "number": int(number), "object": keep(run, int(number))})
+    output.show({"kept": closed}, as_json, lambda: "\n".join(f"{one['run']}: {one['object']}: kept" for one in closed))
 
 
 def describe(reports: Iterable[Mapping[str, Any]]) -> str:

@@ -122,7 +122,7 @@ def before_activity_control(context: Mapping[str, Any]) -> None:
 
 
 def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> None:
-    """Put the activity's end and its declared effects on record."""
+    """Put the activity's end on record, and what it injected or ended."""
     for run in _runs:
         run.after_activity(context, state)
 

@@ -50,7 +50,7 @@ class AbortWatch:
 
         The first look is done before this returns: nothing is injected in a run that nobody watches any more.
         """
-        self._began_s = self._teller.now_s()
+        self._began_s = self._teller.time.now_s()
         self._look()
         self._thread.start()
 
@@ -78,7 +78,7 @@ class AbortWatch:
         is_seen = self._observer.running
         if is_seen and not self._rules:
             return ""
-        now_s = self._teller.now_s()
+        now_s = self._teller.time.now_s()
         widest_s = max((rule.window_s for rule in self._rules), default=0.0)
         try:
             recording = record(recent_lines(self._run_dir, now_s - widest_s))

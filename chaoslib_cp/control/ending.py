@@ -8,10 +8,13 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.cluster.undo.finished import put_aside_if_finished
 from chaoslib_cp.cluster.undo.leftovers import leftovers
+from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.control import evidence
@@ -21,7 +24,7 @@ from chaoslib_cp.errors import ControlPlaneError, UndoFailed
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, read_timeline
 from chaoslib_cp.report.html import render_html
 from chaoslib_cp.report.text import render_text
-from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.hypothesis import read_hypothesis
 from chaoslib_cp.results.recording import record
 from chaoslib_cp.results.recovery import still_broken
@@ -73,6 +76,7 @@ def end_run(run: Run, journal: dict[str, Any], configuration: Mapping[str, Any])
     facts["run"] = {**facts["run"], "started": journal.get("start"), "duration_s": journal.get("duration")}
     _take_back_what_no_rollback_did(run)
     left_behind = (*run.failed_rollbacks, *_left_behind(run))
+    _put_log_aside(run)
     _see_recovery(run, run.run_dir)
     run.stop_watching()
     recording = record(read_timeline(run.run_dir / TIMELINE_FILE))
@@ -137,12 +141,20 @@ def _left_behind(run: Run) -> list[str]:
         run.clock.sleep(_LOOK_EVERY_S)
 
 
+def _put_log_aside(run: Run) -> None:
+    """Nobody who looks for what is open needs to read the log of a run that has taken everything back."""
+    with suppress(ControlPlaneError):  # one that cannot be read is named where it matters
+        log = undo_log_of_run(run.settings, run.clock)
+        if log is not None:
+            put_aside_if_finished(log, run.clock)
+
+
 def _see_recovery(run: Run, run_dir: Path) -> None:
     """Keep the observer until it has seen the effect of the rollbacks: a few samples of whatever is still broken."""
     began_s, said = run.clock.monotonic_s(), False
     while run.is_watched:
         recording = record(read_timeline(run_dir / TIMELINE_FILE))
-        broken = still_broken(recording, find_fault(recording))
+        broken = still_broken(recording, find_faults(recording))
         known = paces(run.settings)
         patience_s = max((known[one].news_within_s + SPARE_SAMPLES * known[one].period_s for one in broken), default=0)
         if run.clock.monotonic_s() - began_s >= patience_s:

@@ -8,9 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.door.dns_pods import BACK_OFF_S, recent_crashes
 from chaoslib_cp.control.extension import own_blocks
 from chaoslib_cp.control.placeholder import PLACEHOLDER
+from chaoslib_cp.dns.pods import BACK_OFF_S, recent_crashes
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.settings import OWN_KEYS, Settings
 from chaoslib_cp.version import VERSION

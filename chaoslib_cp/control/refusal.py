@@ -4,7 +4,7 @@ Each rule stands for a trap that was seen: Chaos Toolkit accepts all of these an
 tolerance, or ends with exit code 0 after a broken run.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from chaoslib_cp.cluster.door.connect import choose
@@ -14,6 +14,7 @@ from chaoslib_cp.control.placeholder import PLACEHOLDER
 from chaoslib_cp.control.watching import watching_refusals
 from chaoslib_cp.dns.restart import COUPLINGS, RESTART_CONTAINERS
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.faults import fault_kinds, problems
 from chaoslib_cp.settings import Settings
 
 _LACKING = {"probes": "nobody watching", "pause": "no time for anything to happen"}
@@ -38,6 +39,7 @@ def experiment_refusals(
         configuration: The resolved configuration, for what arguments ask of it.
         settings: What was read of it.
     """
+    yield from problems()
     yield from _strategy_refusals(experiment, runtime)
     dry = getattr(experiment.get("dry"), "value", None)
     if dry in ("probes", "pause"):
@@ -53,11 +55,7 @@ def experiment_refusals(
     for activity in method:
         if "tolerance" in activity:
             yield f"{activity.get('name')!r}: a tolerance in the method is never looked at; move it to the hypothesis"
-    stops = {_function(activity).removeprefix("stop_") for activity in rollbacks}
-    for activity in method:
-        started = _function(activity)
-        if started.startswith("start_") and started.removeprefix("start_") not in stops:
-            yield f"{activity.get('name')!r} is never stopped: add {started.replace('start_', 'stop_', 1)} to rollbacks"
+    yield from _never_stopped(method, rollbacks)
 
 
 def cluster_refusals(settings: Settings) -> Iterator[str]:
@@ -112,6 +110,17 @@ def _activity_refusals(
             yield from _coupling_refusals(name, coupling, infrastructure)
 
 
+def _never_stopped(method: Iterable[Mapping[str, Any]], rollbacks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Each fault that leaves something must have its stop action in the rollbacks."""
+    stops = {_function(activity) for activity in rollbacks}
+    needed = {kind.start: kind.stop for kind in fault_kinds() if kind.stop}
+    for activity in method:
+        stop = needed.get(_function(activity))
+        if stop and stop not in stops:
+            module, _, function = stop.partition(":")
+            yield f"{activity.get('name')!r} is never stopped: add {function} of {module} to rollbacks"
+
+
 def _coupling_refusals(name: object, coupling: object, infrastructure: str) -> Iterator[str]:
     if coupling not in COUPLINGS:
         yield f"{name!r}: coupling {coupling!r} is unknown; choose one of {', '.join(COUPLINGS)}"
@@ -131,4 +140,6 @@ def _is_ours(activity: Mapping[str, Any]) -> bool:
 
 
 def _function(activity: Mapping[str, Any]) -> str:
-    return str((activity.get("provider") or {}).get("func", "")) if _is_ours(activity) else ""
+    """What an activity calls, as the tables of faults name it."""
+    provider = activity.get("provider") or {}
+    return f"{provider.get('module')}:{provider.get('func')}"

@@ -178,7 +178,7 @@ class Run:
         """Begin the timeline and the observer, and wait until every vantage point was seen once."""
         self.teller = Teller(Timeline(run_dir / TIMELINE_FILE), self.clock)
         self.teller.tell("run_started", **self.facts["run"])
-        self._observer = start(observe_plan(run_dir, self.teller.epoch_offset_s, self.settings))
+        self._observer = start(observe_plan(run_dir, self.teller.time.epoch_offset_s, self.settings))
         logger.info("Run folder: %s", run_dir)
         self._rules = read_rules(self.experiment, self.settings)
         blind = wait_for_sight(run_dir, self.experiment, configuration, self.settings, self.clock)

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from chaoslib_cp.clock import Clock
+from chaoslib_cp.clock import Clock, SteadyTime
+from chaoslib_cp.fault import FAULT_ENDED, FAULT_INJECTED, Ended, Injected, read
 from chaoslib_cp.observe.timeline import Timeline
 
 _MAX_OUTPUT_BYTES = 3000
@@ -12,38 +14,44 @@ _MAX_OUTPUT_BYTES = 3000
 
 
 class Teller:
-    """Writes events with times that cannot step: the wall clock is read once, then boot time counts.
+    """Writes events with times that cannot step.
 
     Attributes:
-        epoch_offset_s: What to add to boot time; the observer uses the same, so that all lines share one clock.
+        time: The run's steady clock; the observer counts with the same offset, so that all lines share one clock.
     """
 
     def __init__(self, timeline: Timeline, clock: Clock) -> None:
         self._timeline = timeline
-        self._clock = clock
-        self.epoch_offset_s = clock.epoch_s() - clock.monotonic_s()
-
-    def now_s(self) -> float:
-        """Epoch seconds on the run's steady clock."""
-        return self.epoch_offset_s + self._clock.monotonic_s()
+        self._started_s: dict[object, float] = {}
+        self.time = SteadyTime(clock)
 
     def tell(self, event: str, **details: Any) -> None:
         """Write one event now."""
-        self._timeline.append({"kind": "event", "at_s": self.now_s(), "event": event, **details})
+        self._timeline.append({"kind": "event", "at_s": self.time.now_s(), "event": event, **details})
 
     def activity_started(self, activity: Mapping[str, Any], phase: str) -> None:
         """An activity of method or rollbacks is about to start."""
+        self._started_s[activity.get("name")] = self.time.now_s()
         self.tell("activity_started", **_identity(activity), phase=phase)
 
     def activity_ended(self, activity: Mapping[str, Any], phase: str, run: Mapping[str, Any]) -> None:
-        """It ended; declared effects get lines of their own."""
+        """It ended; what it injected, or what it ended, gets a line of its own.
+
+        Raises:
+            ProfileInvalid: It says that it injected or ended something, and what it says cannot be read.
+        """
         output = _plain(run.get("output"))
         self.tell(
             "activity_ended", **_identity(activity), phase=phase, status=run.get("status"), output=fitting(output)
         )
-        effects = output.get("effects") if isinstance(output, Mapping) else None
-        for effect in effects if isinstance(effects, list) else []:
-            self.tell("effect_declared", **{**effect, "name": activity.get("name")})
+        result = read(output)
+        # Parameters and details are in the line above; these lines must never be cut.
+        if isinstance(result, Injected):
+            began_s = self._started_s.get(activity.get("name"), self.time.now_s())
+            short = replace(result, parameters={}, details={}).as_dict()
+            self.tell(FAULT_INJECTED, name=activity.get("name"), began_s=began_s, result=short)
+        elif isinstance(result, Ended) and result.faults:
+            self.tell(FAULT_ENDED, name=activity.get("name"), result=replace(result, details={}).as_dict())
 
     def close(self) -> None:
         """Close the timeline."""

@@ -2,6 +2,7 @@
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.dns import restart
+from chaoslib_cp.fault import read_expects
 
 __all__ = ["restart_dns_pods"]
 
@@ -11,7 +12,7 @@ def restart_dns_pods(
     coupling: str = "delete-pods",
     wait_for_fresh_cache: bool = True,
     timeout_s: float = 30.0,
-    effect_within_s: float = 30.0,
+    expects: JsonObject = ABSENT,
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,
 ) -> JsonObject:
@@ -25,15 +26,17 @@ def restart_dns_pods(
             follows lasts a whole TTL. At most one TTL and 3 s more; without samples of the cache it is skipped.
         timeout_s: Seconds for the restart and for watching it, 1 to 300; the wait for the cache is extra, and so are
             the 2 s at most in which the API is asked which pods there are before containers are killed.
-        effect_within_s: Within how many seconds uncached questions must begin to fail, 1 to 300.
+        expects: What users of DNS are expected to suffer, where that is not that half of the uncached questions fail
+            for 5 s within 30 s; ``start_agent_rollout`` tells the keys.
         configuration: The experiment's configuration; ``infrastructure`` chooses the driver.
         secrets: chaosk8s' own keys.
 
     Returns:
-        ``effects`` (what the control judges from the timeline), ``parameters``, ``cache`` (how the wait for a fresh
-        entry went) and ``restart``. With delete-pods that is ``pods``, ``accepted``, ``outcomes`` (of deletes that were
-        not accepted), ``accepted_s``, ``rescheduled_s`` and ``synced_s`` (null if not seen in time); with
-        restart-containers ``killed`` and ``took_s``.
+        With coupling none ``parameters`` and a ``note``: there is no fault. Else an ``Injected``
+        (``chaoslib_cp/fault.py`` tells its keys) that is over at once and delivers what was killed or deleted, of how
+        many. ``details`` has ``cache`` (how the wait for a fresh entry went) and ``restart``: with delete-pods
+        ``pods``, ``accepted``, ``outcomes`` (of deletes that were not accepted), ``accepted_s``, ``rescheduled_s`` and
+        ``synced_s`` (null if not seen in time); with restart-containers ``killed``, ``names`` and ``took_s``.
 
     Raises:
         ProfileInvalid: An argument is wrong, or there is no such infrastructure driver. Nothing was changed.
@@ -44,5 +47,5 @@ def restart_dns_pods(
         UndoFailed: The undo log cannot be read or written; when only its last line could not be, the DNS servers have
             been restarted.
     """
-    plan = restart.RestartPlan(coupling, wait_for_fresh_cache, timeout_s, effect_within_s)
+    plan = restart.RestartPlan(coupling, wait_for_fresh_cache, timeout_s, read_expects(expects, restart.USUAL))
     return restart.restart_dns(plan, settings_of(configuration, secrets))

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.door.dns_pods import DNS_LABEL, DNS_NAMESPACE, delete_dns_pods, list_dns_pods
-from chaoslib_cp.cluster.gate.guard import require_permit
+from chaoslib_cp.cluster.door.cluster_dns import DNS_LABEL, DNS_NAMESPACE, list_dns_pods
+from chaoslib_cp.cluster.injection import injecting
 from chaoslib_cp.cluster.undo.kinds.observe_only import observed
-from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.dns.fault import DNS_RESTART
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
+from chaoslib_cp.dns.pods import delete_dns_pods
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused
+from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.infrastructure import Driver, open_driver
 from chaoslib_cp.limits import checked
 from chaoslib_cp.settings import Settings
@@ -25,6 +25,9 @@ DELETE_PODS: Final = "delete-pods"
 RESTART_CONTAINERS: Final = "restart-containers"
 COUPLINGS: Final = (NONE, DELETE_PODS, RESTART_CONTAINERS)
 """How DNS is made to depend on the API in a run."""
+
+USUAL: Final = Expects(DNS_UNCACHED.name, window_s=5.0, within_s=30.0)
+"""What users of DNS suffer from a restart while the API is away, once no cache helps any more."""
 
 _SHOWN: Final = 20
 _LOOK_S: Final = 2.0  # a healthy API lists two pods in milliseconds; in the storm nobody waits for it
@@ -37,7 +40,7 @@ class RestartPlan:
     coupling: str
     wait_for_fresh_cache: bool
     timeout_s: float
-    effect_within_s: float
+    expects: Expects
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done before anything is asked."""
@@ -46,40 +49,41 @@ class RestartPlan:
                 f"coupling is {self.coupling!r}; nothing was changed; use one of {', '.join(COUPLINGS)}"
             )
         checked("timeout_s", self.timeout_s, 1, 300)
-        checked("effect_within_s", self.effect_within_s, 1, 300)
-
-    def effects(self) -> list[dict[str, Any]]:
-        """What must be seen in the timeline for the restart to count."""
-        within_s = self.effect_within_s
-        name = DNS_UNCACHED.name
-        return [{"vantage": name, "outcome": "failing", "share": 0.5, "window_s": 5, "within_s": within_s}]
 
 
 def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:
-    """Restart the DNS servers as planned; keys are told by ``restart_dns_pods``."""
+    """Restart the DNS servers as planned; what it returns is told by ``restart_dns_pods``."""
     clock = SystemClock()
     if plan.coupling == NONE:
-        return {
-            "effects": [],
-            "parameters": asdict(plan),
-            "cache": {"waited_s": 0.0, "reason": "coupling is none"},
-            "restart": {"note": "nothing was restarted, as coupling none asks"},
-        }
-    with open_cluster(settings) as cluster:
-        permit = require_permit(cluster, settings, clock)
+        return {"parameters": asdict(plan), "note": "nothing was restarted, as coupling none asks"}
+    with injecting(settings, DNS_RESTART, clock) as injection:
+        cluster, log, fault, noted = injection.cluster, injection.log, injection.fault, injection.permit.dns_pods
         driver = open_driver(settings) if plan.coupling == RESTART_CONTAINERS else None
         # looked up before the wait for the cache: what follows that must follow at once
-        pods = permit.dns_pods if driver is None else _pods_to_crash(cluster, permit.dns_pods)
+        pods = noted if driver is None else _pods_to_crash(cluster, noted)
         cache = wait_for_fresh_entry(settings, plan.wait_for_fresh_cache, clock)
-        log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
         if driver is None:
-            result = delete_dns_pods(cluster, log, log.next_fault(DNS_RESTART.name), pods, plan.timeout_s, clock)
+            restart = delete_dns_pods(cluster, log, fault, pods, plan.timeout_s, clock)
+            delivers = Delivers("DNS pods deleted", wanted=restart["pods"], done=restart["accepted"])
         else:
             started_s = clock.monotonic_s()
-            killed = _crash(driver, settings.infrastructure, pods, log, plan.timeout_s)
-            took_s = clock.monotonic_s() - started_s
-            result = {"killed": len(killed), "names": killed[:_SHOWN], "took_s": took_s}
-    return {"effects": plan.effects(), "parameters": asdict(plan), "cache": cache, "restart": result}
+            killed = _crash(driver, settings.infrastructure, pods, log, fault, plan.timeout_s)
+            restart = {
+                "killed": len(killed),
+                "names": killed[:_SHOWN],
+                "took_s": clock.monotonic_s() - started_s,
+            }
+            delivers = Delivers("DNS containers killed", wanted=len(pods), done=len(killed))
+    return Injected(
+        fault=fault,
+        kind=DNS_RESTART.name,
+        label=DNS_RESTART.label,
+        delivers=delivers,
+        expects=(plan.expects,),
+        lasts=False,
+        parameters=asdict(plan),
+        details={"cache": cache, "restart": restart},
+    ).as_dict()
 
 
 def _pods_to_crash(cluster: Cluster, noted: Mapping[str, str]) -> Mapping[str, str]:
@@ -99,10 +103,12 @@ def _pods_to_crash(cluster: Cluster, noted: Mapping[str, str]) -> Mapping[str, s
     return pods
 
 
-def _crash(driver: Driver, infrastructure: str, pods: Mapping[str, str], log: UndoLog, timeout_s: float) -> list[str]:
+def _crash(
+    driver: Driver, infrastructure: str, pods: Mapping[str, str], log: UndoLog, fault: str, timeout_s: float
+) -> list[str]:
     """Kill the containers of these pods (name by UID), and of nobody else's, wherever the driver leads."""
     names = f"{DNS_NAMESPACE}/{', '.join(sorted(pods.values())[:_SHOWN])}"
-    number = log.intend(observed(log.next_fault(DNS_RESTART.name), f"kill containers of {names}"))
+    number = log.intend(observed(fault, f"kill containers of {names}"))
     try:
         killed = driver.restart_containers(DNS_NAMESPACE, DNS_LABEL, list(pods), timeout_s)
         if not killed:

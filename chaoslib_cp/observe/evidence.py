@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.clock import Clock, SteadyTime, SystemClock
 from chaoslib_cp.cluster.door.connect import choose
 from chaoslib_cp.engine.sample.https import KeptConnections
-from chaoslib_cp.engine.sample.pace import Question, Record, SteadyTime, sample_record
+from chaoslib_cp.engine.sample.pace import Question, Record, sample_record
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused
 from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.pull_once import pull_samples

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.prober import prober_pages
 from chaoslib_cp.engine.sample.https import HttpsTarget, KeptConnections
-from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter, SteadyTime
+from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.prober_pull import ProberPull

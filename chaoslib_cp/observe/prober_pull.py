@@ -7,12 +7,13 @@ one we have.
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from chaoslib_cp.clock import SteadyTime
 from chaoslib_cp.engine.sample import https
 from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsTarget
-from chaoslib_cp.engine.sample.pace import Record, SteadyTime
+from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.errors import ProfileInvalid
 
 PULL_PERIOD_S: Final = 1.0
@@ -35,6 +36,8 @@ class _Known:
     clock_read_at_s: float = 0.0
     heard_at_s: float = 0.0
     lost: bool = False
+    # when the last account of each (fault, source) came, by its clock
+    accounts_at_s: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 class ProberPull:
@@ -97,14 +100,24 @@ class ProberPull:
             self._event("prober_found", prober=known.name, silent_s=heard_s - known.heard_at_s)
         known.heard_at_s, known.lost = heard_s, False
         self._set_clock(page["now_s"], sent_s, heard_s)
-        samples = [sample for sample in map(self._on_our_clock, page["samples"]) if sample["at_s"] >= self._since_s]
+        samples = self._of_this_run(page["samples"])
         if page["samples"]:
             missing = page["samples"][0]["seq"] - known.last_seq - 1
             if missing and known.last_seq:
                 self._event("prober_lost", reason="silent for longer than it remembers", missing_samples=missing)
             known.last_seq = page["samples"][-1]["seq"]
-        for sample in samples:
+        for sample in (*samples, *self._of_this_run(self._unread(page["accounts"]))):
             self._sink(sample)
+
+    def _of_this_run(self, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [sample for sample in map(self._on_our_clock, samples) if sample["at_s"] >= self._since_s]
+
+    def _unread(self, accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those that came since the last pull: an account stays on the page until a later sample has been read."""
+        known = self._known.accounts_at_s
+        fresh = [one for one in accounts if one["at_s"] > known.get((one["fault"], one["target"]), float("-inf"))]
+        known.update({(one["fault"], one["target"]): one["at_s"] for one in fresh})
+        return fresh
 
     def _set_clock(self, now_s: float, sent_s: float, heard_s: float) -> None:
         """Learn the difference of the clocks from the quickest pull: its error is half the round trip at most.
@@ -140,16 +153,22 @@ def _target(page: str) -> HttpsTarget:
 def _parse(body: bytes) -> dict[str, Any] | None:
     """Return the page if it is one: whoever answers on that port might be somebody else."""
     try:
-        page = json.loads(body)
-        numbers = (page["now_s"], page["settled_s"], *(sample["at_s"] for sample in page["samples"]))
-        texts = (page["prober"], *(sample["vantage"] for sample in page["samples"]))
-        whole = (sample["seq"] for sample in page["samples"])
+        page: dict[str, Any] = json.loads(body)
         fits = (
-            all(isinstance(number, float) for number in numbers)
-            and all(isinstance(text, str) for text in texts)
-            and all(isinstance(number, int) for number in whole)
-            and all(isinstance(sample.get("ok"), bool) and "target" in sample for sample in page["samples"])
+            all(isinstance(number, float) for number in (page["now_s"], page["settled_s"]))
+            and isinstance(page["prober"], str)
+            and all(_is_sample(one) and isinstance(one["seq"], int) for one in page["samples"])
+            and all(_is_sample(one) and _is_account(one) for one in page["accounts"])
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return page if fits else None
+
+
+def _is_sample(one: dict[str, Any]) -> bool:
+    is_typed = isinstance(one["at_s"], float) and isinstance(one["vantage"], str) and isinstance(one["ok"], bool)
+    return is_typed and "target" in one
+
+
+def _is_account(one: dict[str, Any]) -> bool:
+    return isinstance(one["target"], str) and isinstance(one["fault"], str) and isinstance(one["counts"], dict)

@@ -3,12 +3,12 @@
 import asyncio
 from typing import Final
 
-from chaoslib_cp.clock import Clock
+from chaoslib_cp.clock import Clock, SteadyTime
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.prober import prober_pages
 from chaoslib_cp.cluster.gate.permit import permit_for
-from chaoslib_cp.engine.sample.pace import Record, SteadyTime
+from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.observe.prober_pull import ProberPull
 from chaoslib_cp.settings import Settings
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Final
 
-from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.clock import Clock, SteadyTime, SystemClock
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.observe.plan import PLAN_FILE, read_plan
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, parse_lines
@@ -49,7 +49,7 @@ def timeline_now_s(run_dir: str | Path, clock: Clock) -> float:
         offset_s = read_plan(Path(run_dir) / PLAN_FILE).epoch_offset_s
     except ProfileInvalid:
         offset_s = None
-    return clock.epoch_s() if offset_s is None else offset_s + clock.monotonic_s()
+    return SteadyTime(clock, offset_s).now_s()
 
 
 def recent_lines(run_dir: str | Path, since_s: float) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from chaoslib_cp.report.strips import draw_strips
-from chaoslib_cp.report.words import VERDICTS, unrealistic_knobs, value_of
+from chaoslib_cp.report.words import VERDICTS, delivery_of, expectation_of, unrealistic_knobs, value_of
 from chaoslib_cp.results.figures import label_of, unit_of
 from chaoslib_cp.results.recording import Recording
 
@@ -51,13 +51,13 @@ def _page(summary: Mapping[str, Any], recording: Recording) -> Iterator[str]:
     yield f"<ul>{''.join(f'<li>{escape(str(reason))}</li>' for reason in summary['why'])}</ul>"
     yield from _healed(summary)
     yield from _parts(summary)
+    yield from _faults(summary)
     yield from _story(summary)
     yield "<h2>Every sample</h2>"
     yield "<p>Tall and red: failed. Low and green: good. Thin and grey: started too late, left out. "
     yield "Dashed lines carry the numbers of the list above.</p>"
     yield draw_strips(recording, summary.get("began_epoch_s"), summary["story"])
     yield from _figures(summary)
-    yield from _effects(summary)
     yield from _scale(summary)
     yield from _facts(summary)
     yield "</body>\n</html>"
@@ -76,9 +76,9 @@ def _healed(summary: Mapping[str, Any]) -> Iterator[str]:
 def _parts(summary: Mapping[str, Any]) -> Iterator[str]:
     if not summary["parts"]:
         return
-    yield "<h2>Claims of the hypothesis</h2>\n<table><tr><th>claim</th><th></th><th>since the rollout began</th></tr>"
+    yield "<h2>Claims of the hypothesis</h2>\n<table><tr><th>claim</th><th></th><th>since the first injection</th></tr>"
     for part in summary["parts"]:
-        since_s = part["since_rollout_s"]
+        since_s = part["since_s"]
         when = "" if since_s is None else f"{since_s:.1f} s"
         yield (
             f'<tr><td>{escape(str(part["part"]))}</td><td class="{escape(str(part["verdict"]))}">'
@@ -91,7 +91,7 @@ def _parts(summary: Mapping[str, Any]) -> Iterator[str]:
 def _story(summary: Mapping[str, Any]) -> Iterator[str]:
     if not summary["story"]:
         return
-    yield "<h2>What happened when</h2>\n<p>Seconds since the rollout began.</p>\n<table>"
+    yield "<h2>What happened when</h2>\n<p>Seconds since the first injection.</p>\n<table>"
     for number, moment in enumerate(summary["story"], start=1):
         yield (
             f'<tr class="{escape(str(moment["kind"]))}"><td class="number">{number}</td>'
@@ -112,16 +112,21 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
     yield "</table>"
 
 
-def _effects(summary: Mapping[str, Any]) -> Iterator[str]:
-    if not summary["effects"]:
+def _faults(summary: Mapping[str, Any]) -> Iterator[str]:
+    if not summary["faults"]:
         return
-    yield "<h2>Declared effects</h2>\n<ul>"
-    for effect in summary["effects"]:
-        came = "came" if effect["came"] else escape(effect["doubt"])
-        seen = f" (largest share seen: {effect['seen_share']:.0%})" if effect["came"] else ""
-        wanted = f"{effect['share']:.0%} of {effect['vantage']} {effect['outcome']} for {effect['window_s']:g} s"
-        yield f"<li>{escape(effect['activity'])}: {escape(wanted)} within {effect['within_s']:g} s: {came}{seen}</li>"
-    yield "</ul>"
+    yield "<h2>What was injected</h2>\n<p>Seconds since the first injection.</p>\n<table>"
+    yield "<tr><th>fault</th><th>began</th><th>ended</th><th>by</th><th>delivered, at the injector</th></tr>"
+    for fault in summary["faults"]:
+        yield (
+            f'<tr><td>{escape(fault["fault"])}</td><td class="number">{fault["began_s"]:.1f} s</td>'
+            f'<td class="number">{fault["ended_s"]:.1f} s</td><td>{escape(fault["ended_by"])}</td>'
+            f"<td>{escape(delivery_of(fault))}</td></tr>"
+        )
+    yield "</table>"
+    if summary["expectations"]:
+        lines = "".join(f"<li>{escape(expectation_of(one))}</li>" for one in summary["expectations"])
+        yield f"<p>What the victims were expected to suffer:</p>\n<ul>{lines}</ul>"
 
 
 def _scale(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -14,6 +14,13 @@ _LEFT, _RIGHT, _TOP, _ROW, _BAR = 250, 20, 20, 22, 14
 _WIDTH = 1100
 _BEFORE_S, _AFTER_S = 15.0, 20.0
 _TICKS = 12
+_PHASES = {
+    "tcp": "while connecting",
+    "tls": "in the TLS handshake",
+    "first_byte": "while waiting for the answer",
+    "body": "in the middle of the answer",
+}
+"""Where a call ended that got no answer: in the handshake the server is starved, after it the request is queued."""
 
 
 def draw_strips(recording: Recording, began_s: float | None, story: Sequence[Mapping[str, Any]]) -> str:
@@ -47,11 +54,15 @@ def draw_strips(recording: Recording, began_s: float | None, story: Sequence[Map
 
 
 def _rows(recording: Recording) -> list[tuple[str, list[Sample]]]:
-    order = [point.name for point in all_points()]
+    """A strip for each vantage point and target, in the order of the table; accounts are no checks and have none."""
+    points = all_points()
+    places = {point.name: place for place, point in enumerate(points)}
+    left_out = {point.name for point in points if not point.is_check}
     by_row: dict[tuple[int, str, str], list[Sample]] = {}
     for sample in recording.samples:
-        place = order.index(sample.vantage) if sample.vantage in order else len(order)
-        by_row.setdefault((place, sample.vantage, sample.target), []).append(sample)
+        if sample.vantage not in left_out:
+            place = places.get(sample.vantage, len(points))
+            by_row.setdefault((place, sample.vantage, sample.target), []).append(sample)
     return [(f"{vantage}  {target}"[:44], samples) for (_, vantage, target), samples in sorted(by_row.items())]
 
 
@@ -80,7 +91,10 @@ def _kind(sample: Sample) -> str:
 
 
 def _words(sample: Sample) -> str:
-    return "started too late, left out" if sample.void else sample.outcome
+    if sample.void:
+        return "started too late, left out"
+    phase = _PHASES.get(sample.failed_in, "")
+    return f"{sample.outcome} {phase}" if phase else sample.outcome
 
 
 def _axis(from_s: float, until_s: float, scale: float, height: int) -> Iterator[str]:

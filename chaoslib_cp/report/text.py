@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.report.words import VERDICTS, unrealistic_knobs, value_of
+from chaoslib_cp.report.words import VERDICTS, delivery_of, unrealistic_knobs, value_of
 from chaoslib_cp.results.figures import unit_of
 
 _MARKS = {"act": " ", "bad": "!", "good": "+"}
@@ -32,7 +32,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...] = (
     ),
     ("small API reads that failed", ("api_error_ratio",), ()),
     ("server CPU per client CPU second", ("amplification",), ()),
-    ("fault ended, since the rollout began", ("mitigate_s",), (("by", "mitigated_by"),)),
+    ("fault ended, since the first injection", ("mitigate_s",), (("by", "mitigated_by"),)),
     ("recovery after that: first / full", ("recover_first_s", "recover_full_s"), ()),
 )
 """Label, the figures, and what belongs beside them. The rest is in summary.json and on the page."""
@@ -54,9 +54,10 @@ def _lines(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
     if word == "inconclusive":
         yield from (f"  because: {reason}" for reason in summary["why"])
     yield from (_part(part) for part in summary["parts"])
+    yield from (f"  {'delivered':<12}  {delivery_of(fault)}" for fault in summary["faults"])
     if summary["story"]:
         yield ""
-        yield "  seconds since the rollout began          ! broke   + works again"
+        yield "  seconds since the first injection        ! broke   + works again"
         yield from (_moment(moment) for moment in summary["story"])
     yield ""
     if summary["began_epoch_s"] is not None:
@@ -68,7 +69,7 @@ def _lines(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
 
 
 def _part(part: Mapping[str, Any]) -> str:
-    since_s = part["since_rollout_s"]
+    since_s = part["since_s"]
     when = f" (at {since_s:.1f} s)" if since_s is not None else ""
     return f"  {part['verdict']:<12}  {part['part']}{when}"
 

@@ -26,6 +26,30 @@ def value_of(name: str, value: Any) -> str:
     return f"{value:g}"
 
 
+def delivery_of(fault: Mapping[str, Any]) -> str:
+    """What a fault of summary.json delivered, in one line."""
+    told = fault["delivered"]
+    if not told["what"]:
+        return f"{fault['label']}: it counts nothing"
+    wanted = "an unknown number" if told["wanted"] is None else told["wanted"]
+    counts = told["counts"]
+    words = f"{fault['label']}: {told['done']} of {wanted} {told['what']}"
+    if "share_sent" in counts:
+        words += (
+            f"; sent {counts['share_sent']:.0%} of what was asked for, {counts['sent']} requests: "
+            f"{counts['answered']} answered ({counts['refused']} with 429), {counts['failed']} failed"
+        )
+    return f"{words}; NOT DELIVERED: {told['shortfall']}" if told["shortfall"] else words
+
+
+def expectation_of(expected: Mapping[str, Any]) -> str:
+    """What was expected of a fault's victim, and whether it came, in one line."""
+    wanted = f"{expected['share']:.0%} of {expected['vantage']} {expected['outcome']} for {expected['window_s']:g} s"
+    seen = f"it came ({expected['seen_share']:.0%} seen)" if expected["came"] else expected["doubt"]
+    decides = "; it decides" if expected["decides"] else ""
+    return f"{expected['label']} expected {wanted} within {expected['within_s']:g} s: {seen}{decides}"
+
+
 def unrealistic_knobs(scale: Mapping[str, Any]) -> list[str]:
     """What of this cluster is not as in production, one line each.
 

@@ -2,20 +2,20 @@
 
 from collections import Counter
 
-from chaoslib_cp.results.fault import Fault
+from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent, ratio
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.vantage import API_READ, all_points
 
 
-def api_error_ratio(recording: Recording, fault: Fault) -> Figure:
+def api_error_ratio(recording: Recording, faults: Faults) -> Figure:
     """Share (0..1) of the small reads, started while the fault was on, that failed or timed out."""
-    asked = _during(recording, fault, API_READ.name)
+    asked = _during(recording, faults, API_READ.name)
     failed = sum(not sample.ok for sample in asked)
     return ratio(failed, len(asked), f"no usable sample of {API_READ.name} while the fault was on")
 
 
-def api_error_ratio_by_class(recording: Recording, fault: Fault) -> Figure:
+def api_error_ratio_by_class(recording: Recording, faults: Faults) -> Figure:
     """For each API vantage point the share (0..1) of each class of failure while the fault was on.
 
     Returns:
@@ -23,21 +23,21 @@ def api_error_ratio_by_class(recording: Recording, fault: Fault) -> Figure:
     """
     shares: dict[str, dict[str, float]] = {}
     for vantage in health_checks():
-        asked = _during(recording, fault, vantage)
+        asked = _during(recording, faults, vantage)
         if asked:
             classes = Counter(sample.outcome for sample in asked if not sample.ok)
             shares[vantage] = {name: round(count / len(asked), 4) for name, count in sorted(classes.items())}
     return Figure(shares) if shares else absent("no usable sample of the API while the fault was on")
 
 
-def amplification(recording: Recording, fault: Fault) -> Figure:
+def amplification(recording: Recording, faults: Faults) -> Figure:
     """Server CPU seconds for each CPU second the injected clients spent, while the fault was on.
 
     Taken from ``api_cpu`` events, which carry running totals: the first since the fault began and the first since it
     ended (the last of all, if none came after it).
     """
-    readings = [event for event in recording.named("api_cpu") if event.at_s >= fault.began_s]
-    after = next((number for number, event in enumerate(readings) if event.at_s >= fault.ended_s), len(readings))
+    readings = [event for event in recording.named("api_cpu") if event.at_s >= faults.began_s]
+    after = next((number for number, event in enumerate(readings) if event.at_s >= faults.ended_s), len(readings))
     totals = [(event.details.get("server_cpu_s"), event.details.get("client_cpu_s")) for event in readings[: after + 1]]
     known = [(server, client) for server, client in totals if _number(server) and _number(client)]
     if len(known) < 2:
@@ -56,5 +56,5 @@ def _number(value: object) -> bool:
     return isinstance(value, int | float)
 
 
-def _during(recording: Recording, fault: Fault, vantage: str) -> list[Sample]:
-    return [sample for sample in recording.of(vantage) if fault.began_s <= sample.at_s <= fault.ended_s]
+def _during(recording: Recording, faults: Faults, vantage: str) -> list[Sample]:
+    return [sample for sample in recording.of(vantage) if faults.began_s <= sample.at_s <= faults.ended_s]

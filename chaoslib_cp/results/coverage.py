@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from chaoslib_cp.results.fault import Fault
+from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.hypothesis import Part
 from chaoslib_cp.results.observer import longest_unseen_s, planned_period_s, void_ratio
 from chaoslib_cp.results.recording import Event, Recording
@@ -31,7 +31,7 @@ class Window:
     """The time in which a claim had to be watched, epoch seconds of the timeline.
 
     Attributes:
-        began_s: Begin of the fault; of the method when nothing declared an effect.
+        began_s: Begin of the first fault; of the method when nothing was injected.
         ended_s: Its end.
         checks_ended_s: Its end as far as there are rounds of the hypothesis: none is played beside rollbacks.
         words: What it is, for a reason.
@@ -43,7 +43,7 @@ class Window:
     words: str
 
 
-def window(recording: Recording, fault: Fault | None) -> Window:
+def window(recording: Recording, faults: Faults | None) -> Window:
     """Find the time in which claims must have been watched: the fault, else the method, else the whole recording."""
     played = [
         event
@@ -51,9 +51,9 @@ def window(recording: Recording, fault: Fault | None) -> Window:
         if event.details.get("phase") == "method"
     ]
     method_ended_s = max(_times(played), default=recording.ends_at_s)
-    if fault is not None:
-        checks_ended_s = max(fault.began_s, min(fault.ended_s, method_ended_s))
-        return Window(fault.began_s, fault.ended_s, checks_ended_s, "while the fault was on")
+    if faults is not None:
+        checks_ended_s = max(faults.began_s, min(faults.ended_s, method_ended_s))
+        return Window(faults.began_s, faults.ended_s, checks_ended_s, "while the fault was on")
     began_s = min(_times(played or recording.events), default=0.0)
     return Window(began_s, method_ended_s, method_ended_s, "while the method ran")
 

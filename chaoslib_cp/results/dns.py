@@ -2,25 +2,25 @@
 
 from itertools import pairwise
 
-from chaoslib_cp.results.fault import Fault
+from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent, ratio, seconds
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import bad_time_s, episodes_of
 from chaoslib_cp.vantage import DNS_CACHED, DNS_UNCACHED
 
 
-def mask_began_s(recording: Recording, fault: Fault) -> float | None:
+def mask_began_s(recording: Recording, faults: Faults) -> float | None:
     """Begin of the uncached failure that the workload met once its cache ran out, in epoch seconds.
 
     It is the first failure since that cache was last filled: what the servers answered before that hid nothing any
     more. Where the caches outlasted everything, it is the last failure.
     """
-    cached = episodes_of(recording, DNS_CACHED.name, fault.began_s)
+    cached = episodes_of(recording, DNS_CACHED.name, faults.began_s)
     if not cached:
-        uncached = episodes_of(recording, DNS_UNCACHED.name, fault.began_s)
+        uncached = episodes_of(recording, DNS_UNCACHED.name, faults.began_s)
         return max((episode.began_s for episode in uncached), default=None)
     met_s = cached[0].began_s
-    uncached = episodes_of(recording, DNS_UNCACHED.name, max(fault.began_s, _last_filled_s(recording, met_s)))
+    uncached = episodes_of(recording, DNS_UNCACHED.name, max(faults.began_s, _last_filled_s(recording, met_s)))
     return next((episode.began_s for episode in uncached if episode.began_s <= met_s), None)
 
 
@@ -48,7 +48,7 @@ def _last_filling(cache: list[Sample], until_s: float) -> tuple[Sample, Sample] 
     return fillings[-1] if fillings else None
 
 
-def mask_s(recording: Recording, fault: Fault) -> Figure:
+def mask_s(recording: Recording, faults: Faults) -> Figure:
     """Time from the first wrong uncached answer to the first wrong answer a workload got, in seconds.
 
     Wrong means: the answer and the next one to the same question were wrong, late or missing. The uncached failure
@@ -57,8 +57,8 @@ def mask_s(recording: Recording, fault: Fault) -> Figure:
     missing = [vantage for vantage in (DNS_UNCACHED.name, DNS_CACHED.name) if not recording.of(vantage)]
     if missing:
         return absent(f"no usable sample of {' and '.join(missing)}")
-    cached = episodes_of(recording, DNS_CACHED.name, fault.began_s)
-    began_s = mask_began_s(recording, fault)
+    cached = episodes_of(recording, DNS_CACHED.name, faults.began_s)
+    began_s = mask_began_s(recording, faults)
     if began_s is None:
         if cached:
             return absent("workload lookups failed although the DNS servers answered: no mask")
@@ -68,23 +68,23 @@ def mask_s(recording: Recording, fault: Fault) -> Figure:
     return seconds(cached[0].began_s - began_s)
 
 
-def predicted_mask_s(recording: Recording, fault: Fault) -> Figure:
+def predicted_mask_s(recording: Recording, faults: Faults) -> Figure:
     """What was left of the cached answer's TTL when the servers failed, in seconds: it could be known then.
 
     Told by the last good cached answer before that; where the cache was filled just then, by the first one after.
     """
-    began_s = mask_began_s(recording, fault)
+    began_s = mask_began_s(recording, faults)
     if began_s is None:
         return absent("the DNS servers never failed: nothing to predict")
-    known = _cached_answer_known(recording, fault, began_s)
+    known = _cached_answer_known(recording, faults, began_s)
     if known is None or known.ttl_s is None:
         return absent("no good cached answer with a TTL was seen before the servers failed")
     return seconds(max(0.0, known.at_s + known.ttl_s - began_s))
 
 
-def _cached_answer_known(recording: Recording, fault: Fault, began_s: float) -> Sample | None:
+def _cached_answer_known(recording: Recording, faults: Faults, began_s: float) -> Sample | None:
     """The answer that tells how long the cache that failed, or any if none did, hides a failure from ``began_s`` on."""
-    cached = episodes_of(recording, DNS_CACHED.name, fault.began_s)
+    cached = episodes_of(recording, DNS_CACHED.name, faults.began_s)
     cache = recording.of(DNS_CACHED.name)
     if cached:
         cache = _cache_that_failed(recording, cached[0].began_s)
@@ -95,19 +95,19 @@ def _cached_answer_known(recording: Recording, fault: Fault, began_s: float) -> 
     return before[-1] if before else None
 
 
-def dns_lost_s(recording: Recording, fault: Fault) -> Figure:
+def dns_lost_s(recording: Recording, faults: Faults) -> Figure:
     """Time in which a workload's newest lookup was wrong, from the fault to the end of the run, in seconds.
 
     Of several probers the one that lost most counts.
     """
-    series = recording.series(DNS_CACHED.name, fault.began_s)
+    series = recording.series(DNS_CACHED.name, faults.began_s)
     if not series:
         return absent(f"no usable sample of {DNS_CACHED.name} since the fault began")
     return seconds(max(bad_time_s(samples) for samples in series))
 
 
-def success_ratio(recording: Recording, fault: Fault, vantage: str) -> Figure:
+def success_ratio(recording: Recording, faults: Faults, vantage: str) -> Figure:
     """Share (0..1) of right answers among the lookups that started while the fault was on."""
-    asked = [sample for sample in recording.of(vantage) if fault.began_s <= sample.at_s <= fault.ended_s]
+    asked = [sample for sample in recording.of(vantage) if faults.began_s <= sample.at_s <= faults.ended_s]
     right = sum(sample.ok for sample in asked)
     return ratio(right, len(asked), f"no usable sample of {vantage} while the fault was on")

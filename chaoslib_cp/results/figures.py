@@ -11,12 +11,12 @@ from typing import Any, Final
 from chaoslib_cp import extensions
 from chaoslib_cp.errors import ProfileInvalid, said_safely
 from chaoslib_cp.results import api, dns, green, lockout, observer, recovery
-from chaoslib_cp.results.fault import Fault
+from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent
 from chaoslib_cp.results.recording import Recording
 from chaoslib_cp.vantage import DNS_CACHED, DNS_UNCACHED
 
-Compute = Callable[[Recording, Fault | None], Figure]
+Compute = Callable[[Recording, Faults | None], Figure]
 
 _UNITS: Final = {
     "by": "",
@@ -44,8 +44,8 @@ class FigureRow:
         name: Its key in summary.json. One of its words says the unit: ``s`` (seconds), ``ratio`` or ``share`` (0 to 1,
             shown in percent), ``count`` or ``samples`` (a number of things), ``by`` (a name, not a number).
         label: What a report calls it.
-        compute: Computes it from the timeline and the fault (None when nothing was injected). ``of_fault`` makes one
-            of a function that needs a fault.
+        compute: Computes it from the timeline and the faults (None when nothing was injected). ``of_faults`` makes one
+            of a function that needs some.
     """
 
     name: str
@@ -64,11 +64,11 @@ class FigureRow:
             raise ProfileInvalid(f"figure {self.name!r} says no unit; use one of {', '.join(_UNITS)} as a word of it")
 
 
-def of_fault(function: Callable[[Recording, Fault], Figure]) -> Compute:
-    """Let a figure of a fault say by itself that there was none."""
+def of_faults(function: Callable[[Recording, Faults], Figure]) -> Compute:
+    """Let a figure of faults say by itself that there were none."""
 
-    def compute_it(recording: Recording, fault: Fault | None) -> Figure:
-        return function(recording, fault) if fault else absent("nothing was injected")
+    def compute_it(recording: Recording, faults: Faults | None) -> Figure:
+        return function(recording, faults) if faults else absent("nothing was injected")
 
     return compute_it
 
@@ -81,44 +81,48 @@ def of_recording(function: Callable[[Recording], Figure]) -> Compute:
 _SUCCESS_CACHED: Final = partial(dns.success_ratio, vantage=DNS_CACHED.name)
 _SUCCESS_UNCACHED: Final = partial(dns.success_ratio, vantage=DNS_UNCACHED.name)
 _OURS: Final = (
-    FigureRow("detect_s", "first alarm of an API health check, since the rollout began", of_fault(recovery.detect_s)),
-    FigureRow("detected_by", "which check gave the first alarm", of_fault(recovery.detected_by)),
+    FigureRow(
+        "detect_s", "first alarm of an API health check, since the first injection", of_faults(recovery.detect_s)
+    ),
+    FigureRow("detected_by", "which check gave the first alarm", of_faults(recovery.detected_by)),
     FigureRow(
         "rollout_share_at_first_signal",
         "rollout done at the first alarm",
-        of_fault(recovery.rollout_share_at_first_signal),
+        of_faults(recovery.rollout_share_at_first_signal),
     ),
-    FigureRow("mask_s", "mask: caches hid the DNS failure for", of_fault(dns.mask_s)),
-    FigureRow("predicted_mask_s", "mask predicted from the remaining TTL", of_fault(dns.predicted_mask_s)),
-    FigureRow("dns_lost_s", "workload DNS lost for", of_fault(dns.dns_lost_s)),
-    FigureRow("dns_success_ratio_cached", "lookups right while the fault was on: workload", of_fault(_SUCCESS_CACHED)),
+    FigureRow("mask_s", "mask: caches hid the DNS failure for", of_faults(dns.mask_s)),
+    FigureRow("predicted_mask_s", "mask predicted from the remaining TTL", of_faults(dns.predicted_mask_s)),
+    FigureRow("dns_lost_s", "workload DNS lost for", of_faults(dns.dns_lost_s)),
+    FigureRow("dns_success_ratio_cached", "lookups right while the fault was on: workload", of_faults(_SUCCESS_CACHED)),
     FigureRow(
         "dns_success_ratio_uncached",
         "lookups right while the fault was on: past the cache",
-        of_fault(_SUCCESS_UNCACHED),
+        of_faults(_SUCCESS_UNCACHED),
     ),
-    FigureRow("lockout_s", "lock-out: ordinary admin could not write for", of_fault(lockout.lockout_s)),
-    FigureRow("lockout_total_s", "all lock-outs of the run together", of_fault(lockout.lockout_total_s)),
-    FigureRow("lockout_ended_by", "what ended the lock-out", of_fault(lockout.lockout_ended_by)),
+    FigureRow("lockout_s", "lock-out: ordinary admin could not write for", of_faults(lockout.lockout_s)),
+    FigureRow("lockout_total_s", "all lock-outs of the run together", of_faults(lockout.lockout_total_s)),
+    FigureRow("lockout_ended_by", "what ended the lock-out", of_faults(lockout.lockout_ended_by)),
     FigureRow(
-        "break_glass_s", "break-glass: first write done, since the lock-out began", of_fault(lockout.break_glass_s)
+        "break_glass_s", "break-glass: first write done, since the lock-out began", of_faults(lockout.break_glass_s)
     ),
     FigureRow(
         "break_glass_latency_p50_s",
         "median duration of a break-glass write",
-        of_fault(lockout.break_glass_latency_p50_s),
+        of_faults(lockout.break_glass_latency_p50_s),
     ),
     FigureRow(
-        "break_glass_success_ratio", "break-glass writes that worked", of_fault(lockout.break_glass_success_ratio)
+        "break_glass_success_ratio", "break-glass writes that worked", of_faults(lockout.break_glass_success_ratio)
     ),
-    FigureRow("api_error_ratio", "small API reads that failed while the fault was on", of_fault(api.api_error_ratio)),
-    FigureRow("api_error_ratio_by_class", "API failures by class", of_fault(api.api_error_ratio_by_class)),
-    FigureRow("amplification", "server CPU for each client CPU second", of_fault(api.amplification)),
-    FigureRow("mitigate_s", "fault ended, since the rollout began", of_fault(recovery.mitigate_s)),
-    FigureRow("mitigated_by", "what ended the fault", of_fault(recovery.mitigated_by)),
-    FigureRow("recover_first_s", "first thing worked again, since the fault ended", of_fault(recovery.recover_first_s)),
-    FigureRow("recover_full_s", "everything worked again, since the fault ended", of_fault(recovery.recover_full_s)),
-    FigureRow("misleading_green", "checks that stayed green while users suffered", of_fault(green.misleading_green)),
+    FigureRow("api_error_ratio", "small API reads that failed while the fault was on", of_faults(api.api_error_ratio)),
+    FigureRow("api_error_ratio_by_class", "API failures by class", of_faults(api.api_error_ratio_by_class)),
+    FigureRow("amplification", "server CPU for each client CPU second", of_faults(api.amplification)),
+    FigureRow("mitigate_s", "fault ended, since the first injection", of_faults(recovery.mitigate_s)),
+    FigureRow("mitigated_by", "what ended the fault", of_faults(recovery.mitigated_by)),
+    FigureRow(
+        "recover_first_s", "first thing worked again, since the fault ended", of_faults(recovery.recover_first_s)
+    ),
+    FigureRow("recover_full_s", "everything worked again, since the fault ended", of_faults(recovery.recover_full_s)),
+    FigureRow("misleading_green", "checks that stayed green while users suffered", of_faults(green.misleading_green)),
     FigureRow("observer_samples", "samples taken", of_recording(observer.observer_samples)),
     FigureRow(
         "observer_void_samples",
@@ -170,26 +174,26 @@ def label_of(name: str) -> str:
     return next((row.label for row in all_figures() if row.name == name), name)
 
 
-def compute(recording: Recording, fault: Fault | None) -> tuple[dict[str, Any], dict[str, str]]:
+def compute(recording: Recording, faults: Faults | None) -> tuple[dict[str, Any], dict[str, str]]:
     """Compute every figure.
 
     Args:
         recording: The timeline of the run.
-        fault: The injection, or None when there was none.
+        faults: The faults of the run, or None when nothing was injected.
 
     Returns:
         The values by name (None where not measured), and the reasons by name: why a value is missing, or what to know
         when reading it.
     """
-    found = {row.name: _computed(row, recording, fault) for row in all_figures()}
+    found = {row.name: _computed(row, recording, faults) for row in all_figures()}
     values = {name: figure.value for name, figure in found.items()}
     return values, {name: figure.reason for name, figure in found.items() if figure.reason is not None}
 
 
-def _computed(row: FigureRow, recording: Recording, fault: Fault | None) -> Figure:
+def _computed(row: FigureRow, recording: Recording, faults: Faults | None) -> Figure:
     if row in _OURS:
-        return row.compute(recording, fault)
+        return row.compute(recording, faults)
     try:
-        return row.compute(recording, fault)
+        return row.compute(recording, faults)
     except Exception as error:  # noqa: BLE001 - a mistake in somebody's figure must not cost the verdict
         return absent(said_safely(error))

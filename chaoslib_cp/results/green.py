@@ -1,6 +1,6 @@
 """Which checks stayed green while users suffered: the ones not to page by."""
 
-from chaoslib_cp.results.fault import Fault
+from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import Episode, episodes_of
@@ -12,13 +12,13 @@ GREEN_RATIO = 0.95
 MIN_SAMPLES = 3
 
 
-def misleading_green(recording: Recording, fault: Fault) -> Figure:
+def misleading_green(recording: Recording, faults: Faults) -> Figure:
     """List the checks that were good at least 95 % of the time while workload lookups failed.
 
     Returns:
         A list of ``{"check": vantage, "target": whom, "ok_ratio": 0..1}``; empty when every check told the truth.
     """
-    suffering = episodes_of(recording, DNS_CACHED.name, fault.began_s)
+    suffering = episodes_of(recording, DNS_CACHED.name, faults.began_s)
     if not suffering:
         return absent("workload lookups never failed: users did not suffer")
     left_out = {DNS_CACHED.name, *(point.name for point in all_points() if not point.is_check)}
@@ -26,7 +26,7 @@ def misleading_green(recording: Recording, fault: Fault) -> Figure:
     for vantage in recording.vantages:
         if vantage in left_out:
             continue
-        for samples in recording.series(vantage, fault.began_s):
+        for samples in recording.series(vantage, faults.began_s):
             during = [sample for sample in samples if _within(sample, suffering)]
             good = sum(sample.ok for sample in during)
             if len(during) >= MIN_SAMPLES and good / len(during) >= GREEN_RATIO:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chaoslib_cp.limits import is_number
+
 MAX_LAG_S = 0.25
 """A sample that started later than this against its schedule measured our own machine, not the cluster."""
 
@@ -26,6 +28,11 @@ class Sample:
         lag_s: How late the attempt started against its schedule.
         void: The attempt started too late to say anything about the cluster.
         ttl_s: What is left of the answer's TTL, in seconds; None when the answer has none.
+        failed_in: Of a call that got no answer, the phase that did not finish (``tcp``, ``tls``, ``first_byte`` or
+            ``body``); empty for all others.
+        counts: What was counted where a fault is injected: running totals by name.
+        fault: Id of the fault that the counts are of; empty when they are of none.
+        never_began: The most frequent reason why something that is counted did not begin; empty when none is known.
     """
 
     at_s: float
@@ -37,6 +44,10 @@ class Sample:
     lag_s: float = 0.0
     void: bool = False
     ttl_s: float | None = None
+    failed_in: str = ""
+    counts: Mapping[str, float] = field(default_factory=dict)
+    fault: str = ""
+    never_began: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,17 @@ def _sample(line: Mapping[str, Any]) -> Sample:
         lag_s=lag_s,
         void=bool(line.get("void", False)) or lag_s > MAX_LAG_S,
         ttl_s=None if line.get("ttl_s") is None else float(line["ttl_s"]),
+        failed_in=str(line.get("failed_in", "")),
+        counts=_counts(line.get("counts", {})),
+        fault=str(line.get("fault", "")),
+        never_began=str(line.get("never_began", "")),
     )
+
+
+def _counts(told: Any) -> dict[str, float]:
+    if not isinstance(told, Mapping) or not all(is_number(count) for count in told.values()):
+        raise TypeError("counts are not numbers by name")
+    return {str(name): float(count) for name, count in told.items()}
 
 
 def _event(line: Mapping[str, Any]) -> Event:

@@ -1,10 +1,11 @@
 """The clock of an incident: when it could be seen, when the load ended, when things worked again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chaoslib_cp.results import api
-from chaoslib_cp.results.fault import RUN_ENDED, Fault
+from chaoslib_cp.results.delivery import agents_began
+from chaoslib_cp.results.faults import RUN_ENDED, Faults
 from chaoslib_cp.results.figure import Figure, absent, seconds
 from chaoslib_cp.results.recording import Recording
 from chaoslib_cp.results.streaks import Episode, episodes_of
@@ -19,12 +20,12 @@ class Signal:
     vantage: str
 
 
-def first_signal(recording: Recording, fault: Fault) -> Signal | None:
+def first_signal(recording: Recording, faults: Faults) -> Signal | None:
     """Find the first of two failed API health checks in a row since the fault began."""
     signals = [
         Signal(episode.began_s, vantage)
         for vantage in api.health_checks()
-        for episode in episodes_of(recording, vantage, fault.began_s)[:1]
+        for episode in episodes_of(recording, vantage, faults.began_s)[:1]
     ]
     return min(signals, key=lambda signal: signal.at_s, default=None)
 
@@ -35,23 +36,24 @@ def broken_episodes(recording: Recording, from_s: float) -> dict[str, list[Episo
     return {vantage: failed for vantage, failed in found.items() if failed}
 
 
-def still_broken(recording: Recording, fault: Fault | None) -> list[str]:
+def still_broken(recording: Recording, faults: Faults | None) -> list[str]:
     """Name the vantage points that broke since fault or method began and had not recovered when the recording ended.
 
-    X    before, or in a run that played nothing, was not broken by the run.
+    A vantage point has recovered with several good samples in a row; one whose samples ceased has not. What never
+    worked before, or in a run that played nothing, was not broken by the run.
     """
     played = [one.at_s for one in recording.named("activity_started") if one.details.get("phase") == "method"]
-    from_s = fault.began_s if fault else min(played, default=None)
+    from_s = faults.began_s if faults else min(played, default=None)
     if from_s is None:
         return []
     broken = [vantage for vantage, failed in broken_episodes(recording, from_s).items() if _is_open(failed)]
     return [vantage for vantage in broken if not _never_worked(recording, vantage, from_s)]
 
 
-def not_recovered(recording: Recording, fault: Fault | None) -> list[str]:
+def not_recovered(recording: Recording, faults: Faults | None) -> list[str]:
     """Say the same for a person, one line each."""
     return [
-        f"{named(vantage).label} had not recovered when the run ended" for vantage in still_broken(recording, fault)
+        f"{named(vantage).label} had not recovered when the run ended" for vantage in still_broken(recording, faults)
     ]
 
 
@@ -65,89 +67,78 @@ def _is_open(failed: Iterable[Episode]) -> bool:
     return any(episode.ended_s is None for episode in failed)
 
 
-def detect_s(recording: Recording, fault: Fault) -> Figure:
+def detect_s(recording: Recording, faults: Faults) -> Figure:
     """Begin of the fault to the first signal of a client-side API health check, in seconds."""
     if not any(recording.of(vantage) for vantage in api.health_checks()):
         return absent("API health was not sampled")
-    signal = first_signal(recording, fault)
+    signal = first_signal(recording, faults)
     if signal is None:
         return absent("no API health check failed twice in a row")
-    return seconds(signal.at_s - fault.began_s)
+    return seconds(signal.at_s - faults.began_s)
 
 
-def detected_by(recording: Recording, fault: Fault) -> Figure:
+def detected_by(recording: Recording, faults: Faults) -> Figure:
     """Which API health check gave the first signal."""
-    signal = first_signal(recording, fault)
+    signal = first_signal(recording, faults)
     return Figure(signal.vantage) if signal else absent("no API health check failed twice in a row")
 
 
-def rollout_share_at_first_signal(recording: Recording, fault: Fault) -> Figure:
-    """Share (0..1) of the nodes with a ready agent when the first signal came, as last seen before it.
-
-    Seen by the probe ``rollout_progress`` or told by ``rollout_progress`` events.
-    """
-    signal = first_signal(recording, fault)
+def rollout_share_at_first_signal(recording: Recording, faults: Faults) -> Figure:
+    """Share (0..1) of the nodes whose agent had begun when the first signal came, as the agents last told before it."""
+    signal = first_signal(recording, faults)
     if signal is None:
         return absent("there was no signal")
-    seen = [(at_s, share) for at_s, share in _progress(recording) if fault.began_s <= at_s <= signal.at_s]
-    if not seen:
-        return absent("nobody saw how far the rollout was before the first signal")
-    at_s, share = max(seen)
-    bound = "" if share >= 1 else f"lower bound: seen {signal.at_s - at_s:.1f} s before the signal"
-    return Figure(round(share, 4), bound or None)
+    told = [
+        (at_s, began / fault.delivers.wanted)
+        for fault in faults.each
+        if fault.delivers and fault.delivers.vantage and fault.delivers.wanted
+        for at_s, began in agents_began(recording.of(fault.delivers.vantage), fault.id)
+        if at_s <= signal.at_s
+    ]
+    if not told:
+        return absent("no agent told that it had begun")
+    at_s, share = max(told)
+    bound = "" if share >= 1 else f"lower bound: told {signal.at_s - at_s:.1f} s before the signal"
+    return Figure(round(min(1.0, share), 4), bound or None)
 
 
-def _progress(recording: Recording) -> Iterator[tuple[float, float]]:
-    for event in recording.named("rollout_progress"):
-        share = event.details.get("share")
-        if isinstance(share, int | float):
-            yield event.at_s, float(share)
-    for event in recording.named("activity_ended"):
-        output = event.details.get("output")
-        if event.details.get("func") != "rollout_progress" or not isinstance(output, Mapping):
-            continue
-        # Nothing desired yet: the controller has not looked at the rollout, so nobody knows.
-        if output.get("outcome") == "ok" and output.get("desired"):
-            yield event.at_s, float(output.get("ready_share", 0.0))
-
-
-def mitigate_s(recording: Recording, fault: Fault) -> Figure:  # noqa: ARG001 - all vantage points have one signature
-    """Begin of the fault to the first thing that ended it (``mitigated_by``), in seconds."""
-    if fault.ended_by == RUN_ENDED:
+def mitigate_s(recording: Recording, faults: Faults) -> Figure:  # noqa: ARG001 - all figures have one signature
+    """Begin of the first fault to the end of the one that lasted longest (``mitigated_by``), in seconds."""
+    if faults.ended_by == RUN_ENDED:
         return absent("nothing ended the fault before the recording did")
-    return seconds(fault.ended_s - fault.began_s)
+    return seconds(faults.ended_s - faults.began_s)
 
 
-def mitigated_by(recording: Recording, fault: Fault) -> Figure:  # noqa: ARG001 - all vantage points have one signature
-    """What ended the fault first: "delete landed", "agent deadline" or "rollback"."""
-    if fault.ended_by == RUN_ENDED:
+def mitigated_by(recording: Recording, faults: Faults) -> Figure:  # noqa: ARG001 - all figures have one signature
+    """What ended the fault: "delete landed", "own deadline", "rollback", or what a mitigation says of itself."""
+    if faults.ended_by == RUN_ENDED:
         return absent("nothing ended the fault before the recording did")
-    return Figure(fault.ended_by)
+    return Figure(faults.ended_by)
 
 
-def recover_first_s(recording: Recording, fault: Fault) -> Figure:
+def recover_first_s(recording: Recording, faults: Faults) -> Figure:
     """End of the fault to the first vantage point that worked again, in seconds.
 
     Working again: the first of three good samples in a row that ended its last failure. Only what was still failing
     when the fault ended counts; 0 when nothing was.
     """
-    ends = [failed[-1].ended_s for failed in broken_episodes(recording, fault.began_s).values()]
+    ends = [failed[-1].ended_s for failed in broken_episodes(recording, faults.began_s).values()]
     if not ends:
         return absent("nothing failed: nothing to recover from")
-    later = [end_s for end_s in ends if end_s is None or end_s >= fault.ended_s]
+    later = [end_s for end_s in ends if end_s is None or end_s >= faults.ended_s]
     known = [end_s for end_s in later if end_s is not None]
     if later and not known:
         return absent("nothing had recovered when the recording ended")
-    return seconds(min(known, default=fault.ended_s) - fault.ended_s)
+    return seconds(min(known, default=faults.ended_s) - faults.ended_s)
 
 
-def recover_full_s(recording: Recording, fault: Fault) -> Figure:
+def recover_full_s(recording: Recording, faults: Faults) -> Figure:
     """End of the fault to the last vantage point that worked again, in seconds; see ``recover_first_s``."""
-    broken = broken_episodes(recording, fault.began_s)
+    broken = broken_episodes(recording, faults.began_s)
     if not broken:
         return absent("nothing failed: nothing to recover from")
     open_ended = [vantage for vantage, failed in broken.items() if _is_open(failed)]
     if open_ended:
         return absent(f"{', '.join(sorted(open_ended))} had not recovered when the recording ended")
     last_s = max(failed[-1].ended_s or 0.0 for failed in broken.values())
-    return seconds(max(0.0, last_s - fault.ended_s))
+    return seconds(max(0.0, last_s - faults.ended_s))

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chaoslib_cp.results.effects import judge_effects
-from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.results.evidence import Evidence, gather_evidence
+from chaoslib_cp.results.faults import Faults, find_faults
 from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.hypothesis import Part
 from chaoslib_cp.results.recording import Recording
@@ -28,16 +28,17 @@ def summarise(
 
     Returns:
         The content of summary.json: ``schema``, ``verdict``, ``why``, ``parts``, ``figures`` (None where not
-        measured), ``reasons`` (why not, or what to know), ``story``, ``effects``, ``healed``, ``left_behind`` (what of
-        ours is still there), ``not_recovered`` (what broke and was still broken at the end) and the given facts. Plain
-        JSON types only; times in seconds since the rollout began.
+        measured), ``reasons`` (why not, or what to know), ``story``, ``faults`` (each with its begin, deadline and
+        end, what ended it and what it delivered), ``expectations`` (what the victims were expected to suffer),
+        ``healed``, ``left_behind`` (what of ours is still there), ``not_recovered`` (what broke and was still broken at
+        the end) and the given facts. Plain JSON types only; times in seconds since the first injection.
     """
-    fault = find_fault(recording)
-    effects = judge_effects(recording)
-    verdict = judge(recording, fault, effects, parts, conduct)
-    values, reasons = compute(recording, fault)
-    unwell = not_recovered(recording, fault)
-    began_s = fault.began_s if fault else None
+    faults = find_faults(recording)
+    evidence = gather_evidence(recording, faults)
+    verdict = judge(recording, faults, evidence, parts, conduct)
+    values, reasons = compute(recording, faults)
+    unwell = not_recovered(recording, faults)
+    began_s = faults.began_s if faults else None
     return {
         "schema": SCHEMA,
         "verdict": verdict.word,
@@ -45,8 +46,9 @@ def summarise(
         "parts": verdict.as_list(began_s),
         "figures": values,
         "reasons": reasons,
-        "story": [moment.as_dict() for moment in tell(recording, fault)] if fault else [],
-        "effects": [effect.as_dict() for effect in effects],
+        "story": [moment.as_dict() for moment in tell(recording, faults)] if faults else [],
+        "faults": _told(faults, evidence),
+        "expectations": [one.as_dict() for one in evidence.expectations],
         "healed": not conduct.left_behind and not unwell,
         "left_behind": list(conduct.left_behind),
         "not_recovered": unwell,
@@ -54,3 +56,27 @@ def summarise(
         "unusable_lines": recording.unusable_lines,
         **{name: dict(content) for name, content in facts.items()},
     }
+
+
+def _told(faults: Faults | None, evidence: Evidence) -> list[dict[str, Any]]:
+    """Each fault as a plain mapping."""
+    if faults is None:
+        return []
+
+    def since(at_s: float | None) -> float | None:
+        return None if at_s is None else round(at_s - faults.began_s, 3)
+
+    return [
+        {
+            "fault": fault.id,
+            "kind": fault.kind,
+            "label": fault.label,
+            "activity": fault.activity,
+            "began_s": since(fault.began_s),
+            "deadline_s": since(fault.deadline_s),
+            "ended_s": since(fault.ended_s),
+            "ended_by": fault.ended_by,
+            "delivered": delivered.as_dict(),
+        }
+        for fault, delivered in zip(faults.each, evidence.deliveries, strict=True)
+    ]

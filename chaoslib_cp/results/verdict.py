@@ -1,7 +1,7 @@
 """held, broke or inconclusive: what a run proved about its hypothesis, and what it did not.
 
 Missing data is never "held": that word needs a hypothesis that was checked all the time and was always true, every
-declared effect seen, an observer that was not starved, and a cluster that is whole again.
+fault delivered, an observer that was not starved, and a cluster that is whole again.
 """
 
 from bisect import bisect_left
@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from chaoslib_cp.results import recovery
 from chaoslib_cp.results.coverage import Window, gap, window
-from chaoslib_cp.results.effects import Effect
-from chaoslib_cp.results.fault import Fault
+from chaoslib_cp.results.evidence import Evidence
+from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.hypothesis import Part
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import Episode, episodes, episodes_of, good_at
@@ -60,12 +60,12 @@ class Verdict:
     parts: tuple[PartVerdict, ...] = field(default_factory=tuple)
 
     def as_list(self, began_s: float | None) -> list[dict[str, Any]]:
-        """The claims as plain mappings; ``since_rollout_s`` counts from ``began_s``."""
+        """The claims as plain mappings; ``since_s`` counts from ``began_s``."""
         return [
             {
                 "part": part.part,
                 "verdict": part.word,
-                "since_rollout_s": None if part.at_s is None or began_s is None else round(part.at_s - began_s, 3),
+                "since_s": None if part.at_s is None or began_s is None else round(part.at_s - began_s, 3),
                 "why": part.why,
             }
             for part in self.parts
@@ -73,24 +73,27 @@ class Verdict:
 
 
 def judge(
-    recording: Recording, fault: Fault | None, effects: Sequence[Effect], parts: Sequence[Part], conduct: Conduct
+    recording: Recording, faults: Faults | None, evidence: Evidence, parts: Sequence[Part], conduct: Conduct
 ) -> Verdict:
     """Judge a run.
 
-    A run that was cut short, whose actions failed or whose declared effects never came is inconclusive whatever its
-    probes said: what was seen was not caused by what was meant. Then one broken claim breaks the whole; and every
+    A run that was cut short, whose actions failed or whose faults were not delivered is inconclusive whatever its
+    probes said: what was seen was not caused by what was meant. Delivered is not hurt: whether the victim suffered as
+    expected decides only where the file says so. Then one broken claim breaks the whole; and every
     claim must have held for the whole to hold.
     """
-    during = window(recording, fault)
+    during = window(recording, faults)
     judged = tuple(_judge_part(recording, during, part, conduct) for part in parts)
-    doubts = _doubts(effects, parts, conduct)
+    doubts = _doubts(evidence, parts, conduct)
     if doubts:
         return Verdict("inconclusive", tuple(doubts), judged)
     broke = tuple(part.why for part in judged if part.word == "broke")
     if broke:
         return Verdict("broke", broke, judged)
     open_points = [part.why for part in judged if part.word == "inconclusive"]
-    open_points += [f"not healed: {left}" for left in (*conduct.left_behind, *recovery.not_recovered(recording, fault))]
+    open_points += [
+        f"not healed: {left}" for left in (*conduct.left_behind, *recovery.not_recovered(recording, faults))
+    ]
     if not parts:
         open_points.append("the experiment claims nothing: it has no steady-state hypothesis")
     if open_points:
@@ -98,7 +101,7 @@ def judge(
     return Verdict("held", ("every claim was checked all the time and was always true",), judged)
 
 
-def _doubts(effects: Sequence[Effect], parts: Sequence[Part], conduct: Conduct) -> list[str]:
+def _doubts(evidence: Evidence, parts: Sequence[Part], conduct: Conduct) -> list[str]:
     doubts = [f"interrupted by {conduct.interrupted_by}"] if conduct.interrupted_by else []
     doubts += [
         f"baseline not met, nothing was injected: {part.name}"
@@ -106,7 +109,8 @@ def _doubts(effects: Sequence[Effect], parts: Sequence[Part], conduct: Conduct) 
         if any(not check.met for check in part.before)
     ]
     doubts += [f"an activity failed: {line}" for line in conduct.failed_activities]
-    doubts += [str(effect) for effect in effects if not effect.came]
+    doubts += [f"{one.label} was not delivered: {one.shortfall}" for one in evidence.deliveries if one.shortfall]
+    doubts += [str(one) for one in evidence.expectations if one.expects.decides and not one.came]
     return doubts
 
 

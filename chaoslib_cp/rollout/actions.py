@@ -3,12 +3,12 @@
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.take_back import take_back
+from chaoslib_cp.fault import read_expects
 from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout.daemonset import AGENT_IMAGE
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.rollout.removal import remove_as_admin
-from chaoslib_cp.rollout.start import StartPlan, start
-from chaoslib_cp.vantage import API_READ
+from chaoslib_cp.rollout.start import USUAL, StartPlan, start
 
 __all__ = ["remove_agent", "start_agent_rollout", "stop_agent_rollout"]
 
@@ -20,8 +20,7 @@ def start_agent_rollout(
     namespace: str = "kube-system",
     duration_s: float = 120.0,
     image: str = AGENT_IMAGE,
-    effect_measure: str = API_READ.name,
-    effect_within_s: float = 60.0,
+    expects: JsonObject = ABSENT,
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,
 ) -> JsonObject:
@@ -37,14 +36,17 @@ def start_agent_rollout(
             there they queue in front of CoreDNS and the controllers; any other namespace must exist already.
         duration_s: Every agent ends by itself this many seconds from now, with no API needed; 1 to 3600.
         image: Image that holds this version of chaoslib_cp.
-        effect_measure: Vantage point that is expected to fail.
-        effect_within_s: Within how many seconds, 1 to 600.
+        expects: What users of the API are expected to suffer, where that is not that half of the small reads fail
+            within 60 s: any of ``vantage``, ``outcome`` ("failing" or a class of failure), ``share`` (0.01 to 1),
+            ``window_s`` (1 to 300), ``within_s`` (1 to 600) and ``decides``. It is reported as come or not come; only
+            with ``decides`` true a run in which it did not come is inconclusive.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.
 
     Returns:
-        ``effects`` (what the control judges from the timeline), ``parameters`` (the effective ones), ``objects``,
-        ``deadline_epoch_s`` (when every agent ends) and ``nodes`` (how many the cluster has, null if nobody said).
+        An ``Injected`` (``chaoslib_cp/fault.py`` tells its keys): it delivers agents, on how many of how many nodes as
+        their own accounts tell. ``deadline_epoch_s`` is when every agent ends; ``details`` has ``objects`` and
+        ``nodes`` (how many the cluster has, null if nobody said).
 
     Raises:
         ProfileInvalid: An argument or the profile is wrong, or it asks for what agents are never given: nothing was
@@ -56,8 +58,8 @@ def start_agent_rollout(
 
         Whatever was made before an error is taken back as far as the API lets us, and stays in the undo log otherwise.
     """
-    plan = StartPlan(profile, service_account, namespace, duration_s, image, effect_measure, effect_within_s)
-    return start(plan, settings_of(configuration, secrets), SystemClock())
+    plan = StartPlan(profile, service_account, namespace, duration_s, image, read_expects(expects, USUAL))
+    return start(plan, settings_of(configuration, secrets), SystemClock()).as_dict()
 
 
 @activity
@@ -79,12 +81,12 @@ def remove_agent(
         secrets: chaosk8s' own keys.
 
     Returns:
-        ``landed``; ``landed_epoch_s`` (when that was known, null if not) and ``landed_after_epoch_s`` (it landed
-        between the two: a delete that got no answer may be the one that did it); ``ended_by`` ("delete landed"; "agent
-        deadline" when it landed only after the agents had ended by themselves; "timeout"; "nothing to remove"),
-        ``waited_s``, ``identity``,
-        ``attempt_count``, ``outcomes`` (number by outcome) and ``attempts``: the first ten and last ten, each with
-        ``at_epoch_s``, ``outcome`` ("unknown" when no answer came), ``how`` and ``latency_s``.
+        An ``Ended`` (``chaoslib_cp/fault.py`` tells its keys) of the rollout; of nothing when it did not land. ``by``
+        is "delete landed", "own deadline" when it landed only after the agents had ended by themselves, "timeout" or
+        "nothing to remove". It landed between ``after_epoch_s`` and ``at_epoch_s``: a delete that got no answer may be
+        the one that did it. ``details`` has ``landed``, ``waited_s``, ``identity``, ``attempt_count``, ``outcomes``
+        (number by outcome) and ``attempts``: the first ten and last ten, each with ``at_epoch_s``, ``outcome``
+        ("unknown" when no answer came), ``how`` and ``latency_s``.
 
     Raises:
         ProfileInvalid: An argument is out of its range; nothing was changed.
@@ -96,12 +98,13 @@ def remove_agent(
     """
     checked("timeout_s", timeout_s, 1, 3600)
     checked("attempt_deadline_s", attempt_deadline_s, 0.5, 60)
-    return remove_as_admin(settings_of(configuration, secrets), timeout_s, attempt_deadline_s, SystemClock())
+    return remove_as_admin(settings_of(configuration, secrets), timeout_s, attempt_deadline_s, SystemClock()).as_dict()
 
 
 @activity
 def stop_agent_rollout(
     timeout_s: float = 120.0,
+    fault: str = "",
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,
 ) -> JsonObject:
@@ -112,15 +115,16 @@ def stop_agent_rollout(
 
     Args:
         timeout_s: Seconds to go on trying, 0 to 3600.
+        fault: Id of the one rollout to take back, for example ``agent_rollout-1``; all of this run without it.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.
 
     Returns:
-        ``undone`` (number of objects), ``left`` (0), ``outcomes`` by object and ``faults`` (ids of those of which
-        something was undone); all empty when nothing was open.
+        An ``Ended`` (``chaoslib_cp/fault.py`` tells its keys) of the faults that were taken back; of nothing when
+        nothing was open. ``details`` has ``undone`` (number of objects), ``left`` (0) and ``outcomes`` by object.
 
     Raises:
-        ProfileInvalid: ``timeout_s`` is out of its range; nothing was undone.
+        ProfileInvalid: ``timeout_s`` is out of its range, or the run has no such rollout; nothing was undone.
         UndoFailed: Something is still there and stays in the undo log for ``chaos cp recover``; or the log cannot be
             read, and nothing was undone.
         TargetUnreachable: No identity could reach that cluster; nothing was undone.
@@ -128,4 +132,6 @@ def stop_agent_rollout(
             no such context. Nothing was undone.
     """
     checked("timeout_s", timeout_s, 0, 3600)
-    return take_back(settings_of(configuration, secrets), timeout_s, SystemClock(), AGENT_ROLLOUT.name)
+    return take_back(
+        settings_of(configuration, secrets), timeout_s, SystemClock(), AGENT_ROLLOUT.name, fault or None
+    ).as_dict()

@@ -113,6 +113,7 @@ class AgentRollout:
             "name": AGENT_ROLE,
             "image": self.image,
             "imagePullPolicy": "IfNotPresent",
+            "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
             "args": ["load", "--profile", f"{_PROFILE_FOLDER}/profile.json", "--state", _STATE_FOLDER],
             "resources": {
                 "requests": {"cpu": "1m", "memory": "16Mi"},

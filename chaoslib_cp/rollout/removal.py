@@ -5,7 +5,6 @@ Each attempt is one delete on a fresh connection, as each kubectl is; one at a t
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
@@ -14,9 +13,9 @@ from chaoslib_cp.cluster.door.same_cluster import OtherCluster, SameCluster
 from chaoslib_cp.cluster.undo.kinds.delete_object import ALREADY_GONE, delete_ours
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.cluster.undo.pods import ends_at_s
-from chaoslib_cp.endings import AGENT_DEADLINE, DELETE_LANDED
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.fault import DELETE_LANDED, OWN_DEADLINE, Ended
 from chaoslib_cp.rollout.agent_rollout import agent_item
 from chaoslib_cp.settings import Settings
 
@@ -44,7 +43,12 @@ class Attempt:
     latency_s: float
 
 
-def remove_as_admin(settings: Settings, timeout_s: float, attempt_deadline_s: float, clock: Clock) -> dict[str, Any]:
+def remove_as_admin(
+    settings: Settings,
+    timeout_s: float,
+    attempt_deadline_s: float,
+    clock: Clock,
+) -> Ended:
     """Delete this run's agent DaemonSet as ``admin``, again and again until it lands or time is up.
 
     Returns:
@@ -59,7 +63,7 @@ def remove_as_admin(settings: Settings, timeout_s: float, attempt_deadline_s: fl
     log = undo_log_of_run(settings, clock)
     item = agent_item(log)
     if log is None or item.done:
-        return _result([], 0.0, NOTHING)
+        return _result([], 0.0, NOTHING, "")
     admin = _open_admin(log, settings)
     same = SameCluster(str(log.header.get("cluster_uid") or ""))
     started_s = clock.monotonic_s()
@@ -69,9 +73,9 @@ def remove_as_admin(settings: Settings, timeout_s: float, attempt_deadline_s: fl
         waited_s = clock.monotonic_s() - started_s
         if attempts[-1].outcome == "ok":
             log.done(item.number, "deleted by the administrator")
-            return _result(attempts, waited_s, _ended_by(item, clock.epoch_s()))
+            return _result(attempts, waited_s, _ended_by(item, clock.epoch_s()), item.fault)
         if waited_s >= timeout_s:
-            return _result(attempts, waited_s, TIMEOUT)
+            return _result(attempts, waited_s, TIMEOUT, item.fault)
         _pause(min(_PAUSE_S, timeout_s - waited_s), clock)
 
 
@@ -113,7 +117,7 @@ def _landed_after(attempts: list[Attempt]) -> float:
 
 
 def _ended_by(item: Item, now_epoch_s: float) -> str:
-    return AGENT_DEADLINE if now_epoch_s >= ends_at_s(item) else DELETE_LANDED
+    return OWN_DEADLINE if now_epoch_s >= ends_at_s(item) else DELETE_LANDED
 
 
 def _pause(duration_s: float, clock: Clock) -> None:
@@ -122,17 +126,20 @@ def _pause(duration_s: float, clock: Clock) -> None:
         clock.sleep(min(_SLICE_S, left_s))
 
 
-def _result(attempts: list[Attempt], waited_s: float, ended_by: str) -> dict[str, Any]:
+def _result(attempts: list[Attempt], waited_s: float, by: str, fault: str) -> Ended:
     shown = attempts if len(attempts) <= 2 * _SHOWN else attempts[:_SHOWN] + attempts[-_SHOWN:]
-    has_landed = ended_by in (DELETE_LANDED, AGENT_DEADLINE)
-    return {
-        "landed": has_landed,
-        "landed_epoch_s": attempts[-1].at_epoch_s + attempts[-1].latency_s if has_landed else None,
-        "landed_after_epoch_s": _landed_after(attempts) if has_landed else None,
-        "ended_by": ended_by,
-        "waited_s": waited_s,
-        "identity": "admin",
-        "attempt_count": len(attempts),
-        "outcomes": dict(Counter(attempt.outcome for attempt in attempts)),
-        "attempts": [asdict(attempt) for attempt in shown],
-    }
+    has_landed = by in (DELETE_LANDED, OWN_DEADLINE)
+    return Ended(
+        faults=(fault,) if has_landed else (),
+        by=by,
+        at_epoch_s=attempts[-1].at_epoch_s + attempts[-1].latency_s if has_landed else None,
+        after_epoch_s=_landed_after(attempts) if has_landed else None,
+        details={
+            "landed": has_landed,
+            "waited_s": waited_s,
+            "identity": "admin",
+            "attempt_count": len(attempts),
+            "outcomes": dict(Counter(attempt.outcome for attempt in attempts)),
+            "attempts": [asdict(attempt) for attempt in shown],
+        },
+    )

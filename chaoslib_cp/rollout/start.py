@@ -6,20 +6,24 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.gate.guard import require_permit
-from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
-from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
+from chaoslib_cp.cluster.injection import Injection, injecting
+from chaoslib_cp.cluster.undo.kinds.delete_object import of_manifest
+from chaoslib_cp.cluster.undo.rights import require_undo_rights
+from chaoslib_cp.engine.load.profile import MAX_REPORT_TO, ROLLOUTS_OWN, LoadProfile, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.limits import checked
-from chaoslib_cp.rollout.agent_rollout import count_nodes, roll_out
+from chaoslib_cp.rollout.agent_rollout import count_nodes
 from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.settings import Settings
-from chaoslib_cp.vantage import all_points
+from chaoslib_cp.vantage import AGENT_LOAD, API_READ
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE: Final = re.compile(r"[\w][\w./:@-]{0,254}")
+
+USUAL: Final = Expects(API_READ.name)
+"""What users of the API suffer from a rollout that bites."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,7 @@ class StartPlan:
     namespace: str
     duration_s: float
     image: str
-    effect_measure: str
-    effect_within_s: float
+    expects: Expects = USUAL
 
     def __post_init__(self) -> None:
         """Refuse a wrong argument while nothing has been changed."""
@@ -41,46 +44,54 @@ class StartPlan:
                 raise ProfileInvalid(f"{name} is {getattr(self, name)!r}, not a Kubernetes name; nothing was changed")
         if not _IMAGE.fullmatch(str(self.image)):
             raise ProfileInvalid(f"image is {self.image!r}, not an image name; nothing was changed")
-        known = [point.name for point in all_points() if point.in_story]
-        if self.effect_measure not in known:
-            raise ProfileInvalid(
-                f"effect_measure is {self.effect_measure!r}; nothing was changed; use one of {', '.join(known)}"
-            )
+        for own in ROLLOUTS_OWN:
+            if own in self.profile:
+                raise ProfileInvalid(f"load profile: {own} is set by the rollout; nothing was changed; take it out")
         checked("duration_s", self.duration_s, 1, 3600)
-        checked("effect_within_s", self.effect_within_s, 1, 600)
-
-    def effects(self) -> list[dict[str, Any]]:
-        """What must be seen in the timeline for the rollout to count as a fault."""
-        return [
-            {
-                "vantage": self.effect_measure,
-                "outcome": "failing",
-                "share": 0.5,
-                "window_s": 10,
-                "within_s": self.effect_within_s,
-            }
-        ]
 
 
-def start(plan: StartPlan, settings: Settings, clock: Clock) -> dict[str, Any]:
-    """Roll out as planned; keys are told by ``start_agent_rollout``."""
+def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
+    """Roll out as planned; what it returns is told by ``start_agent_rollout``."""
     profile = parse_profile({**plan.profile, "duration_s": plan.duration_s})
     rules_for(profile)
-    with open_cluster(settings) as cluster:
-        permit = require_permit(cluster, settings, clock)
-        nodes = count_nodes(cluster)
-        log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
-        profile = replace(profile, deadline_epoch_s=clock.epoch_s() + plan.duration_s)
-        fault = log.next_fault(AGENT_ROLLOUT.name)
-        rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, fault, plan.image)
-        objects = roll_out(cluster, log, rollout, clock)
-    return {
-        "effects": plan.effects(),
-        "parameters": _effective(plan, profile),
-        "objects": objects,
-        "nodes": nodes,
-        "deadline_epoch_s": profile.deadline_epoch_s,
-    }
+    with injecting(settings, AGENT_ROLLOUT, clock) as injection:
+        nodes = count_nodes(injection.cluster)
+        profile = replace(
+            profile,
+            deadline_epoch_s=clock.epoch_s() + plan.duration_s,
+            fault=injection.fault,
+            report_to=injection.permit.prober_pages[:MAX_REPORT_TO],
+        )
+        objects = roll_out(injection, profile, plan)
+    return Injected(
+        fault=injection.fault,
+        kind=AGENT_ROLLOUT.name,
+        label=AGENT_ROLLOUT.label,
+        delivers=Delivers("agents", wanted=nodes, vantage=AGENT_LOAD.name),
+        expects=(plan.expects,),
+        deadline_epoch_s=profile.deadline_epoch_s,
+        parameters=_effective(plan, profile),
+        details={"objects": objects, "nodes": nodes},
+    )
+
+
+def roll_out(injection: Injection, profile: LoadProfile, plan: StartPlan) -> list[str]:
+    """Create the agent's objects, each on record first; the DaemonSet, which starts the load, comes last.
+
+    Returns:
+        The objects made, as people write them.
+
+    Raises:
+        TargetRefused: The runner may not take one of them back; nothing was made.
+        ControlPlaneError: One could not be made, or noted.
+    """
+    run, fault = injection.log.run, injection.fault
+    rollout = AgentRollout(profile, plan.namespace, plan.service_account, run, fault, plan.image)
+    entries = [of_manifest(manifest) for manifest in rollout.manifests()]
+    require_undo_rights(injection.cluster, entries)
+    for manifest in rollout.manifests():
+        injection.create(manifest)
+    return [str(entry) for entry in entries]
 
 
 def _effective(plan: StartPlan, profile: LoadProfile) -> dict[str, Any]:

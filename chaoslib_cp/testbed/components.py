@@ -14,6 +14,7 @@ from chaoslib_cp.version import VERSION
 API_URL = f"https://{addresses.API_STABLE}:{addresses.API_PORT}"
 # Gone with the supervisor's mount namespace, even after SIGKILL.
 VOLATILE = Path("/run/chaoslib-cp")
+_AGENT_IMAGE = f"chaoslib-cp:{VERSION}"
 _AUDIT_POLICY = Path(__file__).with_name("audit-policy.yaml")
 # Go's own floor since 1.25; set because Go does not read quotas reliably in nested version 1 cgroups.
 GO_PROCESSORS = {"GOMAXPROCS": "2"}
@@ -220,7 +221,7 @@ def node(layout: Layout, index: int, python: str, rootless: bool) -> Component:
         "cgroup_tree": layout.instance.cgroup_name,
         "images": {
             "coredns/coredns:1.14.7": {"kind": "program", "path": layout.program("coredns")},
-            f"chaoslib-cp:{VERSION}": {"kind": "python"},
+            _AGENT_IMAGE: {"kind": "python"},
         },
     }
     (folder / "node.json").write_text(json.dumps(config, indent=1))
@@ -236,6 +237,8 @@ def farm(layout: Layout, python: str) -> Component:
         "client_cert": str(layout.pki / "farm.crt"),
         "client_key": str(layout.pki / "farm.key"),
         "node_prefix": "kwok-",
+        "images": [_AGENT_IMAGE],
+        "source": f"farm-{layout.instance.name}",
         "status_file": str(layout.instance.folder / "farm.json"),
     }
     path = layout.config / "farm.json"

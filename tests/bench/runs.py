@@ -63,7 +63,7 @@ def samples(run: Path, vantage: str) -> list[dict[str, Any]]:
 def storm(run: Path) -> tuple[float, float]:
     """Return when a run's storm began and when its agents' deadline was, in epoch seconds."""
     lines = [json.loads(line) for line in (run / "timeline.jsonl").read_text().splitlines()]
-    begins_s = next(line["at_s"] for line in lines if line.get("event") == "effect_declared")
+    begins_s = next(line["began_s"] for line in lines if line.get("event") == "fault_injected")
     outputs = [line.get("output") or {} for line in lines if line.get("event") == "activity_ended"]
     return begins_s, next(output["deadline_epoch_s"] for output in outputs if "deadline_epoch_s" in output)
 

@@ -7,6 +7,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.fault import ROLLBACK, Delivers, Ended, Expects, Injected
+
 __all__ = [
     "await_file",
     "dawdles_beside",
@@ -75,17 +78,24 @@ def fail(message: str = "it did not work") -> None:
     raise RuntimeError(message)
 
 
-def start_storm(duration_s: float, effect_measure: str = "api_read") -> dict[str, Any]:
-    """Tell the fake API server to fail small reads for a while, and declare that effect."""
+def start_storm(duration_s: float, refused: int = 1, expected_at: str = "api_read") -> dict[str, Any]:
+    """Tell the fake API server to fail small reads for a while; ``refused`` says how many of 1 that delivered."""
     _tell(f"/storm?duration_s={duration_s}")
-    effect = {"vantage": effect_measure, "outcome": "failing", "share": 0.5, "window_s": 2.0, "within_s": 5.0}
-    return {"effects": [effect], "parameters": {"duration_s": duration_s}, "deadline_epoch_s": time.time() + duration_s}  # noqa: TID251 - a test's own activity
+    return Injected(
+        fault="storm-1",
+        kind="storm",
+        label="storm",
+        delivers=Delivers("storms", wanted=1, done=refused),
+        expects=(Expects(expected_at, window_s=2.0, within_s=5.0),),
+        deadline_epoch_s=SystemClock().epoch_s() + duration_s,
+        parameters={"duration_s": duration_s},
+    ).as_dict()
 
 
 def stop_storm() -> dict[str, Any]:
     """End it at once."""
     _tell("/storm?duration_s=0")
-    return {"undone": 1}
+    return Ended(("storm-1",), ROLLBACK, SystemClock().epoch_s()).as_dict()
 
 
 def _tell(path: str) -> None:

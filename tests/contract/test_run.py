@@ -18,7 +18,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 def test_a_run_that_held_exits_with_0_and_leaves_its_files(chaos: Chaos) -> None:
-    """The declared effect came, the claim was true all the time: held, with all four files and nothing left over."""
+    """The fault was delivered, the claim was true all the time: held, with all four files and nothing left over."""
     done = chaos.run(storm(chaos, pause(chaos, 6.0)))
     assert done.summary["verdict"] == "held", (done.summary["why"], done.log)
     assert done.exit_code == 0
@@ -92,13 +92,22 @@ def test_what_has_not_recovered_is_never_held(chaos: Chaos) -> None:
     assert "NOT HEALED: small API reads had not recovered when the run ended" in done.log
 
 
-def test_an_effect_that_never_came_is_inconclusive(chaos: Chaos) -> None:
-    """A storm that nobody felt proves nothing, though every claim was true."""
+def test_a_fault_that_was_not_delivered_is_inconclusive(chaos: Chaos) -> None:
+    """A storm that never blew proves nothing, though every claim was true."""
     quiet = storm(chaos, pause(chaos, 5.0))
-    quiet["method"][0]["provider"]["arguments"]["effect_measure"] = "api_livez"
+    quiet["method"][0]["provider"]["arguments"]["refused"] = 0
     done = chaos.run(quiet)
     assert (done.exit_code, done.summary["verdict"]) == (1, "inconclusive"), done.log
-    assert any("never came" in reason for reason in done.summary["why"])
+    assert done.summary["why"] == ["storm was not delivered: only 0 of 1 storms"]
+
+
+def test_a_cluster_that_feels_nothing_has_held(chaos: Chaos) -> None:
+    """What the victim was expected to suffer did not come: reported, and no reason to doubt the run."""
+    unfelt = storm(chaos, pause(chaos, 5.0))
+    unfelt["method"][0]["provider"]["arguments"]["expected_at"] = "api_livez"
+    done = chaos.run(unfelt)
+    assert (done.exit_code, done.summary["verdict"]) == (0, "held"), done.log
+    assert [one["came"] for one in done.summary["expectations"]] == [False]
 
 
 def test_a_prober_that_is_gone_is_never_held(chaos: Chaos) -> None:

@@ -21,13 +21,16 @@ from typing import Any
 import yaml
 
 from chaoslib_cp.cluster.gate.marker import MARKER_PATH, marker_manifest
-from chaoslib_cp.cluster.undo.objects import created_kinds
+from chaoslib_cp.cluster.undo.objects import OBJECT_KINDS
 from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import Answer, FakeApiServer, Request, json_answer
 from tests.fakes.certificates import Authority
+from tests.fakes.json_patch import patched_by
 
 CLUSTER_UID = "11111111-2222-3333-4444-555555555555"
 CONTEXTS = ("runner", "admin", "break-glass", "observer")
+KINDS = {name: kind.collection for name, kind in OBJECT_KINDS.items()}
+METHODS = ("GET", "POST", "DELETE", "PATCH")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 FAR_FUTURE_S = 4_000_000_000.0
 _SYSTEM = "/api/v1/namespaces/kube-system"
@@ -38,14 +41,14 @@ def _discovery() -> dict[str, dict[str, Any]]:
     """What kubectl asks before it deletes: which kinds there are, and where."""
     answers: dict[str, dict[str, Any]] = {"/api": {"kind": "APIVersions", "versions": ["v1"]}}
     groups: dict[str, Any] = {}
-    for kind, template in created_kinds().items():
+    for kind, template in KINDS.items():
         where, _, name = template.replace("/namespaces/{namespace}", "").rpartition("/")
         version = where.removeprefix("/api/").removeprefix("/apis/")
         facts = {"name": name, "singularName": kind.lower(), "kind": kind, "namespaced": "{" in template}
         resources = answers.setdefault(
             where, {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": []}
         )
-        resources["resources"].append({**facts, "verbs": ["create", "delete", "get", "list"]})
+        resources["resources"].append({**facts, "verbs": ["create", "delete", "get", "list", "patch"]})
         if "/" in version:
             named = {"groupVersion": version, "version": version.partition("/")[2]}
             groups[version] = {"name": version.partition("/")[0], "versions": [named], "preferredVersion": named}
@@ -55,7 +58,7 @@ def _discovery() -> dict[str, dict[str, Any]]:
 
 DISCOVERY = _discovery()
 # The kinds of which there are lists with nothing in them.
-LISTED = {template.rpartition("/")[2]: kind for kind, template in created_kinds().items()} | {
+LISTED = {template.rpartition("/")[2]: kind for kind, template in KINDS.items()} | {
     "pods": "Pod",
     "nodes": "Node",
 }
@@ -111,7 +114,7 @@ class KubeObjects:
 
     def __enter__(self) -> "KubeObjects":
         self.server.__enter__()
-        for method in ("GET", "POST", "DELETE"):
+        for method in METHODS:
             self.server.on(method, "/", self.answer)
         self._write_kubeconfig()
         return self
@@ -196,7 +199,7 @@ class KubeObjects:
 
     def serve_below(self, path: str, other: "KubeObjects", context: str) -> None:
         """Serve another cluster at this address and with this CA, below a path, and name it by a context."""
-        for method in ("GET", "POST", "DELETE"):
+        for method in METHODS:
             self.server.on(method, f"{path}/", lambda one: other.take(replace(one, path=one.path.removeprefix(path))))
         document = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
         server = f"https://127.0.0.1:{self.server.port}{path}"
@@ -294,6 +297,8 @@ class KubeObjects:
                 return self._create(request)
             case "DELETE":
                 return self._delete(request)
+            case "PATCH":
+                return self._patch(request)
         return self._read(request)
 
     def _create(self, request: Request) -> Answer:
@@ -325,6 +330,21 @@ class KubeObjects:
                 return _status(409, f"the {key} in the precondition does not match")
         del self.objects[request.path]
         return json_answer({"apiVersion": "v1", "kind": "Status", "status": "Success"})
+
+    def _patch(self, request: Request) -> Answer:
+        found = self.objects.get(request.path)
+        if found is None:
+            return _status(404, "not found")
+        if request.headers.get("content-type") != "application/json-patch+json":
+            return _status(415, "only JSON patches here")
+        try:
+            patched = patched_by(found, json.loads(request.body))
+        except (KeyError, ValueError, TypeError):
+            return _status(422, "the server rejected our request due to an error in our request")
+        patched["metadata"]["resourceVersion"] = str(int(found["metadata"].get("resourceVersion") or 0) + 1)
+        if "dryRun" not in request.query:
+            self.objects[request.path] = patched
+        return json_answer(patched)
 
     def _read(self, request: Request) -> Answer:
         if request.path in self.objects:

@@ -11,14 +11,16 @@ from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.engine.load.connection import Target, connector
 from chaoslib_cp.testbed.api import ApiAccess
 from chaoslib_cp.testbed.async_api import ApiSession, api_connect
-from chaoslib_cp.testbed.farm.farm import Farm
+from chaoslib_cp.testbed.farm.farm import Farm, FarmPlan
 from tests.fakes.api_server import Answer, FakeApiServer, Request, WatchStream, json_answer
 from tests.fakes.certificates import Authority
 
 PROFILE = {"schema": 1, "requests": [{"path": "/metrics", "period_s": 0.1}], "duration_s": 60}
 
 
-def pod(number: int, node: str = "kwok-000", phase: str = "Running", **metadata: Any) -> dict[str, Any]:
+def pod(
+    number: int, node: str = "kwok-000", phase: str = "Running", image: str = "chaoslib-cp:1", **metadata: Any
+) -> dict[str, Any]:
     """Return a telemetry pod as the API server shows it."""
     token = {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}}
     return {
@@ -32,6 +34,7 @@ def pod(number: int, node: str = "kwok-000", phase: str = "Running", **metadata:
         "spec": {
             "nodeName": node,
             "serviceAccountName": "telemetry",
+            "containers": [{"name": "agent", "image": image}],
             "volumes": [
                 {"name": "profile", "configMap": {"name": "telemetry-profile"}},
                 {"name": "kube-api-access-x", "projected": {"sources": [token]}},
@@ -87,7 +90,13 @@ class TelemetryCluster:
             own = api_connect(self.access, loop)
             target = Target("127.0.0.1", self.server.port, "127.0.0.1", self._authority.client_context())
             agents = connector(target, loop, 60)
-            farm = Farm(lambda: ApiSession(own, "127.0.0.1"), agents, "127.0.0.1", "kwok-", clock or SystemClock())
+            farm = Farm(
+                lambda: ApiSession(own, "127.0.0.1"),
+                agents,
+                "127.0.0.1",
+                FarmPlan("kwok-", images=("chaoslib-cp:1",), source="farm-test"),
+                clock or SystemClock(),
+            )
             running = asyncio.ensure_future(farm.run())
             try:
                 await steps(farm)

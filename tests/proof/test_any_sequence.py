@@ -46,7 +46,7 @@ SETTINGS = settings(
     derandomize=not part.is_whole(),
     suppress_health_check=list(HealthCheck),
 )
-PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image", "api_read", 60.0)
+PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image")
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
 CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-telemetry"
 # Calls about rights, and those about each kind of object.

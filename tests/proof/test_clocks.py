@@ -16,11 +16,11 @@ import chaoslib_cp
 from chaoslib_cp.agent.__main__ import _PROGRAMS
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.door.dns_pods import delete_dns_pods
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import recover
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.control.watching import wait_for_sight
+from chaoslib_cp.dns.pods import delete_dns_pods
 from chaoslib_cp.engine.load.connection import Credentials
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner

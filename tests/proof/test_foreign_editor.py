@@ -26,7 +26,7 @@ from tests.scaffold.profiles import PROFILE
 
 pytestmark = pytest.mark.proof
 
-PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image", "api_read", 60.0)
+PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image")
 UNANSWERED_PLAN = dataclasses.replace(PLAN, image="unanswered")
 REFUSED_PLAN = dataclasses.replace(PLAN, image="refused")
 RBAC = "/apis/rbac.authorization.k8s.io/v1"

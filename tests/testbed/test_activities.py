@@ -80,8 +80,8 @@ def test_a_rollout_reaches_every_node_and_leaves_nothing(testbed: Testbed, run_d
     seen = play(testbed, run_dir, "rollout.probes", "rollout_progress")
     assert (seen["ok"], seen["desired"], seen["ready_share"]) == (True, len(nodes), 1.0)
     removed = play(testbed, run_dir, "rollout.actions", "remove_agent", timeout_s=60)
-    assert (removed["ended_by"], removed["outcomes"]["ok"]) == ("delete landed", 1)
-    assert play(testbed, run_dir, "rollout.actions", "stop_agent_rollout")["undone"] == 4
+    assert (removed["by"], removed["details"]["outcomes"]["ok"]) == ("delete landed", 1)
+    assert play(testbed, run_dir, "rollout.actions", "stop_agent_rollout")["details"]["undone"] == 4
     kinds = "daemonsets,configmaps,serviceaccounts,clusterroles,clusterrolebindings"
     assert testbed.get(kinds, "-A", "-l", "chaoslib-cp/run")["items"] == []
     testbed.kubectl(

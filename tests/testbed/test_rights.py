@@ -99,8 +99,8 @@ def agent_requests(verb: str) -> list[dict[str, Any]]:
 def full_run(requests: list[dict[str, Any]], namespace: str) -> dict[str, Any]:
     """An experiment with every activity that changes something through the API."""
     profile = {"schema": 1, "name": "rights", "requests": requests, "request_timeout_s": 1.0}
-    rollout = {"namespace": namespace, "duration_s": 20.0, "effect_within_s": 5.0, "profile": profile}
-    restart = {"coupling": "delete-pods", "wait_for_fresh_cache": False, "effect_within_s": 5.0}
+    rollout = {"namespace": namespace, "duration_s": 20.0, "profile": profile}
+    restart = {"coupling": "delete-pods", "wait_for_fresh_cache": False}
     undo = activity("rollout.actions", "stop_agent_rollout")
     healthy = activity("dns.probes", "workload_dns", {"path": "cached"}, kind="probe")
     return {

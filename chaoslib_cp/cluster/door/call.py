@@ -9,7 +9,7 @@ import json
 import math
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -26,7 +26,11 @@ from chaoslib_cp.engine.sample.outcome import Outcome, of_http_status, of_socket
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.version import VERSION
 
+Body = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""What is sent as JSON: an object, or the operations of a patch."""
 DEFAULT_TIMEOUT_S = 10.0
+# The only patch that we send says itself under which conditions it may be made (source: RFC 6902).
+_CONTENT_TYPES = {"PATCH": "application/json-patch+json"}
 _MAX_BODY_BYTES = 64 * 1024 * 1024  # a list of 10,000 pods is about 40 MB; more is no answer to a control call
 _NOT_SENT = (ConnectTimeoutError, NewConnectionError, SSLError)
 
@@ -133,16 +137,16 @@ class Cluster:
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None = None,
+        body: Body | None = None,
         query: Mapping[str, str] | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> Answer:
         """Make one call, with no retry and no redirect; an address that takes no connection is passed over.
 
         Args:
-            method: GET, POST or DELETE.
+            method: GET, POST, DELETE, or PATCH for a JSON patch.
             path: Path below the server, without the query.
-            body: JSON object to send.
+            body: What to send as JSON: an object, or the operations of a patch.
             query: Query parameters. Writes also get ``timeout``: the server gives up when we do, so that a write
                 nobody waits for does not land later (source: API server filter ``request_deadline.go``).
             timeout_s: Limit of the whole call, from connecting to the last byte of the body.
@@ -208,9 +212,7 @@ class Cluster:
                     is_unknown=status >= 500,
                 )
 
-    def _request(
-        self, method: str, target: str, body: Mapping[str, Any] | None, deadline_s: float
-    ) -> urllib3.BaseHTTPResponse:
+    def _request(self, method: str, target: str, body: Body | None, deadline_s: float) -> urllib3.BaseHTTPResponse:
         """Send it to the first address that takes it; the next one is tried only while nothing was sent."""
         left = list(self.addresses) if self._by_address else [""]
         while True:
@@ -224,7 +226,7 @@ class Cluster:
                     method,
                     self._base(address) + target,
                     body=None if body is None else json.dumps(body).encode(),
-                    headers=self._headers(body is not None),
+                    headers=self._headers("" if body is None else _CONTENT_TYPES.get(method, "application/json")),
                     timeout=urllib3.Timeout(total=max(0.001, deadline_s - time.monotonic())),
                     retries=False,
                     redirect=False,
@@ -243,10 +245,10 @@ class Cluster:
         host = str(self._client.configuration.host).rstrip("/")
         return urlsplit(host)._replace(netloc=address).geturl() if address else host
 
-    def _headers(self, has_body: bool) -> dict[str, str]:
+    def _headers(self, content_type: str) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": f"chaostoolkit-cp/{VERSION}"}
-        if has_body:
-            headers["Content-Type"] = "application/json"
+        if content_type:
+            headers["Content-Type"] = content_type
         headers.update(authorization(self._client.configuration))
         return headers
 

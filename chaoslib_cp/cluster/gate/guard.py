@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.cluster_dns import list_dns_pods
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.door.dns_pods import list_dns_pods
 from chaoslib_cp.cluster.door.lock import process_using
 from chaoslib_cp.cluster.door.prober import prober_pages
 from chaoslib_cp.cluster.door.same_cluster import CLUSTER_UID_PATH
@@ -18,6 +18,7 @@ from chaoslib_cp.cluster.gate.identities import refuse_other_clusters
 from chaoslib_cp.cluster.gate.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
 from chaoslib_cp.cluster.gate.permit import Permit, permit_for, write_permit
 from chaoslib_cp.cluster.gate.production import MOST_NODES, production_signs
+from chaoslib_cp.cluster.undo.finished import put_aside_if_forgotten
 from chaoslib_cp.cluster.undo.pods import refuse_pods_at_work
 from chaoslib_cp.cluster.undo.run import is_part_of, undo_folder
 from chaoslib_cp.cluster.undo.second_record import refuse_runs_from_elsewhere
@@ -193,6 +194,8 @@ def refuse_leftovers(uid: str, ca_sha256: str, run: str, clock: Clock) -> None:
             items = log.open_items()
         except UndoFailed as error:
             raise TargetRefused(f"{error}; nothing was changed; run `chaos cp recover`") from error
+        if not items and not is_part_of(log.run, run):
+            put_aside_if_forgotten(log, clock)
         is_here = log.header.get("cluster_uid") == uid or log.header.get("ca_sha256") == ca_sha256
         if is_here and items and not is_part_of(log.run, run):
             holder = process_using(uid)

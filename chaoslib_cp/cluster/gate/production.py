@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.dns_pods import DNS_LABEL, DNS_NAMESPACE
+from chaoslib_cp.cluster.door.cluster_dns import DNS_LABEL, DNS_NAMESPACE
 from chaoslib_cp.cluster.gate.marker import LABEL, MANAGED_DNS, NAME, NODE_COUNT, PROVIDER
 
 # What Kubernetes itself is tested with (source: Kubernetes documentation, "Considerations for large clusters").

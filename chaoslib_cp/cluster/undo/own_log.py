@@ -10,6 +10,7 @@ from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import choose
 from chaoslib_cp.cluster.undo.by_hand import contexts_of
 from chaoslib_cp.cluster.undo.run import is_part_of, undo_folder, undo_log_facts
+from chaoslib_cp.engine.undo.aside import FOLDER, bring_back, where_is
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.settings import WITHOUT_CONTROL, Settings, context_key
@@ -28,17 +29,18 @@ def undo_log_of_run(settings: Settings, clock: Clock) -> UndoLog | None:
     """
     if not settings.is_without_control:
         path = undo_folder() / f"{settings.run}.jsonl"
-        return UndoLog.read(path, clock) if path.exists() else None
-    logs = _logs_without_control(clock)
+        return UndoLog.read(path, clock) if where_is(path).exists() else None
+    logs = _logs_without_control(undo_folder(), clock)
     if settings.names_a_cluster or len(_clusters(logs)) > 1:
         logs = [log for log in logs if _is_named(log, settings)]
-    logs = [log for log in logs if log.open_items()] or logs[-1:]
-    if len(_clusters(logs)) > 1:
+    is_open = [log for log in logs if log.open_items()]
+    if len(_clusters(is_open)) > 1:
         raise TargetRefused(
             f"undo logs of several clusters were reached by that kubeconfig and context: "
-            f"{', '.join(log.run for log in logs)}; nothing was changed; run `chaos cp recover`"
+            f"{', '.join(log.run for log in is_open)}; nothing was changed; run `chaos cp recover`"
         )
-    return logs[-1] if logs else None
+    known = is_open or logs
+    return known[-1] if known else _last_put_aside(settings, clock)
 
 
 def undo_log_for_change(settings: Settings, cluster: Cluster, cluster_uid: str, clock: Clock) -> UndoLog:
@@ -59,6 +61,7 @@ def undo_log_for_change(settings: Settings, cluster: Cluster, cluster_uid: str, 
     if settings.is_without_control:
         return _log_without_control(run, facts, clock)
     path = undo_folder() / f"{run}.jsonl"
+    bring_back(path)
     if path.exists():
         return _checked(UndoLog.read(path, clock), facts)
     return UndoLog.create(undo_folder(), run, facts, clock)
@@ -66,11 +69,11 @@ def undo_log_for_change(settings: Settings, cluster: Cluster, cluster_uid: str, 
 
 def _log_without_control(run: str, facts: Mapping[str, Any], clock: Clock) -> UndoLog:
     """The open one, else a new one; one that is finished keeps its name, so no process can move that of another."""
-    for log in _logs_without_control(clock):
+    for log in _logs_without_control(undo_folder(), clock):
         if is_part_of(log.run, run) and log.open_items():
             return _checked(log, facts)
     names = (f"{run}-{number}" for number in itertools.count(1))
-    name = next(name for name in names if not (undo_folder() / f"{name}.jsonl").exists())
+    name = next(name for name in names if not where_is(undo_folder() / f"{name}.jsonl").exists())
     return UndoLog.create(undo_folder(), name, facts, clock)
 
 
@@ -86,9 +89,19 @@ def _checked(log: UndoLog, facts: Mapping[str, Any]) -> UndoLog:
     return log
 
 
-def _logs_without_control(clock: Clock) -> list[UndoLog]:
+def _logs_without_control(folder: Path, clock: Clock) -> list[UndoLog]:
     """Oldest first; one that cannot be read stops everything that would need it."""
-    return [UndoLog.read(path, clock) for path in find_logs(undo_folder()) if _is_without_control(path)]
+    return [UndoLog.read(path, clock) for path in find_logs(folder) if _is_without_control(path)]
+
+
+def _last_put_aside(settings: Settings, clock: Clock) -> UndoLog | None:
+    """The latest finished use of the cluster that is named, of any if none is."""
+    for path in reversed(find_logs(undo_folder() / FOLDER)):
+        if _is_without_control(path):
+            log = UndoLog.read(path, clock)
+            if not settings.names_a_cluster or _is_named(log, settings):
+                return log
+    return None
 
 
 def _is_without_control(path: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.labels import ENDS_AT, FAULT_LABEL, RUN_LABEL
+from chaoslib_cp.cluster.undo.objects import OBJECT_KINDS
 from chaoslib_cp.cluster.undo.run import is_part_of, undo_folder
 from chaoslib_cp.engine.undo.log import Item, UndoLog, find_logs
 from chaoslib_cp.errors import TargetRefused, UndoFailed
@@ -47,8 +48,9 @@ class WorkingPod:
 
 def ends_at_s(item: Item) -> float:
     """When pods of an entry have ended by themselves, seconds since 1970; 0 when it has none with an end."""
+    kind = OBJECT_KINDS.get(str(item.entry.facts.get("object_kind")))
     noted_s = seconds(item.entry.facts.get("ends_at_epoch_s"))
-    return 0.0 if noted_s is None else min(noted_s, item.intended_at_s + LONGEST_S)
+    return 0.0 if noted_s is None or kind is None or not kind.has_pods else min(noted_s, item.intended_at_s + LONGEST_S)
 
 
 def last_end_s(log: UndoLog) -> float:

@@ -6,14 +6,16 @@ from typing import Any
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.door.lock import process_using
 from chaoslib_cp.cluster.undo.by_hand import kubectl_lines, kubectl_lines_without_log
+from chaoslib_cp.cluster.undo.finished import put_aside_if_finished, put_aside_if_forgotten
 from chaoslib_cp.cluster.undo.heal import heal_log, open_healers
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.cluster.undo.second_record import rebuild_lost_logs
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
-from chaoslib_cp.errors import UndoFailed, said_safely
+from chaoslib_cp.errors import ProfileInvalid, TargetRefused, UndoFailed, said_safely
 from chaoslib_cp.settings import Settings, read_settings
 
 RECOVER_S = 120.0
+KEPT = "kept as it is, as somebody asked for"
 
 
 def recover(
@@ -77,6 +79,37 @@ def open_logs(clock: Clock | None = None, only_kubeconfig: str | None = None) ->
     return found
 
 
+def keep(run: str, number: int, clock: Clock | None = None) -> str:
+    """Call one open entry of an undo log done, whatever there is of it: somebody wants it as it is now.
+
+    Args:
+        run: Whose log.
+        number: Number of the entry.
+        clock: Source of time.
+
+    Returns:
+        What the entry is about, as people write it.
+
+    Raises:
+        TargetRefused: The run is being played; nothing was closed.
+        ProfileInvalid: There is no such log, or no such entry is open in it; nothing was closed.
+        UndoFailed: The log cannot be read or written.
+    """
+    path = next((path for path in find_logs(undo_folder()) if path.stem == run), None)
+    if path is None:
+        raise ProfileInvalid(f"there is no open undo log of a run {run!r}; nothing was closed; see `chaos cp recover`")
+    log = UndoLog.read(path, clock or SystemClock())
+    holder = process_using(str(log.header.get("cluster_uid")))
+    if holder:
+        raise TargetRefused(f"process {holder} is playing a run on this cluster; nothing was closed; stop it first")
+    items = {item.number: item for item in log.open_items()}
+    if number not in items:
+        known = ", ".join(f"{one} ({item.entry})" for one, item in sorted(items.items()))
+        raise ProfileInvalid(f"run {run} has no open entry {number}; nothing was closed; open are {known or 'none'}")
+    log.done(number, KEPT)
+    return str(items[number].entry)
+
+
 def close_logs_of_deleted_cluster(cluster_uid: str, clock: Clock | None = None) -> list[str]:
     """Close what is open in a cluster that no longer exists, as when a testbed is taken down.
 
@@ -115,6 +148,7 @@ def _recover_one(path: Path, settings: Settings, timeout_s: float, clock: Clock)
     try:
         log = UndoLog.read(path, clock)
         if not log.open_items():
+            put_aside_if_forgotten(log, clock)
             return None
         holder = process_using(str(log.header.get("cluster_uid")))
         if holder:
@@ -128,6 +162,7 @@ def _recover_one(path: Path, settings: Settings, timeout_s: float, clock: Clock)
         else:
             report["problems"] = reasons
         report["kubectl"] = kubectl_lines(log)
+        put_aside_if_finished(log, clock)
     except UndoFailed as error:
         report["problems"] = [str(error)]
         report["kubectl"] = kubectl_lines_without_log(path)

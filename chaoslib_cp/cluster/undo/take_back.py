@@ -1,18 +1,18 @@
 """Taking back what a run did: all of it, what one kind of fault did, or what one fault did. Nothing else is touched."""
 
-from typing import Any
-
 from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.undo.finished import put_aside_if_finished
 from chaoslib_cp.cluster.undo.heal import heal_log, open_healers
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ProfileInvalid, TargetUnreachable, UndoFailed
+from chaoslib_cp.fault import ROLLBACK, Ended
 from chaoslib_cp.settings import Settings
 
 
 def take_back(
     settings: Settings, timeout_s: float, clock: Clock, kind: str | None = None, fault: str | None = None
-) -> dict[str, Any]:
+) -> Ended:
     """Undo what this run did; needs only the undo log and the CA, retries until ``timeout_s`` is over.
 
     Args:
@@ -23,8 +23,8 @@ def take_back(
         fault: Only the fault with this id, which is of that kind.
 
     Returns:
-        ``undone`` and ``left`` (numbers of changes), ``outcomes`` by what was changed, and ``faults``: ids of those of
-        which something was undone.
+        The faults of which something was undone; ``details`` has ``undone`` and ``left`` (numbers of changes) and
+        ``outcomes`` by what was changed.
 
     Raises:
         ProfileInvalid: The run has no fault of that id; nothing was undone.
@@ -38,7 +38,7 @@ def take_back(
     faults = _chosen(log, kind, fault)
     items = [] if log is None else log.open_items(faults)
     if log is None or not items:
-        return {"undone": 0, "left": 0, "outcomes": {}, "faults": []}
+        return Ended((), ROLLBACK, details={"undone": 0, "left": 0, "outcomes": {}})
     clusters, reasons = open_healers(log, settings)
     if not clusters:
         raise TargetUnreachable(
@@ -46,18 +46,24 @@ def take_back(
             "run `chaos cp recover` once that is mended"
         )
     healed = heal_log(log, clusters, clock, timeout_s, waits_for_pods=False, faults=faults)
+    if settings.is_without_control:  # otherwise the run may go on, and its control does this at its end
+        put_aside_if_finished(log, clock)
     left = [item for item in healed if not item["closed"]]
     if left:
         raise UndoFailed(
             f"{len(left)} of {len(healed)} changes of run {log.run} are still there, first {left[0]['object']}: "
             f"{left[0]['outcome']}; every load ends at its own deadline; run `chaos cp recover`"
         )
-    return {
-        "undone": len(healed),
-        "left": 0,
-        "outcomes": {item["object"]: item["outcome"] for item in healed},
-        "faults": list(dict.fromkeys(item["fault"] for item in reversed(healed))),
-    }
+    return Ended(
+        faults=tuple(dict.fromkeys(item["fault"] for item in reversed(healed))),
+        by=ROLLBACK,
+        at_epoch_s=clock.epoch_s(),
+        details={
+            "undone": len(healed),
+            "left": 0,
+            "outcomes": {item["object"]: item["outcome"] for item in healed},
+        },
+    )
 
 
 def _chosen(log: UndoLog | None, kind: str | None, fault: str | None) -> list[str] | None:

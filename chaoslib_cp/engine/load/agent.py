@@ -43,7 +43,7 @@ class AgentSetup:
 class _Request:
     """A request that came due, until its last try is over. It holds its place under the cap all that time."""
 
-    __slots__ = ("connecting", "connection", "due_at", "is_waiting", "kind", "sent_at", "timer", "tries")
+    __slots__ = ("connecting", "connection", "due_at", "is_waiting", "kind", "sent_at", "timer", "tries", "was_sent")
 
     def __init__(self, kind: int, due_at: float) -> None:
         self.kind = kind
@@ -51,6 +51,7 @@ class _Request:
         self.sent_at = 0.0
         self.tries = 0
         self.is_waiting = False
+        self.was_sent = False
         self.timer: asyncio.TimerHandle | None = None
         self.connection: HttpConnection | None = None
         self.connecting: asyncio.Task[None] | None = None
@@ -128,9 +129,9 @@ class Agent:
             return
         self._arm(kind, started_at)
         totals = self._setup.totals[kind]
-        totals.offered += 1
+        totals.due += 1
         if len(self._open) >= self._profile.max_in_flight_per_agent:
-            totals.late_dropped += 1
+            totals.held_back += 1
             return
         request = _Request(kind, due_at)
         self._open.add(request)
@@ -165,7 +166,7 @@ class Agent:
         request.connection = connection or HttpConnection(self)
         self._busy[request.connection] = request
         if connection is not None:
-            connection.send(self._heads[request.kind])
+            self._send(request, connection)
         else:
             request.connecting = self._loop.create_task(self._connect(request, request.connection))
 
@@ -188,7 +189,14 @@ class Agent:
         else:
             request.connecting = None
             if not self._is_past_end():
-                connection.send(self._heads[request.kind])
+                self._send(request, connection)
+
+    def _send(self, request: _Request, connection: HttpConnection) -> None:
+        if connection.send(self._heads[request.kind]):
+            totals = self._setup.totals[request.kind]
+            totals.sent += 1
+            totals.resent += request.was_sent
+            request.was_sent = True
 
     def _time_out(self, request: _Request) -> None:
         self._release(request)

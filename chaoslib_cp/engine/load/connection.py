@@ -86,15 +86,20 @@ class HttpConnection(asyncio.Protocol):
         """Whether another request may be sent: connected, idle, and not being closed by either side."""
         return self._transport is not None and not self._is_busy and not self._transport.is_closing()
 
-    def send(self, head: bytes) -> None:
-        """Send a request without a body, or with one already joined to its head."""
+    def send(self, head: bytes) -> bool:
+        """Send a request without a body, or with one already joined to its head.
+
+        Returns:
+            Whether it was written; if not, the listener has heard so.
+        """
         self._is_busy, self._is_complete, self._is_framed = True, False, False
         self.status, self.retry_after = 0, None
         transport = self._transport
         if transport is None or transport.is_closing():
             self._end(RESET)
-        else:
-            transport.write(head)
+            return False
+        transport.write(head)
+        return True
 
     def abort(self) -> None:
         """Close at once, without a word to the listener; a request in flight is forgotten."""

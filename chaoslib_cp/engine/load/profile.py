@@ -1,6 +1,7 @@
 """The load profile: what one agent asks, how often, and when it must stop. Plain JSON in, frozen dataclasses out."""
 
 import dataclasses
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,16 @@ RETRY_NONE = "none"
 RETRY_CLIENT_GO = "client-go"
 MAX_REQUEST_KINDS = 16
 
+MAX_REPORT_TO = 3
+#: What a rollout puts into the profile, and nobody else.
+ROLLOUTS_OWN = ("fault", "report_to")
+
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # What may stand in a request line or a header line without being able to end it (RFC 9110, sections 4 and 5.5).
 _PATH = re.compile(r"/[!-~]*")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
-_SEVERAL_KEYS = {"schema", "requests"}
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_SEVERAL_KEYS = {"schema", "requests", "report_to"}
 
 
 def _number(default: float, least: float, most: float, meaning: str, whole: bool = False) -> Any:
@@ -75,11 +81,13 @@ class LoadProfile:
         deadline_epoch_s: all agents end at this moment (seconds since 1970-01-01 UTC), whenever they started.
         request_timeout_s: limit of one try, connecting included.
         max_in_flight_per_agent: requests, and so connections, an agent has open at most; a request that comes due
-            beyond it is counted as ``late_dropped``.
+            beyond it is counted as ``held_back``.
         retry: ``none``, or ``client-go`` (facts in ``retry.py``).
         max_requests: tries an agent makes at most.
         max_bytes: bytes of answers an agent receives at most.
         seed: of every random choice; the same seed gives the same schedule.
+        fault: id of the fault that the agents belong to. The rollout's own, as the next is: a file has neither.
+        report_to: pages of the workload prober (``ip:port``) that each agent tells its account; at most 3.
     """
 
     requests: tuple[RequestSpec, ...]
@@ -94,6 +102,8 @@ class LoadProfile:
     max_requests: int = _number(10_000, 1, 1_000_000, "tries of one agent", whole=True)
     max_bytes: int = _number(268_435_456, 1, 68_719_476_736, "bytes received by one agent", whole=True)
     seed: int = _number(1, 0, 2**63 - 1, "seed of the schedule", whole=True)
+    fault: str = ""
+    report_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_numbers(self)
@@ -114,6 +124,16 @@ class LoadProfile:
                 "deadline_epoch_s",
                 f"must be seconds since 1970 or null, not {self.deadline_epoch_s!r}",
             )
+        self._check_report()
+
+    def _check_report(self) -> None:
+        _check(self.fault == "" or _matches(_LABEL_VALUE, self.fault), "fault", f"must be an id, not {self.fault!r}")
+        _check(
+            len(self.report_to) <= MAX_REPORT_TO and all(map(_is_page, self.report_to)),
+            "report_to",
+            f"must list at most {MAX_REPORT_TO} ip:port, not {list(self.report_to)!r}",
+        )
+        _check(not self.report_to or self.fault != "", "report_to", "needs the id of a fault beside it")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form; ``parse_profile`` of it gives an equal profile."""
@@ -138,8 +158,11 @@ def parse_profile(document: Any) -> LoadProfile:
     _check_keys(document, LoadProfile, "", _SEVERAL_KEYS)
     listed = document.get("requests")
     _check(isinstance(listed, list), "requests", "must be a list of requests")
+    pages = document.get("report_to", [])
+    _check(isinstance(pages, list), "report_to", "must be a list of ip:port")
     plain = {key: value for key, value in document.items() if key not in _SEVERAL_KEYS}
-    return LoadProfile(requests=tuple(_parse_request(one, i) for i, one in enumerate(listed or [])), **plain)
+    requests = tuple(_parse_request(one, i) for i, one in enumerate(listed or []))
+    return LoadProfile(requests=requests, report_to=tuple(pages), **plain)
 
 
 def _parse_request(document: Any, index: int) -> RequestSpec:
@@ -175,6 +198,16 @@ def _check_numbers(checked: RequestSpec | LoadProfile) -> None:
             field.name,
             f"is {value}, allowed are {limits['least']} to {limits['most']} ({limits['meaning']})",
         )
+
+
+def _is_page(text: object) -> bool:
+    """Whether it is an address and a port: a name would have to be looked up, and DNS may be what is broken."""
+    host, _, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return re.fullmatch(r"[0-9]{1,5}", port) is not None and 0 < int(port) < 65536
 
 
 def _matches(pattern: re.Pattern[str], text: object) -> bool:

@@ -1,23 +1,28 @@
 """What happened, counted: every request that came due is in exactly one place.
 
-``offered = first tries + late_dropped``; ``tries = first tries + retries``; the outcomes of all tries that are over
-add up to ``tries - in_flight``.
+``due = first tries + held_back``, and what a profile asks for is ``due - held_back``; ``tries = first tries +
+retries``; the outcomes of all tries that are over add up to ``tries - in_flight``.
 """
 
 from typing import Any
 
-from chaoslib_cp.engine.load.connection import ABORTED
+from chaoslib_cp.engine.load.connection import ABORTED, PROTOCOL, REFUSED, RESET, TIMEOUT, TLS, UNREACHABLE
 from chaoslib_cp.engine.load.latency import Histogram
+
+_COUNTED = ("due", "held_back", "tries", "retries", "sent", "resent", "in_flight", "received_bytes")
 
 
 class Totals:
     """Counts of one kind of request, all agents together.
 
     Attributes:
-        offered: requests that came due.
-        late_dropped: came due while the agent had all its connections busy; never sent.
-        tries: requests sent or attempted, retries included.
+        due: requests whose time came.
+        held_back: came due while the agent had as many in flight as its profile allows: the server is slow, and the
+            profile asks for that cap, so these are not asked for. Never tried.
+        tries: attempts, retries included.
         retries: tries beyond a request's first.
+        sent: tries whose head was written to a connection; the others found none.
+        resent: those of a request that had been sent before.
         in_flight: tries under way.
         outcomes: tries that are over, by outcome: ``http_<status>``, ``timeout``, ``refused``, ``reset``,
             ``unreachable``, ``tls``, ``protocol`` (no valid HTTP), ``aborted`` (by us: removed, stopped or over).
@@ -29,7 +34,8 @@ class Totals:
     """
 
     def __init__(self) -> None:
-        self.offered = self.late_dropped = self.tries = self.retries = self.in_flight = self.received_bytes = 0
+        self.due = self.held_back = self.tries = self.retries = self.sent = self.resent = 0
+        self.in_flight = self.received_bytes = 0
         self.outcomes: dict[str, int] = {}
         self.lag = Histogram()
         self.from_send: dict[str, Histogram] = {}
@@ -48,7 +54,7 @@ class Totals:
 
     def merge(self, other: "Totals") -> None:
         """Add another kind's, runner's or process's counts to these."""
-        for name in ("offered", "late_dropped", "tries", "retries", "in_flight", "received_bytes"):
+        for name in _COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for outcome, count in other.outcomes.items():
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
@@ -65,20 +71,36 @@ class Totals:
         answered = self._count("http_")
         judged = sum(self.outcomes.values()) - self._count(ABORTED)
         return {
-            "offered": self.offered,
-            "late_dropped": self.late_dropped,
-            "tries": self.tries,
-            "retries": self.retries,
-            "in_flight": self.in_flight,
+            **{name: getattr(self, name) for name in _COUNTED},
             "outcomes": dict(sorted(self.outcomes.items())),
-            "received_bytes": self.received_bytes,
-            "offered_rate_per_s": self.offered / elapsed_s if elapsed_s > 0 else None,
+            "offered_rate_per_s": self.due / elapsed_s if elapsed_s > 0 else None,
             "tried_rate_per_s": self.tries / elapsed_s if elapsed_s > 0 else None,
             "answered_rate_per_s": answered / elapsed_s if elapsed_s > 0 else None,
             "error_ratio": 1 - self._count("http_2") / judged if judged else None,
             "lag": self.lag.summary(),
             "latency_from_send": {outcome: one.summary() for outcome, one in sorted(self.from_send.items())},
             "latency_from_due": {outcome: one.summary() for outcome, one in sorted(self.from_due.items())},
+        }
+
+    def account(self) -> dict[str, int]:
+        """Return what an agent tells of its requests, tries counted one by one.
+
+        ``answered`` has any HTTP status, ``refused`` 429, ``unauthorized`` 401 or 403. Without an answer are
+        ``failed_timeout`` (connecting included), ``failed_connect`` (refused, no route, TLS) and ``failed_broken``
+        (reset, or no HTTP). What we broke off ourselves is in none of them.
+        """
+        count = self.outcomes.get
+        return {
+            "due": self.due,
+            "held_back": self.held_back,
+            "sent": self.sent,
+            "resent": self.resent,
+            "answered": self._count("http_"),
+            "refused": count("http_429", 0),
+            "unauthorized": count("http_401", 0) + count("http_403", 0),
+            "failed_timeout": count(TIMEOUT, 0),
+            "failed_connect": count(REFUSED, 0) + count(UNREACHABLE, 0) + count(TLS, 0),
+            "failed_broken": count(RESET, 0) + count(PROTOCOL, 0),
         }
 
     def _count(self, prefix: str) -> int:

@@ -18,7 +18,6 @@ class Answer:
         loop = asyncio.get_running_loop()
         self.first_byte: asyncio.Future[None] = loop.create_future()
         self.complete: asyncio.Future[None] = loop.create_future()
-        self.first_byte_s = 0.0
         self.status = 0
         self.body = bytearray()
         self.keep_alive = False
@@ -28,7 +27,6 @@ class Answer:
     def feed(self, data: bytes) -> None:
         """Take the bytes that have just come."""
         if not self.first_byte.done():
-            self.first_byte_s = asyncio.get_running_loop().time()
             self.first_byte.set_result(None)
         try:
             self._parser.feed_data(data)

@@ -1,7 +1,7 @@
-"""One HTTP call, its phases timed apart: TCP connect, TLS handshake, first byte, body.
+"""One HTTP call, which says in which phase it failed: TCP connect, TLS handshake, first byte, body.
 
-Slow handshakes with fast answers say "starved of CPU or of accepts"; fast handshakes with a slow first byte say
-"queued" (facts: Kubernetes API Priority and Fairness queues after authentication). So a call says which it was.
+A handshake that does not end says "starved of CPU or of accepts"; a first byte that does not come after a handshake
+says "queued" (facts: Kubernetes API Priority and Fairness queues after authentication).
 The peer is an IP address: nothing here needs cluster DNS while cluster DNS is what is being broken.
 """
 
@@ -89,22 +89,20 @@ class HttpsSample:
         outcome: One word, see ``outcome.py``.
         latency_s: Everything, connecting included if the call had to.
         http_status: None when no status line came.
-        phases_s: Seconds of each phase that was finished: ``tcp`` and ``tls`` (fresh connections only),
-            ``first_byte`` (from the request sent to the first byte), ``body``.
-        failed_in: The phase that did not finish, or None.
+        failed_in: The phase that did not finish: ``tcp`` and ``tls`` (fresh connections only), ``first_byte`` or
+            ``body``; None when all did.
         body: The first bytes of the answer's body, as many as the request wanted kept; not in the timeline.
     """
 
     outcome: Outcome
     latency_s: float
     http_status: int | None = None
-    phases_s: dict[str, float] = field(default_factory=dict)
     failed_in: str | None = None
     body: bytes = field(default=b"", repr=False)
 
     def extras(self) -> dict[str, object]:
         """What a timeline line adds for an HTTP sample."""
-        shown: dict[str, object] = {"http_status": self.http_status, "phases_s": self.phases_s}
+        shown: dict[str, object] = {"http_status": self.http_status}
         return shown if self.failed_in is None else {**shown, "failed_in": self.failed_in}
 
 
@@ -185,17 +183,15 @@ class _Call:
     def __init__(self, target: HttpsTarget, started_s: float) -> None:
         self._target = target
         self._started_s = started_s
-        self._phase_began_s = started_s
         self._phase: str | None = None
-        self._phases_s: dict[str, float] = {}
         self._answer: Answer | None = None
 
     async def connect(self) -> Connection:
-        self._enter("tcp")
+        self._phase = "tcp"
         connection = await Connection.open(self._target.address, self._target.port)
         if self._target.tls is None:
             return connection
-        self._enter("tls")
+        self._phase = "tls"
         try:
             await connection.start_tls(self._target.tls, self._target.server_name)
         except BaseException:  # a cancellation by the deadline too: the socket is ours until we return it
@@ -204,12 +200,12 @@ class _Call:
         return connection
 
     async def exchange(self, connection: Connection, wire: bytes, keep_body_bytes: int) -> None:
-        self._enter("first_byte")
+        self._phase = "first_byte"
         answer = self._answer = connection.send(wire, keep_body_bytes)
         await answer.first_byte
-        self._enter("body", began_s=answer.first_byte_s)
+        self._phase = "body"
         await answer.complete
-        self._enter(None)
+        self._phase = None
 
     def sample(self, failed: Outcome | None = None) -> HttpsSample:
         status = self._answer.status if self._answer is not None else 0
@@ -217,17 +213,9 @@ class _Call:
             outcome=failed or outcomes.of_http_status(status),
             latency_s=asyncio.get_running_loop().time() - self._started_s,
             http_status=status or None,
-            phases_s=self._phases_s,
             failed_in=self._phase if failed else None,
             body=bytes(self._answer.body) if self._answer is not None else b"",
         )
-
-    def _enter(self, phase: str | None, began_s: float | None = None) -> None:
-        """End the current phase, if any, and begin ``phase``."""
-        now_s = asyncio.get_running_loop().time() if began_s is None else began_s
-        if self._phase is not None:
-            self._phases_s[self._phase] = now_s - self._phase_began_s
-        self._phase, self._phase_began_s = phase, now_s
 
 
 def tls_context(

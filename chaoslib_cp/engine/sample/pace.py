@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from chaoslib_cp.clock import Clock
+from chaoslib_cp.clock import SteadyTime
 from chaoslib_cp.engine.sample.outcome import Outcome
 
 #: Later than this (s) and the sample says more about us than about the cluster (design.md section 4).
@@ -35,25 +35,6 @@ class Attempt(Protocol):
 
     def extras(self) -> Record:
         """Further keys for the timeline line."""
-
-
-class SteadyTime:
-    """Seconds since 1970 that never step: the wall clock is read once, then monotonic time is added.
-
-    Args:
-        clock: Source of both.
-        epoch_offset_s: Epoch minus monotonic time as another process of the same machine read it, so that both write
-            one steady time; None reads it now.
-    """
-
-    def __init__(self, clock: Clock, epoch_offset_s: float | None = None) -> None:
-        self._clock = clock
-        now_s = clock.epoch_s() - clock.monotonic_s()
-        self._epoch_minus_monotonic_s = now_s if epoch_offset_s is None else epoch_offset_s
-
-    def now_s(self) -> float:
-        """Epoch seconds, steady from the creation of this object on."""
-        return self._epoch_minus_monotonic_s + self._clock.monotonic_s()
 
 
 class StallMeter:

@@ -33,7 +33,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for made in reversed(missing):
-            _sync_folder(made.parent)
+            sync_folder(made.parent)
     except OSError as error:
         raise UndoFailed(f"cannot make undo folder {folder}: {error.strerror}; nothing was changed") from error
     check_folder(folder, "nothing was changed")
@@ -74,7 +74,7 @@ def make_file(path: Path, header: Record) -> None:
         os.link(half, path)  # not a rename, which would replace a log that is there
     finally:
         half.unlink()
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def read(path: Path) -> list[Record]:
@@ -122,6 +122,7 @@ def append(path: Path, make: Callable[[list[Record]], Record], left: str) -> Rec
     handle = _open_own(path, os.O_RDWR, left)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
+        _refuse_moved(path, handle, left)
         content = _all_bytes(path, handle, left)
         whole = content.rfind(b"\n") + 1
         records, before = _records(path, content, left)
@@ -163,6 +164,13 @@ def _open_own(path: Path, flags: int, left: str = _NOTHING) -> int:
         os.close(handle)
         raise UndoFailed(f"undo log {path} {problem.format(left)}")
     return handle
+
+
+def _refuse_moved(path: Path, handle: int, left: str) -> None:
+    """Refuse a file that lost its name while we waited for the lock: who looks for what is open would not see it."""
+    ours, named = os.fstat(handle), os.stat(path, follow_symlinks=False)
+    if (ours.st_dev, ours.st_ino) != (named.st_dev, named.st_ino):
+        raise UndoFailed(f"undo log {path} was put aside in this moment; {left}; try again")
 
 
 def _all_bytes(path: Path, handle: int, left: str = _NOTHING) -> bytes:
@@ -227,7 +235,7 @@ def _write_all(handle: int, content: bytes) -> None:
         content = content[os.write(handle, content) :]
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a new name in the folder durable (source: fsync(2), "a fsync of the directory is also needed")."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

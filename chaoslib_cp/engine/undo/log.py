@@ -14,6 +14,7 @@ from pathlib import Path
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.engine.undo import lines
+from chaoslib_cp.engine.undo.aside import where_is
 from chaoslib_cp.engine.undo.entry import Entry, entry_as_dict, is_fault_id, kind_of_fault, parse_entry
 from chaoslib_cp.errors import UndoFailed
 
@@ -91,13 +92,13 @@ class UndoLog:
 
     @classmethod
     def read(cls, path: Path, clock: Clock) -> "UndoLog":
-        """Open an existing log and check every line of it.
+        """Open an existing log, also one that was put aside, and check every line of it.
 
         Raises:
             UndoFailed: It cannot be read, is not whole, is of another version, or has another run's name while
                 something is open in it; nothing was done.
         """
-        log = cls(path, lines.read(path)[0], clock)
+        log = cls(path, lines.read(where_is(path))[0], clock)
         if log.open_items() and path.stem != log.run:
             raise UndoFailed(
                 f"undo log {path} is that of run {log.run} under another name; nothing was undone; name it "
@@ -131,7 +132,7 @@ class UndoLog:
 
     def faults(self, kind: str | None = None) -> list[str]:
         """Ids of the faults of this run, oldest first; those of one kind if it is named."""
-        begun = [str(one.get("fault")) for one in lines.read(self.path) if one.get("type") == "fault"]
+        begun = [str(one.get("fault")) for one in lines.read(where_is(self.path)) if one.get("type") == "fault"]
         ids = dict.fromkeys([*begun, *(item.fault for item in self.items())])
         return [one for one in ids if kind in (None, kind_of_fault(one))]
 
@@ -163,7 +164,7 @@ class UndoLog:
     def items(self) -> list[Item]:
         """All entries in the order they were written, read from disk."""
         items: list[Item] = []
-        for record in lines.read(self.path)[1:]:
+        for record in lines.read(where_is(self.path))[1:]:
             if record.get("type") != "fault":
                 self._add(items, record)
         return items

@@ -16,7 +16,7 @@ from chaoslib_cp.engine.load.process import loop_factory, raise_open_files_limit
 from chaoslib_cp.errors import ControlPlaneError, TestbedFailed
 from chaoslib_cp.testbed.api import ApiAccess
 from chaoslib_cp.testbed.async_api import ApiSession, api_connect
-from chaoslib_cp.testbed.farm.farm import Farm
+from chaoslib_cp.testbed.farm.farm import Farm, FarmPlan
 
 _STATUS_PERIOD_S = 1.0
 # longer than any request timeout of a profile: a connection is given up by its request, never by the handshake
@@ -26,10 +26,10 @@ _USAGE_ERROR = 2
 
 @dataclass(frozen=True)
 class FarmConfig:
-    """The configuration file: where the API is, as whom, which nodes, where to write the status."""
+    """The configuration file: where the API is, as whom, what to play, where to write the status."""
 
     access: ApiAccess
-    node_prefix: str
+    plan: FarmPlan
     status_file: Path
 
     @classmethod
@@ -51,7 +51,7 @@ class FarmConfig:
                     cert_file=Path(document["client_cert"]),
                     key_file=Path(document["client_key"]),
                 ),
-                document["node_prefix"],
+                FarmPlan(document["node_prefix"], tuple(document["images"]), document["source"]),
                 Path(document["status_file"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -84,7 +84,7 @@ async def _run(config: FarmConfig) -> None:
         lambda: ApiSession(own_connect, access.server_name),
         connector(target, loop, _HANDSHAKE_TIMEOUT_S),
         access.server_name,
-        config.node_prefix,
+        config.plan,
         SystemClock(),
     )
     whole = asyncio.current_task()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
 
+from chaoslib_cp.cluster.door.labels import RUN_LABEL
 from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
 from chaoslib_cp.engine.load.retry import MAX_RETRIES
 from chaoslib_cp.errors import ProfileInvalid
@@ -29,6 +30,9 @@ _DEFAULT_TOKEN_LASTS_S = 3600
 _RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600))
 
 _T = TypeVar("_T")
+
+# namespace, ConfigMap of the profile, run and fault: pods that agree in them belong to one rollout
+RolloutKey = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -54,15 +58,18 @@ class TelemetryPod:
     node: str
     account: str
     is_running: bool
+    image: str
     profile_config_map: str
     token_lasts_s: int
+    rollout: RolloutKey
 
     @classmethod
     def of(cls, key: str, item: Manifest) -> "TelemetryPod":
         """Read a Pod object."""
         metadata, spec = item["metadata"], item["spec"]
         phase = item.get("status", {}).get("phase")
-        volumes = spec.get("volumes", [])
+        volumes, labels = spec.get("volumes", []), metadata.get("labels", {})
+        config_map = _profile_config_map(volumes)
         return cls(
             key=key,
             namespace=metadata["namespace"],
@@ -72,8 +79,10 @@ class TelemetryPod:
             account=spec.get("serviceAccountName", "default"),
             # a kubelet stops the containers as soon as it sees the deletion
             is_running=phase == "Running" and "deletionTimestamp" not in metadata,
-            profile_config_map=_profile_config_map(volumes),
+            image=spec["containers"][0]["image"],
+            profile_config_map=config_map,
             token_lasts_s=_token_lasts_s(volumes),
+            rollout=(metadata["namespace"], config_map, labels.get(RUN_LABEL, ""), labels.get("chaoslib-cp/fault", "")),
         )
 
 
@@ -122,12 +131,17 @@ class Mounts:
         self._pod = pod
         self._sessions = sessions
         self._draws = draws
-        self._missing = {"profile": "no answer yet", "token": "no answer yet"}
+        self._missing = {"profile": "unanswered", "token": "unanswered"}
 
     @property
     def reason(self) -> str:
         """Why the container cannot start yet."""
         return "; ".join(f"{volume}: {reason}" for volume, reason in sorted(self._missing.items()))
+
+    @property
+    def reason_word(self) -> str:
+        """The first of the reasons as one word, for example ``token-403``; empty when nothing is missing."""
+        return next((f"{volume}-{_first_word(reason)}" for volume, reason in sorted(self._missing.items())), "")
 
     async def profile(self) -> LoadProfile:
         """Return the profile, however long it takes to get a good one."""
@@ -185,6 +199,10 @@ class Mounts:
     def _read_token(self, answer: ApiAnswer) -> Token:
         lasts_s = self._pod.token_lasts_s * _RENEW_AT - self._draws.random() * _RENEW_JITTER_S
         return Token(answer.json()["status"]["token"], max(lasts_s, 0.0))
+
+
+def _first_word(reason: str) -> str:
+    return reason.split()[0].rstrip(":")
 
 
 def _read_profile(answer: ApiAnswer) -> LoadProfile:

@@ -168,7 +168,7 @@ def test_a_watch_that_nobody_stopped_keeps_no_process_alive(tmp_path: Path) -> N
     code = """
 import pathlib, sys, types
 from chaoslib_cp.control.abort import AbortWatch
-told = types.SimpleNamespace(now_s=lambda: 0.0)
+told = types.SimpleNamespace(time=types.SimpleNamespace(now_s=lambda: 0.0))
 AbortWatch([], pathlib.Path(sys.argv[1]), types.SimpleNamespace(running=True), None, told).start()
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=LONG_S)

@@ -12,6 +12,7 @@ from chaoslib.exceptions import InterruptExecution
 
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.telling import Teller
+from chaoslib_cp.fault import Injected
 from chaoslib_cp.observe.timeline import Timeline
 from tests.fakes.registry import Registry
 from tests.scaffold.clocks import ManualClock
@@ -35,13 +36,16 @@ def run(registry: Registry, tmp_path: Path) -> Iterator[Run]:
     made.close()
 
 
-STORM = {"status": "succeeded", "output": {"effects": [{"vantage": "api_read"}], "since": {"a"}}}
+STORM = {
+    "status": "succeeded",
+    "output": {**Injected("storm-1", "storm", "storm", details={"since": {"a"}}).as_dict()},
+}
 
 
-def test_an_output_that_is_no_json_is_on_record_with_its_effects(run: Run, tmp_path: Path) -> None:
-    """Chaos Toolkit would swallow the error: an effect that never came would never be judged."""
+def test_an_output_that_is_no_json_is_on_record_with_its_fault(run: Run, tmp_path: Path) -> None:
+    """Chaos Toolkit would swallow the error: the fault would never be judged."""
     run.after_activity(ACTION, STORM)
-    assert [event for event, _ in events(tmp_path / "timeline.jsonl")][:2] == ["activity_ended", "effect_declared"]
+    assert [event for event, _ in events(tmp_path / "timeline.jsonl")][:2] == ["activity_ended", "fault_injected"]
     assert run.outputs == [("roll out", STORM["output"])]
     run.before_activity()
 

@@ -170,7 +170,9 @@ def test_what_is_started_must_be_stopped_by_its_own_name() -> None:
         {"name": "b", "provider": {**STOP, "module": "somebody.else"}},
         {"name": "c"},
     ]
-    assert refusals(experiment) == ["'roll out' is never stopped: add stop_agent_rollout to rollbacks"]
+    assert refusals(experiment) == [
+        "'roll out' is never stopped: add stop_agent_rollout of chaoslib_cp.rollout.actions to rollbacks"
+    ]
     del experiment["rollbacks"]
     assert len(refusals(experiment)) == 1
 

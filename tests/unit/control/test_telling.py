@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from chaoslib_cp.control.ending import grouped, repair_journal
 from chaoslib_cp.control.telling import Teller, fitting
+from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.fault import Delivers, Ended, Expects, Injected, read
 from chaoslib_cp.observe.timeline import Timeline, read_timeline
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.disturbed_clock import DISTURBANCES, DisturbedClock
@@ -26,19 +29,43 @@ def test_times_do_not_step_with_the_wall_clock(tmp_path: Path) -> None:
     assert two["at_s"] - one["at_s"] == pytest.approx(5.0)
 
 
-def test_each_declared_effect_is_a_line_of_its_own(tmp_path: Path) -> None:
-    """What an activity expects is on record with its name, next to its result."""
-    teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
-    activity = {"name": "restart", "type": "action", "provider": {"func": "restart_dns_pods"}}
-    output = {"effects": [{"vantage": "dns_uncached", "share": 0.5}, {"vantage": "dns_pod", "share": 1.0}]}
-    teller.activity_ended(activity, "method", {"status": "succeeded", "output": output})
+INJECTED = Injected("storm-1", "storm", "a storm", Delivers("agents", 3, vantage="agent_load"), (Expects("api_read"),))
+START = {"name": "start", "type": "action", "provider": {"func": "start_storm"}}
+
+
+def test_what_is_injected_is_a_line_of_its_own(tmp_path: Path) -> None:
+    """With the time at which its activity began, and without what may be long: a line that is cut would lose it."""
+    clock = ManualClock()
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), clock)
+    long = replace(INJECTED, parameters={"profile": "x" * 5000}, details={"objects": ["y" * 100] * 50})
+    teller.activity_started(START, "method")
+    clock.sleep(3.0)
+    teller.activity_ended(START, "method", {"status": "succeeded", "output": long.as_dict()})
     teller.close()
-    ended, first, second = read_timeline(tmp_path / "t.jsonl")
-    assert (ended["event"], ended["func"], ended["output"]) == ("activity_ended", "restart_dns_pods", output)
-    assert [(line["event"], line["name"], line["vantage"]) for line in (first, second)] == [
-        ("effect_declared", "restart", "dns_uncached"),
-        ("effect_declared", "restart", "dns_pod"),
-    ]
+    started, ended, injected = read_timeline(tmp_path / "t.jsonl")
+    assert ended["output"]["truncated"]
+    assert (injected["event"], injected["name"], injected["began_s"]) == ("fault_injected", "start", started["at_s"])
+    assert read(injected["result"]) == INJECTED
+
+
+def test_what_ended_a_fault_is_a_line_of_its_own(tmp_path: Path) -> None:
+    """One that ended none is no event."""
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
+    for faults in (("storm-1",), ()):
+        output = Ended(faults, "rollback", 5.0, details={"undone": 3}).as_dict()
+        teller.activity_ended({"name": "stop"}, "rollback", {"status": "succeeded", "output": output})
+    teller.close()
+    _, ended, _ = read_timeline(tmp_path / "t.jsonl")
+    assert (ended["event"], read(ended["result"])) == ("fault_ended", Ended(("storm-1",), "rollback", 5.0))
+
+
+def test_a_fault_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """Nobody could judge it: the run stops."""
+    teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
+    output = {"type": "chaoslib_cp.Injected", "fault": "storm-1"}
+    with pytest.raises(ProfileInvalid, match="wrong keys"):
+        teller.activity_ended(START, "method", {"status": "succeeded", "output": output})
+    teller.close()
 
 
 @pytest.mark.parametrize(
@@ -51,15 +78,13 @@ def test_each_declared_effect_is_a_line_of_its_own(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_json_is_told_as_text(tmp_path: Path, given: object, written: object) -> None:
-    """Activities of others return dates and sets; their effects are on record all the same, and judged."""
+    """Activities of others return dates and sets; what they returned is on record all the same."""
     teller = Teller(Timeline(tmp_path / "t.jsonl"), ManualClock())
-    output = {"since": given, "effects": [{"vantage": "api_read", "share": 0.5, "who": given}], (1, 2): "left out"}
+    output = {"since": given, (1, 2): "left out"}
     teller.activity_ended({"name": "block"}, "method", {"status": "succeeded", "output": output})
     teller.close()
-    ended, effect = read_timeline(tmp_path / "t.jsonl")
-    assert ended["output"]["since"] == written
-    assert len(ended["output"]) == 2
-    assert (effect["event"], effect["vantage"], effect["who"]) == ("effect_declared", "api_read", written)
+    [ended] = read_timeline(tmp_path / "t.jsonl")
+    assert ended["output"] == {"since": written}
 
 
 def test_a_start_says_what_is_started(tmp_path: Path) -> None:

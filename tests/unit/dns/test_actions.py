@@ -14,6 +14,7 @@ from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.control.evidence import back_off_notes
 from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
+from chaoslib_cp.fault import Delivers, Expects, Injected, read
 from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import RESET, Answer, Request
 from tests.fakes.kube_objects import KubeObjects
@@ -57,8 +58,8 @@ def test_a_recent_crash_of_a_dns_server_is_told_before_the_run(kube: KubeObjects
 def test_coupling_none_restarts_nothing_and_says_so(kube: KubeObjects) -> None:
     """Synced CoreDNS outlives the API: the honest control experiment."""
     result = restart_dns_pods(coupling="none", configuration=settings(kube))
-    assert result["effects"] == []
-    assert "nothing was restarted" in result["restart"]["note"]
+    assert read(result) is None
+    assert "nothing was restarted" in result["note"]
     assert kube.server.requests == []
 
 
@@ -66,10 +67,14 @@ def test_deleting_the_pods_times_acceptance_rescheduling_and_sync_apart(kube: Ku
     """Each of the three waits is stretched by something else."""
     restart_by_deployment(kube)
     result = restart_dns_pods(configuration=settings(kube))
-    restart = result["restart"]
+    restart = result["details"]["restart"]
     assert (restart["pods"], restart["accepted"], restart["outcomes"]) == (2, 2, [])
     assert 0 < restart["accepted_s"] <= restart["rescheduled_s"] <= restart["synced_s"]
-    assert result["effects"][0]["vantage"] == "dns_uncached"
+    injected = read(result)
+    assert isinstance(injected, Injected)
+    assert not injected.lasts
+    assert injected.delivers == Delivers("DNS pods deleted", wanted=2, done=2)
+    assert injected.expects == (Expects("dns_uncached", window_s=5.0, within_s=30.0),)
     assert {request.peer_name for request in kube.writes()} == {"user-runner"}
     assert len(json.dumps(result)) < 4096
     assert open_logs() == []
@@ -78,7 +83,7 @@ def test_deleting_the_pods_times_acceptance_rescheduling_and_sync_apart(kube: Ku
 def test_what_is_not_seen_in_time_is_null_with_a_reason(kube: KubeObjects) -> None:
     """A CoreDNS that cannot sync never becomes ready; the action does not wait for it beyond its limit."""
     restart_by_deployment(kube, is_ready=False)
-    restart = restart_dns_pods(timeout_s=3, configuration=settings(kube))["restart"]
+    restart = restart_dns_pods(timeout_s=3, configuration=settings(kube))["details"]["restart"]
     assert restart["rescheduled_s"] is not None
     assert restart["synced_s"] is None
     assert restart["reason"] == "not seen within 3 s"
@@ -88,7 +93,7 @@ def test_a_delete_is_repeated_until_it_is_accepted_and_hits_only_the_pod_that_wa
     """The UID goes along, so that a repeated delete cannot kill the successor."""
     kube.fail_next("DELETE", f"{PODS}/coredns-a", RESET, after_the_write=True)
     kube.fail_next("DELETE", f"{PODS}/coredns-b", Answer(429))
-    restart = restart_dns_pods(timeout_s=4, configuration=settings(kube))["restart"]
+    restart = restart_dns_pods(timeout_s=4, configuration=settings(kube))["details"]["restart"]
     assert (restart["accepted"], restart["outcomes"]) == (2, [])
     deletes = [request for request in kube.writes() if request.method == "DELETE"]
     assert sorted(request.path.rpartition("/")[2] for request in deletes) == ["coredns-a"] * 2 + ["coredns-b"] * 2
@@ -97,12 +102,13 @@ def test_a_delete_is_repeated_until_it_is_accepted_and_hits_only_the_pod_that_wa
 
 @pytest.mark.parametrize(("answer", "outcome"), [(Answer(429), "http_429"), (Answer(503), "unknown")])
 def test_deletes_that_the_overload_keeps_out_are_a_result(kube: KubeObjects, answer: Answer, outcome: str) -> None:
-    """Whether DNS was hit is judged from the timeline, by the declared effect."""
+    """They were not delivered, and the verdict says so."""
     kube.fail_next("DELETE", PODS, answer, times=99)
     result = restart_dns_pods(timeout_s=1, configuration=settings(kube))
-    assert (result["restart"]["accepted"], result["restart"]["outcomes"]) == (0, [outcome] * 2)
-    assert result["restart"]["accepted_s"] is None
-    assert result["effects"]
+    restart = result["details"]["restart"]
+    assert (restart["accepted"], restart["outcomes"]) == (0, [outcome] * 2)
+    assert restart["accepted_s"] is None
+    assert (result["delivers"]["wanted"], result["delivers"]["done"]) == (2, 0)
 
 
 def test_a_runner_without_the_right_is_a_failed_action(kube: KubeObjects) -> None:
@@ -116,7 +122,7 @@ def test_pods_the_gate_noted_are_deleted_when_the_api_no_longer_lists_them(kube:
     """In the storm a list may time out where a delete still gets through."""
     check_gate(read_settings(settings(kube)))
     kube.fail_next("GET", PODS, Answer(503), times=99)
-    restart = restart_dns_pods(timeout_s=4, configuration=settings(kube))["restart"]
+    restart = restart_dns_pods(timeout_s=4, configuration=settings(kube))["details"]["restart"]
     assert (restart["pods"], restart["accepted"]) == (2, 2)
 
 
@@ -133,7 +139,7 @@ def test_a_cluster_without_dns_pods_is_refused(kube: KubeObjects) -> None:
     [
         ({"coupling": "memory-hog"}, "use one of none"),
         ({"timeout_s": 0}, "timeout_s"),
-        ({"effect_within_s": 1e9}, "effect_within_s"),
+        ({"expects": {"within_s": 1e9}}, "expects.within_s"),
     ],
 )
 def test_wrong_arguments_are_refused(kube: KubeObjects, arguments: dict[str, Any], says: str) -> None:

@@ -62,7 +62,7 @@ def crash(kube: KubeObjects, infrastructure: str) -> dict[str, Any]:
 def test_containers_are_restarted_through_the_infrastructure(kube: KubeObjects, tmp_path: Path) -> None:
     """As a crash would, without the API."""
     result = crash(kube, own_driver(tmp_path, "worker-1/abc", "worker-2/def"))
-    assert result["restart"]["killed"] == 2
+    assert result["details"]["restart"]["killed"] == 2
     wanted = ["restart-containers", "--namespace", "kube-system", "--label", "k8s-app=kube-dns"]
     assert told(tmp_path) == [*wanted, *(word for uid in uids(kube) for word in ("--pod-uid", uid))]
     assert kube.writes() == []
@@ -87,7 +87,7 @@ def test_a_drowned_api_keeps_nobody_from_crashing_the_pods_the_gate_noted(
     check_gate(read_settings(settings(kube)))
     kube.fail_next("GET", PODS, answer, times=99)
     began_s = time.monotonic()
-    assert crash(kube, own_driver(tmp_path, "one"))["restart"]["killed"] == 1
+    assert crash(kube, own_driver(tmp_path, "one"))["details"]["restart"]["killed"] == 1
     assert time.monotonic() - began_s < 5
     assert set(uids(kube)) <= set(told(tmp_path))
 

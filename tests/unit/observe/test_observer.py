@@ -103,7 +103,6 @@ def test_every_vantage_point_is_sampled_as_its_identity(plan: ObservePlan, serve
     assert len({request.connection for request in reads}) < len(reads)  # kept ones
     sample = lines(plan, vantage="admin_write")[0]
     assert sample["http_status"] == 201
-    assert set(sample["phases_s"]) == {"tcp", "tls", "first_byte", "body"}
     assert sample["lag_s"] >= 0
 
 

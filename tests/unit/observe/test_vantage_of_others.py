@@ -10,7 +10,7 @@ from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.session import start
 from chaoslib_cp.report.strips import draw_strips
 from chaoslib_cp.results.coverage import gap, window
-from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.hypothesis import read_hypothesis
 from chaoslib_cp.results.recovery import not_recovered
 from chaoslib_cp.results.story import tell
@@ -80,13 +80,13 @@ def test_story_recovery_and_report_know_it() -> None:
     """It breaks after as many bad samples as its row says, in its own words, and has a strip."""
     lines = [*rollout(), *series("lease_read", 60, {(10, 13): "timeout", (20, 30): "timeout"})]
     recording = recorded(*lines)
-    fault = find_fault(recording)
+    fault = find_faults(recording)
     assert fault is not None
     told = [(moment.since_s, moment.what) for moment in tell(recording, fault)]
     assert told[1:] == [(20.0, "leases cannot be read"), (30.0, "leases can be read again")]
     assert "lease_read  lease_read-target" in draw_strips(recording, fault.began_s, [])
     broken = recorded(*rollout(), *series("lease_read", 60, {(20, 60): "timeout"}))
-    assert not_recovered(broken, find_fault(broken)) == ["reads of leases had not recovered when the run ended"]
+    assert not_recovered(broken, find_faults(broken)) == ["reads of leases had not recovered when the run ended"]
 
 
 def test_a_claim_is_judged_by_its_samples() -> None:
@@ -94,5 +94,5 @@ def test_a_claim_is_judged_by_its_samples() -> None:
     [part] = read_hypothesis(EXPERIMENT, {}, {})
     assert part.vantages == ("lease_read",)
     recording = recorded(*rollout(), *series("lease_read", 3))
-    during = window(recording, find_fault(recording))
+    during = window(recording, find_faults(recording))
     assert gap(recording, during, part) == "leases: only 3 usable samples of lease_read while the fault was on"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.report.html import render_html
+from chaoslib_cp.report.strips import draw_strips
 from chaoslib_cp.report.text import render_text
 from chaoslib_cp.report.words import value_of
 from chaoslib_cp.results.figures import all_figures, unit_of
@@ -81,6 +82,26 @@ def test_what_comes_from_outside_is_text_on_the_page(key: str) -> None:
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
 
 
+def test_a_strip_says_in_which_phase_a_call_failed() -> None:
+    """A handshake that does not end tells of a starved server, an answer that does not come of a queue."""
+    calls = [
+        sample("api_read", at_s, "timeout", failed_in=phase) for at_s, phase in ((1.0, "tls"), (4.0, "first_byte"))
+    ]
+    drawn = draw_strips(recorded(*calls, sample("api_read", 7.0, "http_429")), None, [])
+    assert re.findall("<title>(.*?)</title>", drawn) == [
+        "timeout in the TLS handshake",
+        "timeout while waiting for the answer",
+        "http_429",
+    ]
+
+
+def test_accounts_have_no_strip() -> None:
+    """There is one for each node, and none of them is good or bad."""
+    drawn = draw_strips(recorded(sample("agent_load", 1.0, target="node-1"), sample("api_read", 1.0)), None, [])
+    assert "api_read" in drawn
+    assert "node-1" not in drawn
+
+
 def test_a_run_without_samples_can_still_be_read() -> None:
     """Nothing recorded: both forms say so instead of failing."""
     summary = summarise(record([]), [], Conduct(interrupted_by="signal SIGTERM"), FACTS)
@@ -120,10 +141,21 @@ def test_values_are_said_with_their_unit(name: str, value: Any, drawn: str) -> N
     assert f"{value_of(name, value)} {unit_of(name)}".strip() == drawn
 
 
-def test_the_page_says_why_an_effect_does_not_count() -> None:
-    """In the words of the verdict; and names from outside never become markup."""
+def test_the_page_says_why_what_was_expected_did_not_come() -> None:
+    """In the words of the results; and names from outside never become markup."""
     summary = the_incident()
-    [effect] = summary["effects"]
+    [expected] = summary["expectations"]
     doubt = "nobody can tell whether it came: <b> was so already before"
-    page = render_html({**summary, "effects": [{**effect, "came": False, "doubt": doubt}]}, recorded())
+    page = render_html({**summary, "expectations": [{**expected, "came": False, "doubt": doubt}]}, recorded())
     assert "within 30 s: nobody can tell whether it came: &lt;b&gt; was so already before</li>" in page
+
+
+def test_terminal_and_page_say_what_was_delivered() -> None:
+    """The load in numbers, and in capitals when it was too little."""
+    summary = the_incident()
+    line = "agent rollout: 200 of 200 agents; sent 98% of what was asked for, 1764 requests: 1080 answered"
+    assert line in render_text(summary, Path("runs/r"))
+    assert line in render_html(summary, recorded())
+    [fault] = summary["faults"]
+    short = {**fault, "delivered": {**fault["delivered"], "shortfall": "only 3 of 200 agents began"}}
+    assert "NOT DELIVERED: only 3 of 200 agents began" in render_text({**summary, "faults": [short]}, Path("runs/r"))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import chaoslib_cp
-from chaoslib_cp.results.effects import judge_effects
-from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.results.evidence import gather_evidence
+from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.hypothesis import CHECKED_BY_THEMSELVES, read_hypothesis
 from chaoslib_cp.results.observer import longest_unseen_s
 from chaoslib_cp.results.verdict import Conduct, Verdict, judge
@@ -22,13 +22,14 @@ DNS: dict[str, Any] = {
 }
 FAULT_S = 40
 STORM = [
-    *rollout({"deadline_epoch_s": EPOCH_S + FAULT_S}),
+    *rollout(deadline_s=FAULT_S),
     *series("api_read", 60, {(3, FAULT_S): "http_429"}),
     event("activity_started", 58.0, name="wait", phase="method"),
     event("activity_ended", 60.0, name="wait", phase="method"),
 ]
 QUIET = [
-    *rollout(effects=False),
+    event("activity_started", 0.0, name="look", type="action", phase="method"),
+    event("activity_ended", 1.0, name="look", type="action", phase="method", status="succeeded", output={}),
     event("activity_started", 2.0, name="pods go", phase="method"),
     event("activity_ended", 30.0, name="pods go", phase="method"),
     event("activity_started", 30.5, name="undo", phase="rollback"),
@@ -61,10 +62,11 @@ def judged(
     experiment = {"steady-state-hypothesis": {"probes": [probe]}}
     parts = read_hypothesis(experiment, {"steady_states": {"before": rounds[0], "during": rounds}}, configuration or {})
     recording = recorded(*lines)
-    return judge(recording, find_fault(recording), judge_effects(recording), parts, conduct)
+    faults = find_faults(recording)
+    return judge(recording, faults, gather_evidence(recording, faults), parts, conduct)
 
 
-@pytest.mark.parametrize("lines", [STORM, QUIET], ids=["with a fault", "without a declared effect"])
+@pytest.mark.parametrize("lines", [STORM, QUIET], ids=["with a fault", "without a fault"])
 def test_a_probe_of_others_that_was_checked_all_the_time_holds(lines: list[Line]) -> None:
     """A round each second, or each nine seconds."""
     assert judged(lines, range(61)).word == "held"
@@ -113,7 +115,7 @@ def test_a_claim_need_not_be_checked_beside_rollbacks() -> None:
         ),
     ],
 )
-def test_a_starved_observer_never_holds_without_a_declared_effect(samples: list[Line], why: str) -> None:
+def test_a_starved_observer_never_holds_without_a_fault(samples: list[Line], why: str) -> None:
     """Actions of others declare none: then the method is the time that counts."""
     verdict = judged([*QUIET, *samples], range(31), DNS)
     assert (verdict.word, verdict.why) == ("inconclusive", (f"names: {why}",))
@@ -135,7 +137,7 @@ def dns_without(unseen: Callable[[float], bool], until_s: float = 60) -> list[Li
 def storm_of(fault_s: float, until_s: float) -> list[Line]:
     """A storm of that many seconds, and calm until the method ends."""
     return [
-        *rollout({"deadline_epoch_s": EPOCH_S + fault_s}),
+        *rollout(deadline_s=fault_s),
         *series("api_read", until_s, {(3, fault_s): "http_429"}),
         event("activity_ended", until_s, name="wait", phase="method"),
     ]
@@ -254,7 +256,7 @@ def test_a_way_that_nobody_knows_never_holds(path: str) -> None:
     assert verdict.why == (f"names: only 0 usable samples of path {path} while the fault was on",)
 
 
-def test_what_was_hidden_breaks_without_a_declared_effect() -> None:
+def test_what_was_hidden_breaks_without_a_fault() -> None:
     """Three bad answers between two checks are a break, whoever caused it."""
     assert judged([*QUIET, *series("dns_cached", 60, {(5, 9): "timeout"})], [-1, 4.5, 9.5, 20], DNS).word == "broke"
 

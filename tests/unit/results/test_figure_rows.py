@@ -7,15 +7,15 @@ import pytest
 from chaoslib_cp import extensions
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.report.html import render_html
-from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.figure import absent
-from chaoslib_cp.results.figures import FigureRow, all_figures, compute, label_of, of_fault, problems
+from chaoslib_cp.results.figures import FigureRow, all_figures, compute, label_of, of_faults, problems
 from tests.unit.made_timeline import incident, recorded
 from tests.unit.report.test_report import the_incident
 
 THEIRS = """
 from chaoslib_cp.results.figure import seconds
-from chaoslib_cp.results.figures import FigureRow, of_fault
+from chaoslib_cp.results.figures import FigureRow, of_faults
 from chaoslib_cp.vantage import ADMIN_WRITE
 
 
@@ -28,7 +28,7 @@ def broken(recording, fault):
 
 
 FIGURES = (
-    FigureRow("slowest_write_s", "the slowest ordinary write", of_fault(slowest)),
+    FigureRow("slowest_write_s", "the slowest ordinary write", of_faults(slowest)),
     FigureRow("wrong_ratio", "a figure with a mistake", broken),
     FigureRow("mask_s", "a twin", broken),
     3,
@@ -61,14 +61,14 @@ def test_each_row_has_a_label_of_its_own() -> None:
 def test_a_row_that_no_report_could_show_is_refused(name: str, label: str, says: str) -> None:
     """A number without a unit is worth nothing."""
     with pytest.raises(ProfileInvalid, match=says):
-        FigureRow(name, label, of_fault(lambda _recording, _fault: absent("never")))
+        FigureRow(name, label, of_faults(lambda _recording, _fault: absent("never")))
 
 
 @pytest.mark.usefixtures("theirs")
 def test_figures_of_others_come_after_ours() -> None:
     """In the summary and on the page, with their label and unit; a mistake in one costs only that one."""
     recording = recorded(*incident())
-    values, reasons = compute(recording, find_fault(recording))
+    values, reasons = compute(recording, find_faults(recording))
     assert list(values)[-2:] == ["slowest_write_s", "wrong_ratio"]
     assert (values["slowest_write_s"], values["mask_s"]) == (5.0, 19.0)
     assert values["wrong_ratio"] is None

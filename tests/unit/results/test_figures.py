@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.recording import Recording, record
 from chaoslib_cp.results.recovery import not_recovered
 from chaoslib_cp.results.streaks import bad_time_s, episodes
-from tests.unit.made_timeline import EPOCH_S, Line, event, incident, recorded, rollout, sample, series
+from tests.unit.made_timeline import ROLLOUT, Line, account, ended, event, incident, recorded, rollout, sample, series
 
 
 def measured(*lines: Line) -> tuple[dict[str, Any], dict[str, str]]:
     """Values and reasons of a timeline."""
     recording = recorded(*lines)
-    return compute(recording, find_fault(recording))
+    return compute(recording, find_faults(recording))
 
 
 def test_the_incident_has_the_figures_it_was_made_with() -> None:
@@ -28,12 +28,12 @@ def test_the_incident_has_the_figures_it_was_made_with() -> None:
     assert values["predicted_mask_s"] == 19.5
     assert values["dns_lost_s"] == 61.0
     assert values["lockout_s"] == 89.0
-    assert values["lockout_ended_by"] == "agent deadline"
-    assert reasons["lockout_s"] == "lower bound: the agents' own deadline ended it"
+    assert values["lockout_ended_by"] == "own deadline"
+    assert reasons["lockout_s"] == "lower bound: the fault's own deadline ended it"
     assert values["break_glass_s"] == 6.0
     assert values["detect_s"] == 3.0
     assert values["detected_by"] == "api_read"
-    assert (values["mitigate_s"], values["mitigated_by"]) == (90.0, "agent deadline")
+    assert (values["mitigate_s"], values["mitigated_by"]) == (90.0, "own deadline")
     assert (values["recover_first_s"], values["recover_full_s"]) == (0.0, 10.0)
 
 
@@ -138,13 +138,10 @@ def test_a_lock_out_that_never_ended_is_a_lower_bound() -> None:
 def test_a_delete_that_landed_before_the_deadline_ended_the_lock_out() -> None:
     """The cause named is the admin's delete as long as the agents' own deadline had not passed."""
     values, _ = measured(
-        *rollout({"deadline_epoch_s": EPOCH_S + 200}),
+        *rollout(deadline_s=200),
         *series("admin_write", 60, {(10, 40): "timeout"}),
-        event(
-            "activity_ended", 36.0, name="remove", type="action", func="remove_agent", status="succeeded",
-            output={"landed_epoch_s": EPOCH_S + 35.0},
-        ),
-    )  # fmt: skip
+        ended("delete landed", 35.0, ROLLOUT),
+    )
     assert values["lockout_ended_by"] == "delete landed"
     assert (values["mitigate_s"], values["mitigated_by"]) == (35.0, "delete landed")
 
@@ -179,34 +176,24 @@ def test_without_an_injection_nothing_is_measured() -> None:
     assert reasons["dns_lost_s"] == "nothing was injected"
 
 
-def test_amplification_and_rollout_share_come_from_their_events() -> None:
-    """CPU totals and the progress of the rollout are read at the right moments."""
+def test_amplification_comes_from_its_events() -> None:
+    """CPU totals are read at the right moments."""
     values, _ = measured(
-        *rollout({"deadline_epoch_s": EPOCH_S + 20}),
+        *rollout(deadline_s=20),
         event("api_cpu", 1.0, server_cpu_s=10.0, client_cpu_s=1.0),
         event("api_cpu", 19.0, server_cpu_s=13.0, client_cpu_s=1.04),
         event("api_cpu", 21.0, server_cpu_s=14.0, client_cpu_s=1.05),
         event("api_cpu", 25.0, server_cpu_s=90.0, client_cpu_s=1.06),
-        event("rollout_progress", 2.0, share=0.5),
-        event("rollout_progress", 9.0, share=1.0),
         *series("api_read", 30, {(5, 25): "timeout"}),
     )
     assert values["amplification"] == 80.0
-    assert values["rollout_share_at_first_signal"] == 0.5
 
 
 def test_a_stop_that_found_nothing_did_not_end_the_fault() -> None:
     """The rollback that comes after everything is over is not called the mitigation."""
-
-    def stop(undone: int) -> Line:
-        return event(
-            "activity_ended", 40.0, name="stop", type="action", func="stop_agent_rollout", status="succeeded",
-            output={"undone": undone},
-        )  # fmt: skip
-
-    values, _ = measured(*rollout(), *series("api_read", 60), stop(0))
+    values, _ = measured(*rollout(), *series("api_read", 60), ended("rollback", 40.0))
     assert values["mitigated_by"] is None
-    values, _ = measured(*rollout(), *series("api_read", 60), stop(5))
+    values, _ = measured(*rollout(), *series("api_read", 60), ended("rollback", 40.0, ROLLOUT))
     assert (values["mitigate_s"], values["mitigated_by"]) == (40.0, "rollback")
 
 
@@ -216,12 +203,14 @@ def test_lines_that_cannot_be_used_are_counted_not_guessed() -> None:
         sample("api_read", 1),
         {"kind": "sample", "at_s": 2.0, "vantage": "api_read"},
         {**sample("api_read", 3), "ok": "yes"},
+        {**sample("agent_load", 4), "counts": {"sent": "many"}},
+        {**sample("agent_load", 5), "counts": [1]},
         {"kind": "event", "event": "run_started"},
         {"kind": "something of a later version"},
     ]
     recording = record(lines)
     assert len(recording.samples) == 1
-    assert recording.unusable_lines == 3
+    assert recording.unusable_lines == 5
 
 
 @st.composite
@@ -261,31 +250,27 @@ def test_bad_time_is_between_nothing_and_the_whole_recording(recording: Recordin
     assert (lost_s == 0) == all(one.ok for one in samples)
 
 
-def test_the_probe_of_the_rollout_tells_its_share() -> None:
-    """What the probe saw before the first signal counts, and it says how old it is when the rollout was not done."""
-
-    def seen(at_s: float, share: float, outcome: str = "ok") -> Line:
-        output = {"outcome": outcome, "desired": 4, "ready_share": share}
-        return event("activity_ended", at_s, name="how far", type="probe", func="rollout_progress", output=output)
-
+def test_the_share_of_the_rollout_is_told_by_the_agents_themselves() -> None:
+    """As last told before the signal, by all sources together; older news is a lower bound."""
+    plain = [line for line in rollout() if line.get("vantage") != "agent_load"]
+    told = [account(at_s, began=began) for at_s, began in ((3.0, 80), (5.0, 120), (9.0, 198))]
+    told.append(account(4.0, began=2, source="node-1"))
     reads = series("api_read", 30, {(8, 30): "timeout"})
-    values, reasons = measured(*rollout(), seen(3.0, 0.75), seen(7.0, 0.0, "timeout"), seen(20.0, 1.0), *reads)
-    assert values["rollout_share_at_first_signal"] == 0.75
-    assert reasons["rollout_share_at_first_signal"] == "lower bound: seen 5.0 s before the signal"
+    values, reasons = measured(*plain, *told, *reads)
+    assert values["rollout_share_at_first_signal"] == 0.61
+    assert reasons["rollout_share_at_first_signal"] == "lower bound: told 3.0 s before the signal"
+    assert measured(*plain, *reads)[1]["rollout_share_at_first_signal"] == "no agent told that it had begun"
 
 
 def test_a_delete_that_starved_controllers_did_not_carry_out_ended_nothing() -> None:
     """Accepted at 20 s, but the API fails until the agents' own deadline: the deadline ended the fault."""
-    landed = event(
-        "activity_ended", 21.0, name="remove", type="action", func="remove_agent", status="succeeded",
-        output={"landed_epoch_s": EPOCH_S + 20.0},
-    )  # fmt: skip
+    landed = ended("delete landed", 20.0, ROLLOUT)
     storm: dict[tuple[float, float], str] = {(3, 18): "timeout", (24, 62): "timeout"}
     api = [*series("api_read", 90, storm), *series("api_livez", 90, storm), *series("admin_write", 90, storm)]
-    values, _ = measured(*rollout({"deadline_epoch_s": EPOCH_S + 60}), landed, *api)
-    assert (values["mitigate_s"], values["mitigated_by"]) == (60.0, "agent deadline")
+    values, _ = measured(*rollout(deadline_s=60), landed, *api)
+    assert (values["mitigate_s"], values["mitigated_by"]) == (60.0, "own deadline")
     quiet = [*series("api_read", 90, {(3, 22): "timeout"}), *series("api_livez", 90), *series("admin_write", 90)]
-    values, _ = measured(*rollout({"deadline_epoch_s": EPOCH_S + 60}), landed, *quiet)
+    values, _ = measured(*rollout(deadline_s=60), landed, *quiet)
     assert (values["mitigate_s"], values["mitigated_by"]) == (20.0, "delete landed")
 
 
@@ -297,7 +282,7 @@ def test_a_failure_that_goes_on_is_named_at_whichever_target() -> None:
         *series("dns_cached", 60, {(20, 30): "timeout"}, target="another"),
     ]
     recording = recorded(*lines)
-    assert not_recovered(recording, find_fault(recording)) == ["workload DNS had not recovered when the run ended"]
+    assert not_recovered(recording, find_faults(recording)) == ["workload DNS had not recovered when the run ended"]
     values, reasons = measured(*lines)
     assert values["recover_full_s"] is None
     assert "dns_cached had not recovered" in reasons["recover_full_s"]
@@ -313,7 +298,7 @@ def test_what_was_broken_before_a_run_that_played_nothing_is_not_its_doing() -> 
 def test_what_never_worked_was_not_broken_by_the_run() -> None:
     """A question that this cluster refuses to answer at all leaves no run unhealed."""
     recording = recorded(*rollout(), *series("api_read", 60, {(-5, 60): "http_403"}))
-    assert not_recovered(recording, find_fault(recording)) == []
+    assert not_recovered(recording, find_faults(recording)) == []
 
 
 def test_an_attempt_that_the_fault_spoilt_does_not_say_that_it_never_worked() -> None:
@@ -321,4 +306,4 @@ def test_an_attempt_that_the_fault_spoilt_does_not_say_that_it_never_worked() ->
     later = series("api_read", 60, {(0, 60): "timeout"})[5:]
     for latency_s, expected in ((1.01, ["small API reads had not recovered when the run ended"]), (1.0, [])):
         recording = recorded(*rollout(), sample("api_read", -1.0, "timeout", latency_s=latency_s), *later)
-        assert not_recovered(recording, find_fault(recording)) == expected
+        assert not_recovered(recording, find_faults(recording)) == expected

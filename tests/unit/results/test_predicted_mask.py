@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.results.dns import predicted_mask_s
-from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.figure import Figure
 from tests.unit.made_timeline import Line, recorded, rollout, sample
 
@@ -23,7 +23,7 @@ def wrong(*times_s: float, **more: Any) -> list[Line]:
 def predicted(*lines: Line) -> Figure:
     """The prediction for a fault that began at 0 s."""
     recording = recorded(*rollout(), *lines)
-    fault = find_fault(recording)
+    fault = find_faults(recording)
     assert fault is not None
     return predicted_mask_s(recording, fault)
 

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.recording import record
 from tests.places import EXPERIMENTS
@@ -55,7 +55,7 @@ def timelines(draw: st.DrawFn) -> list[Line]:
 def test_both_find_the_same_figures(lines: list[Line]) -> None:
     """Two programs that share no code give the same mask and the same lock-out."""
     recording = record(lines)
-    values, _ = compute(recording, find_fault(recording))
+    values, _ = compute(recording, find_faults(recording))
     zero = SCRIPT_MODULE.zero_of(lines)
     assert zero == EPOCH_S
     assert SCRIPT_MODULE.agrees(SCRIPT_MODULE.mask_of(lines, zero), values["mask_s"])

@@ -1,15 +1,17 @@
-"""Verdicts: held only with full evidence, broke only when the declared effect came, else inconclusive."""
+"""Verdicts: held and broke only when the fault was delivered, held only with full evidence, else inconclusive."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from chaoslib_cp.results.effects import judge_effects
-from chaoslib_cp.results.fault import find_fault
+from chaoslib_cp.fault import Delivers, Expects, Injected
+from chaoslib_cp.results.evidence import gather_evidence
+from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.hypothesis import read_hypothesis
 from chaoslib_cp.results.verdict import Conduct, Verdict, judge
-from tests.unit.made_timeline import EPOCH_S, Line, event, incident, recorded, rollout, series
+from tests.unit.made_timeline import EPOCH_S, Line, account, ended, incident, injected, recorded, rollout, series
 
 PROBES = {
     "workload DNS answers": ("chaoslib_cp.dns.probes", "workload_dns"),
@@ -52,14 +54,15 @@ def judged(lines: list[Line], run_journal: dict[str, Any], conduct: Conduct | No
     """The verdict on a timeline and a journal."""
     recording = recorded(*lines)
     parts = read_hypothesis(EXPERIMENT, run_journal, {})
-    return judge(recording, find_fault(recording), judge_effects(recording), parts, conduct or Conduct())
+    faults = find_faults(recording)
+    return judge(recording, faults, gather_evidence(recording, faults), parts, conduct or Conduct())
 
 
 def calm_but_for_reads() -> list[Line]:
     """A storm that small reads feel and nothing in the hypothesis does: /livez is what api_health reads here."""
     good = ("api_livez", "api_version", "admin_write", "dns_cached", "dns_uncached")
     reads = series("api_read", 60, {(3, 30): "http_429"})
-    return [*rollout({"deadline_epoch_s": EPOCH_S + 30}), *reads, *(line for name in good for line in series(name, 60))]
+    return [*rollout(deadline_s=30), *reads, *(line for name in good for line in series(name, 60))]
 
 
 WORDS = list(PROBES)
@@ -97,7 +100,7 @@ def test_a_break_that_healed_itself_still_counts() -> None:
 
 
 def test_held_needs_every_claim_checked_and_watched() -> None:
-    """With all rounds met, the effect seen and enough samples, the run held."""
+    """With all rounds met, the fault delivered and enough samples, the run held."""
     verdict = judged(calm_but_for_reads(), journal(*good_rounds_but()))
     assert verdict.word == "held", verdict.why
 
@@ -120,20 +123,52 @@ def test_a_starved_observer_is_never_held() -> None:
     assert any("the observer was starved" in reason for reason in verdict.why)
 
 
-def test_an_effect_that_never_came_is_inconclusive_even_if_something_broke() -> None:
-    """What broke without the injection biting was not broken by it."""
-    lines = [line for line in incident() if line["kind"] == "event" or line["vantage"] != "api_read"]
-    verdict = judged([*lines, *series("api_read", 130)], journal(a_round(42, **{WORDS[0]: "not met"})))
+DELIVERED = Injected("storm-1", "storm", "storm", Delivers("storms", 2, done=2), (Expects("api_read"),))
+
+
+def stormy(made: Injected) -> list[Line]:
+    """A calm cluster, and a fault that nobody feels."""
+    good = ("api_livez", "api_version", "api_read", "admin_write", "dns_cached", "dns_uncached")
+    return [injected(made), ended("rollback", 30.0, "storm-1"), *(line for name in good for line in series(name, 60))]
+
+
+def test_a_cluster_that_takes_the_whole_fault_and_stays_well_has_held() -> None:
+    """Delivered is not hurt: that nobody suffered is the best result there is."""
+    verdict = judged(stormy(DELIVERED), journal(*good_rounds_but()))
+    assert verdict.word == "held", verdict.why
+
+
+def test_what_was_not_delivered_is_inconclusive_even_if_something_broke() -> None:
+    """It names which, and how much of it came."""
+    half = replace(DELIVERED, delivers=Delivers("storms", 5, done=2))
+    for others in ((), (a_round(10.5, **{WORDS[0]: "not met"}),)):
+        verdict = judged(stormy(half), journal(*good_rounds_but(*others)))
+        assert (verdict.word, verdict.why) == ("inconclusive", ("storm was not delivered: only 2 of 5 storms",))
+
+
+def test_what_was_expected_decides_only_where_the_file_says_so() -> None:
+    """Then a storm that nobody felt proves nothing."""
+    strict = replace(DELIVERED, expects=(Expects("api_read", decides=True),))
+    verdict = judged(stormy(strict), journal(*good_rounds_but()))
     assert verdict.word == "inconclusive"
-    assert any("it never came (at most 0% in any such window)" in reason for reason in verdict.why)
+    assert verdict.why[0].endswith("within 60 s; it did not come (at most 0% in any such window)")
 
 
-def test_an_effect_that_came_too_late_never_came() -> None:
-    """The declared time counts: a failure minutes later is another story."""
-    lines = [*rollout(), *series("api_read", 130, {(60, 130): "timeout"})]
-    [effect] = judge_effects(recorded(*lines))
-    assert not effect.came
-    assert judge_effects(recorded(*rollout(), *series("api_read", 60, {(20, 60): "timeout"})))[0].came
+@pytest.mark.parametrize(
+    ("accounts", "why"),
+    [
+        ([], "nobody told what the agents did"),
+        ([account(5.0, began=3, due=9, sent=9, answered=9)], "only 3 of 200 agents began"),
+        ([account(5.0, due=90, sent=90, answered=90, unauthorized=90)], "agents could not authenticate: 100 % of"),
+        ([account(5.0, due=90, sent=30, answered=30)], "agents sent 33 % of what the profile asks for"),
+    ],
+)
+def test_agents_that_did_not_do_their_part_are_named(accounts: list[Line], why: str) -> None:
+    """Wrong image, no credentials, a starved injector: none of them is a cluster that survived."""
+    lines = [line for line in calm_but_for_reads() if line.get("vantage") != "agent_load"]
+    verdict = judged([*lines, *accounts], journal(*good_rounds_but()))
+    assert verdict.word == "inconclusive"
+    assert verdict.why[0].startswith(f"agent rollout was not delivered: {why}")
 
 
 @pytest.mark.parametrize(
@@ -169,10 +204,3 @@ def test_a_probe_that_could_not_measure_is_not_a_break() -> None:
     verdict = judged(calm_but_for_reads(), journal(*good_rounds_but(a_round(7.5, **{WORDS[0]: "unmeasured"}))))
     assert verdict.word == "inconclusive"
     assert "workload DNS answers could not be measured 1 times" in verdict.why
-
-
-def test_an_effect_without_enough_samples_never_came() -> None:
-    """Two failing samples are no window."""
-    lines = [*rollout(), *series("api_read", 2, {(0, 9): "timeout"}), event("run_ended", 60.0)]
-    [effect] = judge_effects(recorded(*lines))
-    assert (effect.came, effect.seen_share) == (False, None)

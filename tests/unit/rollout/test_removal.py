@@ -1,7 +1,6 @@
 """Removing the agent as the administrator: what each attempt says, when the delete landed, and who ended the storm."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +10,7 @@ from chaoslib_cp.cluster.undo.create import create
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.fault import Ended
 from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.settings import Settings
 from tests.fakes.api_server import HANG, Answer, json_answer
@@ -42,7 +42,7 @@ def settings(kube: KubeObjects) -> Settings:
     return kube.settings(chaoslib_cp_run_dir="/runs/r")
 
 
-def removed(kube: KubeObjects, clock: ManualClock | None = None, timeout_s: float = 60.0) -> dict[str, Any]:
+def removed(kube: KubeObjects, clock: ManualClock | None = None, timeout_s: float = 60.0) -> Ended:
     """Remove it."""
     return remove_as_admin(settings(kube), timeout_s, 0.3, clock or ManualClock())
 
@@ -52,9 +52,10 @@ def test_the_result_of_a_delete_at_once(kube: KubeObjects) -> None:
     """Every key that reports and experiments read."""
     result = removed(kube)
     at_s = ManualClock().epoch_s()
-    assert result == {
-        "landed": True, "landed_epoch_s": at_s, "landed_after_epoch_s": at_s, "ended_by": "delete landed",
-        "waited_s": 0.0, "identity": "admin", "attempt_count": 1, "outcomes": {"ok": 1},
+    assert (result.faults, result.by) == (("agent_rollout-1",), "delete landed")
+    assert (result.at_epoch_s, result.after_epoch_s) == (at_s, at_s)
+    assert result.details == {
+        "landed": True, "waited_s": 0.0, "identity": "admin", "attempt_count": 1, "outcomes": {"ok": 1},
         "attempts": [{"at_epoch_s": at_s, "outcome": "ok", "how": "deleted", "latency_s": 0.0}],
     }  # fmt: skip
 
@@ -67,17 +68,17 @@ def test_each_outcome_by_its_name(kube: KubeObjects) -> None:
         kube.fail_next("DELETE", DAEMONSET, answer)
     clock = ManualClock()
     result = removed(kube, clock)
-    assert [(one["outcome"], one["how"]) for one in result["attempts"][:4]] == [
+    assert [(one["outcome"], one["how"]) for one in result.details["attempts"][:4]] == [
         ("http_429", "http_429"),
         ("http_4xx", "not allowed"),
         ("unknown", "http_5xx"),
         ("unknown", "timeout"),
     ]
-    assert result["attempts"][4]["outcome"] == "unknown"
-    assert "finalizer" in result["attempts"][4]["how"]
-    assert result["attempts"][5]["outcome"] == "ok"
-    assert result["outcomes"] == {"http_429": 1, "http_4xx": 1, "unknown": 3, "ok": 1}
-    assert [one["at_epoch_s"] - ManualClock().epoch_s() for one in result["attempts"]] == pytest.approx(
+    assert result.details["attempts"][4]["outcome"] == "unknown"
+    assert "finalizer" in result.details["attempts"][4]["how"]
+    assert result.details["attempts"][5]["outcome"] == "ok"
+    assert result.details["outcomes"] == {"http_429": 1, "http_4xx": 1, "unknown": 3, "ok": 1}
+    assert [one["at_epoch_s"] - ManualClock().epoch_s() for one in result.details["attempts"]] == pytest.approx(
         [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
     )
     assert set(clock.slept_s[:4]) == {0.2}
@@ -90,8 +91,8 @@ def test_a_delete_that_was_answered_landed_with_that_attempt(kube: KubeObjects) 
     clock = ManualClock()
     clock.pass_s(40)
     result = removed(kube, clock)
-    assert result["landed_after_epoch_s"] == result["attempts"][2]["at_epoch_s"]
-    assert result["waited_s"] == pytest.approx(2.0)
+    assert result.after_epoch_s == result.details["attempts"][2]["at_epoch_s"]
+    assert result.details["waited_s"] == pytest.approx(2.0)
 
 
 @pytest.mark.usefixtures("log")
@@ -100,8 +101,8 @@ def test_a_delete_has_landed_when_it_is_answered(kube: KubeObjects) -> None:
     clock = ManualClock()
     kube.before_request = lambda request: clock.pass_s(0.25 if request.method == "DELETE" else 0.0)
     result = removed(kube, clock)
-    assert (result["attempts"][0]["latency_s"], result["waited_s"]) == (0.25, 0.25)
-    assert result["landed_epoch_s"] == result["attempts"][0]["at_epoch_s"] + 0.25
+    assert (result.details["attempts"][0]["latency_s"], result.details["waited_s"]) == (0.25, 0.25)
+    assert result.at_epoch_s == result.details["attempts"][0]["at_epoch_s"] + 0.25
 
 
 @pytest.mark.usefixtures("log")
@@ -109,8 +110,10 @@ def test_the_last_pause_is_cut_short(kube: KubeObjects) -> None:
     """Half a second is left, and one more attempt fits in."""
     kube.fail_next("DELETE", DAEMONSET, Answer(429), times=99)
     result = removed(kube, timeout_s=1.5)
-    assert [one["at_epoch_s"] - ManualClock().epoch_s() for one in result["attempts"]] == pytest.approx([0, 1, 1.5])
-    assert result["waited_s"] == pytest.approx(1.5)
+    assert [one["at_epoch_s"] - ManualClock().epoch_s() for one in result.details["attempts"]] == pytest.approx(
+        [0, 1, 1.5]
+    )
+    assert result.details["waited_s"] == pytest.approx(1.5)
 
 
 @pytest.mark.usefixtures("log")
@@ -119,27 +122,27 @@ def test_an_object_found_gone_may_have_gone_with_any_unanswered_delete(kube: Kub
     for answer, landed in ((Answer(429), False), (Answer(503), False), (Answer(429), False), (Answer(503), True)):
         kube.fail_next("DELETE", DAEMONSET, answer, after_the_write=landed)
     result = removed(kube)
-    assert result["attempts"][-1]["how"] == "already gone"
-    assert result["landed_after_epoch_s"] == result["attempts"][1]["at_epoch_s"]
-    assert result["landed_epoch_s"] == result["attempts"][4]["at_epoch_s"]
+    assert result.details["attempts"][-1]["how"] == "already gone"
+    assert result.after_epoch_s == result.details["attempts"][1]["at_epoch_s"]
+    assert result.at_epoch_s == result.details["attempts"][4]["at_epoch_s"]
 
 
-@pytest.mark.parametrize(("ends_in_s", "ended_by"), [(0.0, "agent deadline"), (0.1, "delete landed")])
+@pytest.mark.parametrize(("ends_in_s", "ended_by"), [(0.0, "own deadline"), (0.1, "delete landed")])
 def test_who_ended_the_storm(kube: KubeObjects, ends_in_s: float, ended_by: str) -> None:
     """At the agents' own deadline or after it, they have."""
     made(kube, ends_in_s)
-    assert removed(kube)["ended_by"] == ended_by
+    assert removed(kube).by == ended_by
 
 
 def test_a_second_removal_has_nothing_to_do(kube: KubeObjects, log: UndoLog) -> None:
     """The delete landed, and that is on record."""
     result = removed(kube)
-    assert (result["ended_by"], result["landed"]) == ("delete landed", True)
+    assert (result.by, result.details["landed"]) == ("delete landed", True)
     assert [item.done for item in log.items()] == ["deleted by the administrator"]
     again = removed(kube)
-    assert again == {
-        "landed": False, "landed_epoch_s": None, "landed_after_epoch_s": None, "ended_by": "nothing to remove",
-        "waited_s": 0.0, "identity": "admin", "attempt_count": 0, "outcomes": {}, "attempts": [],
+    assert (again.faults, again.by, again.at_epoch_s, again.after_epoch_s) == ((), "nothing to remove", None, None)
+    assert again.details == {
+        "landed": False, "waited_s": 0.0, "identity": "admin", "attempt_count": 0, "outcomes": {}, "attempts": [],
     }  # fmt: skip
 
 
@@ -151,11 +154,11 @@ def test_time_is_up_and_a_long_list_is_cut_in_its_middle(
     kube.fail_next("DELETE", DAEMONSET, Answer(429), times=99)
     clock = ManualClock()
     result = removed(kube, clock, timeout_s)
-    assert (result["ended_by"], result["landed"], result["landed_epoch_s"]) == ("timeout", False, None)
-    assert (result["attempt_count"], len(result["attempts"])) == (attempts, shown)
-    seconds = [round(one["at_epoch_s"] - ManualClock().epoch_s()) for one in result["attempts"]]
+    assert (result.by, result.details["landed"], result.at_epoch_s) == ("timeout", False, None)
+    assert (result.details["attempt_count"], len(result.details["attempts"])) == (attempts, shown)
+    seconds = [round(one["at_epoch_s"] - ManualClock().epoch_s()) for one in result.details["attempts"]]
     assert seconds == [*range(10), *range(attempts - 10, attempts)][-shown:]
-    assert result["waited_s"] == pytest.approx(timeout_s)
+    assert result.details["waited_s"] == pytest.approx(timeout_s)
     assert len(log.open_items()) == 1
 
 
@@ -167,7 +170,7 @@ def test_the_administrator_is_reached_by_the_addresses_on_record(
     document = yaml.safe_load(text)
     document["clusters"][0]["cluster"] |= {"server": "https://gone.invalid", "tls-server-name": "localhost"}
     kube.kubeconfig.write_text(yaml.safe_dump(document))
-    assert removed(kube)["landed"]
+    assert removed(kube).details["landed"]
     assert not log.open_items()
     kube.kubeconfig.write_text(text)
     with KubeObjects(tmp_path / "other") as other:

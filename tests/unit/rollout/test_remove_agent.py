@@ -23,13 +23,13 @@ def test_the_administrator_deletes_only_the_daemonset_on_fresh_connections(kube:
     kube.fail_next("DELETE", DAEMONSET, Answer(429), times=2, who="admin")
     clock = ManualClock()
     result = remove_as_admin(read_settings(settings(kube)), 60, 5, clock)
-    assert (result["landed"], result["ended_by"], result["attempt_count"]) == (True, "delete landed", 3)
-    assert [one["outcome"] for one in result["attempts"]] == ["http_429", "http_429", "ok"]
+    assert (result.details["landed"], result.by, result.details["attempt_count"]) == (True, "delete landed", 3)
+    assert [one["outcome"] for one in result.details["attempts"]] == ["http_429", "http_429", "ok"]
     deletes = [request for request in kube.writes() if request.method == "DELETE"]
     assert {request.peer_name for request in deletes} == {"user-admin"}
     assert len({request.connection for request in deletes}) == 3
     assert len(ours(kube)) == 4
-    assert stop_agent_rollout(configuration=settings(kube))["undone"] == 4
+    assert stop_agent_rollout(configuration=settings(kube))["details"]["undone"] == 4
 
 
 def test_a_delete_without_answer_is_unknown_and_found_landed_by_the_next(kube: KubeObjects) -> None:
@@ -37,11 +37,11 @@ def test_a_delete_without_answer_is_unknown_and_found_landed_by_the_next(kube: K
     started(kube)
     kube.fail_next("DELETE", DAEMONSET, HANG, after_the_write=True)
     result = remove_as_admin(read_settings(settings(kube)), 60, 0.3, ManualClock())
-    assert [(one["outcome"], one["how"]) for one in result["attempts"]] == [
+    assert [(one["outcome"], one["how"]) for one in result.details["attempts"]] == [
         ("unknown", "timeout"),
         ("ok", "already gone"),
     ]
-    assert result["landed_after_epoch_s"] == result["attempts"][0]["at_epoch_s"] < result["landed_epoch_s"]
+    assert result.after_epoch_s == result.details["attempts"][0]["at_epoch_s"] < result.at_epoch_s
 
 
 @pytest.mark.parametrize("raised", [InterruptExecution("stop"), SystemExit(20)])
@@ -64,7 +64,7 @@ def test_a_signal_ends_the_administrators_wait_at_once(kube: KubeObjects, raised
         signal.signal(signal.SIGALRM, before)
     assert time.monotonic() - began_s < 5
     kube.heal()
-    assert stop_agent_rollout(configuration=settings(kube))["undone"] == 5
+    assert stop_agent_rollout(configuration=settings(kube))["details"]["undone"] == 5
 
 
 def test_giving_up_is_a_result(kube: KubeObjects) -> None:
@@ -73,11 +73,11 @@ def test_giving_up_is_a_result(kube: KubeObjects) -> None:
     kube.fail_next("DELETE", DAEMONSET, Answer(503), times=999)
     clock = ManualClock()
     result = remove_as_admin(read_settings(settings(kube)), 100, 5, clock)
-    assert (result["landed"], result["ended_by"], result["landed_epoch_s"]) == (False, "timeout", None)
-    assert result["waited_s"] == pytest.approx(100)
-    assert result["attempt_count"] == 101
-    assert result["outcomes"] == {"unknown": 101}
-    assert len(json.dumps(result)) < 4096
+    assert (result.details["landed"], result.by, result.at_epoch_s) == (False, "timeout", None)
+    assert result.details["waited_s"] == pytest.approx(100)
+    assert result.details["attempt_count"] == 101
+    assert result.details["outcomes"] == {"unknown": 101}
+    assert len(json.dumps(result.as_dict())) < 4096
     assert max(clock.slept_s) <= 0.2
 
 
@@ -85,7 +85,7 @@ def test_a_delete_that_landed_only_after_the_agents_deadline_says_so(kube: KubeO
     """Then the agents' own end saved the day, not the administrator: the lock-out is a lower bound."""
     result = started(kube)
     clock = ManualClock(result["deadline_epoch_s"] + 1)
-    assert remove_as_admin(read_settings(settings(kube)), 60, 5, clock)["ended_by"] == "agent deadline"
+    assert remove_as_admin(read_settings(settings(kube)), 60, 5, clock).by == "own deadline"
 
 
 def test_removing_what_was_never_rolled_out_is_refused_and_twice_is_nothing(kube: KubeObjects) -> None:
@@ -93,8 +93,8 @@ def test_removing_what_was_never_rolled_out_is_refused_and_twice_is_nothing(kube
     with pytest.raises(ActivityFailed, match="rolled out no agent"):
         remove_agent(configuration=settings(kube))
     started(kube)
-    assert remove_agent(configuration=settings(kube))["landed"]
-    assert remove_agent(configuration=settings(kube))["ended_by"] == "nothing to remove"
+    assert remove_agent(configuration=settings(kube))["faults"]
+    assert remove_agent(configuration=settings(kube))["by"] == "nothing to remove"
 
 
 def test_the_administrator_of_another_cluster_is_refused(kube: KubeObjects, tmp_path: Path) -> None:

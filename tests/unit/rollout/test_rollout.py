@@ -10,6 +10,7 @@ from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change, undo_log_of_run
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
+from chaoslib_cp.fault import Delivers, Ended, Expects, Injected, read
 from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
 from chaoslib_cp.settings import read_settings
@@ -21,6 +22,7 @@ from tests.scaffold.entries import to_delete
 from tests.scaffold.profiles import PROFILE
 
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
+CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-telemetry"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 RUN = "20261122T120000Z-openai"
 
@@ -43,12 +45,13 @@ def started(kube: KubeObjects, **more: Any) -> dict[str, Any]:
 
 
 def test_a_rollout_makes_five_objects_and_returns_what_it_did(kube: KubeObjects) -> None:
-    """Effects for the control, effective parameters, the agents' own end; under 4 KB."""
+    """What it delivers, for the control, effective parameters, the agents' own end; under 4 KB."""
     result = started(kube)
-    assert len(ours(kube)) == len(result["objects"]) == 5
-    assert result["effects"] == [
-        {"vantage": "api_read", "outcome": "failing", "share": 0.5, "window_s": 10, "within_s": 60.0}
-    ]
+    assert len(ours(kube)) == len(result["details"]["objects"]) == 5
+    injected = read(result)
+    assert isinstance(injected, Injected)
+    assert injected.expects == (Expects("api_read"),)
+    assert injected.delivers == Delivers("agents", wanted=result["details"]["nodes"], vantage="agent_load")
     assert result["parameters"]["duration_s"] == 60.0
     written = json.loads(
         kube.objects[DAEMONSET.replace("apis/apps/v1", "api/v1").replace("daemonsets", "configmaps")]["data"][
@@ -57,6 +60,30 @@ def test_a_rollout_makes_five_objects_and_returns_what_it_did(kube: KubeObjects)
     )
     assert written["deadline_epoch_s"] == result["deadline_epoch_s"]
     assert len(json.dumps(result)) < 4096
+
+
+def test_the_agents_are_told_whom_to_tell_their_account(kube: KubeObjects) -> None:
+    """The prober's page as the gate noted it, and the id of the fault: both are the rollout's own to say."""
+    where = "/api/v1/namespaces/chaoslib-cp"
+    spec = {"selector": {"a": "b"}, "ports": [{"nodePort": 30953}]}
+    kube.objects[f"{where}/services/workload-prober"] = {"metadata": {"name": "workload-prober"}, "spec": spec}
+    for number in range(4):
+        kube.objects[f"{where}/pods/p{number}"] = {
+            "metadata": {"name": f"p{number}", "labels": {"a": "b"}},
+            "status": {"hostIP": f"192.0.2.{number}"},
+        }
+    started(kube)
+    written = json.loads(kube.objects[CONFIG_MAP]["data"]["profile.json"])
+    assert written["fault"] == "agent_rollout-1"
+    assert written["report_to"] == ["192.0.2.0:30953", "192.0.2.1:30953", "192.0.2.2:30953"]
+
+
+@pytest.mark.parametrize("own", [{"fault": "x"}, {"report_to": ["192.0.2.1:80"]}])
+def test_a_profile_may_not_say_whom_to_tell(kube: KubeObjects, own: dict[str, Any]) -> None:
+    """Otherwise a file would send every agent's account wherever it likes."""
+    with pytest.raises(ActivityFailed, match=r"load profile: \w+ is set by the rollout; nothing was changed"):
+        start_agent_rollout({**PROFILE, **own}, duration_s=60.0, configuration=settings(kube))
+    assert kube.writes() == []
 
 
 @pytest.mark.parametrize("verb", ["get", "delete"])
@@ -90,11 +117,14 @@ def test_every_object_was_on_record_before_it_was_made(kube: KubeObjects) -> Non
 
 def test_stop_deletes_what_was_made_and_is_idempotent(kube: KubeObjects) -> None:
     """Rollbacks may be played twice, and for a rollout that never was."""
-    assert stop_agent_rollout(configuration=settings(kube)) == {"undone": 0, "left": 0, "outcomes": {}, "faults": []}
+    assert (
+        stop_agent_rollout(configuration=settings(kube))
+        == Ended((), "rollback", details={"undone": 0, "left": 0, "outcomes": {}}).as_dict()
+    )
     started(kube)
-    assert stop_agent_rollout(configuration=settings(kube))["undone"] == 5
+    assert stop_agent_rollout(configuration=settings(kube))["details"]["undone"] == 5
     assert ours(kube) == []
-    assert stop_agent_rollout(configuration=settings(kube))["undone"] == 0
+    assert stop_agent_rollout(configuration=settings(kube))["details"]["undone"] == 0
     assert leftovers(read_settings(settings(kube))) == []
 
 
@@ -168,7 +198,7 @@ def test_an_object_that_somebody_recreated_is_left_alone(kube: KubeObjects) -> N
     started(kube)
     kube.objects[DAEMONSET]["metadata"]["uid"] = "theirs"
     result = stop_agent_rollout(configuration=settings(kube))
-    assert "left alone" in result["outcomes"]["DaemonSet kube-system/chaoslib-cp-telemetry"]
+    assert "left alone" in result["details"]["outcomes"]["DaemonSet kube-system/chaoslib-cp-telemetry"]
     assert DAEMONSET in kube.objects
 
 
@@ -190,8 +220,8 @@ def test_an_unmarked_cluster_gets_no_rollout(kube: KubeObjects) -> None:
         ({"duration_s": 1e308}, "duration_s"),
         ({"duration_s": "60"}, "duration_s is '60'"),
         ({"image": "-x y"}, "not an image name"),
-        ({"effect_measure": "mood"}, "effect_measure"),
-        ({"effect_within_s": -1}, "effect_within_s"),
+        ({"expects": {"mood": "bad"}}, "expects is"),
+        ({"expects": {"within_s": -1}}, "expects.within_s"),
         ({"profile": {"schema": 1, "requests": []}}, "requests"),
         ({"profile": {"schema": 1, "requests": [{"path": "/api/v1/secrets"}]}}, "never given"),
         ({"profile": {"schema": 1, "requests": [{"path": "${path}"}]}}, "placeholder"),

@@ -55,6 +55,8 @@ def test_as_a_process_it_writes_its_status_and_obeys_sigterm(cluster: TelemetryC
         "client_cert": str(access.cert_file),
         "client_key": str(access.key_file),
         "node_prefix": "kwok-",
+        "images": ["chaoslib-cp:1"],
+        "source": "farm-test",
         "status_file": str(status_file),
     }
     (tmp_path / "farm.json").write_text(json.dumps(config))

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.labels import ENDS_AT, FAULT_LABEL, RUN_LABEL
+from chaoslib_cp.cluster.door.labels import ENDS_AT, FAULT_LABEL, LIBRARY_NAMESPACE, RUN_LABEL
 from chaoslib_cp.cluster.door.same_cluster import SameCluster
 from chaoslib_cp.cluster.undo.healer import WRITE_MAY_LAND_S, Healer
 from chaoslib_cp.cluster.undo.kinds.kind import Found, Right
+from chaoslib_cp.cluster.undo.kinds.record import holds
 from chaoslib_cp.cluster.undo.likeness import doubt_about
 from chaoslib_cp.cluster.undo.objects import OBJECT_KINDS, created_kinds, group_and_resource, object_path, said
 from chaoslib_cp.cluster.undo.pods import ends_at_s, pods_at_work, seconds
@@ -158,7 +159,11 @@ class DeleteObject:
         our_object(entry)
 
     def take_back(self, item: Item, healer: Healer) -> Undone:
-        """Delete it, and wait for its pods if the healer does."""
+        """Delete it, and wait for its pods if the healer does; a record goes after the change that it tells of."""
+        ours = our_object(item.entry)
+        for other in healer.log.open_items() if ours.namespace == LIBRARY_NAMESPACE else ():
+            if holds(other.entry, ours.namespace, ours.name):
+                return Undone(closed=False, words=f"kept as the record of {other.entry} until that is taken back")
 
         def attempt(cluster: Cluster) -> Undone:
             undone = delete_ours(cluster, healer.same, item, healer.attempt_s, healer.clock, healer.known_uids)

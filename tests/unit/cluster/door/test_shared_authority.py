@@ -55,5 +55,5 @@ def test_stop_and_the_administrator_keep_it_too(kube: KubeObjects, settings: dic
     with pytest.raises(ActivityFailed, match=r"as admin \(admin\) is cluster other"):
         remove_agent(timeout_s=60.0, configuration=settings)
     kube.lead_to("")
-    assert stop_agent_rollout(configuration=settings)["undone"] == 5
+    assert stop_agent_rollout(configuration=settings)["details"]["undone"] == 5
     assert ours(kube) == 0

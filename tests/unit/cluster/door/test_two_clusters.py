@@ -64,20 +64,20 @@ def test_stop_takes_back_what_is_in_the_cluster_that_is_named(kube: KubeObjects,
     roll_out(kube)
     roll_out(other)
     assert len(leftovers(other.settings())) == 5
-    assert remove_agent(configuration=other.configuration())["landed"]
-    assert stop_agent_rollout(configuration=other.configuration())["undone"] == 4
+    assert remove_agent(configuration=other.configuration())["faults"]
+    assert stop_agent_rollout(configuration=other.configuration())["details"]["undone"] == 4
     assert leftovers(other.settings()) == []
     assert (len(ours(kube)), ours(other)) == (5, [])
     asked = len(kube.server.requests)
     rollout_progress(configuration=kube.configuration())
     assert len(kube.server.requests) == asked + 1
-    assert stop_agent_rollout(configuration=kube.configuration())["undone"] == 5
+    assert stop_agent_rollout(configuration=kube.configuration())["details"]["undone"] == 5
 
 
 def test_the_only_log_needs_no_name_and_of_two_one_must_be_named(kube: KubeObjects, other: KubeObjects) -> None:
     """Nobody is left with objects because he said nothing; nothing is taken back in the wrong cluster."""
     roll_out(kube)
-    assert stop_agent_rollout()["undone"] == 5
+    assert stop_agent_rollout()["details"]["undone"] == 5
     roll_out(kube)
     roll_out(other)
     with pytest.raises(ActivityFailed, match="no cluster was named"):
@@ -90,8 +90,8 @@ def test_a_named_cluster_without_a_log_is_not_served_with_that_of_another(
 ) -> None:
     """Stopping there has nothing to do, and takes nothing back elsewhere."""
     roll_out(kube)
-    assert stop_agent_rollout(configuration=other.configuration())["undone"] == 0
-    assert stop_agent_rollout(configuration=kube.configuration(runner_context="admin"))["undone"] == 0
+    assert stop_agent_rollout(configuration=other.configuration())["details"]["undone"] == 0
+    assert stop_agent_rollout(configuration=kube.configuration(runner_context="admin"))["details"]["undone"] == 0
     assert len(ours(kube)) == 5
 
 
@@ -112,7 +112,7 @@ def test_two_clusters_under_one_kubeconfig_and_context_are_left_to_recover(
     assert found is not None
     assert found.run == "adhoc-11111111-1"
     kube.kubeconfig.write_bytes(first)
-    assert stop_agent_rollout(configuration=kube.configuration())["undone"] == 5
+    assert stop_agent_rollout(configuration=kube.configuration())["details"]["undone"] == 5
 
 
 def test_a_use_without_a_control_may_go_on_and_another_cluster_is_no_obstacle(

@@ -22,7 +22,7 @@ from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import FAULT, labels, observed, to_delete
 from tests.scaffold.profiles import PROFILE
 
-PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 600.0, "image", "api_read", 60.0)
+PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 600.0, "image")
 NOW_S = ManualClock().epoch_s()
 NEVER = 1_000_000
 PODS = "/api/v1/namespaces/kube-system/pods"
@@ -195,7 +195,7 @@ def test_the_gate_refuses_while_agents_of_an_earlier_run_are_at_work(kube: KubeO
     """Stopping took everything back, the controllers are behind: the next run would measure both."""
     clock = ManualClock(time.time())  # noqa: TID251 - stop takes the real clock
     rolled_out(kube, clock)
-    assert stop_agent_rollout(timeout_s=0.0, configuration=settings(kube))["undone"] == 5
+    assert stop_agent_rollout(timeout_s=0.0, configuration=settings(kube))["details"]["undone"] == 5
     says = r"^Pod kube-system/chaoslib-cp-telemetry-a-uid-5 in https.* is of run r and still at work; nothing"
     with pytest.raises(TargetRefused, match=says + " was changed; wait for it: it ends by itself in (589|590) s"):
         check_gate(read_settings(settings(kube, "next")), clock)

@@ -24,14 +24,13 @@ from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import labels, observed, to_delete
 
 CLOCK = ManualClock()
-ENDS_AT = {"chaoslib-cp/ends-at-epoch-s": str(CLOCK.epoch_s() + 60)}
 CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/ours"
 
 
 def changed(kube: KubeObjects, run: str = "r", **settings: Any) -> UndoLog:
     """A run that made one ConfigMap and restarted DNS."""
     configuration = kube.configuration(chaoslib_cp_run_dir=f"/runs/{run}", **settings)
-    metadata = {"name": "ours", "namespace": "kube-system", "labels": labels(run), "annotations": ENDS_AT}
+    metadata = {"name": "ours", "namespace": "kube-system", "labels": labels(run)}
     with open_cluster(read_settings(configuration)) as cluster:
         log = undo_log_for_change(read_settings(configuration), cluster, CLUSTER_UID, CLOCK)
         create(cluster, log, {"kind": "ConfigMap", "metadata": metadata})
@@ -196,6 +195,7 @@ def test_leftovers_are_what_carries_this_runs_label(kube: KubeObjects) -> None:
     assert leftovers(read_settings(settings)) == []
     log = changed(kube)
     log.intend(to_delete("ClusterRole", "", "gone", "r"))
+    log.intend(to_delete("DaemonSet", "kube-system", "gone", "r", ends_at_epoch_s=CLOCK.epoch_s() + 60))
     mine, theirs = (labels(run) for run in ("r", "other"))
     for name, carried in (("agent-1", mine), ("agent-2", theirs), ("agent-3", {"chaoslib-cp/run": "r"})):
         path = f"/api/v1/namespaces/kube-system/pods/{name}"

@@ -150,7 +150,7 @@ def test_ten_minutes_after_its_end_a_run_is_over(kube: KubeObjects) -> None:
     assert ours(kube) == []
     deletes = [request.json()["preconditions"]["uid"] for request in kube.writes()]
     assert deletes == ["ub", "ua"]
-    header = json.loads((state_root() / "undo" / "r.found-1600.jsonl").read_text().splitlines()[0])
+    header = json.loads((state_root() / "undo" / "closed" / "r.found-1600.jsonl").read_text().splitlines()[0])
     assert (header["cluster_uid"], header["kubeconfig"]) == (CLUSTER_UID, str(kube.kubeconfig))
 
 
@@ -183,10 +183,14 @@ def test_only_objects_of_ours_are_asked_for_wherever_they_are(kube: KubeObjects)
     recovered(later(0))
     asked = [(request.path, request.query) for request in kube.server.requests[1:]]
     rbac = "/apis/rbac.authorization.k8s.io/v1"
-    assert asked == [
-        (path, {"labelSelector": "chaoslib-cp/run,chaoslib-cp/fault"})
-        for path in (
-            "/api/v1/serviceaccounts", f"{rbac}/clusterroles", f"{rbac}/clusterrolebindings",
-            "/api/v1/configmaps", "/apis/apps/v1/daemonsets",
-        )
+    records = ("/api/v1/namespaces/chaoslib-cp/configmaps", "chaoslib-cp/role=undo-record,chaoslib-cp/run")
+    assert [(path, query["labelSelector"]) for path, query in asked] == [
+        *(
+            (path, "chaoslib-cp/run,chaoslib-cp/fault")
+            for path in (
+                "/api/v1/serviceaccounts", f"{rbac}/clusterroles", f"{rbac}/clusterrolebindings",
+                "/api/v1/configmaps", "/apis/apps/v1/daemonsets",
+            )
+        ),
+        records,
     ]  # fmt: skip

@@ -1,7 +1,5 @@
 """A stop takes back its own faults; the run takes back all."""
 
-from typing import Any
-
 import pytest
 
 from chaoslib_cp.cluster.door.connect import open_cluster
@@ -9,13 +7,14 @@ from chaoslib_cp.cluster.undo.create import create
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.fault import ROLLBACK, Ended
 from chaoslib_cp.settings import Settings
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import labels
 
 CLOCK = ManualClock()
-NOTHING: dict[str, Any] = {"undone": 0, "left": 0, "outcomes": {}, "faults": []}
+NOTHING = Ended((), ROLLBACK, details={"undone": 0, "left": 0, "outcomes": {}})
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def there(kube: KubeObjects) -> list[str]:
 def test_all_faults_of_one_kind_are_taken_back_and_nothing_else(kube: KubeObjects, settings: Settings) -> None:
     """A stop leaves every other fault alone, and says which it ended; the second time there is nothing to do."""
     done = take_back(settings, 0, CLOCK, kind="storm")
-    assert (done["undone"], done["faults"]) == (2, ["storm-1", "storm-2"])
+    assert (done.details["undone"], done.faults) == (2, ("storm-1", "storm-2"))
     assert there(kube) == ["poison-1"]
     assert take_back(settings, 0, CLOCK, kind="storm") == NOTHING
     assert take_back(settings, 0, CLOCK, kind="drought") == NOTHING
@@ -49,13 +48,13 @@ def test_all_faults_of_one_kind_are_taken_back_and_nothing_else(kube: KubeObject
 def test_the_fault_that_is_named_is_taken_back_alone(kube: KubeObjects, settings: Settings) -> None:
     """One of several of its kind."""
     done = take_back(settings, 0, CLOCK, kind="storm", fault="storm-2")
-    assert (done["undone"], done["faults"]) == (1, ["storm-2"])
+    assert (done.details["undone"], done.faults) == (1, ("storm-2",))
     assert there(kube) == ["storm-1", "poison-1"]
 
 
 def test_the_run_takes_back_all(kube: KubeObjects, settings: Settings) -> None:
     """Of whatever kind."""
-    assert take_back(settings, 0, CLOCK)["faults"] == ["storm-1", "poison-1", "storm-2"]
+    assert take_back(settings, 0, CLOCK).faults == ("storm-1", "poison-1", "storm-2")
     assert there(kube) == []
 
 

@@ -68,18 +68,18 @@ def test_the_offered_rate_does_not_depend_on_the_server() -> None:
     """An open model: a server that never answers is asked exactly as often as a fast one."""
     fast = play(profile(max_in_flight_per_agent=64), to_the_end)
     slow = play(profile(max_in_flight_per_agent=64, request_timeout_s=30), to_the_end, lambda _n, _h: HANG)
-    assert fast.runner.totals().offered == slow.runner.totals().offered == 180
+    assert fast.runner.totals().due == slow.runner.totals().due == 180
     assert [at_s for at_s, _ in fast.peer.heads] == pytest.approx([at_s for at_s, _ in slow.peer.heads], abs=0.002)
 
 
-def test_a_request_over_the_cap_is_counted_as_dropped() -> None:
+def test_a_request_over_the_cap_is_counted_as_held_back() -> None:
     """With two connections and answers that take 10 s, one agent sends 12 of 60 requests and owns up to the rest."""
     made = profile(max_in_flight_per_agent=2, request_timeout_s=30)
     stage = play(made, to_the_end, lambda _n, _h: MemoryAnswer(delay_s=9.5))
     totals = stage.runner.totals()
-    assert totals.offered == 180
+    assert totals.due == 180
     assert totals.tries == 36
-    assert totals.late_dropped == 144
+    assert totals.held_back == 144
     assert stage.peer.connected == 6, "connections are kept and never exceed the cap"
 
 
@@ -133,7 +133,7 @@ def test_retries_honour_retry_after_and_count_in_the_totals() -> None:
     stage = play(made, steps, script)
     totals = stage.runner.totals()
     assert totals.outcomes == {"http_429": 2, "http_200": 2}
-    assert (totals.offered, totals.tries, totals.retries) == (2, 4, 2)
+    assert (totals.due, totals.tries, totals.retries) == (2, 4, 2)
     times = [at_s for at_s, _ in stage.peer.heads]
     assert times[1] - times[0] == pytest.approx(2, abs=0.1)
     assert totals.from_due["http_200"].max_s > 4
@@ -152,7 +152,7 @@ def test_a_waiting_retry_holds_its_place_under_the_cap() -> None:
     made = profile(retry="client-go", max_in_flight_per_agent=1)
     stage = play(made, to_the_end, lambda _n, _h: status_answer(503, "Retry-After: 30\r\n"))
     assert stage.runner.totals().tries <= 9
-    assert stage.runner.totals().late_dropped >= 170
+    assert stage.runner.totals().held_back >= 170
 
 
 def test_the_absolute_deadline_holds_although_the_clock_steps_back() -> None:
@@ -203,7 +203,7 @@ def test_an_agent_that_comes_after_the_deadline_is_not_started() -> None:
         await asyncio.sleep(30)
 
     stage = play(profile(deadline_epoch_s=1_700_000_000.0 + 20), steps)
-    assert stage.runner.totals().offered == 20
+    assert stage.runner.totals().due == 20
 
 
 def test_nothing_is_sent_after_the_end_and_what_hangs_is_cut_off() -> None:
@@ -272,10 +272,53 @@ def test_request_and_headers_are_what_the_profile_says() -> None:
     assert not head.lower().split("user-agent: ")[1].startswith(("curl", "wget", "mozilla/5.0"))
 
 
+def test_an_account_tells_apart_what_was_sent_and_what_came_of_it() -> None:
+    """Sent is what was written to a connection; every answer counts, refusals and wrong tokens by name."""
+    kinds = [OK, status_answer(429), status_answer(401), status_answer(403), status_answer(500), HANG, HANG_UP]
+    made = profile(duration_s=7.0, request_timeout_s=0.5)
+
+    async def steps(stage: Stage) -> None:
+        stage.add()
+        await stage.runner.wait_until_over()
+
+    assert play(made, steps, lambda number, _head: kinds[number % 7]).runner.totals().account() == {
+        "due": 7,
+        "held_back": 0,
+        "sent": 7,
+        "resent": 0,
+        "answered": 5,
+        "refused": 1,
+        "unauthorized": 2,
+        "failed_timeout": 1,
+        "failed_connect": 0,
+        "failed_broken": 1,
+    }
+
+
+def test_what_found_no_connection_was_not_sent() -> None:
+    """A server that nobody can connect to is asked nothing, however many requests came due."""
+
+    async def steps(stage: Stage) -> None:
+        stage.peer.connect_error = ConnectionRefusedError()
+        await to_the_end(stage)
+
+    account = play(profile(), steps).runner.totals().account()
+    assert (account["due"], account["sent"], account["failed_connect"]) == (180, 0, 180)
+
+
+def test_a_request_that_is_sent_again_is_told_apart() -> None:
+    """Retries must not make up for requests that were never sent."""
+    spec = RequestSpec("/metrics", period_s=20)
+    made = profile(spec, retry="client-go", duration_s=40)
+    stage = play(made, to_the_end, lambda number, _h: status_answer(429, "Retry-After: 2\r\n") if number < 3 else OK)
+    account = stage.runner.totals().account()
+    assert (account["due"], account["sent"], account["resent"], account["refused"]) == (6, 9, 3, 3)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from("okhrt"), min_size=1, max_size=12), st.sampled_from(["none", "client-go"]))
 def test_every_request_that_came_due_is_in_exactly_one_place(answers: list[str], retry: str) -> None:
-    """Whatever the server does, offered = first tries + dropped, and all tries have an outcome when all is over."""
+    """Whatever the server does, due = first tries + held back, and all tries have an outcome when all is over."""
     kinds = {
         "o": OK,
         "k": status_answer(429, "Retry-After: 1\r\n"),
@@ -287,6 +330,7 @@ def test_every_request_that_came_due_is_in_exactly_one_place(answers: list[str],
     stage = play(made, to_the_end, lambda number, _h: kinds[answers[number % len(answers)]])
     totals = stage.runner.totals()
     assert totals.in_flight == 0
-    assert totals.offered == totals.tries - totals.retries + totals.late_dropped
-    assert sum(totals.outcomes.values()) == totals.tries == len(stage.peer.heads)
+    assert totals.due == totals.tries - totals.retries + totals.held_back
+    assert sum(totals.outcomes.values()) == totals.tries == totals.sent == len(stage.peer.heads)
+    assert totals.sent - totals.resent == totals.due - totals.held_back
     assert stage.peer.open == 0

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.clock import Clock, SteadyTime, SystemClock
 from chaoslib_cp.engine.sample.outcome import Outcome
-from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter, SteadyTime
+from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter
 from tests.scaffold.virtual_time import VirtualClock, VirtualLoop, run_virtual
 
 

@@ -8,12 +8,11 @@ from typing import Any
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
+from chaoslib_cp.cluster.door.cluster_dns import DNS_LABEL, DNS_NAMESPACE, list_dns_pods
 from chaoslib_cp.engine.undo.entry import Entry
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 
-DNS_NAMESPACE = "kube-system"
-DNS_LABEL = "k8s-app=kube-dns"  # CoreDNS kept the label of its predecessor (source: kubeadm's CoreDNS manifest)
 _PODS = f"/api/v1/namespaces/{DNS_NAMESPACE}/pods"
 # A kubelet forgets a container's crashes after twice its longest back-off of 300 s (source: kubelet,
 # MaxContainerBackOff; client-go, util/flowcontrol/backoff.go).
@@ -21,17 +20,6 @@ BACK_OFF_S = 600.0
 _CALL_S = 5.0
 _POLL_S = 0.5
 _MOST_AT_ONCE = 8  # a cluster has two or three DNS pods; more at once would be load of its own
-
-
-def list_dns_pods(cluster: Cluster, timeout_s: float = _CALL_S) -> dict[str, str]:
-    """Name of every DNS pod by its UID.
-
-    Raises:
-        TargetRefused: The runner may not list them.
-        CallFailed: The API does not answer.
-    """
-    found = cluster.get(_PODS, timeout_s=timeout_s, labelSelector=DNS_LABEL) or {}
-    return {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in found.get("items") or []}
 
 
 def recent_crashes(cluster: Cluster, now_epoch_s: float, timeout_s: float = _CALL_S) -> dict[str, float]:

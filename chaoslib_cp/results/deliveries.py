@@ -1,0 +1,75 @@
+"""What each fault delivered: measured where it was injected, and not at the victim."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from chaoslib_cp.fault import Delivers
+from chaoslib_cp.results.delivery import delivered
+from chaoslib_cp.results.faults import Fault, Faults
+from chaoslib_cp.results.recording import Recording
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What one fault delivered.
+
+    Attributes:
+        fault: Id of the fault.
+        label: What a report calls it.
+        what: What was counted, in the plural; empty when the fault counts nothing.
+        wanted: How many of them there should be; None where nobody knows.
+        done: How many there were; None where nothing was counted.
+        shortfall: Why that is too little, in words; empty when it was delivered.
+        counts: Other counts by name, for example requests sent and answered.
+    """
+
+    fault: str
+    label: str
+    what: str = ""
+    wanted: int | None = None
+    done: int | None = None
+    shortfall: str = ""
+    counts: Mapping[str, int | float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plain mapping for summary.json."""
+        return {key: value for key, value in asdict(self).items() if key not in ("fault", "label")}
+
+
+def judge_deliveries(recording: Recording, faults: Faults | None) -> list[Delivered]:
+    """Judge what each fault delivered while it was on, in the order of the faults."""
+    return [_judge(recording, fault) for fault in faults.each] if faults else []
+
+
+def _judge(recording: Recording, fault: Fault) -> Delivered:
+    promised = fault.delivers
+    if promised is None:
+        return Delivered(fault.id, fault.label)
+    return _by_accounts(recording, fault, promised) if promised.vantage else _at_once(fault, promised)
+
+
+def _at_once(fault: Fault, promised: Delivers) -> Delivered:
+    """What the action itself counted."""
+    done, wanted = promised.done or 0, promised.wanted or 0
+    is_short = done < promised.share * wanted or not done
+    shortfall = f"only {done} of {wanted} {promised.what}" if is_short else ""
+    return Delivered(fault.id, fault.label, promised.what, promised.wanted, done, shortfall)
+
+
+def _by_accounts(recording: Recording, fault: Fault, promised: Delivers) -> Delivered:
+    """What the injectors told, as samples of their own vantage point."""
+    told = delivered(recording.of(promised.vantage), fault.id, promised.wanted, fault.began_s, fault.ended_s)
+    counts = {
+        "due": told.due,
+        "held_back": told.held_back,
+        "sent": told.sent,
+        "answered": told.answered,
+        "refused": told.refused,
+        "unauthorized": told.unauthorized,
+        "failed": told.failed,
+        "share_began": round(told.share_began, 4),
+        "share_sent": round(told.share_sent, 4),
+    }
+    shortfall = told.shortfall(promised.share)
+    return Delivered(fault.id, fault.label, promised.what, told.wanted, told.began, shortfall, counts)

@@ -1,0 +1,140 @@
+"""What a rollout delivered, from the accounts of its agents: how many began, what they sent, what came back.
+
+Delivered is not hurt: a refused request was delivered, and a cluster that answers all of them has held.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from chaoslib_cp.engine.load.account import AGENTS_WANTED, REQUESTS
+from chaoslib_cp.results.recording import Sample
+from chaoslib_cp.vantage import AGENT_LOAD
+
+_BEGAN = "agents_began"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What the agents of one fault did within some time.
+
+    Attributes:
+        wanted: Agents that there should be, one for each node.
+        began: Agents that began by the end of that time.
+        sources: Who told it: nodes, and farms that play the agents of many nodes. 0 when nobody did.
+        due: Requests whose time came.
+        held_back: Those that came due while their agent had as many in flight as its profile allows; the profile asks
+            for that cap, so it does not ask for these.
+        sent: Tries that were written to a connection.
+        resent: Those of a request that had been sent before.
+        answered: Tries that were answered, with any HTTP status.
+        refused: Those that were answered 429.
+        unauthorized: Those that were answered 401 or 403.
+        failed: Tries that ended without an answer.
+        never_began: The most frequent reason why agents did not begin, where somebody told it.
+    """
+
+    wanted: int
+    began: int
+    sources: int
+    due: int = 0
+    held_back: int = 0
+    sent: int = 0
+    resent: int = 0
+    answered: int = 0
+    refused: int = 0
+    unauthorized: int = 0
+    failed: int = 0
+    never_began: str = ""
+
+    @property
+    def share_began(self) -> float:
+        """Share (0..1) of the wanted agents that began; an agent whose pod was replaced counts once."""
+        return min(1.0, self.began / self.wanted) if self.wanted else 0.0
+
+    @property
+    def asked_for(self) -> int:
+        """Requests that the profile asks for."""
+        return self.due - self.held_back
+
+    @property
+    def share_sent(self) -> float:
+        """Share (0..1) of the requests asked for that were sent at least once."""
+        return min(1.0, (self.sent - self.resent) / self.asked_for) if self.asked_for > 0 else 0.0
+
+    def shortfall(self, share: float) -> str:
+        """Why this is less than ``share`` (0..1) of what the fault promised; empty when it was delivered."""
+        if not self.sources:
+            return "nobody told what the agents did"
+        if self.share_began < share:
+            why = f": {self.never_began.replace('-', ' ')}" if self.never_began else ""
+            return f"only {self.began} of {self.wanted} agents began{why}"
+        if self.unauthorized > (1 - share) * self.answered:
+            part = self.unauthorized / self.answered
+            return f"agents could not authenticate: {part:.0%} of their answers were 401 or 403".replace("%", " %")
+        if self.share_sent < share:
+            return f"agents sent {100 * self.share_sent:.0f} % of what the profile asks for"
+        return ""
+
+
+def delivered(samples: Iterable[Sample], fault: str, wanted: int | None, from_s: float, until_s: float) -> Delivery:
+    """Add up what the agents of ``fault`` did between two moments.
+
+    Args:
+        samples: Of a run, in the order of time; those of other vantage points and faults are left out.
+        fault: Its id.
+        wanted: How many agents there should be; None takes what the agents themselves say.
+        from_s: Epoch seconds, normally the injection.
+        until_s: Epoch seconds, normally when the fault ended. What was told last before it counts, so what was done
+            in the last two seconds may be missing.
+    """
+    counts = dict.fromkeys(REQUESTS, 0.0)
+    began = told_wanted = sources = 0
+    never_began = ""
+    for told in _by_source(samples, fault, until_s):
+        sources += 1
+        began += int(max(sample.counts.get(_BEGAN, 0) for sample in told))
+        told_wanted += int(told[-1].counts.get(AGENTS_WANTED, 1))
+        never_began = told[-1].never_began or never_began
+        for earlier, later in pairwise([None, *told]):
+            if later is not None and later.at_s >= from_s:
+                for name, count in _added(earlier, later):
+                    counts[name] += count
+    return Delivery(
+        wanted=told_wanted if wanted is None else wanted,
+        began=began,
+        sources=sources,
+        failed=int(sum(counts[name] for name in REQUESTS if name.startswith("failed_"))),
+        never_began=never_began,
+        **{name: int(counts[name]) for name in REQUESTS if not name.startswith("failed_")},
+    )
+
+
+def agents_began(samples: Iterable[Sample], fault: str) -> list[tuple[float, int]]:
+    """Return how many agents had begun, whenever somebody told it: epoch seconds and number, in the order of time."""
+    latest: dict[str, float] = {}
+    steps = []
+    for sample in _accounts(samples, fault):
+        latest[sample.target] = max(latest.get(sample.target, 0.0), sample.counts.get(_BEGAN, 0.0))
+        steps.append((sample.at_s, int(sum(latest.values()))))
+    return steps
+
+
+def _accounts(samples: Iterable[Sample], fault: str) -> Iterator[Sample]:
+    return (sample for sample in samples if sample.vantage == AGENT_LOAD.name and sample.fault == fault)
+
+
+def _by_source(samples: Iterable[Sample], fault: str, until_s: float) -> list[list[Sample]]:
+    sources: dict[str, list[Sample]] = {}
+    for sample in _accounts(samples, fault):
+        if sample.at_s <= until_s:
+            sources.setdefault(sample.target, []).append(sample)
+    return list(sources.values())
+
+
+def _added(earlier: Sample | None, later: Sample) -> list[tuple[str, float]]:
+    """What a source counted from one account to the next; an agent whose pod was replaced counts from 0 again."""
+    before = {} if earlier is None else earlier.counts
+    if later.counts.get("due", 0.0) < before.get("due", 0.0):
+        before = {}
+    return [(name, max(0.0, later.counts.get(name, 0.0) - before.get(name, 0.0))) for name in REQUESTS]
