@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from chaoslib_cp.clock import SteadyTime
-from chaoslib_cp.engine.sample.outcome import Outcome
+from chaoslib_cp.outcome import Outcome
 
 #: Later than this (s) and the sample says more about us than about the cluster (design.md section 4).
 VOID_LAG_S: Final = 0.25

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from chaoslib_cp.clock import Clock, SteadyTime, SystemClock
-from chaoslib_cp.engine.sample.outcome import Outcome
 from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter
+from chaoslib_cp.outcome import Outcome
 from tests.scaffold.virtual_time import VirtualClock, VirtualLoop, run_virtual
 
 
