@@ -273,6 +273,49 @@ def test_request_and_headers_are_what_the_profile_says() -> None:
     assert not head.lower().split("user-agent: ")[1].startswith(("curl", "wget", "mozilla/5.0"))
 
 
+def test_an_account_tells_apart_what_was_sent_and_what_came_of_it() -> None:
+    """Sent is what was written to a connection; every answer counts, refusals and wrong tokens by name."""
+    kinds = [OK, status_answer(429), status_answer(401), status_answer(403), status_answer(500), HANG, HANG_UP]
+    made = profile(duration_s=7.0, request_timeout_s=0.5)
+
+    async def steps(stage: Stage) -> None:
+        stage.add()
+        await stage.runner.wait_until_over()
+
+    assert play(made, steps, lambda number, _head: kinds[number % 7]).runner.totals().account() == {
+        "due": 7,
+        "held_back": 0,
+        "sent": 7,
+        "resent": 0,
+        "answered": 5,
+        "refused": 1,
+        "unauthorized": 2,
+        "failed_timeout": 1,
+        "failed_connect": 0,
+        "failed_broken": 1,
+    }
+
+
+def test_what_found_no_connection_was_not_sent() -> None:
+    """A server that nobody can connect to is asked nothing, however many requests came due."""
+
+    async def steps(stage: Stage) -> None:
+        stage.peer.connect_error = ConnectionRefusedError()
+        await to_the_end(stage)
+
+    account = play(profile(), steps).runner.totals().account()
+    assert (account["due"], account["sent"], account["failed_connect"]) == (180, 0, 180)
+
+
+def test_a_request_that_is_sent_again_is_told_apart() -> None:
+    """Retries must not make up for requests that were never sent."""
+    spec = RequestSpec("/metrics", period_s=20)
+    made = profile(spec, retry="client-go", duration_s=40)
+    stage = play(made, to_the_end, lambda number, _h: status_answer(429, "Retry-After: 2\r\n") if number < 3 else OK)
+    account = stage.runner.totals().account()
+    assert (account["due"], account["sent"], account["resent"], account["refused"]) == (6, 9, 3, 3)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from("okhrt"), min_size=1, max_size=12), st.sampled_from(["none", "client-go"]))
 def test_every_request_that_came_due_is_in_exactly_one_place(answers: list[str], retry: str) -> None:
@@ -289,5 +332,6 @@ def test_every_request_that_came_due_is_in_exactly_one_place(answers: list[str],
     totals = stage.runner.totals()
     assert totals.in_flight == 0
     assert totals.due == totals.tries - totals.retries + totals.held_back
-    assert sum(totals.outcomes.values()) == totals.tries == len(stage.peer.heads)
+    assert sum(totals.outcomes.values()) == totals.tries == totals.sent == len(stage.peer.heads)
+    assert totals.sent - totals.resent == totals.due - totals.held_back
     assert stage.peer.open == 0
