@@ -61,7 +61,7 @@ class FakeCluster:
             for extra, vantage in enumerate(("dns_cached", "dns_uncached"))
             if 2 * number + extra >= first
         ]
-        return json_answer({"prober": "fake", "now_s": now_s, "settled_s": now_s, "samples": samples, "accounts": []})
+        return json_answer({"prober": "fake", "now_s": now_s, "samples": samples, "accounts": []})
 
     def _sample(self, vantage: str, at_s: float) -> dict[str, Any]:
         return {

@@ -47,16 +47,14 @@ def probe(during: Callable[[FakeDnsServer, Page], Awaitable[None]]) -> Samples:
             await during(server, asker.page)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-            return settled(asker.page)
+            return in_order(asker.page)
 
     return asyncio.run(run())
 
 
-def settled(page: Page) -> Samples:
-    """The samples in the order in which they began, up to the first that is not there yet."""
-    document = json.loads(page.document(0))
-    began = [sample for sample in document["samples"] if sample["at_s"] < document["settled_s"]]
-    return sorted(began, key=lambda sample: float(sample["at_s"]))
+def in_order(page: Page) -> Samples:
+    """The samples in the order in which they began."""
+    return sorted(json.loads(page.document(0))["samples"], key=lambda sample: float(sample["at_s"]))
 
 
 def of(samples: Samples, vantage: str) -> Samples:
@@ -68,7 +66,7 @@ async def until_seen(page: Page, **at_least: int) -> None:
     """Wait until the page holds that many samples of each vantage point."""
 
     def are_there() -> bool:
-        samples = settled(page)
+        samples = in_order(page)
         return all(len(of(samples, vantage)) >= count for vantage, count in at_least.items())
 
     await until_async(are_there, f"the page holds {at_least}")
@@ -124,7 +122,7 @@ def test_dns_pods_are_asked_on_while_they_cannot_be_looked_up(monkeypatch: pytes
         lookups = server.asked.count(("udp", PODS))
         # by the second lookup the first has failed
         await until_async(lambda: server.asked.count(("udp", PODS)) >= lookups + 2, "the lookup has failed")
-        await until_seen(page, dns_pod=len(of(settled(page), "dns_pod")) + 1)
+        await until_seen(page, dns_pod=len(of(in_order(page), "dns_pod")) + 1)
 
     outcomes = [sample["outcome"] for sample in of(probe(fail), "dns_pod")]
     assert (outcomes[0], outcomes[-1]) == ("ok", "servfail")
@@ -150,7 +148,7 @@ def test_prober_without_a_sentinel_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 def a_page(samples: int) -> Page:
     """A page with that many samples."""
     steady = SteadyTime(SystemClock())
-    page = Page("abcd", steady, steady.now_s)
+    page = Page("abcd", steady)
     for number in range(samples):
         page.add({"kind": "sample", "vantage": "m", "n": number})
     return page

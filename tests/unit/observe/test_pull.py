@@ -25,7 +25,7 @@ class FakeProber:
     def __init__(self, name: str = "p1", ahead_s: float = 0.0) -> None:
         clock = SystemClock()
         self.time = SteadyTime(clock, clock.epoch_s() - clock.monotonic_s() + ahead_s)
-        self.page = Page(name, self.time, self.time.now_s)
+        self.page = Page(name, self.time)
         self.port = 0
 
     def sample(self, **more: object) -> None:

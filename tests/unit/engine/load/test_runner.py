@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chaoslib_cp.engine.load.connection import Credentials, HttpConnection
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
+from chaoslib_cp.outcome import Outcome
 from tests.fakes.memory_peer import HANG, HANG_UP, OK, MemoryAnswer, MemoryPeer, status_answer
 from tests.scaffold.virtual_time import VirtualClock, VirtualLoop, run_virtual
 
@@ -31,7 +32,7 @@ class Stage:
             self.runner.add_agent(f"agent-{number}", Credentials(token=f"token-{number}"))
 
     @property
-    def outcomes(self) -> dict[str, int]:
+    def outcomes(self) -> dict[Outcome, int]:
         """The outcomes so far."""
         return self.runner.totals().outcomes
 
@@ -86,7 +87,7 @@ def test_a_request_over_the_cap_is_counted_as_held_back() -> None:
 def test_an_agent_keeps_one_connection_while_answers_are_quick() -> None:
     """New TLS connections are what hurts both sides, so a kept one is used."""
     stage = play(profile(), to_the_end)
-    assert stage.outcomes == {"http_200": 180}
+    assert stage.outcomes == {"ok": 180}
     assert stage.peer.connected == 3
 
 
@@ -132,12 +133,12 @@ def test_retries_honour_retry_after_and_count_in_the_totals() -> None:
 
     stage = play(made, steps, script)
     totals = stage.runner.totals()
-    assert totals.outcomes == {"http_429": 2, "http_200": 2}
+    assert totals.outcomes == {"http_429": 2, "ok": 2}
     assert (totals.due, totals.tries, totals.retries) == (2, 4, 2)
     times = [at_s for at_s, _ in stage.peer.heads]
     assert times[1] - times[0] == pytest.approx(2, abs=0.1)
-    assert totals.from_due["http_200"].max_s > 4
-    assert totals.from_send["http_200"].max_s < 0.1
+    assert totals.from_due["ok"].max_s > 4
+    assert totals.from_send["ok"].max_s < 0.1
 
 
 def test_without_retries_a_refusal_is_final() -> None:
@@ -253,13 +254,13 @@ def test_agents_come_and_go_and_get_new_tokens() -> None:
 def test_a_dropped_connection_is_replaced() -> None:
     """A server that hangs up costs one request, not the agent."""
     stage = play(profile(), to_the_end, lambda number, _h: HANG_UP if number < 6 else OK)
-    assert stage.outcomes == {"reset": 6, "http_200": 174}
+    assert stage.outcomes == {"reset": 6, "ok": 174}
 
 
 def test_a_garbled_answer_is_an_outcome() -> None:
     """Something that is no HTTP on the port does not stop the load."""
     stage = play(profile(), to_the_end, lambda _n, _h: MemoryAnswer(b"SSH-2.0-nonsense\r\n"))
-    assert stage.outcomes == {"protocol": 180}
+    assert stage.outcomes == {"error": 180}
 
 
 def test_request_and_headers_are_what_the_profile_says() -> None:
