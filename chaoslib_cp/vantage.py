@@ -290,8 +290,10 @@ AGENT_LOAD: Final = VantagePoint(
     name="agent_load",
     label="the agents' own account",
     asked_by="injector",
-    period_s=1.0,
-    deadline_s=5.0,
+    # How much of a rollout was done at the first signal is told to about so much, and a hundred nodes are fifty small
+    # requests a second for the one prober.
+    period_s=2.0,
+    deadline_s=1.0,  # a late one is not waited for: the next one says all that it said
     fails="agents are not heard of",
     works="agents are heard of again",
     is_check=False,

@@ -73,7 +73,7 @@ class Prober:
         self._time = SteadyTime(SystemClock())
         self._stalls = StallMeter(self._time)
         self._pods = _PodQuestions()
-        self.page = Page(secrets.token_hex(4), self._time, settled_s=lambda: self._sampler.settled_s())
+        self.page = Page(secrets.token_hex(4), self._time)
         self._sampler = Sampler(self._time, self._stalls, self.page.add)
 
     async def run(self) -> None:

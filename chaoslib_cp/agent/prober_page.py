@@ -11,7 +11,6 @@ import asyncio
 import json
 import re
 from collections import OrderedDict, deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,13 +75,11 @@ class Page:
     Args:
         prober: Name of this prober process; a new one means that samples of the old one are lost.
         time: The clock that stamped the samples.
-        settled_s: Returns the moment before which every attempt has been recorded.
     """
 
-    def __init__(self, prober: str, time: SteadyTime, settled_s: Callable[[], float]) -> None:
+    def __init__(self, prober: str, time: SteadyTime) -> None:
         self._prober = prober
         self._time = time
-        self._settled_s = settled_s
         self._samples: deque[Record] = deque(maxlen=RING_SAMPLES)
         self._last = 0
         self._accounts: OrderedDict[tuple[str, str], _Heard] = OrderedDict()
@@ -106,7 +103,6 @@ class Page:
         page = {
             "prober": self._prober,
             "now_s": self._time.now_s(),
-            "settled_s": self._settled_s(),
             "samples": list(self._samples)[len(self._samples) - newer :],
             "accounts": [heard.record() for heard in self._accounts.values() if heard.after >= min(after, self._last)],
         }

@@ -10,12 +10,10 @@ from typing import Final
 from chaoslib_cp.engine.load.account import Account
 from chaoslib_cp.engine.sample import https
 from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsTarget
+from chaoslib_cp.vantage import AGENT_LOAD
 
-#: Seconds between two accounts: how much of a rollout was done at the first signal is told to about so much, and a
-#: hundred nodes are fifty small requests a second for the one prober.
-PERIOD_S: Final = 2.0
-#: An account is late after this; the next one says all that it said.
-DEADLINE_S: Final = 1.0
+PERIOD_S: Final = AGENT_LOAD.period_s
+DEADLINE_S: Final = AGENT_LOAD.deadline_s
 
 
 class Teller:

@@ -7,10 +7,8 @@ from typing import Any, Final
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.cluster_dns import DNS_LABEL, DNS_NAMESPACE, list_dns_pods
-from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.gate.guard import require_permit
+from chaoslib_cp.cluster.injection import injecting
 from chaoslib_cp.cluster.undo.kinds.observe_only import observed
-from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.dns.fault import DNS_RESTART
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
 from chaoslib_cp.dns.pods import delete_dns_pods
@@ -58,14 +56,12 @@ def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:
     clock = SystemClock()
     if plan.coupling == NONE:
         return {"parameters": asdict(plan), "note": "nothing was restarted, as coupling none asks"}
-    with open_cluster(settings) as cluster:
-        permit = require_permit(cluster, settings, clock)
+    with injecting(settings, DNS_RESTART, clock) as injection:
+        cluster, log, fault, noted = injection.cluster, injection.log, injection.fault, injection.permit.dns_pods
         driver = open_driver(settings) if plan.coupling == RESTART_CONTAINERS else None
         # looked up before the wait for the cache: what follows that must follow at once
-        pods = permit.dns_pods if driver is None else _pods_to_crash(cluster, permit.dns_pods)
+        pods = noted if driver is None else _pods_to_crash(cluster, noted)
         cache = wait_for_fresh_entry(settings, plan.wait_for_fresh_cache, clock)
-        log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
-        fault = log.next_fault(DNS_RESTART.name)
         if driver is None:
             restart = delete_dns_pods(cluster, log, fault, pods, plan.timeout_s, clock)
             delivers = Delivers("DNS pods deleted", wanted=restart["pods"], done=restart["accepted"])

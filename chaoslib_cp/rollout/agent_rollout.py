@@ -1,49 +1,12 @@
-"""Rolling the telemetry agent out, and seeing how far it is."""
+"""The rollout of this run: its undo entry, how many nodes there are, and how far it is."""
 
 from typing import Any
 
-from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
-from chaoslib_cp.cluster.undo.create import create
-from chaoslib_cp.cluster.undo.heal import replay_with
-from chaoslib_cp.cluster.undo.healer import Healer
 from chaoslib_cp.cluster.undo.kinds import delete_object
-from chaoslib_cp.cluster.undo.kinds.delete_object import of_manifest, our_object
-from chaoslib_cp.cluster.undo.rights import require_undo_rights
+from chaoslib_cp.cluster.undo.kinds.delete_object import our_object
 from chaoslib_cp.engine.undo.log import Item, UndoLog
-from chaoslib_cp.errors import ControlPlaneError, TargetRefused
-from chaoslib_cp.rollout.daemonset import AgentRollout
-
-# After a failed start its halves are taken back at once, but a sick API must not hold the experiment for long.
-_TAKE_BACK_S = 15.0
-
-
-def roll_out(cluster: Cluster, log: UndoLog, rollout: AgentRollout, clock: Clock) -> list[str]:
-    """Create the agent's objects, each on record first; the DaemonSet, which starts the load, comes last.
-
-    Args:
-        cluster: As the runner.
-        log: The run's undo log.
-        rollout: What is rolled out.
-        clock: Source of time.
-
-    Returns:
-        The objects made, as people write them.
-
-    Raises:
-        TargetRefused: The runner may not take one of them back; nothing was made.
-        ControlPlaneError: One could not be made, or noted; what was made is taken back if the API lets us, and stays in
-            the undo log if not.
-    """
-    manifests = list(rollout.manifests())
-    require_undo_rights(cluster, map(of_manifest, manifests))
-    try:
-        numbers = [create(cluster, log, manifest) for manifest in manifests]
-    except ControlPlaneError:
-        replay_with(Healer(log, [cluster], clock, waits_for_pods=False), _TAKE_BACK_S, {rollout.fault})
-        raise
-    made = set(numbers)
-    return [str(item.entry) for item in log.items() if item.number in made]
+from chaoslib_cp.errors import TargetRefused
 
 
 def agent_item(log: UndoLog | None) -> Item:

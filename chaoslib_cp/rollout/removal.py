@@ -103,7 +103,7 @@ def _attempt(admin: Cluster, same: SameCluster, item: Item, deadline_s: float, c
             raise
         except TargetRefused:
             # an overloaded server that just restarted says 403 before it has read its roles: go on
-            outcome, how = "http_4xx", "not allowed"
+            outcome, how = "http_403", "not allowed"
     return Attempt(at_s, outcome, how, clock.monotonic_s() - started_s)
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.gate.guard import require_permit
-from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
+from chaoslib_cp.cluster.injection import Injection, injecting
+from chaoslib_cp.cluster.undo.kinds.delete_object import of_manifest
+from chaoslib_cp.cluster.undo.rights import require_undo_rights
 from chaoslib_cp.engine.load.profile import MAX_REPORT_TO, ROLLOUTS_OWN, LoadProfile, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.limits import checked
-from chaoslib_cp.rollout.agent_rollout import count_nodes, roll_out
+from chaoslib_cp.rollout.agent_rollout import count_nodes
 from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.settings import Settings
@@ -54,21 +54,17 @@ def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
     """Roll out as planned; what it returns is told by ``start_agent_rollout``."""
     profile = parse_profile({**plan.profile, "duration_s": plan.duration_s})
     rules_for(profile)
-    with open_cluster(settings) as cluster:
-        permit = require_permit(cluster, settings, clock)
-        nodes = count_nodes(cluster)
-        log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
-        fault = log.next_fault(AGENT_ROLLOUT.name)
+    with injecting(settings, AGENT_ROLLOUT, clock) as injection:
+        nodes = count_nodes(injection.cluster)
         profile = replace(
             profile,
             deadline_epoch_s=clock.epoch_s() + plan.duration_s,
-            fault=fault,
-            report_to=permit.prober_pages[:MAX_REPORT_TO],
+            fault=injection.fault,
+            report_to=injection.permit.prober_pages[:MAX_REPORT_TO],
         )
-        rollout = AgentRollout(profile, plan.namespace, plan.service_account, log.run, fault, plan.image)
-        objects = roll_out(cluster, log, rollout, clock)
+        objects = roll_out(injection, profile, plan)
     return Injected(
-        fault=fault,
+        fault=injection.fault,
         kind=AGENT_ROLLOUT.name,
         label=AGENT_ROLLOUT.label,
         delivers=Delivers("agents", wanted=nodes, vantage=AGENT_LOAD.name),
@@ -77,6 +73,25 @@ def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
         parameters=_effective(plan, profile),
         details={"objects": objects, "nodes": nodes},
     )
+
+
+def roll_out(injection: Injection, profile: LoadProfile, plan: StartPlan) -> list[str]:
+    """Create the agent's objects, each on record first; the DaemonSet, which starts the load, comes last.
+
+    Returns:
+        The objects made, as people write them.
+
+    Raises:
+        TargetRefused: The runner may not take one of them back; nothing was made.
+        ControlPlaneError: One could not be made, or noted.
+    """
+    run, fault = injection.log.run, injection.fault
+    rollout = AgentRollout(profile, plan.namespace, plan.service_account, run, fault, plan.image)
+    entries = [of_manifest(manifest) for manifest in rollout.manifests()]
+    require_undo_rights(injection.cluster, entries)
+    for manifest in rollout.manifests():
+        injection.create(manifest)
+    return [str(entry) for entry in entries]
 
 
 def _effective(plan: StartPlan, profile: LoadProfile) -> dict[str, Any]:

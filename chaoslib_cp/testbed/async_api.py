@@ -19,9 +19,9 @@ from chaoslib_cp.engine.load.connection import (
     Listener,
     Target,
     connector,
-    outcome_of,
 )
 from chaoslib_cp.engine.load.head import USER_AGENT, head_of
+from chaoslib_cp.outcome import Outcome, is_answer, of_socket_error
 from chaoslib_cp.testbed.api import ApiAccess, Manifest
 
 # the API server's own limit for a request (kube-apiserver --request-timeout)
@@ -32,9 +32,9 @@ _KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 5), (socket.TCP_
 
 
 class NoAnswerError(ConnectionError):
-    """No complete answer came; whether a write happened is unknown. ``outcome`` is the load engine's word for it."""
+    """No complete answer came; whether a write happened is unknown. ``outcome`` says how."""
 
-    def __init__(self, outcome: str) -> None:
+    def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome)
         self.outcome = outcome
 
@@ -109,7 +109,7 @@ class ApiSession:
         self._connect = connect
         self._headers = {"Host": host, "User-Agent": USER_AGENT, "Accept": "application/json"}
         self._connection: _KeptConnection | None = None
-        self._ended: asyncio.Future[str] | None = None
+        self._ended: asyncio.Future[Outcome] | None = None
 
     async def request(
         self,
@@ -192,17 +192,17 @@ class ApiSession:
                 connection = await self._connected()
                 connection.sink = sink
                 outcome = await self._exchange(connection, data)
-                if outcome.startswith("http_"):
+                if is_answer(outcome):
                     return connection
         except OSError as error:  # TimeoutError is one, too
-            outcome = outcome_of(error)
+            outcome = of_socket_error(error)
         except asyncio.CancelledError:
             self.close()
             raise
         self.close()
         raise NoAnswerError(outcome)
 
-    async def _exchange(self, connection: HttpConnection, data: bytes) -> str:
+    async def _exchange(self, connection: HttpConnection, data: bytes) -> Outcome:
         self._ended = asyncio.get_running_loop().create_future()
         connection.send(data)
         return await self._ended
@@ -218,7 +218,7 @@ class ApiSession:
     def bytes_received(self, connection: HttpConnection, count: int) -> None:
         """Nothing is counted here (called by the connection)."""
 
-    def try_ended(self, connection: HttpConnection, outcome: str) -> None:  # noqa: ARG002
+    def try_ended(self, connection: HttpConnection, outcome: Outcome) -> None:  # noqa: ARG002
         """Wake up the caller (called by the connection)."""
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(outcome)

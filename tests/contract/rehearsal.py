@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.contract.cluster import FakeCluster
+from tests.contract.cluster import fake_cluster
 from tests.contract.conftest import LINES, Chaos
 from tests.contract.experiments import Activity, experiment, probe
-from tests.fakes.api_server import Answer, FakeApiServer, json_answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.profiles import PROFILE
 
-READ = "/api/v1/namespaces/chaoslib-cp"
 PAUSING = "Pausing before next activity"
 DEVIATED = "in the given tolerance so failing this experiment"
 
@@ -72,21 +70,9 @@ def rehearsing(line: str, folder: Path) -> Iterator[Stage]:
         pytest.skip(f"there is no {python}: `make venv venv-old-line` makes it")
     work = folder / "work"
     work.mkdir()
-    with KubeObjects(folder / "kube") as kube, FakeApiServer() as prober:
-        kube.mark()
-        kube.objects[READ] = {"kind": "Namespace", "metadata": {"name": "chaoslib-cp"}}
-        kube.server.on("GET", "/version", json_answer({"gitVersion": "v1.36.4"}))
-        kube.server.on("GET", "/livez", Answer(body=b"ok"))
-        environment = {
-            "KUBECONFIG": str(kube.kubeconfig),
-            "XDG_STATE_HOME": str(folder / "state"),
-            "HOME": str(folder),
-            "CONTRACT_PROBER_PAGE": f"127.0.0.1:{prober.port}",
-        }
-        cluster = FakeCluster(kube.server, prober, environment)
-        prober.on("GET", "/", cluster.page)
+    with fake_cluster(folder) as cluster:
         chaos = Chaos(python, work, cluster)
         try:
-            yield Stage(chaos, kube, rehearsal(chaos))
+            yield Stage(chaos, cluster.kube, rehearsal(chaos))
         finally:
             chaos.end_all()

@@ -16,9 +16,10 @@ import pytest
 
 from chaoslib_cp.control.abort import LOOK_EVERY_S
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, read_timeline
+from tests.contract.cluster import READ_PATH
 from tests.contract.conftest import LINES, Chaos
 from tests.contract.experiments import Activity, act, dns_claim, experiment
-from tests.contract.rehearsal import PAUSING, READ, Stage, rehearsing
+from tests.contract.rehearsal import PAUSING, Stage, rehearsing
 from tests.fakes.api_server import HANG, Answer, Request
 from tests.scaffold import part
 from tests.scaffold.figures import note
@@ -60,12 +61,12 @@ def reads_hang(stage: Stage) -> None:
 
 def reads_fail(stage: Stage) -> None:
     """Small reads are answered 503."""
-    stage.kube.fail_next("GET", READ, Answer(503), times=ALWAYS, who="observer")
+    stage.kube.fail_next("GET", READ_PATH, Answer(503), times=ALWAYS, who="observer")
 
 
 def reads_are_slow(stage: Stage) -> None:
     """Small reads take 0.7 s."""
-    stage.kube.fail_next("GET", READ, Answer(delay_s=0.7), times=ALWAYS, who="observer")
+    stage.kube.fail_next("GET", READ_PATH, Answer(delay_s=0.7), times=ALWAYS, who="observer")
 
 
 def dns_fails(stage: Stage) -> None:

@@ -115,7 +115,7 @@ class KubeObjects:
     def __enter__(self) -> "KubeObjects":
         self.server.__enter__()
         for method in METHODS:
-            self.server.on(method, "/", self._answer)
+            self.server.on(method, "/", self.answer)
         self._write_kubeconfig()
         return self
 
@@ -211,7 +211,7 @@ class KubeObjects:
     def take(self, request: Request) -> Answer:
         """Answer a request that came by another server."""
         self.server.requests.append(request)
-        return self._answer(request)
+        return self.answer(request)
 
     def lead_to(self, path: str) -> None:
         """Let every context lead to what is served below a path."""
@@ -275,7 +275,8 @@ class KubeObjects:
                 pod = {"metadata": metadata, "owner": uid, "outlives_by": self.pods_outlive_by}
                 self.objects.setdefault(f"/api/v1/namespaces/{namespace}/pods/{name}", pod)
 
-    def _answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Answer:
+        """Answer as the cluster does now: with a failure, if one is meant for this request."""
         self.control_daemonsets()
         self.before_request(request)
         for failure in self._failures:

@@ -18,7 +18,9 @@ from tests.fakes.certificates import Authority
 PROFILE = {"schema": 1, "requests": [{"path": "/metrics", "period_s": 0.1}], "duration_s": 60}
 
 
-def pod(number: int, node: str = "kwok-000", phase: str = "Running", **metadata: Any) -> dict[str, Any]:
+def pod(
+    number: int, node: str = "kwok-000", phase: str = "Running", image: str = "chaoslib-cp:1", **metadata: Any
+) -> dict[str, Any]:
     """Return a telemetry pod as the API server shows it."""
     token = {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}}
     return {
@@ -32,7 +34,7 @@ def pod(number: int, node: str = "kwok-000", phase: str = "Running", **metadata:
         "spec": {
             "nodeName": node,
             "serviceAccountName": "telemetry",
-            "containers": [{"name": "agent", "image": "chaoslib-cp:1"}],
+            "containers": [{"name": "agent", "image": image}],
             "volumes": [
                 {"name": "profile", "configMap": {"name": "telemetry-profile"}},
                 {"name": "kube-api-access-x", "projected": {"sources": [token]}},

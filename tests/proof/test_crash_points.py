@@ -4,18 +4,20 @@ The faults are those that the package exports; one without a scenario here fails
 """
 
 import copy
+import importlib
 import json
 import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import chaoslib_cp
+from chaoslib_cp import extensions
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.dns.actions import restart_dns_pods
@@ -72,7 +74,8 @@ def stop_meddling(settings: Settings) -> None:
 
 
 # name of the exported action -> what is done before, and what is killed at each of its effects
-SCENARIOS: dict[str, tuple[str, Callable[[Settings], Any], Callable[[Settings], Any]]] = {
+Scenario = tuple[str, Callable[[Settings], Any], Callable[[Settings], Any]]
+SCENARIOS: dict[str, Scenario] = {
     "roll out": ("start_agent_rollout", nothing, roll_out),
     "remove as administrator": (
         "remove_agent", roll_out, lambda settings: remove_agent(timeout_s=5.0, configuration=settings)),
@@ -84,6 +87,25 @@ SCENARIOS: dict[str, tuple[str, Callable[[Settings], Any], Callable[[Settings], 
     "meddle": ("", nothing, meddle_with_all),
     "stop meddling": ("", meddle_with_all, stop_meddling),
 }  # fmt: skip
+
+
+def of_extensions() -> dict[str, Scenario]:
+    """Scenarios of the faults and mitigations that extensions declare, played with their own examples."""
+    made: dict[str, Scenario] = {}
+    starts = {kind.name: _playing(kind.start, kind.example) for kind in extensions.rows("FAULTS")}
+    for kind in extensions.rows("FAULTS"):
+        made[f"start {kind.name}"] = (kind.start, nothing, starts[kind.name])
+        if kind.stop:
+            made[f"stop {kind.name}"] = (kind.stop, starts[kind.name], _playing(kind.stop, {}))
+    for one in extensions.rows("MITIGATIONS"):
+        for against in one.against:
+            made[f"{one.name} against {against}"] = (one.action, starts[against], _playing(one.action, one.example))
+    return made
+
+
+def _playing(action: str, arguments: Mapping[str, Any]) -> Callable[[Settings], Any]:
+    module, _, function = action.partition(":")
+    return lambda settings: getattr(importlib.import_module(module), function)(**arguments, configuration=settings)
 
 
 def test_every_exported_action_has_a_scenario() -> None:
@@ -118,7 +140,7 @@ def in_a_process(target: Callable[..., None], *arguments: Any) -> int:
 def play(environment: dict[str, str], scenario: str, settings: Settings, nth: int, mode: str, effects: str) -> None:
     """Play a scenario and die at its nth effect; if it lives, write down what its effects were."""
     os.environ.update(environment)
-    _, before, fault = SCENARIOS[scenario]
+    _, before, fault = (SCENARIOS | of_extensions())[scenario]
     before(settings)
     death = Death(nth, mode)
     death.arm()
@@ -181,6 +203,11 @@ def test_there_are_more_than_a_hundred_points_to_crash_at(kube: KubeObjects, tmp
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_kill_at_any_effect_leaves_nothing(kube: KubeObjects, tmp_path: Path, scenario: str, mode: str) -> None:
+    """Of every fault, every stop and every mitigation of ours."""
+    kill_at_its_effects(kube, tmp_path, scenario, mode)
+
+
+def kill_at_its_effects(kube: KubeObjects, tmp_path: Path, scenario: str, mode: str) -> None:
     """Each effect in turn until the fault passes untouched; then recover once, twice, and killed in the middle."""
     state, untouched = tmp_path / "state", copy.deepcopy(kube.objects)
     before = others(kube)

@@ -29,6 +29,8 @@ pytestmark = pytest.mark.proof
 STRIDE = part.amount("foreign edits: calls from one edit to the next")
 INTERLEAVINGS = part.amount("foreign edits: interleavings, at least")
 Found = dict[str, Any]
+WAS: dict[str, Found] = {}
+"""What is edited, as it is before everything."""
 
 
 def fields(path: str) -> list[tuple[str, ...]]:
@@ -50,6 +52,14 @@ def set_every_field(kube: KubeObjects, path: str) -> None:
         written(kube, path)
         for *folders, key in fields(path):
             value_at(kube.objects[path], folders)[key] = f"theirs-{key}"
+
+
+def put_back_by_hand(kube: KubeObjects, path: str) -> None:
+    """The first field, to what it was before everything."""
+    if path in kube.objects:
+        *folders, key = fields(path)[0]
+        written(kube, path)
+        value_at(kube.objects[path], folders)[key] = value_at(WAS[path], fields(path)[0])
 
 
 def set_another_field(kube: KubeObjects, path: str) -> None:
@@ -93,7 +103,16 @@ def written(kube: KubeObjects, path: str) -> None:
     kube.objects[path]["metadata"]["resourceVersion"] = str(version + 1)
 
 
-EDITS = (set_field, set_every_field, set_another_field, write_status, delete, make_anew, make_anew_from_a_dump)
+EDITS = (
+    set_field,
+    set_every_field,
+    put_back_by_hand,
+    set_another_field,
+    write_status,
+    delete,
+    make_anew,
+    make_anew_from_a_dump,
+)
 # scenario -> what becomes of our own patch: answered, or its answer is lost and it landed, landed not, or lands late
 BEGIN = {"edit": "", "answer lost": "landed", "patch lost": "lost", "patch late": "late"}
 UNDO = {"stop": "", "recover": "", "stop, answer lost": "landed", "stop, patch lost": "lost"}
@@ -168,6 +187,7 @@ def test_no_edit_of_theirs_is_ever_lost(kube: KubeObjects, tmp_path: Path) -> No
     """
     prepare(kube)
     clean = copy.deepcopy(kube.objects)
+    WAS.update({path: clean[path] for path in EDITED})
     played = 0
     for number, (scenario, edit, path) in enumerate(PLAYED):
         for gap in itertools.count(number % STRIDE, STRIDE):

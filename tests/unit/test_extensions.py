@@ -42,6 +42,11 @@ def test_without_a_name_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     [
         ("needs_more", "import not_installed_anywhere", "there is no module not_installed_anywhere"),
         ("raises", "raise ValueError('canary')", "unforeseen ValueError"),
+        (
+            "short",
+            "from chaoslib_cp.vantage import VantagePoint\nVantagePoint('n')",
+            "VantagePoint has no 'label', 'asked_by'",
+        ),
         ("lacks", FAULT.format(arguments='"melt", label="melting"'), "FaultKind 'melt' has no start; fill it in"),
     ],
 )

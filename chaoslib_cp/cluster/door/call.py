@@ -22,8 +22,8 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from chaoslib_cp.cluster.door.address import first_that_accepts
 from chaoslib_cp.cluster.door.authorization import authorization
-from chaoslib_cp.engine.sample.outcome import Outcome, of_http_status, of_socket_error
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
+from chaoslib_cp.outcome import Outcome, of_http_status, of_socket_error
 from chaoslib_cp.version import VERSION
 
 Body = Mapping[str, Any] | Sequence[Mapping[str, Any]]

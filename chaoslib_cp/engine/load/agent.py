@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.engine.load.connection import ABORTED, TIMEOUT, Connect, Credentials, HttpConnection, outcome_of
+from chaoslib_cp.engine.load.connection import Connect, Credentials, HttpConnection
 from chaoslib_cp.engine.load.head import request_head
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.engine.load.retry import retry_wait_s
 from chaoslib_cp.engine.load.schedule import due_offsets
 from chaoslib_cp.engine.load.totals import Totals
+from chaoslib_cp.outcome import Outcome, of_socket_error
 
 BUDGET = "budget"
 DEADLINE = "deadline"
@@ -113,7 +114,7 @@ class Agent:
             timer.cancel()
         for request in list(self._open):
             if not request.is_waiting:
-                self._setup.totals[request.kind].try_ended(ABORTED, None)
+                self._setup.totals[request.kind].try_ended("aborted", None)
             self._forget(request)
         for connection in self._idle:
             connection.abort()
@@ -185,7 +186,7 @@ class Agent:
             request.connecting = None
             self._busy.pop(connection, None)
             request.connection = None
-            self._conclude(request, outcome_of(error))
+            self._conclude(request, of_socket_error(error))
         else:
             request.connecting = None
             if not self._is_past_end():
@@ -200,7 +201,7 @@ class Agent:
 
     def _time_out(self, request: _Request) -> None:
         self._release(request)
-        self._conclude(request, TIMEOUT)
+        self._conclude(request, "timeout")
 
     def bytes_received(self, connection: HttpConnection, count: int) -> None:
         """Count bytes of an answer, also against the budget (called by a connection)."""
@@ -211,7 +212,7 @@ class Agent:
         if self._bytes_left < 0:
             self.end(BUDGET)
 
-    def try_ended(self, connection: HttpConnection, outcome: str) -> None:
+    def try_ended(self, connection: HttpConnection, outcome: Outcome) -> None:
         """Take the connection back and conclude its request (called by the connection)."""
         request = self._busy.pop(connection)
         request.connection = None
@@ -224,7 +225,7 @@ class Agent:
         if connection in self._idle:
             self._idle.remove(connection)
 
-    def _conclude(self, request: _Request, outcome: str, retry_after: str | None = None) -> None:
+    def _conclude(self, request: _Request, outcome: Outcome, retry_after: str | None = None) -> None:
         if request.timer is not None:
             request.timer.cancel()
         now = self._loop.time()

@@ -12,13 +12,7 @@ from typing import Protocol, cast
 
 import httptools
 
-ABORTED = "aborted"
-PROTOCOL = "protocol"
-REFUSED = "refused"
-RESET = "reset"
-TIMEOUT = "timeout"
-TLS = "tls"
-UNREACHABLE = "unreachable"
+from chaoslib_cp.outcome import Outcome, of_http_status, of_socket_error
 
 _FIRST_FINAL_STATUS = 200
 
@@ -57,7 +51,7 @@ class Listener(Protocol):
     def bytes_received(self, connection: "HttpConnection", count: int) -> None:
         """Hear that ``count`` bytes of an answer arrived, headers and chunk framing included."""
 
-    def try_ended(self, connection: "HttpConnection", outcome: str) -> None:
+    def try_ended(self, connection: "HttpConnection", outcome: Outcome) -> None:
         """Hear that the request in flight ended; the connection may be reused if ``is_reusable``."""
 
     def idle_connection_lost(self, connection: "HttpConnection") -> None:
@@ -96,7 +90,7 @@ class HttpConnection(asyncio.Protocol):
         self.status, self.retry_after = 0, None
         transport = self._transport
         if transport is None or transport.is_closing():
-            self._end(RESET)
+            self._end("reset")
             return False
         transport.write(head)
         return True
@@ -122,12 +116,12 @@ class HttpConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._drop()
-            self._end(PROTOCOL)
+            self._end("error")
             return
         if self._is_complete:
             if not self._is_kept:
                 self._drop()
-            self._end(f"http_{self.status}")
+            self._end(of_http_status(self.status))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note the few headers that matter (httptools calls this for each)."""
@@ -154,30 +148,18 @@ class HttpConnection(asyncio.Protocol):
             self._listener.idle_connection_lost(self)
         elif exc is None and self.status >= _FIRST_FINAL_STATUS and not self._is_framed:
             # RFC 9112, section 6.3: an answer without a length ends with its connection
-            self._end(f"http_{self.status}")
+            self._end(of_http_status(self.status))
         else:
-            self._end(outcome_of(exc) if exc else RESET)
+            self._end(of_socket_error(exc) if isinstance(exc, OSError) else "reset")
 
     def _drop(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
-    def _end(self, outcome: str) -> None:
+    def _end(self, outcome: Outcome) -> None:
         if self._is_busy:
             self._is_busy = False
             self._listener.try_ended(self, outcome)
-
-
-def outcome_of(error: Exception) -> str:
-    """Return the outcome class of an error met while connecting or waiting."""
-    if isinstance(error, ssl.SSLError):
-        return TLS
-    if isinstance(error, TimeoutError):
-        return TIMEOUT
-    if isinstance(error, ConnectionRefusedError):
-        return REFUSED
-    # a server that goes away during the handshake shows as reset, aborted or a broken pipe
-    return RESET if isinstance(error, ConnectionError) else UNREACHABLE
 
 
 def connector(target: Target, loop: asyncio.AbstractEventLoop, handshake_timeout_s: float) -> Connect:

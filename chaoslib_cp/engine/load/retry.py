@@ -6,25 +6,26 @@ connection was reset or closed, after 1 s; at most 10 times. Time-outs and refus
 """
 
 from chaoslib_cp.engine.load.profile import RETRY_CLIENT_GO
+from chaoslib_cp.outcome import Outcome
 
 MAX_RETRIES = 10
 _LOST_CONNECTION_WAIT_S = 1.0
 
 
-def retry_wait_s(policy: str, tries: int, outcome: str, retry_after: str | None) -> float | None:
+def retry_wait_s(policy: str, tries: int, outcome: Outcome, retry_after: str | None) -> float | None:
     """Return how long to wait before the next try, or None when this one was the last.
 
     Args:
         policy: ``none`` or ``client-go``.
         tries: tries made so far, the failed one included.
-        outcome: how the try ended, as in ``totals.py``.
+        outcome: how the try ended, one word of ``chaoslib_cp/outcome.py``.
         retry_after: the answer's Retry-After header, if there was one.
     """
     if policy != RETRY_CLIENT_GO or tries > MAX_RETRIES:
         return None
     if outcome == "reset":
         return _LOST_CONNECTION_WAIT_S
-    if outcome != "http_429" and not outcome.startswith("http_5"):
+    if outcome not in ("http_429", "http_5xx"):
         return None
     # client-go reads seconds only; the date form counts as none
     return float(retry_after) if retry_after and retry_after.isdecimal() else None

@@ -6,8 +6,8 @@ retries``; the outcomes of all tries that are over add up to ``tries - in_flight
 
 from typing import Any
 
-from chaoslib_cp.engine.load.connection import ABORTED, PROTOCOL, REFUSED, RESET, TIMEOUT, TLS, UNREACHABLE
 from chaoslib_cp.engine.load.latency import Histogram
+from chaoslib_cp.outcome import Outcome, is_answer
 
 _COUNTED = ("due", "held_back", "tries", "retries", "sent", "resent", "in_flight", "received_bytes")
 
@@ -24,8 +24,8 @@ class Totals:
         sent: tries whose head was written to a connection; the others found none.
         resent: those of a request that had been sent before.
         in_flight: tries under way.
-        outcomes: tries that are over, by outcome: ``http_<status>``, ``timeout``, ``refused``, ``reset``,
-            ``unreachable``, ``tls``, ``protocol`` (no valid HTTP), ``aborted`` (by us: removed, stopped or over).
+        outcomes: tries that are over, by outcome (``chaoslib_cp/outcome.py``); ``error`` is no valid HTTP, ``aborted``
+            is by us: removed, stopped or over.
         received_bytes: of all answers, headers and chunk framing included, still compressed.
         lag: how late first tries were begun against their due time: the engine's own starvation.
         from_send: duration of a try by outcome; connecting included, ``aborted`` left out.
@@ -36,19 +36,19 @@ class Totals:
     def __init__(self) -> None:
         self.due = self.held_back = self.tries = self.retries = self.sent = self.resent = 0
         self.in_flight = self.received_bytes = 0
-        self.outcomes: dict[str, int] = {}
+        self.outcomes: dict[Outcome, int] = {}
         self.lag = Histogram()
-        self.from_send: dict[str, Histogram] = {}
-        self.from_due: dict[str, Histogram] = {}
+        self.from_send: dict[Outcome, Histogram] = {}
+        self.from_due: dict[Outcome, Histogram] = {}
 
-    def try_ended(self, outcome: str, duration_s: float | None) -> None:
+    def try_ended(self, outcome: Outcome, duration_s: float | None) -> None:
         """Count the end of a try; without a duration it is not timed."""
         self.in_flight -= 1
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
         if duration_s is not None:
             self.from_send.setdefault(outcome, Histogram()).record(duration_s)
 
-    def request_ended(self, outcome: str, duration_s: float) -> None:
+    def request_ended(self, outcome: Outcome, duration_s: float) -> None:
         """Time a request from its due time, after its last try."""
         self.from_due.setdefault(outcome, Histogram()).record(duration_s)
 
@@ -68,15 +68,15 @@ class Totals:
 
         ``error_ratio`` is the share of tries that ended in anything but a 2xx, those we aborted left out.
         """
-        answered = self._count("http_")
-        judged = sum(self.outcomes.values()) - self._count(ABORTED)
+        answered = self._answered()
+        judged = sum(self.outcomes.values()) - self._count("aborted")
         return {
             **{name: getattr(self, name) for name in _COUNTED},
             "outcomes": dict(sorted(self.outcomes.items())),
             "offered_rate_per_s": self.due / elapsed_s if elapsed_s > 0 else None,
             "tried_rate_per_s": self.tries / elapsed_s if elapsed_s > 0 else None,
             "answered_rate_per_s": answered / elapsed_s if elapsed_s > 0 else None,
-            "error_ratio": 1 - self._count("http_2") / judged if judged else None,
+            "error_ratio": 1 - self._count("ok") / judged if judged else None,
             "lag": self.lag.summary(),
             "latency_from_send": {outcome: one.summary() for outcome, one in sorted(self.from_send.items())},
             "latency_from_due": {outcome: one.summary() for outcome, one in sorted(self.from_due.items())},
@@ -89,19 +89,22 @@ class Totals:
         ``failed_timeout`` (connecting included), ``failed_connect`` (refused, no route, TLS) and ``failed_broken``
         (reset, or no HTTP). What we broke off ourselves is in none of them.
         """
-        count = self.outcomes.get
+        count = self._count
         return {
             "due": self.due,
             "held_back": self.held_back,
             "sent": self.sent,
             "resent": self.resent,
-            "answered": self._count("http_"),
-            "refused": count("http_429", 0),
-            "unauthorized": count("http_401", 0) + count("http_403", 0),
-            "failed_timeout": count(TIMEOUT, 0),
-            "failed_connect": count(REFUSED, 0) + count(UNREACHABLE, 0) + count(TLS, 0),
-            "failed_broken": count(RESET, 0) + count(PROTOCOL, 0),
+            "answered": self._answered(),
+            "refused": count("http_429"),
+            "unauthorized": count("http_401", "http_403"),
+            "failed_timeout": count("timeout"),
+            "failed_connect": count("refused", "unreachable", "tls"),
+            "failed_broken": count("reset", "error"),
         }
 
-    def _count(self, prefix: str) -> int:
-        return sum(count for outcome, count in self.outcomes.items() if outcome.startswith(prefix))
+    def _count(self, *outcomes: Outcome) -> int:
+        return sum(self.outcomes.get(outcome, 0) for outcome in outcomes)
+
+    def _answered(self) -> int:
+        return sum(count for outcome, count in self.outcomes.items() if is_answer(outcome))

@@ -16,10 +16,17 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 
-from chaoslib_cp.engine.sample import outcome as outcomes
-from chaoslib_cp.engine.sample.outcome import Outcome
+from chaoslib_cp import outcome as outcomes
+from chaoslib_cp.outcome import Outcome
 
 DNS_PORT: Final = 53
+# A DNS server that will not talk to us says REFUSED; `rcode` in the sample tells it from a closed port.
+_RCODES: Final[dict[int, Outcome]] = {
+    dns.rcode.NOERROR: "ok",
+    dns.rcode.SERVFAIL: "servfail",
+    dns.rcode.NXDOMAIN: "nxdomain",
+    dns.rcode.REFUSED: "refused",
+}
 
 
 @dataclass(frozen=True)
@@ -141,9 +148,15 @@ def _read(response: dns.message.Message, query: dns.message.QueryMessage, latenc
     found = [rrset for rrset in response.answer if rrset.rdtype == wanted]
     answers = tuple(sorted(rdata.to_text() for rrset in found for rdata in rrset))
     return DnsSample(
-        outcome=outcomes.of_dns_rcode(response.rcode(), bool(answers)),
+        outcome=_outcome_of(response.rcode(), bool(answers)),
         latency_s=latency_s,
         rcode=dns.rcode.to_text(response.rcode()),
         answers=answers,
         ttl_s=min((rrset.ttl for rrset in response.answer), default=None) if found else None,
     )
+
+
+def _outcome_of(rcode: int, has_answer: bool) -> Outcome:
+    """Name a DNS response code; NOERROR without a record of the type asked for is NODATA (RFC 2308 section 2.2)."""
+    outcome = _RCODES.get(rcode, "error")
+    return "nodata" if outcome == "ok" and not has_answer else outcome

@@ -13,10 +13,10 @@ from typing import Final
 
 import httptools
 
-from chaoslib_cp.engine.sample import outcome as outcomes
+from chaoslib_cp import outcome as outcomes
 from chaoslib_cp.engine.sample.connection import Answer, Connection, PeerHungUpError
-from chaoslib_cp.engine.sample.outcome import Outcome
 from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.outcome import Outcome
 from chaoslib_cp.version import VERSION
 
 #: More idle connections than this are closed. Enough for a few calls at the same moment; more of them pile up only

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from chaoslib_cp.clock import SteadyTime
-from chaoslib_cp.engine.sample.outcome import Outcome
+from chaoslib_cp.outcome import Outcome
 
 #: Later than this (s) and the sample says more about us than about the cluster (design.md section 4).
 VOID_LAG_S: Final = 0.25
@@ -103,7 +103,7 @@ class Sampler:
         self._time = time
         self._stalls = stalls
         self._sink = sink
-        self._in_flight: dict[asyncio.Task[None], float] = {}
+        self._in_flight: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
 
     async def keep_asking(self, question: Question) -> None:
@@ -122,10 +122,6 @@ class Sampler:
             missed = max(0, int((self._time.now_s() - due_s) / question.period_s))
             due_s += (1 + missed) * question.period_s
 
-    def settled_s(self) -> float:
-        """Every attempt that began before this moment has been handed to the sink."""
-        return min(self._in_flight.values(), default=self._time.now_s())
-
     async def finish(self) -> None:
         """Wait for the attempts in flight; each has a deadline of its own."""
         while self._in_flight:
@@ -134,11 +130,11 @@ class Sampler:
     def _start(self, question: Question, due_s: float, missed: int) -> None:
         at_s = self._time.now_s()
         task = asyncio.get_running_loop().create_task(self._attempt(question, at_s, at_s - due_s, missed))
-        self._in_flight[task] = at_s
+        self._in_flight.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._in_flight[task]
+        self._in_flight.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._broken = task.exception()
 

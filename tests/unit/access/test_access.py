@@ -177,7 +177,7 @@ def place_prober(kube: KubeObjects, prober: FakeApiServer, outcome: str) -> None
          "outcome": outcome, "latency_s": 0.01, "lag_s": 0.0, "ttl_s": 20}
         for n, vantage in enumerate(["dns_cached", "dns_uncached"] * 4, start=1)
     ]  # fmt: skip
-    page = {"prober": "p-1", "now_s": 1009.0, "settled_s": 1009.0, "samples": samples}
+    page = {"prober": "p-1", "now_s": 1009.0, "samples": samples, "accounts": []}
     prober.on("GET", "/", json_answer(page))
 
 

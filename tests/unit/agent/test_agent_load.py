@@ -1,10 +1,13 @@
 """The telemetry agent as a process: what it sends, when it ends, and that it stays idle afterwards."""
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.agent.prober_page import Page, serve
+from chaoslib_cp.clock import SteadyTime, SystemClock
 from tests.fakes.api_server import HANG, Answer, FakeApiServer, Request
 from tests.fakes.certificates import Authority
 from tests.fakes.late_file import fill_late_file, make_late_file
@@ -130,7 +134,7 @@ def test_it_asks_with_its_token_ends_and_idles_until_sigterm(pod: Pod, server: F
     account = line(container)
     assert account["phase"] == "idle"
     assert account["agents"]["ended"] == {"deadline": 1}
-    assert account["total"]["outcomes"]["http_200"] >= 8
+    assert account["total"]["outcomes"]["ok"] >= 8
     assert account["total"]["received_bytes"] > 8 * 9000
     assert account["cpu_s"] > 0
     assert {one.headers["authorization"] for one in server.requests} == {"Bearer first"}
@@ -139,6 +143,54 @@ def test_it_asks_with_its_token_ends_and_idles_until_sigterm(pod: Pod, server: F
     container.send_signal(signal.SIGTERM)
     assert container.wait(10) == 0
     assert len(server.requests) == sent
+
+
+@contextlib.contextmanager
+def prober_page() -> Iterator[tuple[Page, str]]:
+    """A prober's page with nothing on it, and its address."""
+    steady = SteadyTime(CLOCK)
+    page = Page("p", steady)
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(serve(page, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield page, f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    server.close()
+    loop.run_until_complete(server.wait_closed())
+    loop.close()
+
+
+def test_it_tells_the_prober_what_it_did_and_once_more_at_its_end(pod: Pod, server: FakeApiServer) -> None:
+    """The account comes over an address of its own, while the load goes on; the last one is complete."""
+    with prober_page() as (page, address):
+        pod.profile(duration_s=3, fault="agent_rollout-1", report_to=[address])
+        container = pod.start()
+
+        def account() -> dict[str, Any]:
+            told = json.loads(page.document(0))["accounts"]
+            return dict(told[0]) if told else {}
+
+        until(lambda: account().get("counts", {}).get("agents_running"), "it tells that it runs")
+        final = line(container)
+        last = account()
+    assert (last["target"], last["fault"]) == ("telemetry-x", "agent_rollout-1")
+    counts = last["counts"]
+    assert (counts["agents_began"], counts["agents_running"]) == (1, 0)
+    assert counts["due"] == final["total"]["due"]
+    assert counts["sent"] == len(server.requests) == final["total"]["sent"]
+    assert counts["answered"] == final["total"]["outcomes"]["ok"]
+
+
+def test_a_prober_that_is_not_there_costs_one_line_and_no_request(pod: Pod, server: FakeApiServer) -> None:
+    """Nobody takes the account: the load goes on as if nothing had happened."""
+    pod.profile(duration_s=3, fault="agent_rollout-1", report_to=["127.0.0.1:9"])
+    container = pod.start()
+    trouble, final = line(container), line(container)
+    assert trouble == {"phase": "load", "account": "the prober did not take the account: refused; the load goes on"}
+    assert final["total"]["outcomes"]["ok"] >= 20
+    assert len(server.requests) >= 20
 
 
 def test_a_restarted_container_only_idles(pod: Pod, server: FakeApiServer) -> None:

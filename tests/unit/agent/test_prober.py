@@ -13,8 +13,10 @@ import yaml
 from chaoslib_cp.agent import prober
 from chaoslib_cp.agent.manifests import prober_manifests
 from chaoslib_cp.agent.prober import Prober, ProberSettings, first_nameserver, settings_from
-from chaoslib_cp.agent.prober_page import RING_SAMPLES, Page, serve
+from chaoslib_cp.agent.prober_page import MAX_ACCOUNTS, RING_SAMPLES, Page, serve
 from chaoslib_cp.clock import SteadyTime, SystemClock
+from chaoslib_cp.engine.load.account import Account, account_of
+from chaoslib_cp.engine.load.totals import Totals
 from chaoslib_cp.errors import ProfileInvalid
 from tests.fakes.dns_server import FakeDnsServer, Record
 from tests.scaffold.waiting import until_async
@@ -45,16 +47,14 @@ def probe(during: Callable[[FakeDnsServer, Page], Awaitable[None]]) -> Samples:
             await during(server, asker.page)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-            return settled(asker.page)
+            return in_order(asker.page)
 
     return asyncio.run(run())
 
 
-def settled(page: Page) -> Samples:
-    """The samples in the order in which they began, up to the first that is not there yet."""
-    document = json.loads(page.document(0))
-    began = [sample for sample in document["samples"] if sample["at_s"] < document["settled_s"]]
-    return sorted(began, key=lambda sample: float(sample["at_s"]))
+def in_order(page: Page) -> Samples:
+    """The samples in the order in which they began."""
+    return sorted(json.loads(page.document(0))["samples"], key=lambda sample: float(sample["at_s"]))
 
 
 def of(samples: Samples, vantage: str) -> Samples:
@@ -66,7 +66,7 @@ async def until_seen(page: Page, **at_least: int) -> None:
     """Wait until the page holds that many samples of each vantage point."""
 
     def are_there() -> bool:
-        samples = settled(page)
+        samples = in_order(page)
         return all(len(of(samples, vantage)) >= count for vantage, count in at_least.items())
 
     await until_async(are_there, f"the page holds {at_least}")
@@ -122,7 +122,7 @@ def test_dns_pods_are_asked_on_while_they_cannot_be_looked_up(monkeypatch: pytes
         lookups = server.asked.count(("udp", PODS))
         # by the second lookup the first has failed
         await until_async(lambda: server.asked.count(("udp", PODS)) >= lookups + 2, "the lookup has failed")
-        await until_seen(page, dns_pod=len(of(settled(page), "dns_pod")) + 1)
+        await until_seen(page, dns_pod=len(of(in_order(page), "dns_pod")) + 1)
 
     outcomes = [sample["outcome"] for sample in of(probe(fail), "dns_pod")]
     assert (outcomes[0], outcomes[-1]) == ("ok", "servfail")
@@ -148,7 +148,7 @@ def test_prober_without_a_sentinel_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 def a_page(samples: int) -> Page:
     """A page with that many samples."""
     steady = SteadyTime(SystemClock())
-    page = Page("abcd", steady, steady.now_s)
+    page = Page("abcd", steady)
     for number in range(samples):
         page.add({"kind": "sample", "vantage": "m", "n": number})
     return page
@@ -201,6 +201,78 @@ def test_page_keeps_the_last_2000() -> None:
 def test_page_is_the_only_page_and_read_only(wire: bytes, status: int) -> None:
     """Other paths, methods, protocols and endless headers are refused, not answered."""
     assert request(wire) == (status, b"{}")
+
+
+ACCOUNT = account_of("agent_rollout-1", "worker-1", Totals(), 1, 1)
+
+
+def post(body: bytes, path: str = "/account") -> bytes:
+    """The bytes of a POST."""
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize(
+    ("wire", "status"),
+    [
+        (post(ACCOUNT.as_json()), 200),
+        (post(b"{}"), 400),
+        (post(b"x" * 2049), 413),
+        (b"POST /account HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"POST /account HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"GET /account HTTP/1.1\r\n\r\n", 405),
+        (b"PUT /account HTTP/1.1\r\n\r\n", 405),
+        (post(ACCOUNT.as_json(), "/account?x=1"), 404),
+    ],
+)
+def test_page_takes_accounts_and_nothing_else(wire: bytes, status: int) -> None:
+    """What is no account, or too long, is refused: nobody can make the prober do something."""
+    assert request(wire) == (status, b"{}")
+
+
+def accounts_of(page: Page, after: int = 0) -> list[tuple[str, float]]:
+    """Whose accounts the page shows, and how many requests each has sent."""
+    return [(one["target"], one["counts"]["sent"]) for one in json.loads(page.document(after))["accounts"]]
+
+
+def told(source: str, sent: int) -> Account:
+    """An account of that source."""
+    return Account("agent_rollout-1", source, {**ACCOUNT.counts, "sent": sent})
+
+
+def test_page_shows_the_last_account_of_each_source() -> None:
+    """Accounts are running totals: an older one says nothing more."""
+    page = a_page(0)
+    for account in (told("worker-1", 5), told("worker-2", 1), told("worker-1", 9)):
+        page.hear(account)
+    assert accounts_of(page) == [("worker-2", 1), ("worker-1", 9)]
+    [last] = [one for one in json.loads(page.document(0))["accounts"] if one["target"] == "worker-1"]
+    assert (last["kind"], last["vantage"], last["fault"], last["ok"]) == (
+        "sample",
+        "agent_load",
+        "agent_rollout-1",
+        True,
+    )
+
+
+def test_a_flood_of_accounts_costs_no_sample_and_has_a_bound() -> None:
+    """Whoever tells too much loses accounts, never what was measured."""
+    page = a_page(RING_SAMPLES)
+    for number in range(MAX_ACCOUNTS + 3):
+        page.hear(told(f"worker-{number}", 1))
+    assert len(json.loads(page.document(0))["samples"]) == RING_SAMPLES
+    assert len(accounts_of(page)) == MAX_ACCOUNTS
+    assert accounts_of(page)[0] == ("worker-3", 1)
+
+
+def test_an_account_that_was_read_is_left_out_once_a_later_sample_was_read() -> None:
+    """A reader that asks for what came after a sample is not sent all accounts of the cluster each second."""
+    page = a_page(3)
+    page.hear(told("worker-1", 1))
+    page.add({"kind": "sample"})
+    page.hear(told("worker-2", 1))
+    assert accounts_of(page, after=3) == [("worker-1", 1), ("worker-2", 1)]
+    assert accounts_of(page, after=4) == [("worker-2", 1)]
+    assert accounts_of(page, after=99) == [("worker-2", 1)]
 
 
 def test_manifest_is_restricted_and_needs_no_rights() -> None:

@@ -23,8 +23,9 @@ from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.observe.timeline import read_timeline
 from chaoslib_cp.state import state_root
-from tests.contract.cluster import SCALE, UID, FakeCluster
+from tests.contract.cluster import SCALE, FakeCluster
 from tests.fakes.api_server import Answer, Request, json_answer
+from tests.fakes.kube_objects import CLUSTER_UID as UID
 from tests.fakes.registry import Registry
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import to_delete

@@ -7,6 +7,8 @@ import pytest
 
 from chaoslib_cp.agent.prober_page import Page, serve
 from chaoslib_cp.clock import SteadyTime, SystemClock
+from chaoslib_cp.engine.load.account import Account, account_of
+from chaoslib_cp.engine.load.totals import Totals
 from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.observe import prober_pull
@@ -23,7 +25,7 @@ class FakeProber:
     def __init__(self, name: str = "p1", ahead_s: float = 0.0) -> None:
         clock = SystemClock()
         self.time = SteadyTime(clock, clock.epoch_s() - clock.monotonic_s() + ahead_s)
-        self.page = Page(name, self.time, self.time.now_s)
+        self.page = Page(name, self.time)
         self.port = 0
 
     def sample(self, **more: object) -> None:
@@ -92,6 +94,36 @@ def test_outage_of_the_page_loses_no_sample() -> None:
         await prober.leave()
 
     assert samples(run(story)) == list(range(1, 52))
+
+
+def test_each_account_of_agents_is_written_once_and_on_our_clock() -> None:
+    """Those of before the run are left out; one that stays on the page is not taken for a new one."""
+
+    def told(sent: int) -> Account:
+        return account_of("agent_rollout-1", f"worker-{sent}", Totals(), 1, 1)
+
+    async def story(got: list[Record]) -> None:
+        prober = FakeProber(ahead_s=100.0)
+        prober.page.hear(told(1))
+        await prober.listen()
+        time = SteadyTime(SystemClock())
+        # the clocks are known to half a round trip only, so the run begins well after the first account
+        pull = ProberPull((f"127.0.0.1:{prober.port}",), time, got.append, since_s=time.now_s() + 0.5)
+        await asyncio.sleep(1.0)
+        prober.page.hear(told(2))
+        for _ in range(3):
+            assert await pull.pull_once()
+        prober.page.hear(told(2))
+        prober.sample()
+        for _ in range(3):
+            assert await pull.pull_once()
+        await prober.leave()
+
+    began_s = SteadyTime(SystemClock()).now_s()
+    accounts = [record for record in run(story) if record.get("vantage") == "agent_load"]
+    assert [record["target"] for record in accounts] == ["worker-2", "worker-2"]
+    assert all(began_s < float(str(record["at_s"])) < began_s + 50 for record in accounts)
+    assert accounts[0]["counts"] == told(2).counts
 
 
 def test_clock_of_the_prober_is_put_right() -> None:

@@ -203,12 +203,14 @@ def test_lines_that_cannot_be_used_are_counted_not_guessed() -> None:
         sample("api_read", 1),
         {"kind": "sample", "at_s": 2.0, "vantage": "api_read"},
         {**sample("api_read", 3), "ok": "yes"},
+        {**sample("agent_load", 4), "counts": {"sent": "many"}},
+        {**sample("agent_load", 5), "counts": [1]},
         {"kind": "event", "event": "run_started"},
         {"kind": "something of a later version"},
     ]
     recording = record(lines)
     assert len(recording.samples) == 1
-    assert recording.unusable_lines == 3
+    assert recording.unusable_lines == 5
 
 
 @st.composite

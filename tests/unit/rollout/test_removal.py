@@ -70,14 +70,14 @@ def test_each_outcome_by_its_name(kube: KubeObjects) -> None:
     result = removed(kube, clock)
     assert [(one["outcome"], one["how"]) for one in result.details["attempts"][:4]] == [
         ("http_429", "http_429"),
-        ("http_4xx", "not allowed"),
+        ("http_403", "not allowed"),
         ("unknown", "http_5xx"),
         ("unknown", "timeout"),
     ]
     assert result.details["attempts"][4]["outcome"] == "unknown"
     assert "finalizer" in result.details["attempts"][4]["how"]
     assert result.details["attempts"][5]["outcome"] == "ok"
-    assert result.details["outcomes"] == {"http_429": 1, "http_4xx": 1, "unknown": 3, "ok": 1}
+    assert result.details["outcomes"] == {"http_429": 1, "http_403": 1, "unknown": 3, "ok": 1}
     assert [one["at_epoch_s"] - ManualClock().epoch_s() for one in result.details["attempts"]] == pytest.approx(
         [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
     )

@@ -22,6 +22,7 @@ from tests.scaffold.entries import to_delete
 from tests.scaffold.profiles import PROFILE
 
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
+CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-telemetry"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 RUN = "20261122T120000Z-openai"
 
@@ -59,6 +60,30 @@ def test_a_rollout_makes_five_objects_and_returns_what_it_did(kube: KubeObjects)
     )
     assert written["deadline_epoch_s"] == result["deadline_epoch_s"]
     assert len(json.dumps(result)) < 4096
+
+
+def test_the_agents_are_told_whom_to_tell_their_account(kube: KubeObjects) -> None:
+    """The prober's page as the gate noted it, and the id of the fault: both are the rollout's own to say."""
+    where = "/api/v1/namespaces/chaoslib-cp"
+    spec = {"selector": {"a": "b"}, "ports": [{"nodePort": 30953}]}
+    kube.objects[f"{where}/services/workload-prober"] = {"metadata": {"name": "workload-prober"}, "spec": spec}
+    for number in range(4):
+        kube.objects[f"{where}/pods/p{number}"] = {
+            "metadata": {"name": f"p{number}", "labels": {"a": "b"}},
+            "status": {"hostIP": f"192.0.2.{number}"},
+        }
+    started(kube)
+    written = json.loads(kube.objects[CONFIG_MAP]["data"]["profile.json"])
+    assert written["fault"] == "agent_rollout-1"
+    assert written["report_to"] == ["192.0.2.0:30953", "192.0.2.1:30953", "192.0.2.2:30953"]
+
+
+@pytest.mark.parametrize("own", [{"fault": "x"}, {"report_to": ["192.0.2.1:80"]}])
+def test_a_profile_may_not_say_whom_to_tell(kube: KubeObjects, own: dict[str, Any]) -> None:
+    """Otherwise a file would send every agent's account wherever it likes."""
+    with pytest.raises(ActivityFailed, match=r"load profile: \w+ is set by the rollout; nothing was changed"):
+        start_agent_rollout({**PROFILE, **own}, duration_s=60.0, configuration=settings(kube))
+    assert kube.writes() == []
 
 
 @pytest.mark.parametrize("verb", ["get", "delete"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaoslib_cp.testbed.farm.farm import Farm
-from tests.fakes.api_server import HANG, Answer, json_answer
+from tests.fakes.api_server import HANG, Answer, FakeApiServer, Request, json_answer
 from tests.fakes.telemetry_cluster import PROFILE, TelemetryCluster, listing, node, pod, telemetry_cluster
 from tests.scaffold.waiting import until_async
 
@@ -30,7 +30,7 @@ def test_each_pod_is_asked_for_as_its_node_and_played_as_itself(cluster: Telemet
     cluster.server.on("GET", "/api/v1/pods", listing(pod(1, "kwok-000"), pod(2, "kwok-001")))
 
     async def steps(farm: Farm) -> None:
-        await until_async(lambda: farm.status()["requests"]["outcomes"].get("http_200", 0) >= 6, "agents are answered")
+        await until_async(lambda: farm.status()["requests"]["outcomes"].get("ok", 0) >= 6, "agents are answered")
 
     status = cluster.play(steps)
     assert status["agents"] == {"running": 2, "started": 2, "too_late": 0, "never_started": 0, "last_ended_at_s": None}
@@ -162,3 +162,69 @@ def test_an_expired_watch_is_listed_anew(cluster: TelemetryCluster) -> None:
         await until_async(running(farm, 2), "the list brought the second")
 
     assert "too old" in cluster.play(steps)["watches"]["pods"]["last_error"]
+
+
+def told_profile(cluster: TelemetryCluster, page: FakeApiServer) -> None:
+    """Have the profile of all pods say that this page is told."""
+    profile = json.dumps({**PROFILE, "fault": "agent_rollout-1", "report_to": [f"127.0.0.1:{page.port}"]})
+    path = "/api/v1/namespaces/monitoring/configmaps/telemetry-profile"
+    cluster.server.on("GET", path, json_answer({"data": {"profile.json": profile}}))
+    page.on("POST", "/account", json_answer({}))
+
+
+def test_the_farm_tells_one_account_of_all_agents_of_a_rollout(cluster: TelemetryCluster) -> None:
+    """Wanted are all its pods on fake nodes; those that could not begin have their reason in it."""
+    cluster.server.on(
+        "GET", "/api/v1/pods", listing(pod(1), pod(2, "kwok-001"), pod(3, image="other:1"), pod(4, "w-1"))
+    )
+
+    def token(request: Request) -> Answer:
+        return Answer(403) if request.headers["impersonate-user"].endswith("001") else cluster.token(request)
+
+    cluster.server.on("POST", "/api/v1/namespaces/monitoring/serviceaccounts/telemetry/token", token)
+    with FakeApiServer() as page:
+        told_profile(cluster, page)
+
+        async def steps(farm: Farm) -> None:
+            await until_async(running(farm, 1), "one runs")
+            await until_async(
+                lambda: len(page.requests) >= 2 and page.requests[-1].json()["counts"]["sent"], "it tells"
+            )
+
+        cluster.play(steps)
+        last = page.requests[-1].json()
+    assert (last["fault"], last["source"]) == ("agent_rollout-1", "farm-test")
+    assert (last["counts"]["agents_wanted"], last["counts"]["agents_began"]) == (3, 1)
+    assert last["never_began"] in ("token-403", "image-not-known")
+    assert last["counts"]["answered"] > 0
+
+
+def test_a_pod_whose_image_is_not_known_never_starts(cluster: TelemetryCluster) -> None:
+    """As on a real node: its container cannot be made, and nobody asks the API server in its name."""
+    cluster.server.on("GET", "/api/v1/pods", listing(pod(1, image="typo:1"), pod(2, image="docker.io/chaoslib-cp:1")))
+    with FakeApiServer() as page:
+        told_profile(cluster, page)
+
+        async def steps(farm: Farm) -> None:
+            await until_async(running(farm, 1), "the other one runs")
+            await until_async(lambda: bool(cluster.seen("/metrics")), "it asks")
+            await until_async(lambda: page.requests and page.requests[-1].json().get("never_began"), "it is told")
+
+        status = cluster.play(steps)
+        assert page.requests[-1].json()["never_began"] == "image-not-known"
+    assert status["never_started"][0]["reason"] == "image not known: typo:1"
+    assert {one.headers["authorization"] for one in cluster.seen("/metrics")} == {"Bearer token-of-uid-2"}
+
+
+def test_a_prober_that_is_away_is_said_in_the_status(cluster: TelemetryCluster) -> None:
+    """Nobody takes the account: the agents go on, and the status says it."""
+    cluster.server.on("GET", "/api/v1/pods", listing(pod(1)))
+    with FakeApiServer() as page:
+        told_profile(cluster, page)
+        page.on("POST", "/account", Answer(503))
+
+        async def steps(farm: Farm) -> None:
+            await until_async(lambda: bool(farm.status()["untold"]), "it is said")
+            await until_async(lambda: len(cluster.seen("/metrics")) > 5, "the load goes on")
+
+        assert "the prober did not take the account: http_5xx" in cluster.play(steps)["untold"][0]

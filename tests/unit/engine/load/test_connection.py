@@ -55,7 +55,7 @@ def test_a_compressed_answer_is_counted_as_it_came(tmp_path: Path, factory: obje
     with FakeApiServer(authority.server_context()) as server:
         server.on("GET", "/metrics", answer)
         totals = play(server, authority.client_context(), Credentials(token="secret"), factory=factory)
-        assert totals.outcomes == {"http_200": 5}
+        assert totals.outcomes == {"ok": 5}
         assert 5 * len(packed) < totals.received_bytes < 5 * (len(packed) + 200)
         assert server.connections == 1
         assert {one.headers["authorization"] for one in server.requests} == {"Bearer secret"}
@@ -66,11 +66,11 @@ def test_a_compressed_answer_is_counted_as_it_came(tmp_path: Path, factory: obje
     ("answer", "outcome"),
     [
         (Answer(429, {"Retry-After": "1"}), "http_429"),
-        (Answer(503, {"Connection": "close"}), "http_503"),
-        (Answer(body=BODY), "http_200"),
-        (Answer(body=BODY, closes=True), "http_200"),
+        (Answer(503, {"Connection": "close"}), "http_5xx"),
+        (Answer(body=BODY), "ok"),
+        (Answer(body=BODY, closes=True), "ok"),
         (Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort", closes=True), "reset"),
-        (Answer(raw=b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), "http_200"),
+        (Answer(raw=b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), "ok"),
         (RESET, "reset"),
         (HANG, "timeout"),
     ],
@@ -114,7 +114,7 @@ def test_a_restarting_server_is_seen_and_found_again() -> None:
             return Answer()
 
         server.on("GET", "/metrics", answer)
-        assert play(server, None, tries=6).outcomes == {"http_200": 6}
+        assert play(server, None, tries=6).outcomes == {"ok": 6}
         assert server.connections == 2
 
 

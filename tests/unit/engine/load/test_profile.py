@@ -20,6 +20,8 @@ def test_a_profile_survives_the_trip_through_a_configmap() -> None:
         retry="client-go",
         max_bytes=5000,
         seed=7,
+        fault="agent_rollout-1",
+        report_to=("192.0.2.1:30953", "[2001:db8::1]:30953"),
     )
     assert parse_profile(json.loads(json.dumps(profile.as_dict()))) == profile
 
@@ -58,6 +60,14 @@ def test_defaults_fill_in_all_but_schema_and_path() -> None:
         ({"deadline_epoch_s": -1}, "deadline_epoch_s must be seconds"),
         ({"retry": "always"}, "retry must be 'none' or 'client-go'"),
         ({"name": "Bad Name"}, "name must be 1 to 63"),
+        ({"fault": "no id"}, "fault must be an id"),
+        ({"fault": "f-1", "report_to": "192.0.2.1:80"}, "report_to must be a list of ip:port"),
+        ({"fault": "f-1", "report_to": ["192.0.2.1:80"] * 4}, "report_to must list at most 3 ip:port"),
+        ({"fault": "f-1", "report_to": ["prober:80"]}, "report_to must list at most 3 ip:port"),
+        ({"fault": "f-1", "report_to": ["192.0.2.1"]}, "report_to must list at most 3 ip:port"),
+        ({"fault": "f-1", "report_to": ["192.0.2.1:0"]}, "report_to must list at most 3 ip:port"),
+        ({"fault": "f-1", "report_to": [5]}, "report_to must list at most 3 ip:port"),
+        ({"report_to": ["192.0.2.1:80"]}, "report_to needs the id of a fault"),
     ],
 )
 def test_a_wrong_profile_is_refused_by_naming_the_key(changes: dict[str, Any], named: str) -> None:

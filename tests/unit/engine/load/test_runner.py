@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chaoslib_cp.engine.load.connection import Credentials, HttpConnection
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
+from chaoslib_cp.outcome import Outcome
 from tests.fakes.memory_peer import HANG, HANG_UP, OK, MemoryAnswer, MemoryPeer, status_answer
 from tests.scaffold.virtual_time import VirtualClock, VirtualLoop, run_virtual
 
@@ -31,7 +32,7 @@ class Stage:
             self.runner.add_agent(f"agent-{number}", Credentials(token=f"token-{number}"))
 
     @property
-    def outcomes(self) -> dict[str, int]:
+    def outcomes(self) -> dict[Outcome, int]:
         """The outcomes so far."""
         return self.runner.totals().outcomes
 
@@ -86,7 +87,7 @@ def test_a_request_over_the_cap_is_counted_as_held_back() -> None:
 def test_an_agent_keeps_one_connection_while_answers_are_quick() -> None:
     """New TLS connections are what hurts both sides, so a kept one is used."""
     stage = play(profile(), to_the_end)
-    assert stage.outcomes == {"http_200": 180}
+    assert stage.outcomes == {"ok": 180}
     assert stage.peer.connected == 3
 
 
@@ -132,12 +133,12 @@ def test_retries_honour_retry_after_and_count_in_the_totals() -> None:
 
     stage = play(made, steps, script)
     totals = stage.runner.totals()
-    assert totals.outcomes == {"http_429": 2, "http_200": 2}
+    assert totals.outcomes == {"http_429": 2, "ok": 2}
     assert (totals.due, totals.tries, totals.retries) == (2, 4, 2)
     times = [at_s for at_s, _ in stage.peer.heads]
     assert times[1] - times[0] == pytest.approx(2, abs=0.1)
-    assert totals.from_due["http_200"].max_s > 4
-    assert totals.from_send["http_200"].max_s < 0.1
+    assert totals.from_due["ok"].max_s > 4
+    assert totals.from_send["ok"].max_s < 0.1
 
 
 def test_without_retries_a_refusal_is_final() -> None:
@@ -253,13 +254,13 @@ def test_agents_come_and_go_and_get_new_tokens() -> None:
 def test_a_dropped_connection_is_replaced() -> None:
     """A server that hangs up costs one request, not the agent."""
     stage = play(profile(), to_the_end, lambda number, _h: HANG_UP if number < 6 else OK)
-    assert stage.outcomes == {"reset": 6, "http_200": 174}
+    assert stage.outcomes == {"reset": 6, "ok": 174}
 
 
 def test_a_garbled_answer_is_an_outcome() -> None:
     """Something that is no HTTP on the port does not stop the load."""
     stage = play(profile(), to_the_end, lambda _n, _h: MemoryAnswer(b"SSH-2.0-nonsense\r\n"))
-    assert stage.outcomes == {"protocol": 180}
+    assert stage.outcomes == {"error": 180}
 
 
 def test_request_and_headers_are_what_the_profile_says() -> None:
@@ -270,6 +271,49 @@ def test_request_and_headers_are_what_the_profile_says() -> None:
     assert head.startswith("GET /api/v1/pods?labelSelector=a%3Db%20c HTTP/1.1\r\nHost: 10.96.0.1\r\n")
     assert "Accept: application/yaml\r\nAccept-Encoding: identity\r\n" in head
     assert not head.lower().split("user-agent: ")[1].startswith(("curl", "wget", "mozilla/5.0"))
+
+
+def test_an_account_tells_apart_what_was_sent_and_what_came_of_it() -> None:
+    """Sent is what was written to a connection; every answer counts, refusals and wrong tokens by name."""
+    kinds = [OK, status_answer(429), status_answer(401), status_answer(403), status_answer(500), HANG, HANG_UP]
+    made = profile(duration_s=7.0, request_timeout_s=0.5)
+
+    async def steps(stage: Stage) -> None:
+        stage.add()
+        await stage.runner.wait_until_over()
+
+    assert play(made, steps, lambda number, _head: kinds[number % 7]).runner.totals().account() == {
+        "due": 7,
+        "held_back": 0,
+        "sent": 7,
+        "resent": 0,
+        "answered": 5,
+        "refused": 1,
+        "unauthorized": 2,
+        "failed_timeout": 1,
+        "failed_connect": 0,
+        "failed_broken": 1,
+    }
+
+
+def test_what_found_no_connection_was_not_sent() -> None:
+    """A server that nobody can connect to is asked nothing, however many requests came due."""
+
+    async def steps(stage: Stage) -> None:
+        stage.peer.connect_error = ConnectionRefusedError()
+        await to_the_end(stage)
+
+    account = play(profile(), steps).runner.totals().account()
+    assert (account["due"], account["sent"], account["failed_connect"]) == (180, 0, 180)
+
+
+def test_a_request_that_is_sent_again_is_told_apart() -> None:
+    """Retries must not make up for requests that were never sent."""
+    spec = RequestSpec("/metrics", period_s=20)
+    made = profile(spec, retry="client-go", duration_s=40)
+    stage = play(made, to_the_end, lambda number, _h: status_answer(429, "Retry-After: 2\r\n") if number < 3 else OK)
+    account = stage.runner.totals().account()
+    assert (account["due"], account["sent"], account["resent"], account["refused"]) == (6, 9, 3, 3)
 
 
 @settings(max_examples=40, deadline=None)
@@ -288,5 +332,6 @@ def test_every_request_that_came_due_is_in_exactly_one_place(answers: list[str],
     totals = stage.runner.totals()
     assert totals.in_flight == 0
     assert totals.due == totals.tries - totals.retries + totals.held_back
-    assert sum(totals.outcomes.values()) == totals.tries == len(stage.peer.heads)
+    assert sum(totals.outcomes.values()) == totals.tries == totals.sent == len(stage.peer.heads)
+    assert totals.sent - totals.resent == totals.due - totals.held_back
     assert stage.peer.open == 0

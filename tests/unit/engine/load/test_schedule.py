@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.retry import retry_wait_s
 from chaoslib_cp.engine.load.schedule import due_offsets
+from chaoslib_cp.outcome import Outcome
 
 AGENTS = [f"agent-{number}" for number in range(400)]
 
@@ -62,9 +63,15 @@ def test_a_ramp_spreads_the_beginning_of_agents() -> None:
 def test_client_go_retries_as_the_go_client_does() -> None:
     """429 and 5xx with Retry-After in seconds, lost connections after 1 s, at most ten times; nothing else."""
     assert retry_wait_s("client-go", 1, "http_429", "3") == 3
-    assert retry_wait_s("client-go", 10, "http_503", "1") == 1
-    assert retry_wait_s("client-go", 11, "http_503", "1") is None
+    assert retry_wait_s("client-go", 10, "http_5xx", "1") == 1
+    assert retry_wait_s("client-go", 11, "http_5xx", "1") is None
     assert retry_wait_s("client-go", 1, "reset", None) == 1
-    for outcome, header in [("http_429", None), ("http_429", "Wed, 21 Oct 2026"), ("http_404", "1"), ("timeout", None)]:
+    final: list[tuple[Outcome, str | None]] = [
+        ("http_429", None),
+        ("http_429", "Wed, 21 Oct 2026"),
+        ("http_4xx", "1"),
+        ("timeout", None),
+    ]
+    for outcome, header in final:
         assert retry_wait_s("client-go", 1, outcome, header) is None, outcome
     assert retry_wait_s("none", 1, "http_429", "1") is None

@@ -132,7 +132,9 @@ def test_kept_connection_comes_back_after_the_server_did(authority: Authority) -
     [
         (Answer(201), "ok", 201),
         (Answer(429, {"Retry-After": "1"}), "http_429", 429),
-        (Answer(403), "http_4xx", 403),
+        (Answer(401), "http_401", 401),
+        (Answer(403), "http_403", 403),
+        (Answer(404), "http_4xx", 404),
         (Answer(503), "http_5xx", 503),
         (Answer(302), "error", 302),
         (Answer(raw=b"SSH-2.0-OpenSSH\r\n\r\n"), "error", None),

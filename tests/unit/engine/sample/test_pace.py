@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from chaoslib_cp.clock import Clock, SteadyTime, SystemClock
-from chaoslib_cp.engine.sample.outcome import Outcome
 from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter
+from chaoslib_cp.outcome import Outcome
 from tests.scaffold.virtual_time import VirtualClock, VirtualLoop, run_virtual
 
 
@@ -118,26 +118,6 @@ def test_blocked_event_loop_is_noticed_in_real_time() -> None:
     late = [number(record, "lag_s") for record in asyncio.run(run()) if record.get("void")]
     assert late
     assert max(late) > 0.3
-
-
-def test_settled_waits_for_the_oldest_attempt() -> None:
-    """Readers are told up to when the samples are complete."""
-    loop = VirtualLoop()
-
-    async def look() -> tuple[float, float, float]:
-        steady = SteadyTime(VirtualClock(loop))
-        sampler = Sampler(steady, StallMeter(steady), lambda _: None)
-        asking = asyncio.ensure_future(sampler.keep_asking(Question("m", "t", 9.0, after_a_while)))
-        began_s = steady.now_s()
-        await asyncio.sleep(0.2)
-        during_s = sampler.settled_s()
-        asking.cancel()
-        await sampler.finish()
-        return began_s, during_s, sampler.settled_s() - steady.now_s()
-
-    began_s, during_s, after_s = run_virtual(loop, look())
-    assert during_s == began_s
-    assert after_s == 0
 
 
 def test_broken_sink_is_not_silent() -> None:

@@ -1,10 +1,8 @@
-"""How one attempt ended, in one word: the closed list that every sample of a timeline uses."""
+"""How one attempt ended, in one word: the closed list that samples, agents and calls to the cluster share."""
 
 import errno
 import ssl
 from typing import Final, Literal
-
-import dns.rcode
 
 Outcome = Literal[
     "ok",
@@ -13,6 +11,8 @@ Outcome = Literal[
     "reset",
     "unreachable",
     "tls",
+    "http_401",
+    "http_403",
     "http_429",
     "http_4xx",
     "http_5xx",
@@ -21,17 +21,12 @@ Outcome = Literal[
     "nodata",
     "wrong_answer",
     "error",
+    "aborted",  # by us, before it was over
 ]
 
 _NO_WAY_THERE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
-_HUNG_UP: Final = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
-# A DNS server that will not talk to us says REFUSED; `rcode` in the sample tells it from a closed port.
-_RCODES: Final[dict[int, Outcome]] = {
-    dns.rcode.NOERROR: "ok",
-    dns.rcode.SERVFAIL: "servfail",
-    dns.rcode.NXDOMAIN: "nxdomain",
-    dns.rcode.REFUSED: "refused",
-}
+# 401 and 403 mean that the one who asks is not who it should be; 429 is the server's fair queueing that speaks.
+_STATUSES: Final[dict[int, Outcome]] = {401: "http_401", 403: "http_403", 429: "http_429"}
 
 
 def of_socket_error(error: OSError) -> Outcome:
@@ -42,23 +37,20 @@ def of_socket_error(error: OSError) -> Outcome:
         return "timeout"
     if isinstance(error, ConnectionRefusedError):
         return "refused"
-    if isinstance(error, _HUNG_UP):
+    if isinstance(error, ConnectionError):  # reset, aborted or a broken pipe
         return "reset"
     return "unreachable" if error.errno in _NO_WAY_THERE else "error"
 
 
 def of_http_status(status: int) -> Outcome:
-    """Name an HTTP status. 429 has its own word: it is the server's fair queueing that speaks, not a fault."""
+    """Name an HTTP status; those that say more than their class have a word of their own."""
     if 200 <= status < 300:
         return "ok"
-    if status == 429:
-        return "http_429"
     if 400 <= status < 500:
-        return "http_4xx"
+        return _STATUSES.get(status, "http_4xx")
     return "http_5xx" if status >= 500 else "error"
 
 
-def of_dns_rcode(rcode: int, has_answer: bool) -> Outcome:
-    """Name a DNS response code; NOERROR without a record of the type asked for is NODATA (RFC 2308 section 2.2)."""
-    outcome = _RCODES.get(rcode, "error")
-    return "nodata" if outcome == "ok" and not has_answer else outcome
+def is_answer(outcome: str) -> bool:
+    """Whether an outcome of an HTTP call says that the server answered it, well or not."""
+    return outcome == "ok" or outcome.startswith("http_")
