@@ -90,8 +90,8 @@ PROMISES = [
     ),
     Promise(
         "any-edit",
-        "Any sequence of edits, stops, kills, a sick API, late writes and other people's edits: everything comes to what "
-        "somebody else wrote last",
+        "Any sequence of edits, stops, kills, a sick API, late writes and other people's edits: everything comes to "
+        "what somebody else wrote last",
         "tests/proof/test_any_edit.py",
         lambda notes: f"{_sum(notes, 'sequences')} sequences, {_sum(notes, 'lost')} lost",
     ),

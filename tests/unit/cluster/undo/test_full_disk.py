@@ -57,7 +57,7 @@ def test_a_disk_that_fills_up_during_a_rollout_leaves_nothing_in_the_cluster(
     check_gate(read_settings(settings))
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", filling)
-        patched.setattr("chaoslib_cp.rollout.agent_rollout._TAKE_BACK_S", 0.0)
+        patched.setattr("chaoslib_cp.cluster.injection._TAKE_BACK_S", 0.0)
         with pytest.raises(ActivityFailed, match="No space left"):
             start_agent_rollout(PROFILE, duration_s=60.0, configuration=settings)
     assert not any("chaoslib-cp/run" in (one["metadata"].get("labels") or {}) for one in kube.objects.values())
