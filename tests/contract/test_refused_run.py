@@ -82,7 +82,7 @@ def unfilled_placeholder(made: dict[str, Any]) -> None:
         (forgetful, "rollbacks strategy is 'default'"),
         (method_tolerance, "a tolerance in the method is never looked at"),
         (unknown_coupling, "coupling 'magic' is unknown"),
-        (unstopped_rollout, "add stop_agent_rollout to rollbacks"),
+        (unstopped_rollout, "add stop_agent_rollout of chaoslib_cp.rollout.actions to rollbacks"),
         (unfilled_placeholder, "which the configuration does not have"),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.contract.conftest import Chaos
 from tests.contract.experiments import act, dns_claim, experiment
@@ -45,20 +46,20 @@ def with_tokens(chaos: Chaos, end: str = "\n") -> Path:
     ``end`` is what stands after each.
     """
     path = Path(chaos.cluster.environment["KUBECONFIG"])
-    document = json.loads(path.read_text())
+    document = yaml.safe_load(path.read_text())
     for user in document["users"]:
         user["user"]["token"] = canary(f"token-{user['name']}") + end
-    path.write_text(json.dumps(document))
+    path.write_text(yaml.safe_dump(document))
     return path
 
 
 def with_a_password_in_the_url(chaos: Chaos) -> Path:
     """Put a user and a password into the server's URL."""
     path = Path(chaos.cluster.environment["KUBECONFIG"])
-    document = json.loads(path.read_text())
+    document = yaml.safe_load(path.read_text())
     for one in document["clusters"]:
         one["cluster"]["server"] = one["cluster"]["server"].replace("://", f"://me:{canary('password')}@")
-    path.write_text(json.dumps(document))
+    path.write_text(yaml.safe_dump(document))
     return path
 
 
