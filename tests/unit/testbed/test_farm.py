@@ -18,6 +18,9 @@ def running(farm: Farm, count: int) -> Callable[[], bool]:
     return lambda: bool(farm.status()["agents"]["running"] == count)
 
 
+TOKENS = ("token-of-uid-1", "token-of-uid-2")
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[TelemetryCluster]:
     """A cluster to play on."""
@@ -44,9 +47,11 @@ def test_each_pod_is_asked_for_as_its_node_and_played_as_itself(cluster: Telemet
         "system:node:kwok-001",
     }
     load = cluster.seen("/metrics")
-    assert {one.headers["authorization"] for one in load} == {"Bearer token-of-uid-1", "Bearer token-of-uid-2"}
+    assert {one.headers["authorization"] for one in load} == {f"Bearer {token}" for token in TOKENS}
     assert {one.peer_name for one in load} == {None}
-    assert len({one.connection for one in load}) == 2, "each agent has a connection of its own"
+    # an agent that waits for a slow answer opens another one: how many there are is not the point
+    first, second = ({one.connection for one in load if token in one.headers["authorization"]} for token in TOKENS)
+    assert not first & second, "no agent uses another one's connection"
 
 
 def test_only_running_pods_on_fake_nodes_are_played(cluster: TelemetryCluster) -> None:
