@@ -233,3 +233,16 @@ def test_a_prober_that_is_away_is_said_in_the_status(cluster: TelemetryCluster) 
             await until_async(lambda: len(cluster.seen("/metrics")) > 5, "the load goes on")
 
         assert "the prober did not take the account: http_5xx" in cluster.play(steps)["untold"][0]
+
+
+def test_agents_that_wait_are_told_of_all_along(cluster: TelemetryCluster) -> None:
+    """A prober that was restarted in the meantime knows again who did not begin, and why."""
+    cluster.server.on("GET", "/api/v1/pods", listing(pod(1, image="typo:1")))
+    with FakeApiServer() as page:
+        told_profile(cluster, page)
+
+        async def steps(farm: Farm) -> None:
+            await until_async(lambda: len(page.requests) >= 3, "the same is told again")
+            assert farm.status()["agents"]["never_started"] == 1
+
+        cluster.play(steps)
