@@ -39,6 +39,8 @@ def delivery_of(fault: Mapping[str, Any]) -> str:
             f"; sent {counts['share_sent']:.0%} of what was asked for, {counts['sent']} requests: "
             f"{counts['answered']} answered ({counts['refused']} with 429), {counts['failed']} failed"
         )
+        if counts["held_back"]:
+            words += f"; {counts['held_back']} not asked for: their agent had its most in flight"
     return f"{words}; NOT DELIVERED: {told['shortfall']}" if told["shortfall"] else words
 
 

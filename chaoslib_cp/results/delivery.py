@@ -95,7 +95,7 @@ def delivered(samples: Iterable[Sample], fault: str, wanted: int | None, from_s:
         sources += 1
         began += int(max(sample.counts.get(_BEGAN, 0) for sample in told))
         told_wanted += int(told[-1].counts.get(AGENTS_WANTED, 1))
-        never_began = told[-1].never_began or never_began
+        never_began = _never_began(told) or never_began
         for earlier, later in pairwise([None, *told]):
             if later is not None and later.at_s >= from_s:
                 for name, count in _added(earlier, later):
@@ -130,6 +130,14 @@ def _by_source(samples: Iterable[Sample], fault: str, until_s: float) -> list[li
         if sample.at_s <= until_s:
             sources.setdefault(sample.target, []).append(sample)
     return list(sources.values())
+
+
+def _never_began(told: list[Sample]) -> str:
+    """Why agents of a source did not begin: what it said last of those that wait; pods that are gone do not wait."""
+    last = told[-1].counts
+    if last.get(_BEGAN, 0.0) >= last.get(AGENTS_WANTED, 1.0):
+        return ""
+    return next((one.never_began for one in reversed(told) if one.never_began), "")
 
 
 def _added(earlier: Sample | None, later: Sample) -> list[tuple[str, float]]:

@@ -82,8 +82,8 @@ def remove_agent(
 
     Returns:
         An ``Ended`` (``chaoslib_cp/fault.py`` tells its keys) of the rollout; of nothing when it did not land. ``by``
-        is "delete landed", "own deadline" when it landed only after the agents had ended by themselves, "timeout" or
-        "nothing to remove". It landed between ``after_epoch_s`` and ``at_epoch_s``: a delete that got no answer may be
+        is "delete landed", "timeout" or "nothing to remove"; whether the agents had ended by themselves before that,
+        the results tell. It landed between ``after_epoch_s`` and ``at_epoch_s``: a delete that got no answer may be
         the one that did it. ``details`` has ``landed``, ``waited_s``, ``identity``, ``attempt_count``, ``outcomes``
         (number by outcome) and ``attempts``: the first ten and last ten, each with ``at_epoch_s``, ``outcome``
         ("unknown" when no answer came), ``how`` and ``latency_s``.

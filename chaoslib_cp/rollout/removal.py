@@ -12,10 +12,9 @@ from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.same_cluster import OtherCluster, SameCluster
 from chaoslib_cp.cluster.undo.kinds.delete_object import ALREADY_GONE, delete_ours
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
-from chaoslib_cp.cluster.undo.pods import ends_at_s
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.errors import TargetRefused
-from chaoslib_cp.fault import DELETE_LANDED, OWN_DEADLINE, Ended
+from chaoslib_cp.fault import DELETE_LANDED, Ended
 from chaoslib_cp.rollout.agent_rollout import agent_item
 from chaoslib_cp.settings import Settings
 
@@ -73,7 +72,7 @@ def remove_as_admin(
         waited_s = clock.monotonic_s() - started_s
         if attempts[-1].outcome == "ok":
             log.done(item.number, "deleted by the administrator")
-            return _result(attempts, waited_s, _ended_by(item, clock.epoch_s()), item.fault)
+            return _result(attempts, waited_s, DELETE_LANDED, item.fault)
         if waited_s >= timeout_s:
             return _result(attempts, waited_s, TIMEOUT, item.fault)
         _pause(min(_PAUSE_S, timeout_s - waited_s), clock)
@@ -116,10 +115,6 @@ def _landed_after(attempts: list[Attempt]) -> float:
     return earliest if attempts[-1].how == ALREADY_GONE else attempts[-1].at_epoch_s
 
 
-def _ended_by(item: Item, now_epoch_s: float) -> str:
-    return OWN_DEADLINE if now_epoch_s >= ends_at_s(item) else DELETE_LANDED
-
-
 def _pause(duration_s: float, clock: Clock) -> None:
     end_s = clock.monotonic_s() + duration_s
     while (left_s := end_s - clock.monotonic_s()) > 0:
@@ -128,7 +123,7 @@ def _pause(duration_s: float, clock: Clock) -> None:
 
 def _result(attempts: list[Attempt], waited_s: float, by: str, fault: str) -> Ended:
     shown = attempts if len(attempts) <= 2 * _SHOWN else attempts[:_SHOWN] + attempts[-_SHOWN:]
-    has_landed = by in (DELETE_LANDED, OWN_DEADLINE)
+    has_landed = by == DELETE_LANDED
     return Ended(
         faults=(fault,) if has_landed else (),
         by=by,

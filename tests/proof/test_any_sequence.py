@@ -26,14 +26,14 @@ from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.rollout.removal import remove_as_admin
-from chaoslib_cp.rollout.start import StartPlan, start
+from chaoslib_cp.rollout.start import start
 from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import RESET, Answer
 from tests.fakes.kube_objects import REVIEWS, KubeObjects
 from tests.scaffold import part
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.figures import note
-from tests.scaffold.profiles import PROFILE
+from tests.scaffold.profiles import PLAN
 
 pytestmark = pytest.mark.proof
 
@@ -46,7 +46,6 @@ SETTINGS = settings(
     derandomize=not part.is_whole(),
     suppress_health_check=list(HealthCheck),
 )
-PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image")
 DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
 CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-telemetry"
 # Calls about rights, and those about each kind of object.

@@ -15,18 +15,17 @@ from chaoslib_cp.cluster.undo.recover import recover
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.rollout.removal import remove_as_admin
-from chaoslib_cp.rollout.start import StartPlan, start
+from chaoslib_cp.rollout.start import start
 from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import RESET, Request
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold import part
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.figures import note
-from tests.scaffold.profiles import PROFILE
+from tests.scaffold.profiles import PLAN
 
 pytestmark = pytest.mark.proof
 
-PLAN = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image")
 UNANSWERED_PLAN = dataclasses.replace(PLAN, image="unanswered")
 REFUSED_PLAN = dataclasses.replace(PLAN, image="refused")
 RBAC = "/apis/rbac.authorization.k8s.io/v1"

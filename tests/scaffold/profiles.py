@@ -1,9 +1,12 @@
-"""Profiles of telemetry agents for tests that are about something else."""
+"""A telemetry rollout for tests that are about something else."""
 
 from typing import Any, Final
+
+from chaoslib_cp.rollout.start import StartPlan
 
 PROFILE: Final[dict[str, Any]] = {
     "schema": 1,
     "name": "telemetry",
     "requests": [{"path": "/metrics", "period_s": 10.0}],
 }
+PLAN: Final = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image")

@@ -62,10 +62,10 @@ def test_restarted_dns_servers_come_back(testbed: Testbed, run_dir: Path, coupli
     before = {pod["metadata"]["uid"] for pod in dns_pods(testbed) if is_staying(pod)}
     result = play(testbed, run_dir, "dns.actions", "restart_dns_pods", coupling=coupling, timeout_s=60)
     if coupling == "delete-pods":
-        assert result["restart"]["synced_s"] < 60
+        assert result["details"]["restart"]["synced_s"] < 60
         assert not before & {pod["metadata"]["uid"] for pod in dns_pods(testbed) if is_staying(pod)}
     else:
-        assert result["restart"]["killed"] >= len(before)
+        assert result["details"]["restart"]["killed"] >= len(before)
     assert play(testbed, run_dir, "apiserver.probes", "wait_until_recovered", timeout_s=60)["ok"] is True
 
 
@@ -73,7 +73,7 @@ def test_a_rollout_reaches_every_node_and_leaves_nothing(testbed: Testbed, run_d
     """The agents come up on real and on fake nodes; the administrator deletes them; the rollback takes the rest."""
     started = play(testbed, run_dir, "rollout.actions", "start_agent_rollout", profile=PROFILE, duration_s=120)
     nodes = testbed.get("nodes")["items"]
-    assert started["nodes"] == len(nodes)
+    assert started["details"]["nodes"] == len(nodes)
     testbed.kubectl(
         "rollout", "status", "daemonset/chaoslib-cp-gentle", "-n", "kube-system", "--timeout=90s", timeout_s=120
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
 
-from chaoslib_cp.cluster.door.labels import RUN_LABEL
+from chaoslib_cp.cluster.door.labels import FAULT_LABEL, RUN_LABEL
 from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
 from chaoslib_cp.engine.load.retry import MAX_RETRIES
 from chaoslib_cp.errors import ProfileInvalid
@@ -82,7 +82,7 @@ class TelemetryPod:
             image=spec["containers"][0]["image"],
             profile_config_map=config_map,
             token_lasts_s=_token_lasts_s(volumes),
-            rollout=(metadata["namespace"], config_map, labels.get(RUN_LABEL, ""), labels.get("chaoslib-cp/fault", "")),
+            rollout=(metadata["namespace"], config_map, labels.get(RUN_LABEL, ""), labels.get(FAULT_LABEL, "")),
         )
 
 

@@ -66,8 +66,8 @@ class FarmRollout:
         return Account(told.fault, told.source, counts, most_frequent[0][0] if most_frequent else "")
 
     async def tell(self, account: Account) -> None:
-        """Tell the account to the prober, except when it is over and was told already."""
-        if self.runner.running or account != self._told:
+        """Tell the account to the prober, except when it was told already and no agent runs or waits."""
+        if self.runner.running or account.never_began or account != self._told:
             self._told = account
             await self._teller.tell(account)
 

@@ -73,6 +73,20 @@ def test_nobody_knows_how_many_nodes_there_are() -> None:
             "only 0 of 202 agents began: image not known",
         ),
         (
+            [
+                account("farm-a", 5, "image-not-known", agents_wanted=200, agents_began=0),
+                account("farm-a", 9, agents_wanted=200, agents_began=0),
+            ],
+            "only 0 of 202 agents began: image not known",
+        ),
+        (
+            [
+                account("farm-a", 5, "token-429", agents_wanted=50, agents_began=20),
+                account("farm-a", 9, agents_wanted=50, agents_began=50),
+            ],
+            "only 50 of 202 agents began",
+        ),
+        (
             [account("farm-a", 5, **FARM, due=1000, sent=1000, answered=500, unauthorized=480)],
             "agents could not authenticate: 96 % of their answers were 401 or 403",
         ),

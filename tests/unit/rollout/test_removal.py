@@ -127,13 +127,6 @@ def test_an_object_found_gone_may_have_gone_with_any_unanswered_delete(kube: Kub
     assert result.at_epoch_s == result.details["attempts"][4]["at_epoch_s"]
 
 
-@pytest.mark.parametrize(("ends_in_s", "ended_by"), [(0.0, "own deadline"), (0.1, "delete landed")])
-def test_who_ended_the_storm(kube: KubeObjects, ends_in_s: float, ended_by: str) -> None:
-    """At the agents' own deadline or after it, they have."""
-    made(kube, ends_in_s)
-    assert removed(kube).by == ended_by
-
-
 def test_a_second_removal_has_nothing_to_do(kube: KubeObjects, log: UndoLog) -> None:
     """The delete landed, and that is on record."""
     result = removed(kube)

@@ -81,13 +81,6 @@ def test_giving_up_is_a_result(kube: KubeObjects) -> None:
     assert max(clock.slept_s) <= 0.2
 
 
-def test_a_delete_that_landed_only_after_the_agents_deadline_says_so(kube: KubeObjects) -> None:
-    """Then the agents' own end saved the day, not the administrator: the lock-out is a lower bound."""
-    result = started(kube)
-    clock = ManualClock(result["deadline_epoch_s"] + 1)
-    assert remove_as_admin(read_settings(settings(kube)), 60, 5, clock).by == "own deadline"
-
-
 def test_removing_what_was_never_rolled_out_is_refused_and_twice_is_nothing(kube: KubeObjects) -> None:
     """The administrator must not delete what is not ours."""
     with pytest.raises(ActivityFailed, match="rolled out no agent"):

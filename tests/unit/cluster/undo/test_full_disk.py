@@ -2,19 +2,19 @@
 
 import errno
 import os
-import time
 from typing import Any
 
 import pytest
-from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
+from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.rollout.actions import start_agent_rollout
+from chaoslib_cp.rollout.start import start
 from chaoslib_cp.settings import read_settings
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
-from tests.scaffold.profiles import PROFILE
+from tests.scaffold.profiles import PLAN, PROFILE
 
 CLOCK = ManualClock()
 
@@ -53,14 +53,12 @@ def test_a_disk_that_fills_up_during_a_rollout_leaves_nothing_in_the_cluster(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(handle, content)
 
-    settings = kube.configuration(chaoslib_cp_run_dir="/runs/r")
-    check_gate(read_settings(settings))
+    settings, clock = read_settings(kube.configuration(chaoslib_cp_run_dir="/runs/r")), ManualClock()
+    check_gate(settings, clock)
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", filling)
-        patched.setattr("chaoslib_cp.cluster.injection._TAKE_BACK_S", 0.0)
-        with pytest.raises(ActivityFailed, match="No space left"):
-            start_agent_rollout(PROFILE, duration_s=60.0, configuration=settings)
+        with pytest.raises(ControlPlaneError, match="No space left"):
+            start(PLAN, settings, clock)
     assert not any("chaoslib-cp/run" in (one["metadata"].get("labels") or {}) for one in kube.objects.values())
-    later = ManualClock(time.time() + 70)  # noqa: TID251 - the rollout took its times from the real clock
-    later.pass_s(time.monotonic() + 70)
-    assert recover(timeout_s=0, clock=later)["healed"]
+    clock.pass_s(70)
+    assert recover(timeout_s=0, clock=clock)["healed"]
