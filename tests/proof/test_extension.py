@@ -11,6 +11,7 @@ from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp import extensions, faults
 from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.gate.roles import fault_roles
 from chaoslib_cp.cluster.undo.by_hand import kubectl_lines
 from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
@@ -136,6 +137,18 @@ def test_without_a_right_nothing_is_changed(kube: KubeObjects, verb: str) -> Non
     with pytest.raises(ActivityFailed, match=rf"may not {verb} a Deployment"):
         start(kube)
     assert kube.objects[WEB]["spec"]["replicas"] == 3
+
+
+def test_the_owner_is_asked_for_the_rights_it_needs() -> None:
+    """By `chaos cp manifests`, in a role of its own."""
+    role, binding = fault_roles(faults.fault_kinds())
+    assert (role["kind"], role["metadata"]["namespace"], role["metadata"]["name"]) == (
+        "Role",
+        "shop",
+        "chaoslib-cp-runner-scale-down",
+    )
+    assert role["rules"] == [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
 
 
 def test_a_start_without_its_stop_is_refused() -> None:
