@@ -25,8 +25,9 @@ from chaoslib_cp.results.summary import summarise
 from chaoslib_cp.results.verdict import Conduct
 from chaoslib_cp.settings import read_settings
 from tests.fakes.dying import MODES
-from tests.fakes.kube_objects import KubeObjects
+from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.registry import SAFE
+from tests.fakes.setting_driver import SettingDriver
 from tests.places import ROOT
 from tests.proof.test_crash_points import kill_at_its_effects, of_extensions
 from tests.unit.made_timeline import ended, injected, recorded, series
@@ -47,8 +48,9 @@ def named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def kube(kube: KubeObjects) -> KubeObjects:
-    """A marked cluster with somebody's Deployment of three replicas."""
+def kube(kube: KubeObjects, tmp_path: Path) -> KubeObjects:
+    """A marked cluster with somebody's Deployment of three replicas, and a driver that the matrix looks at, too."""
+    SettingDriver(tmp_path, CLUSTER_UID)
     kube.objects[WEB] = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
