@@ -23,6 +23,8 @@ _COMMANDS = (
     "mark",
     "recover",
     "restart-containers",
+    "read-setting",
+    "set-setting",
 )
 
 _TESTBED_PACKAGES = frozenset({"cryptography", "grpc", "google"})

@@ -18,12 +18,13 @@ def command(image: str, cluster_dns: str, cluster_domain: str, external_name: st
     """Print namespace, roles and workload prober, for `kubectl apply --filename -`.
 
     Nothing is sent to a cluster. A testbed has all of it already. The prober asks cluster DNS where --cluster-dns and
-    --cluster-domain say it is.
+    --cluster-domain say it is. Faults of extensions (CHAOSLIB_CP_EXTENSIONS) bring roles of their own.
     """
     import yaml
 
     from chaoslib_cp.agent.manifests import prober_manifests
-    from chaoslib_cp.cluster.gate.roles import role_manifests
+    from chaoslib_cp.cluster.gate.roles import fault_roles, role_manifests
+    from chaoslib_cp.faults import fault_kinds
 
     try:
         ipaddress.ip_address(cluster_dns)
@@ -33,7 +34,7 @@ def command(image: str, cluster_dns: str, cluster_domain: str, external_name: st
             "(`kubectl --namespace kube-system get service kube-dns`)",
             param_hint="--cluster-dns",
         ) from None
-    roles = role_manifests()
+    roles = [*role_manifests(), *fault_roles(fault_kinds())]
     prober = prober_manifests(cluster_dns, image, external_name, cluster_domain)
     items = [*roles, *(one for one in prober if one not in roles)]  # both need the namespace
     listed = {"apiVersion": "v1", "kind": "List", "items": items}

@@ -18,6 +18,7 @@ from chaoslib_cp.cluster.undo.edit import Edit, edit
 from chaoslib_cp.cluster.undo.heal import replay_with
 from chaoslib_cp.cluster.undo.healer import Healer
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
+from chaoslib_cp.cluster.undo.setting import SettingChange, change_setting
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.fault import FaultKind
@@ -36,6 +37,7 @@ class Injection:
         cluster: The cluster, as the runner.
         permit: What the gate found.
         log: The run's undo log.
+        settings: What the run was told.
         clock: Source of time.
     """
 
@@ -43,6 +45,7 @@ class Injection:
     cluster: Cluster
     permit: Permit
     log: UndoLog
+    settings: Settings
     clock: Clock
 
     def create(self, manifest: Mapping[str, Any]) -> int:
@@ -52,6 +55,10 @@ class Injection:
     def edit(self, wanted: Edit) -> int:
         """Edit fields of an object that somebody else made; see ``cluster/undo/edit.py``."""
         return edit(self.cluster, self.log, self.fault, wanted, self.clock)
+
+    def change_setting(self, wanted: SettingChange) -> int:
+        """Change a setting of the run's infrastructure driver; see ``cluster/undo/setting.py``."""
+        return change_setting(self.cluster, self.log, self.fault, wanted, self.settings, self.clock)
 
 
 @contextmanager
@@ -70,7 +77,7 @@ def injecting(settings: Settings, kind: FaultKind, clock: Clock) -> Iterator[Inj
     with open_cluster(settings) as cluster:
         permit = require_permit(cluster, settings, clock)
         log = undo_log_for_change(settings, cluster, permit.cluster_uid, clock)
-        injection = Injection(log.next_fault(kind.name), cluster, permit, log, clock)
+        injection = Injection(log.next_fault(kind.name), cluster, permit, log, settings, clock)
         try:
             yield injection
         except ControlPlaneError:

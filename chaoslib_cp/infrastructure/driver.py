@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chaoslib_cp.errors import TargetRefused, TargetUnreachable
+from chaoslib_cp.infrastructure.setting import Value
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,40 @@ class Driver(Protocol):
             TargetRefused: The driver cannot be used here.
             TargetUnreachable: It failed or took too long.
         """
+
+    def read_setting(self, name: str, cluster_uid: str, timeout_s: float) -> Value:
+        """Read one setting of ``SETTINGS``.
+
+        Args:
+            name: Its name.
+            cluster_uid: UID of the cluster that is meant: a driver's name may lead to another one.
+            timeout_s: Limit of everything.
+
+        Raises:
+            TargetRefused: The driver cannot do it here.
+            TargetUnreachable: It failed, took too long, or leads to another cluster.
+        """
+
+    def set_setting(self, name: str, value: Value, expected: Value, cluster_uid: str, timeout_s: float) -> Value:
+        """Set one setting where it is as expected, and leave it alone otherwise.
+
+        Args:
+            name: Its name.
+            value: What it is to be.
+            expected: What it must be now.
+            cluster_uid: UID of the cluster that is meant.
+            timeout_s: Limit of everything.
+
+        Returns:
+            What it is then: ``value``, or what somebody else has set.
+
+        Raises:
+            TargetRefused: The driver cannot do it here; nothing was changed.
+            TargetUnreachable: It failed, took too long, or leads to another cluster; it may have been set.
+        """
+
+    def set_command(self, name: str, value: Value, expected: Value, cluster_uid: str) -> list[str]:
+        """The command that does the same by hand; empty where there is none."""
 
 
 def restart_arguments(namespace: str, label: str, pod_uids: Collection[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.infrastructure.driver import CpuSeconds, run_program
+from chaoslib_cp.infrastructure.setting import Value
 
 # source: kind, pkg/cluster/internal/providers/docker and pkg/cluster/constants: every container carries both labels;
 # before several control planes there is a proxy, which is labelled like a node and is none
@@ -45,6 +46,27 @@ class KindDriver:
     def cpu_seconds(self, timeout_s: float) -> CpuSeconds | None:  # noqa: ARG002 - the contract has it
         """Nothing here counts it; see :class:`Driver`."""
         return None
+
+    def read_setting(self, name: str, cluster_uid: str, timeout_s: float) -> Value:  # noqa: ARG002 - the contract has it
+        """Nothing can be set here; see :class:`Driver`."""
+        raise TargetRefused(f"kind cannot read or set {name}; use the testbed, or a program of yours as the driver")
+
+    def set_setting(
+        self,
+        name: str,
+        value: Value,
+        expected: Value,  # noqa: ARG002 - the contract has it
+        cluster_uid: str,  # noqa: ARG002 - as above
+        timeout_s: float,  # noqa: ARG002 - as above
+    ) -> Value:
+        """Nothing can be set here; see :class:`Driver`."""
+        raise TargetRefused(
+            f"kind cannot set {name} to {value}; nothing was changed; use the testbed, or a program of yours"
+        )
+
+    def set_command(self, name: str, value: Value, expected: Value, cluster_uid: str) -> list[str]:  # noqa: ARG002 - as above
+        """There is none."""
+        return []
 
     def _nodes(self, docker: _Docker) -> list[str]:
         columns = f'{{{{.Label "{_ROLE_LABEL}"}}}} {{{{.Names}}}}'

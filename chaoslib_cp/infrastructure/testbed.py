@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chaoslib_cp.errors import TargetUnreachable
 from chaoslib_cp.infrastructure.driver import CpuSeconds, killed_from_json, restart_arguments, run_program
+from chaoslib_cp.infrastructure.setting import Value, read_arguments, set_arguments, value_from_json
 
 _AGENTS = "farm"
 
@@ -30,6 +31,19 @@ class TestbedDriver:
             return CpuSeconds(sum(servers_s), groups[_AGENTS]) if servers_s and _AGENTS in groups else None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise TargetUnreachable("chaos cp status did not answer with cpu_s; is the testbed up?") from error
+
+    def read_setting(self, name: str, cluster_uid: str, timeout_s: float) -> Value:
+        """Read the control groups; see :class:`Driver`."""
+        return value_from_json("chaos cp read-setting", _chaos_cp(read_arguments(name, cluster_uid), timeout_s))
+
+    def set_setting(self, name: str, value: Value, expected: Value, cluster_uid: str, timeout_s: float) -> Value:
+        """Write the control groups; see :class:`Driver`."""
+        said = _chaos_cp(set_arguments(name, value, expected, cluster_uid), timeout_s)
+        return value_from_json("chaos cp set-setting", said)
+
+    def set_command(self, name: str, value: Value, expected: Value, cluster_uid: str) -> list[str]:
+        """The command, typed inside the testbed."""
+        return ["chaos", "cp", *set_arguments(name, value, expected, cluster_uid)]
 
 
 def _chaos_cp(arguments: list[str], timeout_s: float) -> str:

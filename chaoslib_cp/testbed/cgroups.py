@@ -79,6 +79,27 @@ class CgroupTree:
                 if (parent / component / name).exists():
                     (parent / component / name).write_text(value)
 
+    def cpu_cores(self, component: str) -> float | None:
+        """CPU time per time that a group may use; None when nothing limits it."""
+        for parent in self._parents:
+            name = "cpu.max" if self.kind == "v2" else "cpu.cfs_quota_us"
+            if (parent / component / name).exists():
+                quota_us = (parent / component / name).read_text().split()[0]
+                return None if quota_us in ("max", "-1") else round(int(quota_us) / CPU_PERIOD_US, 5)
+        return None
+
+    def limit_cpu(self, component: str, cpu_cores: float | None) -> None:
+        """Set or lift the CPU limit of a group that exists, and leave its memory alone."""
+        wanted = self._settings(Limits(cpu_cores))
+        for parent in self._parents:
+            for name, value in (one for one in wanted if one[0].startswith("cpu.")):
+                if (parent / component / name).exists():
+                    (parent / component / name).write_text(value)
+
+    def components(self, prefix: str) -> list[str]:
+        """Names of the groups that begin so."""
+        return sorted({file.name for parent in self._parents for file in parent.glob(f"{prefix}*")})
+
     def _settings(self, limits: Limits) -> list[tuple[str, str]]:
         quota_us = None if limits.cpu_cores is None else max(1000, round(limits.cpu_cores * CPU_PERIOD_US))
         memory_bytes = None if limits.memory_mib is None else limits.memory_mib * 1024 * 1024

@@ -82,6 +82,20 @@ PROMISES = [
         ),
     ),
     Promise(
+        "edits",
+        "Somebody edits what we edit, in any gap between two of our calls, with lost and late replies: no edit of "
+        "theirs is lost, and what was ours is put back byte for byte",
+        "tests/proof/test_foreign_edits.py",
+        lambda notes: f"{_sum(notes, 'interleavings')} interleavings, {_sum(notes, 'lost')} lost",
+    ),
+    Promise(
+        "any-edit",
+        "Any sequence of edits, stops, kills, a sick API, late writes and other people's edits: everything comes to "
+        "what somebody else wrote last",
+        "tests/proof/test_any_edit.py",
+        lambda notes: f"{_sum(notes, 'sequences')} sequences, {_sum(notes, 'lost')} lost",
+    ),
+    Promise(
         "power",
         "The power goes at any moment, whatever the disk kept of what was not synced: no finished intent is lost",
         "tests/proof/test_undo_power_loss.py",

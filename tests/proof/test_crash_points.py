@@ -18,12 +18,15 @@ import pytest
 
 import chaoslib_cp
 from chaoslib_cp import extensions
+from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
+from chaoslib_cp.settings import read_settings
 from tests.fakes.dying import AFTER, MODES, Death
-from tests.fakes.kube_objects import KubeObjects
-from tests.scaffold import part
+from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
+from tests.fakes.setting_driver import SettingDriver
+from tests.scaffold import meddling, part
 from tests.scaffold.clocks import UnwaitingClock
 from tests.scaffold.figures import note
 from tests.scaffold.profiles import PROFILE
@@ -60,6 +63,16 @@ def none_at_all(settings: Settings) -> None:
     restart_dns_pods("none", configuration=settings)
 
 
+def meddle_with_all(settings: Settings) -> None:
+    """Edit what is not ours, and set what the driver sets."""
+    meddling.meddle(read_settings(settings), SystemClock())
+
+
+def stop_meddling(settings: Settings) -> None:
+    """Put it back."""
+    meddling.stop(read_settings(settings), SystemClock())
+
+
 # name of the exported action -> what is done before, and what is killed at each of its effects
 Scenario = tuple[str, Callable[[Settings], Any], Callable[[Settings], Any]]
 SCENARIOS: dict[str, Scenario] = {
@@ -70,6 +83,9 @@ SCENARIOS: dict[str, Scenario] = {
     "delete DNS pods": ("restart_dns_pods", nothing, delete_dns_pods),
     "restart DNS containers": ("restart_dns_pods", nothing, restart_dns_containers),
     "restart no DNS": ("restart_dns_pods", nothing, none_at_all),
+    # what only tests export: edits of what is not ours, and a setting of a driver
+    "meddle": ("", nothing, meddle_with_all),
+    "stop meddling": ("", meddle_with_all, stop_meddling),
 }  # fmt: skip
 
 
@@ -95,20 +111,19 @@ def _playing(action: str, arguments: Mapping[str, Any]) -> Callable[[Settings], 
 def test_every_exported_action_has_a_scenario() -> None:
     """A fault that is added later is covered, or this fails."""
     actions = {one["name"] for one in chaoslib_cp.discover()["activities"] if one["type"] == "action"}
-    assert actions == {action for action, _, _ in SCENARIOS.values()}
+    assert actions == {action for action, _, _ in SCENARIOS.values() if action}
 
 
 @pytest.fixture
 def kube(kube: KubeObjects, tmp_path: Path) -> KubeObjects:
     """A marked cluster with DNS pods, somebody's own object, and controllers that take their time."""
     kube.pods_outlive_by = 7
-    driver = tmp_path / "driver"
-    driver.write_text('#!/bin/sh\necho \'{"killed": ["a"]}\'\n')
-    driver.chmod(0o755)
+    SettingDriver(tmp_path, CLUSTER_UID)
+    meddling.prepare(kube)
     kube.add_dns_pod("coredns-a")
     kube.add_dns_pod("coredns-b")
-    kube.objects["/api/v1/namespaces/kube-system/configmaps/theirs"] = {
-        "metadata": {"name": "theirs", "uid": "theirs", "labels": {"app.kubernetes.io/managed-by": "chaoslib-cp"}}
+    kube.objects["/api/v1/namespaces/kube-system/configmaps/others"] = {
+        "metadata": {"name": "others", "uid": "others", "labels": {"app.kubernetes.io/managed-by": "chaoslib-cp"}}
     }
     return kube
 
@@ -147,23 +162,21 @@ def settings_of(kube: KubeObjects, folder: Path) -> Settings:
 
 
 def others(kube: KubeObjects) -> dict[str, Any]:
-    """Everything that is not ours, but for its version; DNS pods are left out, their Deployment makes them anew."""
-    theirs = copy.deepcopy(
-        {
-            path: found
-            for path, found in kube.objects.items()
-            if "chaoslib-cp/run" not in (found["metadata"].get("labels") or {}) and "/pods/" not in path
-        }
-    )
-    for found in theirs.values():
-        found["metadata"].pop("resourceVersion", None)
-    return theirs
+    """Everything that is not ours; DNS pods are left out, their Deployment makes them anew."""
+    return {
+        path: meddling.content(found)
+        for path, found in kube.objects.items()
+        if "chaoslib-cp/run" not in (found["metadata"].get("labels") or {}) and "/pods/" not in path
+    }
 
 
 def assert_healed(kube: KubeObjects, before: dict[str, Any], where: str) -> None:
     """Recover twice: the first time leaves nothing of ours, the second has nothing to do."""
+    folder = kube.folder.parent
+    meddling.wait_for_programs(folder / "driver")
     report = recover(timeout_s=5, clock=UnwaitingClock())
     assert report["healed"], (where, report)
+    assert json.loads((folder / "setting").read_text()) == 0.4, where
     if not report["logs"]:  # all was taken back before the kill: what is left is the controllers' business
         for _ in range(8):
             kube.control_daemonsets()
@@ -212,11 +225,14 @@ def kill_at_its_effects(kube: KubeObjects, tmp_path: Path, scenario: str, mode: 
         assert exit_code in (0, -signal.SIGKILL), f"{scenario} ended with {exit_code} at effect {nth}"
         if exit_code == 0:
             effects = json.loads(effects_file.read_text())
+        meddling.wait_for_programs(tmp_path / "driver")  # one that the killed process had started goes on
+        setting = (tmp_path / "setting").read_text()
         after_the_crash, there = copy.deepcopy(kube.objects), tmp_path / f"state-{nth}"
         if state.exists():
             shutil.copytree(state, there)
         assert_healed(kube, before, f"{scenario}, {mode} effect {nth}")
         kube.objects = after_the_crash
+        (tmp_path / "setting").write_text(setting)
         shutil.rmtree(state, ignore_errors=True)
         if there.exists():
             shutil.move(there, state)

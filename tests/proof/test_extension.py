@@ -11,6 +11,7 @@ from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp import extensions, faults
 from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.gate.roles import fault_roles
 from chaoslib_cp.cluster.undo.by_hand import kubectl_lines
 from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
@@ -24,8 +25,9 @@ from chaoslib_cp.results.summary import summarise
 from chaoslib_cp.results.verdict import Conduct
 from chaoslib_cp.settings import read_settings
 from tests.fakes.dying import MODES
-from tests.fakes.kube_objects import KubeObjects
+from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.registry import SAFE
+from tests.fakes.setting_driver import SettingDriver
 from tests.places import ROOT
 from tests.proof.test_crash_points import kill_at_its_effects, of_extensions
 from tests.unit.made_timeline import ended, injected, recorded, series
@@ -46,8 +48,9 @@ def named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def kube(kube: KubeObjects) -> KubeObjects:
-    """A marked cluster with somebody's Deployment of three replicas."""
+def kube(kube: KubeObjects, tmp_path: Path) -> KubeObjects:
+    """A marked cluster with somebody's Deployment of three replicas, and a driver that the matrix looks at, too."""
+    SettingDriver(tmp_path, CLUSTER_UID)
     kube.objects[WEB] = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -136,6 +139,18 @@ def test_without_a_right_nothing_is_changed(kube: KubeObjects, verb: str) -> Non
     with pytest.raises(ActivityFailed, match=rf"may not {verb} a Deployment"):
         start(kube)
     assert kube.objects[WEB]["spec"]["replicas"] == 3
+
+
+def test_the_owner_is_asked_for_the_rights_it_needs() -> None:
+    """By `chaos cp manifests`, in a role of its own."""
+    role, binding = fault_roles(faults.fault_kinds())
+    assert (role["kind"], role["metadata"]["namespace"], role["metadata"]["name"]) == (
+        "Role",
+        "shop",
+        "chaoslib-cp-runner-scale-down",
+    )
+    assert role["rules"] == [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
 
 
 def test_a_start_without_its_stop_is_refused() -> None:

@@ -23,7 +23,11 @@ from tests.scaffold.figures import note
 pytestmark = pytest.mark.proof
 
 CLOCK = ManualClock()
-ENTRIES = [to_delete("ConfigMap", "kube-system", f"ours-{number}", "run-1") for number in range(3)]
+ENTRIES = [
+    to_delete("ConfigMap", "kube-system", "ours", "run-1"),
+    Entry("restore_object", "poison-1", "ConfigMap kube-system/coredns: data.Corefile", {"fields": ["lies", "truth"]}),
+    Entry("driver", "squeeze-1", "setting api_server_cpu_cores", {"before": 0.4, "ours": 0.1}),
+]
 
 
 @dataclass(frozen=True)

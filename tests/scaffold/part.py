@@ -29,11 +29,14 @@ class Amount:
 
 
 AMOUNTS: Final = {
+    "any edit: sequences": Amount(40, 3_000),
     "any sequence: sequences": Amount(120, 10_000),
     "crash points: effects from one kill to the next": Amount(3, 1),  # of three modes each effect is killed in one
     "foreign editor: edits of one object in one scenario": Amount(12, 1000),
     "foreign editor: calls from one edit to the next": Amount(4, 1),
     "foreign editor: interleavings, at least": Amount(15, 1000),
+    "foreign edits: calls from one edit to the next": Amount(4, 1),
+    "foreign edits: interleavings, at least": Amount(15, 1000),
     "runner killed: kills": Amount(8, 1000),
     "testbed, crash points: kills": Amount(12, 40),
     "testbed, runner killed: kills": Amount(1, 20),

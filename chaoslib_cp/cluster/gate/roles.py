@@ -5,10 +5,12 @@ Kubernetes gives everybody who is authenticated (system:discovery, system:basic-
 one's own rights) is not asked for again.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, OWNER_LABELS
 from chaoslib_cp.cluster.door.prober import PROBER_SERVICE
+from chaoslib_cp.fault import FaultKind
 
 RUNNER = "chaoslib-cp-runner"
 AGENT_READS = "chaoslib-cp-agent-reads"
@@ -38,6 +40,28 @@ def role_manifests() -> list[dict[str, Any]]:
         *_namespaced_role(RUNNER, "kube-system", [*_agent_objects(), *_dns()]),
         *_namespaced_role(RUNNER, LIBRARY_NAMESPACE, [*_agent_objects(), *_prober()]),
     ]
+
+
+def fault_roles(kinds: Iterable[FaultKind]) -> list[dict[str, Any]]:
+    """Roles and bindings for what the runner needs for kinds of fault beyond the roles above.
+
+    Args:
+        kinds: Kinds of fault; those of extensions say what they need in ``rights``.
+
+    Returns:
+        One role, with its binding, for each namespace of each kind; a ClusterRole where a rule names no namespace.
+    """
+    made = []
+    for kind in kinds:
+        name = f"{RUNNER}-{kind.name.replace('_', '-')}"
+        for namespace in dict.fromkeys(str(rule.get("namespace") or "") for rule in kind.rights):
+            rules = [
+                {key: value for key, value in rule.items() if key != "namespace"}
+                for rule in kind.rights
+                if (rule.get("namespace") or "") == namespace
+            ]
+            made += _namespaced_role(name, namespace, rules) if namespace else _cluster_role(name, rules)
+    return made
 
 
 def _runner_rules() -> list[dict[str, Any]]:

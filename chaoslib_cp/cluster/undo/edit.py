@@ -1,6 +1,5 @@
 """Editing fields of an object that is not ours: backed up on disk and in the cluster first, then compare and swap."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -8,23 +7,15 @@ from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import DEFAULT_TIMEOUT_S, CallFailed, Cluster
-from chaoslib_cp.cluster.undo.create import create
 from chaoslib_cp.cluster.undo.fields import Field, is_same, swap, value_at
-from chaoslib_cp.cluster.undo.heal import take_back_item
-from chaoslib_cp.cluster.undo.healer import Healer
-from chaoslib_cp.cluster.undo.kinds.delete_object import of_manifest
-from chaoslib_cp.cluster.undo.kinds.record import record_manifest, record_name
+from chaoslib_cp.cluster.undo.kinds.record import record_name
 from chaoslib_cp.cluster.undo.kinds.restore_object import NAME, SWAP_FAILED, EditedObject, edited_object
 from chaoslib_cp.cluster.undo.objects import OBJECT_KINDS, object_path, said
 from chaoslib_cp.cluster.undo.pods import LONGEST_S
-from chaoslib_cp.cluster.undo.rights import require_undo_rights
+from chaoslib_cp.cluster.undo.recorded import put_on_record, require_rights_for, take_off_record
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.engine.undo.log import Item, UndoLog, find_logs
-from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused, UndoFailed
-
-MOST_BYTES: Final = 200_000
-"""How large a backup may be: it goes into a ConfigMap, which takes 1 MiB, and into the undo log, which takes 4 MB."""
-
+from chaoslib_cp.errors import ProfileInvalid, TargetRefused, UndoFailed
 
 # An object whose status is written all the time has another version with each of these.
 _ATTEMPTS: Final = 3
@@ -90,27 +81,21 @@ def _edit_once(cluster: Cluster, log: UndoLog, fault: str, wanted: Edit, clock: 
     edited = _planned(cluster, log, fault, wanted, timeout_s)
     _refuse_overlap(log, edited, clock)
     end_s = wanted.ends_at_epoch_s or clock.epoch_s() + LONGEST_S
-    entry = edited.entry(fault)
-    require_undo_rights(cluster, [entry, of_manifest(record_manifest(entry, end_s))])
+    require_rights_for(cluster, edited.entry(fault), end_s)
     edited = _as_stored(cluster, edited, timeout_s)
-    entry = edited.entry(fault)
-    manifest = record_manifest(entry, end_s)
-    if len(json.dumps(manifest)) > MOST_BYTES:
-        raise TargetRefused(f"a backup of {edited} has over {MOST_BYTES} bytes; nothing was changed; edit less of it")
-    record = create(cluster, log, manifest, timeout_s)
-    number = log.intend(entry)
+    noted = put_on_record(cluster, log, edited.entry(fault), end_s, timeout_s)
     try:
-        _refuse_overlap(log, edited, clock, number)
+        _refuse_overlap(log, edited, clock, noted.number)
         answer = _patch(cluster, edited, timeout_s)
     except CallFailed as error:
         if not error.is_unknown:
-            _never_made(cluster, log, (number, record), clock)
+            take_off_record(cluster, log, noted, clock)
         raise
     except (TargetRefused, ProfileInvalid):
-        _never_made(cluster, log, (number, record), clock)
+        take_off_record(cluster, log, noted, clock)
         raise
-    log.note(number, version=_version(answer))
-    return number
+    log.note(noted.number, version=_version(answer))
+    return noted.number
 
 
 def _object(cluster: Cluster, wanted: Edit, timeout_s: float) -> dict[str, Any]:
@@ -202,16 +187,6 @@ def _open_edits(log: UndoLog, clock: Clock) -> Iterator[tuple[str, Item]]:
             other = UndoLog.read(path, clock)
             if other.header.get("cluster_uid") == log.header.get("cluster_uid"):
                 yield from ((other.run, item) for item in other.open_items() if item.entry.kind == NAME)
-
-
-def _never_made(cluster: Cluster, log: UndoLog, numbers: tuple[int, int], clock: Clock) -> None:
-    """Close the entry of an edit that was refused, and take its record away; what cannot be now stays on record."""
-    number, record = numbers
-    log.done(number, "never made")
-    with suppress(ControlPlaneError):
-        undone = take_back_item(log.items()[record], Healer(log, [cluster], clock, waits_for_pods=False))
-        if undone.closed:
-            log.done(record, undone.words)
 
 
 def _version(found: Mapping[str, Any]) -> str:

@@ -105,3 +105,30 @@ def test_cpu_seconds_of_a_v1_group_are_not_its_throttled_periods(tmp_path: Path)
     (_group(tmp_path / "cpu" / "bed" / "api") / "cpu.stat").write_text("nr_periods 7\nnr_throttled 3")
     (_group(tmp_path / "cpuacct" / "bed" / "api") / "cpuacct.usage").write_text("2500000000")
     assert tree.cpu_s() == {"api": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "text", "cores"),
+    [
+        ("v1", "cpu.cfs_quota_us", "8000\n", 0.4),
+        ("v1", "cpu.cfs_quota_us", "-1\n", None),
+        ("v2", "cpu.max", "8000 20000\n", 0.4),
+        ("v2", "cpu.max", "max 20000\n", None),
+    ],
+)
+def test_a_quota_is_read_back_and_changed_alone(
+    tmp_path: Path, kind: str, file: str, text: str, cores: float | None
+) -> None:
+    """As it was set, to the last digit; the memory limit stays."""
+    tree = CgroupTree("bed", kind, (_v1 if kind == "v1" else _v2)(tmp_path))
+    folder = tmp_path / ("cpu" if kind == "v1" else "") / "bed"
+    group = _group(folder / "kube-apiserver-1", file, "cpu.cfs_period_us", "memory.max")
+    _group(folder / "etcd")
+    (group / file).write_text(text)
+    assert tree.components("kube-apiserver-") == ["kube-apiserver-1"]
+    assert tree.cpu_cores("kube-apiserver-1") == cores
+    assert tree.cpu_cores("none") is None
+    for wanted in (0.05, 0.33, 0.1, 64, None):
+        tree.limit_cpu("kube-apiserver-1", wanted)
+        assert tree.cpu_cores("kube-apiserver-1") == wanted
+    assert (group / "memory.max").read_text() == ""

@@ -161,10 +161,19 @@ def _restore(cluster: Cluster, edited: EditedObject, item: Item, healer: Healer)
         return _without_the_object(edited, item, found, healer)
     ours = [field for field in edited.fields if field.is_ours(found)]
     strange = [field for field in edited.fields if not field.is_ours(found) and not field.is_before(found)]
+    if ours:
+        undone = _swap_back(cluster, edited, ours, found, healer)
+        if not undone.closed or not strange:
+            return undone
     if strange:
         return Undone(closed=False, words=_foreign(edited, item, strange, found, healer))
-    if not ours:
-        return _as_before(edited, item, found, healer)
+    return _as_before(edited, item, found, healer)
+
+
+def _swap_back(
+    cluster: Cluster, edited: EditedObject, ours: list[Field], found: Mapping[str, Any], healer: Healer
+) -> Undone:
+    """Set fields back in the object as it was just read."""
     patch = swap(ours, {"uid": edited.uid, "resourceVersion": _version(found)}, back=True)
     answer = cluster.call("PATCH", edited.path, body=patch, timeout_s=healer.attempt_s)
     if answer.status in (404, *SWAP_FAILED):

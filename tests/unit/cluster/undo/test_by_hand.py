@@ -13,7 +13,9 @@ from chaoslib_cp.state import state_root
 from chaoslib_cp.testbed.programs import find_programs
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
+from tests.scaffold.clocks import ManualClock
 from tests.scaffold.figures import note
+from tests.scaffold.meddling import CONFIG_MAP, EDITED, content, meddle, prepare
 from tests.scaffold.profiles import PROFILE
 
 pytestmark = pytest.mark.programs
@@ -42,14 +44,14 @@ def ours(kube: KubeObjects) -> list[str]:
     return [path for path, one in kube.objects.items() if RUN in (one["metadata"].get("labels") or {}).values()]
 
 
-def type_in(line: str, folder: Path, **named: str) -> None:
+def type_in(line: str, folder: Path, refused: bool = False, **named: str) -> None:
     """Have a shell run a line with kubectl on its path and nothing else that would help it."""
     programs = find_programs()
     if programs is None:
         pytest.skip("there is no kubectl: `make programs` gets it")
     environment = {"PATH": f"{programs.folder}{os.pathsep}/usr/bin:/bin", "HOME": str(folder), **named}
     ended = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 0, (line, ended.stderr)
+    assert (ended.returncode != 0) is refused, (line, ended.stderr)
 
 
 def test_the_printed_commands_leave_nothing(kube: KubeObjects, tmp_path: Path) -> None:
@@ -84,3 +86,26 @@ def test_the_printed_command_for_a_log_that_nobody_can_read_leaves_nothing(
     type_in(line, tmp_path, KUBECONFIG=str(kube.kubeconfig))
     assert set(kube.objects) == before
     note("by-hand", lines=1, residue=0)
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_the_printed_command_for_an_edit_is_the_same_compare_and_swap(
+    kube: KubeObjects, tmp_path: Path, foreign: bool
+) -> None:
+    """It puts back what still is as we made it, byte for byte, and is refused where somebody edited it since."""
+    prepare(kube)
+    before = {path: content(kube.objects[path]) for path in EDITED}
+    clock = ManualClock()
+    meddle(kube.settings(chaoslib_cp_run_dir="/runs/meddled"), clock, tuple(EDITED))
+    kube.fail_next("PATCH", "/", Answer(500), times=99)
+    lines = next(one for one in recover(timeout_s=0, clock=clock)["logs"] if one["run"] == "meddled")["kubectl"]
+    kube.heal()
+    patches = [line for line in lines if " patch " in line]
+    assert len(patches) == len(EDITED)
+    if foreign:
+        kube.objects[CONFIG_MAP]["data"]["Corefile"] = "theirs"
+    for line in patches:
+        type_in(line, tmp_path, refused=foreign and " configmap " in line)
+    after = {path: content(kube.objects[path]) for path in EDITED}
+    assert [path for path in EDITED if after[path] != before[path]] == ([CONFIG_MAP] if foreign else [])
+    note("by-hand", lines=len(patches), residue=0)

@@ -9,10 +9,11 @@ import pytest
 
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.undo.edit import MOST_BYTES, Edit, edit
+from chaoslib_cp.cluster.undo.edit import Edit, edit
 from chaoslib_cp.cluster.undo.fields import ABSENT
 from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
+from chaoslib_cp.cluster.undo.recorded import MOST_BYTES
 from chaoslib_cp.cluster.undo.recover import keep, open_logs, recover
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.engine.undo.log import UndoLog

@@ -192,5 +192,5 @@ def test_only_objects_of_ours_are_asked_for_wherever_they_are(kube: KubeObjects)
                 "/api/v1/configmaps", "/apis/apps/v1/daemonsets",
             )
         ),
-        records,
+        *[records] * 2,  # edits, and settings
     ]  # fmt: skip

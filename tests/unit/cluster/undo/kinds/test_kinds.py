@@ -1,13 +1,17 @@
 """The table of undo kinds: each is whole, and one that nobody knows costs nothing but its own entries."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.undo import kinds
 from chaoslib_cp.cluster.undo.create import create
+from chaoslib_cp.cluster.undo.fields import Field
+from chaoslib_cp.cluster.undo.kinds.driver import ChangedSetting
 from chaoslib_cp.cluster.undo.kinds.kind import PARTS, UndoKind
+from chaoslib_cp.cluster.undo.kinds.restore_object import EditedObject
 from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
@@ -21,6 +25,36 @@ from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import labels, to_delete
 
 NOTE = Entry("paint", "painting-1", "the wall of the cluster", {"colour": "red"})
+EDIT = EditedObject(
+    "ConfigMap", "kube-system", "x", "u", "7", "r", f"chaoslib-cp-undo-{'0' * 16}", (Field(("data", "a"), "b", "c"),)
+).entry("a-1").facts  # fmt: skip
+BAD_EDITS: tuple[dict[str, Any], ...] = (
+    {"object_kind": "Secret"},
+    {"object_kind": "ClusterRole"},
+    {"name": "../../secrets/x"},
+    {"namespace": "a/b"},
+    {"uid": ""},
+    {"record": "coredns"},
+    {"record": "../x"},
+    {"more": "x"},
+    {"fields": []},
+    {"fields": "data"},
+    {"fields": [{"path": ["status", "a"], "before": [1], "ours": [2]}]},
+    {"fields": [{"path": [], "before": [1], "ours": [2]}]},
+    {"fields": [{"path": ["data", 0], "before": [1], "ours": [2]}]},
+    {"fields": [{"path": ["data", "a"], "before": [1, 2], "ours": [2]}]},
+    {"fields": [{"path": ["data", "a"], "ours": [2]}]},
+)
+SETTING = ChangedSetting("testbed", "api_server_cpu_cores", 0.4, 0.1, "u", "r", "x").entry("a-1").facts
+BAD_SETTINGS: tuple[dict[str, Any], ...] = (
+    {"setting": "memory"},
+    {"before": None},
+    {"ours": [1]},
+    {"ours": True},
+    {"cluster_uid": ""},
+    {"infrastructure": 7},
+    {"more": "x"},
+)
 WHOLE = """
 from chaoslib_cp.engine.undo.replay import Undone
 
@@ -154,6 +188,10 @@ def test_a_kind_that_breaks_costs_its_own_entries_and_no_others(
             "delete_object", "a-1", "x", {**to_delete("DaemonSet", "a", "b", "r").facts, "object_kind": "Deployment"}
         ),
         Entry("delete_object", "a-1", "x", {**to_delete("DaemonSet", "a", "b", "r").facts, "run": "$(reboot)"}),
+        *(Entry("restore_object", "a-1", "x", {**EDIT, **bad}) for bad in BAD_EDITS),
+        Entry("restore_object", "a-1", "x", {"fields": []}),
+        *(Entry("driver", "a-1", "x", {**SETTING, **bad}) for bad in BAD_SETTINGS),
+        Entry("driver", "a-1", "x", {}),
     ],
 )
 def test_facts_that_a_kind_never_writes_steer_nothing(entry: Entry) -> None:
