@@ -38,7 +38,7 @@ AMOUNTS: Final = {
     "foreign edits: calls from one edit to the next": Amount(4, 1),
     "foreign edits: interleavings, at least": Amount(15, 1000),
     "runner killed: kills": Amount(8, 1000),
-    "testbed, crash points: kills": Amount(12, 40),
+    "testbed, crash points: kills": Amount(8, 40),
     "testbed, runner killed: kills": Amount(1, 20),
     "testbed, rights: rights taken away": Amount(3, 1000),  # more than there are: every one
     "testbed, up and down: rounds": Amount(2, 10),

@@ -55,21 +55,24 @@ class Machine:
         return listed.stdout.split()
 
 
+@pytest.fixture(scope="module")
+def owner(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:  # noqa: ARG001
+    """Take down at the end whatever testbed is up then."""
+    machine = Machine(tmp_path_factory.mktemp("m"))
+    yield machine
+    machine.chaos_cp("down", "--name", machine.name)
+
+
 @pytest.fixture
-def machine(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:  # noqa: ARG001
-    """Bring up a tiny testbed in which a killed process has left a rollout."""
-    folder = tmp_path_factory.mktemp("m")
-    spec = folder / "tiny.yaml"
+def machine(owner: Machine, tmp_path: Path) -> Machine:
+    """A tiny testbed in which a killed process has left a rollout; the one of the test before, if it still stands."""
+    spec = tmp_path / "tiny.yaml"
     spec.write_text(SPEC)
-    machine = Machine(folder)
-    try:
-        ended = machine.chaos_cp("up", str(spec), "--name", machine.name, timeout_s=UP_WITHIN_S)
-        assert ended.returncode == 0, ended.stderr
-        ended = machine.inside("python", "-c", LEAVE_A_ROLLOUT)
-        assert ended.returncode == 0, ended.stderr
-        yield machine
-    finally:
-        machine.chaos_cp("down", "--name", machine.name)
+    ended = owner.chaos_cp("up", str(spec), "--name", owner.name, timeout_s=UP_WITHIN_S)
+    assert ended.returncode == 0, ended.stderr
+    ended = owner.inside("python", "-c", LEAVE_A_ROLLOUT)
+    assert ended.returncode == 0, ended.stderr
+    return owner
 
 
 def test_recover_goes_where_the_cluster_is(machine: Machine) -> None:

@@ -251,12 +251,12 @@ def test_pods_get_the_time_they_need_to_go(
 
 
 def test_a_pod_that_never_goes_is_left_behind(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
-    """After two minutes the run is over, and not called healed."""
+    """After a while the run is over all the same, and not called healed."""
     rolled_out(kube, run)
     kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels(RUN)}}
     ended(run, journal, kube)
     assert judged(journal)["left_behind"] == ["Pod kube-system/chaoslib-cp-telemetry-x"]
-    assert run.clock.monotonic_s() == HEAL_S == 120.0
+    assert run.clock.monotonic_s() == HEAL_S
 
 
 def test_when_nobody_can_look_the_run_is_not_healed(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from chaoslib_cp.cluster.undo.create import create
 from chaoslib_cp.cluster.undo.heal import open_healers
 from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
-from chaoslib_cp.cluster.undo.recover import RECOVER_S, close_logs_of_deleted_cluster, open_logs, recover
+from chaoslib_cp.cluster.undo.recover import close_logs_of_deleted_cluster, open_logs, recover
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
@@ -281,11 +281,6 @@ def test_chaosk8s_own_keys_name_a_cluster_that_cannot_be_looked_into(kube: KubeO
     secrets = {"KUBERNETES_HOST": f"https://127.0.0.1:{kube.server.port}"}
     [one] = recover(read_settings(None, secrets), timeout_s=0, clock=CLOCK)["logs"]
     assert "identity break-glass needs a kubeconfig" in one["problems"][0]
-
-
-def test_recover_takes_two_minutes_for_each_log_unless_told() -> None:
-    """As the command line says."""
-    assert RECOVER_S == 120.0
 
 
 def test_recover_takes_the_machines_clock_by_itself(kube: KubeObjects) -> None:
