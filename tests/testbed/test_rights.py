@@ -78,8 +78,7 @@ def complaints(testbed: Testbed, folder: Path, experiment: dict[str, Any]) -> li
         return [line for line in ended.stderr.splitlines() if "Refused" in line]
     [summary] = summaries
     unknown = [f"{key}: {value}" for key in ("scale", "versions") if "unknown" in (value := str(summary[key]))]
-    # so gentle a load has no effect
-    return [why for why in summary["why"] if "it never came" not in why] + unknown
+    return list(summary["why"] if summary["verdict"] != "held" else []) + unknown
 
 
 def agent_requests(verb: str) -> list[dict[str, Any]]:
@@ -118,7 +117,8 @@ def full_run(requests: list[dict[str, Any]], namespace: str) -> dict[str, Any]:
         "method": [
             activity("rollout.actions", "start_agent_rollout", rollout),
             activity("rollout.probes", "rollout_progress", kind="probe"),
-            activity("dns.actions", "restart_dns_pods", restart),
+            # time for the agents to begin and for the claim to be looked at: else nothing was delivered, or seen
+            {**activity("dns.actions", "restart_dns_pods", restart), "pauses": {"before": 10}},
             undo,
         ],
         "rollbacks": [undo],
