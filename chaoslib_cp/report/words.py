@@ -40,7 +40,7 @@ def delivery_of(fault: Mapping[str, Any]) -> str:
             f"{counts['answered']} answered ({counts['refused']} with 429), {counts['failed']} failed"
         )
         if counts["held_back"]:
-            words += f"; {counts['held_back']} not asked for: their agent had its most in flight"
+            words += f"; {counts['held_back']} held back by the agents' limit of requests in flight"
     return f"{words}; NOT DELIVERED: {told['shortfall']}" if told["shortfall"] else words
 
 
