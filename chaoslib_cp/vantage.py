@@ -290,12 +290,12 @@ AGENT_LOAD: Final = VantagePoint(
     name="agent_load",
     label="the agents' own account",
     asked_by="injector",
-    # How much of a rollout was done at the first signal is told to about so much, and a hundred nodes are fifty small
-    # requests a second for the one prober.
+    # Shorter tells more exactly how much of the rollout was done at the first alarm. A hundred nodes with this period
+    # are already fifty small requests a second for the one prober.
     period_s=2.0,
-    deadline_s=1.0,  # a late one is not waited for: the next one says all that it said
-    fails="agents are not heard of",
-    works="agents are heard of again",
+    deadline_s=1.0,  # a late account is dropped: the next one holds all that it held
+    fails="agents do not tell their account",
+    works="agents tell their account again",
     is_check=False,
     in_story=False,
 )

@@ -207,7 +207,7 @@ class Run:
         self._shield_around_the_last_round(shielded=False)
 
     def end_round(self, state: Mapping[str, Any] | None) -> None:
-        """It is over."""
+        """The round of the hypothesis ended; ``state`` is what Chaos Toolkit says of it."""
         self.rounds.end(state)
         self._shield_around_the_last_round(shielded=True)
 

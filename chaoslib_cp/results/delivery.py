@@ -70,8 +70,8 @@ class Delivery:
             why = f": {self.never_began.replace('-', ' ')}" if self.never_began else ""
             return f"only {self.began} of {self.wanted} agents began{why}"
         if self.unauthorized > (1 - share) * self.answered:
-            part = self.unauthorized / self.answered
-            return f"agents could not authenticate: {part:.0%} of their answers were 401 or 403".replace("%", " %")
+            part = 100 * self.unauthorized / self.answered
+            return f"agents could not authenticate: {part:.0f} % of their answers were 401 or 403"
         if self.share_sent < share:
             return f"agents sent {100 * self.share_sent:.0f} % of what the profile asks for"
         return ""

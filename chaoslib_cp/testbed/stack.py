@@ -169,7 +169,7 @@ class Stack:
             if self._crashes():
                 raise TestbedFailed(f"no sign of {what}: {reason}")
             if self._clock.monotonic_s() > ends_at_s:
-                raise TestbedFailed(f"waited {READY_WITHIN_S:.0f} s for {what} in vain: {reason}")
+                raise TestbedFailed(f"{what}: not there after {READY_WITHIN_S:.0f} s: {reason}")
             self._clock.sleep(POLL_PERIOD_S)
 
     def _crashes(self) -> list[str]:

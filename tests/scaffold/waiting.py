@@ -30,7 +30,7 @@ def until(look: Callable[[], T | None], what: str, within_s: float = PATIENCE_S)
         began_s = time.monotonic()
         if found := look():
             return found
-        assert began_s < ends_s, f"waited {within_s:g} s in vain: {what}"
+        assert began_s < ends_s, f"not so after {within_s:g} s: {what}"
         time.sleep(max(_PAUSE_S, (time.monotonic() - began_s) / 2))
 
 
@@ -38,6 +38,6 @@ async def until_async(look: Callable[[], T | None], what: str, within_s: float =
     """The same inside an event loop, which goes on meanwhile."""
     ends_s = time.monotonic() + within_s
     while not (found := look()):
-        assert time.monotonic() < ends_s, f"waited {within_s:g} s in vain: {what}"
+        assert time.monotonic() < ends_s, f"not so after {within_s:g} s: {what}"
         await asyncio.sleep(_PAUSE_S / 2)
     return found

@@ -19,7 +19,7 @@ def declared(*lines: Line) -> Expectation:
 
 
 def reads(*ended_s: float, bad: int, latency_s: float = 0.0) -> list[Line]:
-    """Small reads that ended then, the last ``bad`` of them in vain."""
+    """Small reads that ended then, the last ``bad`` of them failed."""
     words = ["ok"] * (len(ended_s) - bad) + ["http_403"] * bad
     return [
         sample("api_read", at_s - latency_s, word, latency_s=latency_s)
