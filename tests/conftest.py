@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -15,6 +17,10 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from tests.scaffold import figures, part
 
 _MUST_RUN_IN_CI = ("programs", "contract", "testbed")
+# What says nothing about time, so that it may share the machine with tests that need no testbed.
+_BESIDE_OTHERS = tuple(
+    f"tests/testbed/test_{name}.py" for name in ("up_down", "crash_points", "recover_from_outside", "failed_start")
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,19 +47,39 @@ def pytest_configure(config: pytest.Config) -> None:
     # started in the background, a shell ignores SIGINT for its children
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    state = tempfile.mkdtemp(prefix="cp-tests-")  # short: a testbed has sockets in it
-    os.environ["XDG_STATE_HOME"] = state
-    config.add_cleanup(lambda: shutil.rmtree(state, ignore_errors=True))
+    if _is_worker(config):  # inside the folder of the process that started it, which takes everything away at the end
+        own = Path(os.environ["XDG_STATE_HOME"], os.environ["PYTEST_XDIST_WORKER"])
+        own.mkdir()
+        os.environ["XDG_STATE_HOME"] = str(own)
+        return
+    state = Path(tempfile.mkdtemp(prefix="cp-tests-"))  # short: a testbed has sockets in it
+    os.environ["XDG_STATE_HOME"] = str(state)
+    config.add_cleanup(lambda: leave_nothing(state))
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def leave_nothing(state: Path) -> None:
+    """Take down what an interrupted run left up, and remove its state: a killed worker tears no fixture down."""
+    for folder in state.glob("**/chaoslib-cp/testbed/*/"):
+        home = folder.parents[2]
+        down = [sys.executable, "-m", "chaostoolkit", "cp", "down", "--name", folder.name]
+        subprocess.run(down, env={**os.environ, "XDG_STATE_HOME": str(home)}, stdout=subprocess.DEVNULL, check=False)
+    shutil.rmtree(state, ignore_errors=True)
 
 
 class OneTestbedAtATime(LoadScopeScheduling):  # type: ignore[misc]
-    """Hands tests out one by one, those of tests/testbed as one group to one worker.
+    """Hands tests out one by one; those of tests/testbed as two groups, each to one worker.
 
     The group is told by the path: pytest-xdist 3.8 loses its own group marks with pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "testbed" if nodeid.startswith("tests/testbed/") else nodeid
+        if not nodeid.startswith("tests/testbed/"):
+            return nodeid
+        return "testbed, beside others" if nodeid.startswith(_BESIDE_OTHERS) else "testbed, alone"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneTestbedAtATime:
@@ -61,15 +87,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneTestbedAt
     return OneTestbedAtATime(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run what is cheap first: unmarked tests, then those with `chaos` processes, last those on the testbed.
 
-    Where several workers share the tests (pytest-xdist), one of them plays all that need a testbed, one after the other
-    and after everything else: a storm is about time, and wants the machine for itself.
+    Where several workers share the tests (pytest-xdist), one of them begins with the tests on the testbed that may run
+    beside others. One plays the rest of those after everything else: a storm is about time, and wants the machine for
+    itself.
     """
-    items.sort(
-        key=lambda item: sum(2**rank for rank, name in enumerate(_MUST_RUN_IN_CI) if item.get_closest_marker(name))
-    )
+
+    def cost(item: pytest.Item) -> int:
+        if _is_worker(config) and item.nodeid.startswith(_BESIDE_OTHERS):
+            return -1
+        return sum(2**rank for rank, name in enumerate(_MUST_RUN_IN_CI) if item.get_closest_marker(name))
+
+    items.sort(key=cost)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,5 +1,6 @@
 """One small testbed for the whole session, shared by all tests that leave it as they found it."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -75,6 +76,16 @@ def can_run_testbeds() -> None:
         doctor.require()
     except TestbedFailed as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_at_a_time() -> Iterator[None]:
+    """Wait until no other worker of this run plays tests on a testbed."""
+    folder = Path(os.environ["XDG_STATE_HOME"])
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with (shared / "one-at-a-time").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")

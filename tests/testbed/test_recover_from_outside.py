@@ -56,9 +56,9 @@ class Machine:
 
 
 @pytest.fixture(scope="module")
-def owner(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:  # noqa: ARG001
+def owner(can_run_testbeds: None) -> Iterator[Machine]:  # noqa: ARG001
     """Take down at the end whatever testbed is up then."""
-    machine = Machine(tmp_path_factory.mktemp("m"))
+    machine = Machine(Path(os.environ["XDG_STATE_HOME"]) / "own")
     yield machine
     machine.chaos_cp("down", "--name", machine.name)
 
