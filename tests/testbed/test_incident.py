@@ -43,6 +43,13 @@ def testbed(can_run_testbeds: None) -> Iterator[Testbed]:  # noqa: ARG001 - it s
         yield fresh
 
 
+@pytest.fixture(scope="module")
+def one_for_all_stops(can_run_testbeds: None) -> Iterator[Testbed]:  # noqa: ARG001 - it skips
+    """A testbed for all storms that are stopped: each leaves it as it was, and too soon for long back-offs."""
+    with brought_up("small", f"stops-{os.getpid()}") as shared:
+        yield shared
+
+
 def variables(**values: object) -> list[str]:
     """Options of `chaos run` that give the experiment these values."""
     return [f"--var={name}:{type(value).__name__}={value}" for name, value in values.items()]
@@ -104,8 +111,11 @@ def test_synced_dns_servers_survive_the_same_storm(testbed: Testbed, tmp_path: P
     [number for _, number in part.of([(one != signal.SIGKILL, one) for one in STOPS], "stopped", columns=1)],
     ids=lambda number: number.name,
 )
-def test_a_run_stopped_in_mid_storm_leaves_nothing(testbed: Testbed, tmp_path: Path, number: signal.Signals) -> None:
+def test_a_run_stopped_in_mid_storm_leaves_nothing(
+    one_for_all_stops: Testbed, tmp_path: Path, number: signal.Signals
+) -> None:
     """However `chaos run` ends, the storm stops within its deadline + 1 s and `recover` leaves nothing of ours."""
+    testbed = one_for_all_stops
     command = [*CHAOS, "cp", "exec", "--name", testbed.name, "--", *CHAOS, "--no-version-check", "run"]
     command += variables(**{**SMALL, "agent_duration_s": STOPPED_STORM_S})
     with (tmp_path / "output.log").open("wb") as log:
