@@ -18,7 +18,7 @@ from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed import doctor
 from chaoslib_cp.testbed.cgroups import NOT_ENFORCED, CgroupTree, backend
 from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance, is_alive, lock
-from chaoslib_cp.testbed.programs import find_or_get_programs
+from chaoslib_cp.testbed.programs import NOWHERE_ELSE, Elsewhere, find_or_get_programs
 from chaoslib_cp.testbed.spec import ClusterSpec, load_spec
 
 POLL_PERIOD_S = 0.1
@@ -30,7 +30,13 @@ UP_WITHIN_S = 600.0
 Say = Callable[[str], None]
 
 
-def up(spec_name: str | None, name: str, say: Say, rootless: bool | None = None) -> dict[str, Any]:
+def up(
+    spec_name: str | None,
+    name: str,
+    say: Say,
+    rootless: bool | None = None,
+    elsewhere: Elsewhere = NOWHERE_ELSE,
+) -> dict[str, Any]:
     """Bring a testbed up, or find the one that is up already.
 
     Args:
@@ -38,6 +44,7 @@ def up(spec_name: str | None, name: str, say: Say, rootless: bool | None = None)
         name: the instance's name.
         say: told each step as it is done.
         rootless: use a user namespace; by default exactly when this process is not root's.
+        elsewhere: where missing programs are got from before their official addresses are asked.
 
     Returns:
         The state, see ``status``.
@@ -57,17 +64,17 @@ def up(spec_name: str | None, name: str, say: Say, rootless: bool | None = None)
             say(f"testbed {name} is {'up' if status(name)['phase'] == 'ready' else 'coming up'} already")
             _follow(instance, _silence)
         else:
-            _bring_up(instance, spec, say, is_rootless)
+            _bring_up(instance, spec, say, is_rootless, elsewhere)
     state = status(name)
     if state.get("cgroups") == "none":
         say(f"warning: CPU and memory limits are {NOT_ENFORCED}; `chaos cp doctor` says what helps")
     return state
 
 
-def _bring_up(instance: Instance, spec: ClusterSpec, say: Say, rootless: bool) -> None:
+def _bring_up(instance: Instance, spec: ClusterSpec, say: Say, rootless: bool, elsewhere: Elsewhere) -> None:
     clear(instance)
     doctor.require(rootless)
-    programs = find_or_get_programs(say)
+    programs = find_or_get_programs(say, elsewhere=elsewhere)
     try:
         with _stop_signals_raise():
             _write_plan(instance, spec, programs.folder, rootless)

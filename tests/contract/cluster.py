@@ -92,7 +92,7 @@ def fake_cluster(folder: Path) -> Iterator[FakeCluster]:
         kube.objects[READ_PATH] = {"kind": "Namespace", "metadata": {"name": "chaoslib-cp"}}
         scale = {"metadata": {"name": "chaoslib-cp-scale"}, "data": {"scale.json": json.dumps(SCALE)}}
         kube.objects[f"{READ_PATH}/configmaps/chaoslib-cp-scale"] = scale
-        cluster.api.on("GET", "/version", json_answer({"gitVersion": "v1.36.4"}))
+        cluster.api.on("GET", "/version", json_answer({"gitVersion": "v1.36.0"}))
         cluster.api.on("GET", "/livez", Answer(body=b"ok"))
         cluster.api.on("GET", READ_PATH, cluster.read)
         prober.on("GET", "/", cluster.page)

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def script() -> str:
     return _SCRIPT.format(python=sys.executable)
 
 
-def sources(folder: Path, releases: dict[str, Release] | None = None, **changes: Any) -> Sources:
+def sources(folder: Path, releases: Sequence[Release] = (), **changes: Any) -> Sources:
     """Return pins for three small programs: ``etcd`` of one module, ``kube-a`` and ``kube-b`` of another."""
     modules = (
         Module("one", {"etcd": "example.test/etcd/server/v3"}, "-s -w"),
@@ -102,7 +103,7 @@ def sources(folder: Path, releases: dict[str, Release] | None = None, **changes:
             (folder / "gomod" / module.folder / name).write_text(f"{name} of {module.folder}")
     pins: dict[str, Any] = {
         "modules": modules,
-        "releases": {machine: releases or {} for machine in ("amd64", "arm64")},
+        "releases": {machine: tuple(releases) for machine in ("amd64", "arm64")},
         "gomod": folder / "gomod",
         "go_package": GoPackage("1.26.6", ("0" * 64,), ("--no-index",)),
     }

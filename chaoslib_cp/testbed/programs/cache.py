@@ -19,11 +19,10 @@ from pathlib import Path
 
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed.programs.pins import Sources
-from chaoslib_cp.testbed.programs.progress import Progress
+from chaoslib_cp.testbed.programs.progress import SAY_EACH_S, Progress
 
 _STORAGE_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LOCK_POLL_S = 0.2
-_LOCK_REMINDER_S = 30.0
 
 
 def cache_root() -> Path:
@@ -52,7 +51,7 @@ def cache_key(sources: Sources, machine: str, go_version: str) -> str:
         digest.update(json.dumps(asdict(module), sort_keys=True).encode())
         for name in ("go.mod", "go.sum"):
             digest.update((sources.gomod / module.folder / name).read_bytes())
-    releases = {name: asdict(release) for name, release in sources.releases.get(machine, {}).items()}
+    releases = [asdict(release) for release in sources.releases.get(machine, ())]
     digest.update(json.dumps([releases, machine, go_version], sort_keys=True).encode())
     return digest.hexdigest()[:16]
 
@@ -178,7 +177,7 @@ def building_lock(root: Path, progress: Progress) -> Iterator[int]:
         reminded_s = None
         while not _try_lock(lock.fileno()):
             now_s = progress.clock.monotonic_s()
-            if reminded_s is None or now_s - reminded_s >= _LOCK_REMINDER_S:
+            if reminded_s is None or now_s - reminded_s >= SAY_EACH_S:
                 reminded_s = now_s
                 lock.seek(0)
                 progress.line(f"waiting: process {lock.read().strip() or '?'} is already getting the programs")

@@ -8,21 +8,32 @@ from pathlib import Path
 
 GO_MINIMUM = (1, 26)
 """The ``go`` line of every go.mod here; Debian 12's own Go (1.19) cannot read them."""
+_SHA512_DIGITS = 128
 
 
 @dataclass(frozen=True)
 class Release:
-    """One official download that carries one program.
+    """One official download, which carries one program or several.
 
     Attributes:
         url: Where the project publishes it.
         checksum: Hex SHA-256 (64 digits) or SHA-512 (128 digits) of the download itself.
-        member: Path of the program inside the tar archive; empty when the download is the program.
+        members: Program -> its path inside the tar archive; an empty path when the download is the program.
     """
 
     url: str
     checksum: str
-    member: str = ""
+    members: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Name of the file as it is published."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def algorithm(self) -> str:
+        """What the checksum is, under hashlib's name: ``sha256`` or ``sha512``."""
+        return "sha512" if len(self.checksum) == _SHA512_DIGITS else "sha256"
 
 
 @dataclass(frozen=True)
@@ -65,15 +76,15 @@ class Sources:
 
     Attributes:
         modules: All programs, by the module that builds them.
-        releases: Machine (as in GOARCH) -> program -> its official download. A program without a known published
-            checksum is absent: it is built, never downloaded unverified.
+        releases: Machine (as in GOARCH) -> official downloads. A program without a known published checksum is in none
+            of them: it is built, never downloaded unverified.
         gomod: Folder of the go.mod files.
         go_package: The Go toolchain for a machine without one.
         go_places: Where a Go toolchain may be besides PATH.
     """
 
     modules: tuple[Module, ...]
-    releases: dict[str, dict[str, Release]]
+    releases: dict[str, tuple[Release, ...]]
     gomod: Path
     go_package: GoPackage
     go_places: tuple[Path, ...] = field(default=())
@@ -90,7 +101,7 @@ def _kubernetes_stamp() -> str:
     Without them ``/version`` shows a placeholder and user agents say v0.0.0. ``+gomod`` says honestly that this is
     no official build. Source: k8s.io/component-base/version/base.go.
     """
-    version = {"gitVersion": "v1.36.4+gomod", "gitMajor": "1", "gitMinor": "36", "gitTreeState": "clean"}
+    version = {"gitVersion": "v1.36.0+gomod", "gitMajor": "1", "gitMinor": "36", "gitTreeState": "clean"}
     variables = [
         f"-X {package}.{name}={value}"
         for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
@@ -135,51 +146,58 @@ _KWOK = Module(
 _ETCD_URL = "https://github.com/etcd-io/etcd/releases/download/v3.6.14/etcd-v3.6.14-linux-{machine}.tar.gz"
 _COREDNS_URL = "https://github.com/coredns/coredns/releases/download/v1.14.7/coredns_1.14.7_linux_{machine}.tgz"
 _KWOK_URL = "https://github.com/kubernetes-sigs/kwok/releases/download/v0.8.0/kwok-linux-{machine}"
-_KUBECTL_URL = "https://dl.k8s.io/release/v1.36.4/bin/linux/{machine}/kubectl"
+_KUBERNETES_URL = "https://dl.k8s.io/v1.36.0/kubernetes-server-linux-{machine}.tar.gz"
 
-# Checksums as others published them, taken down on 2026-11-22; this project has not downloaded the files itself.
-# A wrong one costs a build, never a wrong program.
-#   etcd amd64, kubectl: the same value in ten public projects that pin it (release SHA256SUMS, kubectl.sha256).
-#   etcd arm64: one public project. CoreDNS amd64: a provenance record that checked the release's own .sha256 file.
+
+def _kubernetes(machine: str, checksum: str) -> Release:
+    """Return the server archive, a few hundred MB: all Kubernetes programs come out of this one download."""
+    members = {name: f"kubernetes/server/bin/{name}" for name in _KUBERNETES.packages}
+    return Release(_KUBERNETES_URL.format(machine=machine), checksum, members)
+
+
+def _etcd(machine: str, checksum: str) -> Release:
+    return Release(_ETCD_URL.format(machine=machine), checksum, {"etcd": f"etcd-v3.6.14-linux-{machine}/etcd"})
+
+
+# Checksums as others published them, taken down on 2026-11-22; Kubernetes on 2026-11-26. This project has not
+# downloaded the files itself. A wrong one costs a build, never a wrong program.
+#   Kubernetes: CHANGELOG-1.36.md of kubernetes/kubernetes, "Server Binaries" of v1.36.0. No value of a later 1.36 was
+#   found, so 1.36.0 is the version that is built, too.
+#   etcd amd64: the same value in ten public projects that pin it (release SHA256SUMS). etcd arm64: one public project.
+#   CoreDNS amd64: a provenance record that checked the release's own .sha256 file. CoreDNS arm64: none found; built.
 #   KWOK: publishes no checksum; amd64 in three public projects, arm64 in one (a distribution's package recipe).
-# Not pinned, because no published 1.36.4 value was found: kube-apiserver, kube-controller-manager, kube-scheduler,
-# kube-proxy, kubelet, and CoreDNS for arm64. Those are built.
 _RELEASES = {
-    "amd64": {
-        "etcd": Release(
-            url=_ETCD_URL.format(machine="amd64"),
-            checksum="ffe840ff9295808e88cce2794a18a5ac87f12a5203c8314d0bf6aa119b41bac5",
-            member="etcd-v3.6.14-linux-amd64/etcd",
+    "amd64": (
+        _etcd("amd64", "ffe840ff9295808e88cce2794a18a5ac87f12a5203c8314d0bf6aa119b41bac5"),
+        _kubernetes(
+            "amd64",
+            "1c64da92575451c2c7ff97c79b772e603995f8e76da1371a6b0746aaa27b65dc"
+            "e81c4d734cbb50f40e71486a8e08df36f14e12974f97d4d29e41f23a172a6a25",
         ),
-        "coredns": Release(
-            url=_COREDNS_URL.format(machine="amd64"),
-            checksum="9a09356438c6d9591cb80011a2a7a52f87fc3a113f6690e41f243f98b98faac9",
-            member="coredns",
+        Release(
+            _COREDNS_URL.format(machine="amd64"),
+            "9a09356438c6d9591cb80011a2a7a52f87fc3a113f6690e41f243f98b98faac9",
+            {"coredns": "coredns"},
         ),
-        "kwok": Release(
-            url=_KWOK_URL.format(machine="amd64"),
-            checksum="f5a4385a2ae1b9dd7f8acae18e002a75c0ebba124ae9d7259aa8dadb50711f46",
+        Release(
+            _KWOK_URL.format(machine="amd64"),
+            "f5a4385a2ae1b9dd7f8acae18e002a75c0ebba124ae9d7259aa8dadb50711f46",
+            {"kwok": ""},
         ),
-        "kubectl": Release(
-            url=_KUBECTL_URL.format(machine="amd64"),
-            checksum="8b8f088da2dab964f853b38464033b1be15ede2839eca751482357c45abdd05a",
+    ),
+    "arm64": (
+        _etcd("arm64", "fa1b80565ee6fc2df1ae6f57a508b221f3ecc7d591c317c581cd8281b0842b3e"),
+        _kubernetes(
+            "arm64",
+            "7f95e451baedd9368a2fa637afa84c9ed1b958736540ca27a379e5e292e1a10c"
+            "5d9a29539f833047574bf5d3b6f907f32dee5735acecc11aa4686f078108dcf8",
         ),
-    },
-    "arm64": {
-        "etcd": Release(
-            url=_ETCD_URL.format(machine="arm64"),
-            checksum="fa1b80565ee6fc2df1ae6f57a508b221f3ecc7d591c317c581cd8281b0842b3e",
-            member="etcd-v3.6.14-linux-arm64/etcd",
+        Release(
+            _KWOK_URL.format(machine="arm64"),
+            "628f7d277860f524a2a775c217adcc58828e7b59ab0933680315784f1b8b0e37",
+            {"kwok": ""},
         ),
-        "kwok": Release(
-            url=_KWOK_URL.format(machine="arm64"),
-            checksum="628f7d277860f524a2a775c217adcc58828e7b59ab0933680315784f1b8b0e37",
-        ),
-        "kubectl": Release(
-            url=_KUBECTL_URL.format(machine="arm64"),
-            checksum="0ecf44450ee6063bf19dd166a103ee6df4a9034455c2abce626e6eea657d73fb",
-        ),
-    },
+    ),
 }
 
 PINNED = Sources(

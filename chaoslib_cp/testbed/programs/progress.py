@@ -1,22 +1,29 @@
 """Lines that say what happens, each with the time since the start in front."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event, Thread
 
 from chaoslib_cp.clock import Clock, SystemClock
+
+SAY_EACH_S = 4.0
+"""Seconds between two lines about something that lasts; on a busy machine, still no 5."""
 
 
 @dataclass
 class Progress:
-    """Says lines, and remembers when it began.
+    """Says lines, and remembers when it began and what went wrong.
 
     Attributes:
         say: Takes one line without a line end.
         clock: Source of time.
+        failures: What was said to have failed, for the error at the very end.
     """
 
     say: Callable[[str], None]
     clock: Clock = field(default_factory=SystemClock)
+    failures: list[str] = field(default_factory=list)
     began_s: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -25,6 +32,31 @@ class Progress:
     def line(self, text: str) -> None:
         """Say ``text`` with the elapsed minutes and seconds in front."""
         self.say(f"{clock_time(self.clock.monotonic_s() - self.began_s)}  {text}")
+
+    def failed(self, text: str) -> None:
+        """Say why something did not work, and remember it."""
+        self.failures.append(text)
+        self.line(text)
+
+    @contextmanager
+    def meanwhile(self, words: Callable[[], str]) -> Iterator[None]:
+        """Say ``words()`` every few seconds until the block ends, whatever the block waits for.
+
+        A thread says it, so no process with a ``preexec_fn`` may be started inside the block.
+        """
+        over = Event()
+
+        def tell() -> None:
+            while not over.wait(SAY_EACH_S):
+                self.line(words())
+
+        teller = Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            over.set()
+            teller.join()
 
 
 def clock_time(duration_s: float) -> str:

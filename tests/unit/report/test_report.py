@@ -24,7 +24,7 @@ from tests.unit.results.test_verdict import EXPERIMENT, WORDS, a_round, journal
 FACTS: dict[str, dict[str, Any]] = {
     "run": {"id": "20241211T151200Z-openai-2024-12-11", "title": "The day", "started": "2024-12-11T15:12:00+00:00"},
     "parameters": {"configuration": {"dns_restart": "delete-pods"}, "activities": {}},
-    "versions": {"kube-apiserver": "v1.36.4"},
+    "versions": {"kube-apiserver": "v1.36.0"},
     "scale": {"node_cache_ttl_s": "20 s here stand for the 20 minutes of the original"},
 }
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from chaoslib_cp.testbed.programs import cache_of, find_or_get_programs, find_pr
 from chaoslib_cp.testbed.programs.cache import cache_root
 from chaoslib_cp.testbed.programs.pins import Module
 from tests.fakes.go_toolchain import FakeGo, machine_with_go, sources
-from tests.fakes.release_server import ReleaseServer, release_server
 
 ALL = ("etcd", "kube-a", "kube-b")
 
@@ -21,13 +19,6 @@ ALL = ("etcd", "kube-a", "kube-b")
 def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
     """A machine with a fake Go and an empty cache."""
     return machine_with_go(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def server() -> Iterator[ReleaseServer]:
-    """A place releases are published at."""
-    with release_server() as running:
-        yield running
 
 
 def folder_with(folder: Path, *names: str) -> Path:
@@ -95,56 +86,6 @@ def test_second_time_everything_is_in_the_cache(go: FakeGo, tmp_path: Path) -> N
     assert again.path("etcd").read_text() == "built v3 with go1.26.8"
     assert os.access(again.path("kube-b"), os.X_OK)
     assert len(go.builds()) == 2
-
-
-def test_releases_come_before_building(go: FakeGo, server: ReleaseServer, tmp_path: Path) -> None:
-    """Pinned releases are downloaded; one build makes the rest, and a line says that no checksum is known for it."""
-    said: list[str] = []
-    etcd = server.release("etcd.tar.gz", b"released etcd", member="etcd-v1/etcd")
-    programs = find_or_get_programs(said.append, sources(tmp_path, {"etcd": etcd}))
-    assert programs.origin == "go build"
-    assert programs.path("etcd").read_text() == "released etcd"
-    assert programs.path("kube-a").read_text() == "built kube-a with go1.26.8"
-    assert len(go.builds()) == 1
-    assert any(line.endswith("official releases: no published checksum is known for kube-a, kube-b") for line in said)
-
-
-def test_all_from_releases_needs_no_go(server: ReleaseServer, go: FakeGo, tmp_path: Path) -> None:
-    """When every program has a pinned release, nothing is built; SHA-512 is as good as SHA-256."""
-    (go.folder / "go").unlink()
-    releases = {name: server.release(name, name.encode(), algorithm="sha512") for name in ALL}
-    assert find_or_get_programs(lambda _: None, sources(tmp_path, releases)).origin == "releases"
-
-
-def test_wrong_checksum_is_refused_and_built_instead(go: FakeGo, server: ReleaseServer, tmp_path: Path) -> None:
-    """A download that is not the pinned file never becomes a program; one line says so and the next way is tried."""
-    said: list[str] = []
-    good, bad = server.release("kube-a", b"good"), server.release("etcd", b"pinned")
-    server.files["/etcd"] = b"somebody else's"
-    programs = find_or_get_programs(said.append, sources(tmp_path, {"etcd": bad, "kube-a": good, "kube-b": good}))
-    assert programs.path("etcd").read_text() == "built v3 with go1.26.8"
-    assert programs.path("kube-a").read_text() == "good"
-    assert len([line for line in said if "etcd refused" in line and "pinned is" in line]) == 1
-    assert len(go.builds()) == 1
-
-
-@pytest.mark.parametrize("trouble", ["cut short", "not published", "no such file inside", "server down"])
-def test_broken_download_leads_to_the_next_way(go: FakeGo, server: ReleaseServer, tmp_path: Path, trouble: str) -> None:
-    """Whatever is wrong with a download, one line says it, nothing of it stays, and the programs are built."""
-    said: list[str] = []
-    etcd = server.release("etcd", b"released etcd" * 1000, member="bin/etcd")
-    server.cut_short = trouble == "cut short"
-    if trouble == "not published":
-        server.files.clear()
-    if trouble == "no such file inside":
-        etcd = dataclasses.replace(etcd, member="bin/other")
-    if trouble == "server down":
-        etcd = dataclasses.replace(etcd, url="http://127.0.0.1:9/etcd")
-    programs = find_or_get_programs(said.append, sources(tmp_path, {"etcd": etcd}))
-    assert programs.path("etcd").read_text() == "built v3 with go1.26.8"
-    assert len([line for line in said if "official releases: " in line]) == 1
-    assert len(go.builds()) == 2
-    assert {Path(name).name for name in left_in_cache()} == {*ALL, "finished.json"}
 
 
 def test_when_all_ways_fail_one_line_says_what_to_do(go: FakeGo, tmp_path: Path) -> None:

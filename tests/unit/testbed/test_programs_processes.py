@@ -99,7 +99,7 @@ def test_full_disk_is_one_clear_line(go: FakeGo, server: ReleaseServer, tmp_path
     def at_most_100_kb() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    child = start_child(tmp_path, sources(tmp_path, {"etcd": etcd}), limit=at_most_100_kb)
+    child = start_child(tmp_path, sources(tmp_path, [etcd]), limit=at_most_100_kb)
     _, said = child.communicate(timeout=DEADLINE_S)
     assert child.returncode == 1
     assert "official releases: no space left for" in said
