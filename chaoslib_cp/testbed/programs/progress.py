@@ -25,13 +25,15 @@ class Progress:
     clock: Clock = field(default_factory=SystemClock)
     failures: list[str] = field(default_factory=list)
     began_s: float = field(init=False)
+    said_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.began_s = self.clock.monotonic_s()
+        self.began_s = self.said_s = self.clock.monotonic_s()
 
     def line(self, text: str) -> None:
         """Say ``text`` with the elapsed minutes and seconds in front."""
-        self.say(f"{clock_time(self.clock.monotonic_s() - self.began_s)}  {text}")
+        self.said_s = self.clock.monotonic_s()
+        self.say(f"{clock_time(self.said_s - self.began_s)}  {text}")
 
     def failed(self, text: str) -> None:
         """Say why something did not work, and remember it."""
@@ -40,15 +42,19 @@ class Progress:
 
     @contextmanager
     def meanwhile(self, words: Callable[[], str]) -> Iterator[None]:
-        """Say ``words()`` every few seconds until the block ends, whatever the block waits for.
+        """Say ``words()`` when nothing was said for a few seconds, until the block ends, whatever the block waits for.
 
         A thread says it, so no process with a ``preexec_fn`` may be started inside the block.
         """
         over = Event()
 
+        def due_in_s() -> float:
+            return max(0.0, self.said_s + SAY_EACH_S - self.clock.monotonic_s())
+
         def tell() -> None:
-            while not over.wait(SAY_EACH_S):
-                self.line(words())
+            while not over.wait(due_in_s()):
+                if not due_in_s():
+                    self.line(words())
 
         teller = Thread(target=tell, daemon=True)
         teller.start()

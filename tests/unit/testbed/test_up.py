@@ -67,6 +67,22 @@ def test_a_home_folder_on_nfs_will_do(machine: Path, monkeypatch: pytest.MonkeyP
     assert not plan.exists()
 
 
+def test_a_wrong_archive_stops_before_anything_starts(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named by option or variable: a file that is not what is pinned is one line, and nothing was started."""
+    monkeypatch.delenv("CHAOSLIB_CP_BIN")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(machine / "cache"))
+    archive = machine / "old.tgz"
+    archive.touch()
+    said = [chaos_cp("up", "small", "--archive", str(archive))]
+    monkeypatch.setenv("CHAOSLIB_CP_ARCHIVE", str(archive))
+    said.append(chaos_cp("up", "small"))
+    for result in said:
+        assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+        assert "old.tgz (SHA-512 cf83e1357eefb8bd..) is none of the downloads that are pinned" in result.stderr
+    assert not Instance("mine").folder.exists()
+    assert not (machine / "cache").exists()
+
+
 @pytest.mark.parametrize("arguments", [["up", "small"], ["down"]])
 def test_a_file_system_without_locks_is_told_in_one_line(
     arguments: list[str], machine: Path, monkeypatch: pytest.MonkeyPatch
