@@ -77,7 +77,7 @@ def _the_run() -> Any:
         why = _failures[-1] if _failures else "Chaos Toolkit did not configure it"
         raise InterruptExecution(
             f"control chaoslib_cp could not take over the run ({why}); nothing is injected; "
-            "install chaostoolkit-cp anew, with the versions of Chaos Toolkit that it names"
+            "install chaostoolkit-cp anew from its checkout, with the versions of Chaos Toolkit that it names"
         )
     return _runs[-1]
 

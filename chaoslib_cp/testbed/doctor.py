@@ -206,11 +206,11 @@ def _programs() -> Check:
         return _check("programs", True, f"in {found.folder}", "")
     toolchain = machine_toolchain(PINNED)
     if isinstance(toolchain, Toolchain):
-        how = f"{toolchain.version} builds them in about 12 min on 2 cores, under 1 min when Go's caches are warm"
+        builder = toolchain.version
     else:
-        how = f"pip brings Go {PINNED.go_package.version} ({toolchain}), which builds them in about 12 min"
-    words = f"not there yet; official releases are a minute or two; where they cannot be reached, {how}"
-    return _check("programs", False, words, "chaos cp programs", required=False)
+        builder = f"the Go {PINNED.go_package.version} that pip brings ({toolchain})"
+    detail = f"not there yet; official releases take a minute or two, or {builder} builds them in about 12 min"
+    return _check("programs", False, detail, "chaos cp programs", required=False)
 
 
 def _disk_to_run() -> Check:

@@ -135,7 +135,7 @@ def test_missing_programs_are_no_obstacle_but_an_incomplete_folder_is(
     """Programs that can still be got are only mentioned; a folder named on purpose must be complete."""
     found = named(examine(), "programs")
     assert (found["ok"], found["required"], found["fix"]) == (False, False, "chaos cp programs")
-    assert "official releases are a minute or two; where they cannot be reached, " in found["detail"]
+    assert "official releases take a minute or two, or " in found["detail"]
     monkeypatch.setenv("CHAOSLIB_CP_BIN", str(tmp_path))
     found = named(examine(), "programs")
     assert (found["ok"], found["required"]) == (False, True)
