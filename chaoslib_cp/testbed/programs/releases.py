@@ -138,6 +138,8 @@ class Downloader:
             except TestbedFailed as error:
                 self._failed(str(error))
             else:
+                if place is archive:
+                    self.progress.line(f"{release.name}: taken from {place}")
                 return archive
         return None
 

@@ -205,6 +205,7 @@ def test_an_archive_that_is_there_needs_no_network(machine: Machine, server: Rel
         file.write_bytes(server.files[path])
     assert machine.get(etcd, kube, elsewhere=Elsewhere(archives=files)) == released(*ALL)
     assert server.asked == []
+    assert machine.lines("taken from") == [f"etcd: taken from {files[1]}", f"kube.tar.gz: taken from {files[0]}"]
     assert files[0].read_bytes() == server.files["/v1/kube.tar.gz"]
 
 
