@@ -16,7 +16,9 @@ def images(tmp_path: Path) -> Images:
     """One program and this interpreter."""
     program = tmp_path / "coredns"
     program.write_text("binary")
-    return Images([program_image("coredns/coredns:1.14.7", str(program)), python_image("chaoslib-cp:1")], tmp_path)
+    return Images(
+        [program_image("coredns/coredns:1.14.7", str(program)), python_image("chaoslib-cp:1", tmp_path)], tmp_path
+    )
 
 
 def test_images_are_found_by_name_and_by_id(images: Images) -> None:
@@ -43,11 +45,11 @@ def test_list_holds_what_there_is(images: Images) -> None:
     assert all(image.pinned and image.size for image in listed)
 
 
-def test_python_image_holds_the_interpreter_and_this_package_only() -> None:
+def test_python_image_holds_the_interpreter_and_this_package_only(tmp_path: Path) -> None:
     """Interpreter, packages and the package itself are seen under their own paths; not the checkout around it."""
-    image = python_image("chaoslib-cp:1")
+    image = python_image("chaoslib-cp:1", tmp_path)
     package = Path(chaoslib_cp.__file__).parent
-    assert image.entrypoint == (sys.executable, "-m", "chaoslib_cp.agent")
-    assert image.binds[str(package)] == str(package)
-    assert str(package.parent) not in image.binds
+    assert image.entrypoint == (sys.executable, "-P", "-X", "utf8", "-m", "chaoslib_cp.agent")
+    assert image.binds[str(tmp_path / "chaoslib_cp")] == str(package)
+    assert not {str(package), str(package.parent)} & image.binds.keys()
     assert image.environment["PYTHONPATH"] == str(package.parent)
