@@ -1,7 +1,7 @@
 """What the host hands on to a process that we start: variables, umask, and how a module of Python is started.
 
 Every start in this package takes ``env`` and ``umask`` from :func:`handed_to`, and so from one table.
-docs/howto-testbed.md, "What the host hands on", shows it.
+docs/host.md shows it.
 """
 
 import os
@@ -138,8 +138,8 @@ def _full_paths(value: str) -> str | None:
     return os.pathsep.join(os.path.abspath(part) for part in value.split(os.pathsep) if part) or None
 
 
-def _only_full_paths(value: str) -> str:
-    return os.pathsep.join(part for part in value.split(os.pathsep) if os.path.isabs(part))
+def _only_full_paths(value: str) -> str | None:
+    return os.pathsep.join(part for part in value.split(os.pathsep) if os.path.isabs(part)) or None
 
 
 def _home(_value: str) -> str | None:

@@ -105,9 +105,9 @@ def way_in(path: str, content: Mapping[str, Any]) -> list[str]:
         TargetRefused: What the file says of the place cannot be understood; nothing was changed.
     """
     for named in content["extensions"]:
-        if named.get("name") != REACHED_FROM:
-            continue
         place = named.get("extension")
+        if named.get("name") != REACHED_FROM or not place:
+            continue
         words, command = (place.get("process-1"), place.get("command")) if isinstance(place, dict) else (None, None)
         if not (_are_words(words) and _are_words(command)):
             raise _malformed(path, f"extension {REACHED_FROM} has no lists of words `process-1` and `command`")

@@ -94,3 +94,12 @@ def test_stub_speaks_the_published_method_names(peer: _Peer, tmp_path: Path) -> 
     with grpc.insecure_channel(f"unix:{tmp_path / 'cri.sock'}") as channel:
         stub(channel, RUNTIME_SERVICE, "StopContainer")(api.StopContainerRequest(container_id="x"), timeout=5)
     assert peer.stopped == [("x", 0)]
+
+
+def test_a_state_folder_with_a_long_path_is_no_obstacle(peer: _Peer, tmp_path: Path) -> None:
+    """A socket's path has 107 bytes at most (unix(7)); the folder of a home or of a job of CI may be longer."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    (tmp_path / "cri.sock").rename(folder / "cri.sock")
+    assert kill_containers([folder / "cri.sock"], "kube-system", {"app": "web"}, ALL)
+    assert peer.stopped == [("c-web", 0)]

@@ -53,3 +53,20 @@ def test_python_image_holds_the_interpreter_and_this_package_only(tmp_path: Path
     assert image.binds[str(tmp_path / "chaoslib_cp")] == str(package)
     assert not {str(package), str(package.parent)} & image.binds.keys()
     assert image.environment["PYTHONPATH"] == str(package.parent)
+
+
+def test_a_checkout_that_only_its_owner_may_read_is_seen_by_pods(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was cloned under a strict umask; a pod's user is somebody else."""
+    package = tmp_path / "checkout" / "chaoslib_cp"
+    (package / "agent").mkdir(parents=True, mode=0o700)
+    file = package / "agent" / "__main__.py"
+    file.write_text("print()")
+    file.chmod(0o600)
+    monkeypatch.setattr(chaoslib_cp, "__file__", str(package / "__init__.py"))
+    image = python_image("chaoslib-cp:1", tmp_path)
+    [copy] = [Path(path) for path, inside in image.binds.items() if inside == str(package)]
+    assert (copy / "agent" / "__main__.py").read_text() == "print()"
+    for path in (copy, copy / "agent", copy / "agent" / "__main__.py"):
+        assert path.stat().st_mode & 0o044 == 0o044, path
