@@ -68,11 +68,27 @@ def test_a_folder_full_of_traps_will_do(tmp_path: Path) -> None:
 
 
 def test_where_a_log_can_be_written_it_is(tmp_path: Path) -> None:
-    """What Chaos Toolkit does elsewhere is not changed, and no other command of it."""
+    """What Chaos Toolkit does elsewhere is not changed."""
     assert chaos("cp", "recover", cwd=tmp_path, state=tmp_path / "state").returncode == 0
     assert (tmp_path / "chaostoolkit.log").read_text()
-    run = chaos("run", "cp", cwd="/proc", state=tmp_path / "state")
-    assert "chaostoolkit.log" in run.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--verbose",)])
+def test_a_run_is_refused_where_it_could_leave_nothing(options: tuple[str, ...], tmp_path: Path) -> None:
+    """In one line and before it is played, for its journal would be lost."""
+    run = chaos(*options, "run", "cp", cwd="/proc", state=tmp_path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == (
+        "Error: chaos run writes chaostoolkit.log, journal.json and runs/ to the folder it is started in, and cannot; "
+        "nothing was done; start it in a folder that you may write to\n"
+    )
+
+
+def test_a_run_whose_log_goes_elsewhere_is_not_refused(tmp_path: Path) -> None:
+    """Whoever says where the log goes may have said where the journal goes, too."""
+    run = chaos(f"--log-file={tmp_path / 'log'}", "run", "none.json", cwd="/proc", state=tmp_path)
+    assert "none.json" in run.stdout + run.stderr
+    assert "cannot; nothing was done" not in run.stderr
 
 
 @pytest.mark.parametrize("home", ["", "relative"])
