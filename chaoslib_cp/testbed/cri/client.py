@@ -16,6 +16,9 @@ RUNTIME_SERVICE = api.DESCRIPTOR.services_by_name["RuntimeService"]
 POD_NAMESPACE_LABEL = "io.kubernetes.pod.namespace"
 POD_UID_LABEL = "io.kubernetes.pod.uid"
 CALL_TIMEOUT_S = 40.0
+# By default channels of one process share connections by address, and ours are addresses of open folders: the next
+# folder may get the number of one that was closed (source: gRPC, grpc_types.h, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL).
+_OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 
 
 def kill_containers(
@@ -41,7 +44,7 @@ def kill_containers(
     killed: list[str] = []
     for socket in sockets:
         try:
-            with _short(socket) as path, grpc.insecure_channel(f"unix:{path}") as channel:
+            with _short(socket) as path, grpc.insecure_channel(f"unix:{path}", options=_OWN_CONNECTION) as channel:
                 killed += _kill_on(channel, selector, pod_uids)
         except grpc.RpcError as error:
             words = error.details() if isinstance(error, grpc.Call) else str(error)
