@@ -113,7 +113,7 @@ def _testbeds_to_enter(named: str) -> list[str]:
     """
     from chaoslib_cp.testbed.instance import Instance
 
-    is_up = bool(named) and bool(Instance(named).supervisor_pids())
+    is_up = bool(named) and _is_up(Instance(named))
     return sorted({name for name, _ in _open_logs_of_testbeds()} | ({named} if is_up else set()))
 
 
@@ -137,8 +137,11 @@ def _has_ended(name: str, log: "UndoLog") -> bool:
     from chaoslib_cp.testbed.instance import Instance
 
     instance = Instance(name)
-    is_up = bool(instance.supervisor_pids()) or instance.is_up_elsewhere()
-    return not is_up or _uid_of(instance) not in ("", str(log.header.get("cluster_uid")))
+    return not _is_up(instance) or _uid_of(instance) not in ("", str(log.header.get("cluster_uid")))
+
+
+def _is_up(instance: "Instance") -> bool:
+    return bool(instance.supervisor_pids()) or instance.is_up_elsewhere()
 
 
 def _open_logs_of_testbeds() -> "list[tuple[str, UndoLog]]":
@@ -201,7 +204,8 @@ def _recover_inside(testbeds: Iterable[str]) -> list[dict[str, Any]]:
             found = json.loads(done.stdout)["logs"]
             reports += [{**one, "kubectl": [_from_outside(enter, line) for line in one["kubectl"]]} for one in found]
         except (ValueError, KeyError):
-            output.say(f"testbed {name}: recovery inside ended with {done.returncode} and no report")
+            words = f"recovery inside ended with {done.returncode} and no report"
+            reports.append({"run": f"testbed {name}", "path": "", "items": [], "problems": [words], "kubectl": []})
     return reports
 
 

@@ -53,9 +53,15 @@ def test_each_run_of_an_ended_testbed_is_closed_under_its_own_name() -> None:
     assert recover().stdout == "nothing to undo\n"
 
 
-def test_the_log_of_a_testbed_that_is_up_elsewhere_stays_open(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("how", ["by its undo log", "by KUBECONFIG"])
+def test_a_testbed_that_is_up_elsewhere_is_not_called_healed(
+    how: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its home folder is shared with another machine or container: no process of it is seen, and its cluster lives."""
-    leave("first", "a")
+    if how == "by its undo log":
+        leave("first", "a")
+    else:
+        monkeypatch.setenv("KUBECONFIG", str(Instance("gone").kubeconfig))
     instance = Instance("gone")
     instance.folder.mkdir(parents=True)
     instance.plan_file.write_text("{}")
@@ -65,7 +71,8 @@ def test_the_log_of_a_testbed_that_is_up_elsewhere_stays_open(capfd: pytest.Capt
         done = recover()
     assert done.exit_code == 1
     assert f"testbed gone is up on a machine or in a container that shares {instance.folder}" in capfd.readouterr().err
-    assert open_logs() == ["first"]
+    assert "testbed gone: recovery inside ended with 1 and no report" in done.stdout
+    assert open_logs() == (["first"] if how == "by its undo log" else [])
 
 
 def test_inside_a_testbed_what_is_left_elsewhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
