@@ -16,6 +16,10 @@ IN_PARALLEL ?= --numprocesses=4 --dist=loadgroup --no-loadscope-reorder
 BIN := .venv/bin
 # ip, nft and friends live in sbin, which an ordinary user's PATH may lack.
 export PATH := $(PATH):/usr/sbin:/sbin
+# A folder for temporary files that is not there would stop every mktemp.
+ifeq ($(wildcard $(TMPDIR)/.),)
+unexport TMPDIR
+endif
 
 .PHONY: help demo up down test prove check bench proto clean system venv venv-dev venv-old-line programs
 

@@ -3,17 +3,20 @@
 The official client takes a well-formed file for granted; on another it fails with any error there is.
 """
 
-import os
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeGuard
 
 import yaml
 
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.namespace import is_inside
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_REACHED_FROM = "chaoslib-cp/reached-from"
+#: Extension of a kubeconfig that works only from inside a place; see :func:`way_in`.
+REACHED_FROM: Final = "chaoslib-cp/reached-from"
 Document = dict[str, list[dict[str, Any]]]
 _CONTENT_KEYS = {"contexts": "context", "clusters": "cluster", "users": "user"}
 
@@ -72,8 +75,6 @@ def refuse_without_server(path: str, content: Mapping[str, Any], context: str) -
 def refuse_from_outside(path: str, content: Mapping[str, Any]) -> None:
     """Refuse a cluster whose kubeconfig says that it is reached from a place where we are not.
 
-    It says so in an extension, with the variables that are set in that place and the command that leads there.
-
     Args:
         path: The kubeconfig's path.
         content: What :func:`read_kubeconfig` read.
@@ -81,18 +82,50 @@ def refuse_from_outside(path: str, content: Mapping[str, Any]) -> None:
     Raises:
         TargetRefused: We are elsewhere, or what the file says of the place cannot be understood; nothing was changed.
     """
+    if way := way_in(path, content):
+        raise TargetRefused(
+            f"the cluster of kubeconfig {path} cannot be reached from here; nothing was changed; "
+            f"run: {shlex.join(way)} {_typed()}"
+        )
+
+
+def way_in(path: str, content: Mapping[str, Any]) -> list[str]:
+    """Return the command that leads to where the cluster can be reached, to be put before one that needs it.
+
+    The kubeconfig says so in an extension: that command, and the words of the command line of process 1 in there.
+
+    Args:
+        path: The kubeconfig's path.
+        content: What :func:`read_kubeconfig` read.
+
+    Returns:
+        The words of the command; empty when we are there, or when the file says nothing of a place.
+
+    Raises:
+        TargetRefused: What the file says of the place cannot be understood; nothing was changed.
+    """
     for named in content["extensions"]:
-        if named.get("name") != _REACHED_FROM:
+        place = named.get("extension")
+        if named.get("name") != REACHED_FROM or not place:
             continue
-        place = named.get("extension") or {}
-        environment = (place.get("environment") or {}) if isinstance(place, dict) else None
-        if not isinstance(environment, dict):
-            raise _malformed(path, f"extension {_REACHED_FROM} has no mapping `environment`")
-        if any(os.environ.get(key) != value for key, value in environment.items()):
-            raise TargetRefused(
-                f"the cluster of kubeconfig {path} cannot be reached from here; nothing was changed; "
-                f"run: {place.get('command')} chaos run EXPERIMENT"
-            )
+        words, command = (place.get("process-1"), place.get("command")) if isinstance(place, dict) else (None, None)
+        if not (_are_words(words) and _are_words(command)):
+            raise _malformed(path, f"extension {REACHED_FROM} has no lists of words `process-1` and `command`")
+        if not is_inside(words):
+            return list(command)
+    return []
+
+
+def _are_words(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(word, str) for word in value)
+
+
+def _typed() -> str:
+    """Name the command that is being run, without its arguments: they may hold a secret."""
+    words = sys.argv[1:]
+    if "cp" in words[:-1]:
+        return f"chaos cp {words[words.index('cp') + 1]} ..."
+    return "chaos run EXPERIMENT"
 
 
 def _entries(path: str, content: Mapping[str, Any], key: str) -> list[dict[str, Any]]:

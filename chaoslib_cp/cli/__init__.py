@@ -8,6 +8,7 @@ import importlib
 
 import click
 
+from chaoslib_cp.cli import working_folder
 from chaoslib_cp.errors import ControlPlaneError
 
 _COMMANDS = (
@@ -66,3 +67,6 @@ class ControlPlaneGroup(click.Group):
 @click.group(cls=ControlPlaneGroup, name="cp")
 def cp() -> None:
     """Rehearse control-plane failures: a testbed, its doctor, and recovery."""
+
+
+working_folder.survive()

@@ -16,11 +16,15 @@ def command(name: str, as_json: bool) -> None:
     Its addresses exist only inside the testbed, so from outside nothing answers there: use `chaos cp exec -- COMMAND`.
     """
     from chaoslib_cp.testbed import inside
+    from chaoslib_cp.testbed.instance import Instance
 
     variables, contexts = inside.environment(name), inside.contexts()
 
     def text() -> str:
         exports = [f"export {key}={shlex.quote(value)}" for key, value in variables.items()]
-        return "\n".join([*exports, f"# contexts: {', '.join(contexts)}"])
+        notes = [f"# contexts: {', '.join(contexts)}"]
+        if not Instance(name).is_around_us():
+            notes.append(f"# nothing answers from here; use them with: chaos cp exec --name {name} -- COMMAND")
+        return "\n".join([*exports, *notes])
 
     output.show({"variables": variables, "contexts": contexts}, as_json, text)

@@ -17,13 +17,20 @@ def json_option(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
 
 
+def _testbed_here() -> str:
+    from chaoslib_cp.testbed.instance import around_us
+
+    inside = around_us()
+    return inside.name if inside else "default"
+
+
 def name_option(command: _Command) -> _Command:
     """Add ``--name``, which inside a testbed defaults to that testbed."""
     return click.option(
         "--name",
         envvar="CHAOSLIB_CP_TESTBED",
-        default="default",
-        show_default=True,
+        default=_testbed_here,
+        show_default="the one you are inside, else default",
         help="Which testbed; several can run side by side.",
     )(command)
 

@@ -1,10 +1,10 @@
 """``chaos cp recover``: undo what interrupted runs left behind."""
 
 import json
-import os
+import shlex
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import click
 
 from chaoslib_cp.cli import output
 from chaoslib_cp.errors import ProfileInvalid, TestbedFailed, UndoFailed
+from chaoslib_cp.inheritance import Kind, chaos_command, handed_to
 
 if TYPE_CHECKING:
     from chaoslib_cp.engine.undo.log import UndoLog
@@ -42,24 +43,33 @@ def command(kept: tuple[str, ...], as_json: bool) -> None:
     --keep that it stays as it is.
     """
     from chaoslib_cp.cluster.undo.recover import open_logs, recover
+    from chaoslib_cp.settings import read_settings
+    from chaoslib_cp.testbed.instance import around_us
 
     if kept:
         _keep(kept, as_json)
         return
-    inside = os.environ.get("CHAOSLIB_CP_TESTBED")
-    only = _kubeconfig(inside) if inside else None  # no other cluster can be reached from inside
-    reports = [] if inside else _close_logs_of_ended_testbeds() + _recover_inside(_testbeds_with_open_logs())
-    reports += recover(only_kubeconfig=only)["logs"]
-    latest = {(report["path"], report["run"]): report for report in reports}
+    inside = around_us()
+    only = str(inside.kubeconfig) if inside else None  # no other cluster can be reached from inside
+    settings, named = read_settings(), ""
+    reports = []
+    if not inside:
+        named = _testbed_of(settings.kubeconfig)
+        reports = _close_logs_of_ended_testbeds() + _recover_inside(_testbeds_to_enter(named))
+    if named:  # it was looked into from inside, or is gone; nothing answers there from here
+        settings = replace(settings, kubeconfig="")
+    # what was tried where the cluster is counts, not that it cannot be reached from here
+    from_here = recover(settings, only_kubeconfig=only)["logs"]
+    latest = {(report["path"], report["run"]): report for report in [*from_here, *reports]}
     still_open = open_logs(only_kubeconfig=only)
-    unsure = [report["run"] for report in reports if not report["path"]]
+    unsure = [report["run"] for report in latest.values() if not report["path"]]
     result = {"healed": not still_open and not unsure, "logs": list(latest.values())}
     output.show(result, as_json, lambda: describe(latest.values()))
     elsewhere = sorted(set(open_logs()) - set(still_open)) if inside and not as_json else []
-    if elsewhere:
+    if inside and elsewhere:
         output.say(
-            f"left alone, for they are about other clusters than testbed {inside}: {', '.join(elsewhere)}; run "
-            "`chaos cp recover` outside of it, without CHAOSLIB_CP_TESTBED"
+            f"left alone, for they are about other clusters than testbed {inside.name}: {', '.join(elsewhere)}; "
+            "run `chaos cp recover` outside of it"
         )
     if still_open:
         raise UndoFailed(
@@ -96,9 +106,15 @@ def describe(reports: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join(lines) or "nothing to undo"
 
 
-def _testbeds_with_open_logs() -> list[str]:
-    """Name the testbeds of this machine that hold something of ours: only from inside can it be undone."""
-    return sorted({name for name, _ in _open_logs_of_testbeds()})
+def _testbeds_to_enter(named: str) -> list[str]:
+    """Name the testbeds of this machine that hold something of ours: only from inside can it be undone.
+
+    The one that somebody named is looked into as well, for what no undo log tells of.
+    """
+    from chaoslib_cp.testbed.instance import Instance
+
+    is_up = bool(named) and _is_up(Instance(named))
+    return sorted({name for name, _ in _open_logs_of_testbeds()} | ({named} if is_up else set()))
 
 
 def _close_logs_of_ended_testbeds() -> list[dict[str, Any]]:
@@ -121,8 +137,11 @@ def _has_ended(name: str, log: "UndoLog") -> bool:
     from chaoslib_cp.testbed.instance import Instance
 
     instance = Instance(name)
-    is_up = bool(instance.supervisor_pids()) or instance.is_up_elsewhere()
-    return not is_up or _uid_of(instance) not in ("", str(log.header.get("cluster_uid")))
+    return not _is_up(instance) or _uid_of(instance) not in ("", str(log.header.get("cluster_uid")))
+
+
+def _is_up(instance: "Instance") -> bool:
+    return bool(instance.supervisor_pids()) or instance.is_up_elsewhere()
 
 
 def _open_logs_of_testbeds() -> "list[tuple[str, UndoLog]]":
@@ -138,10 +157,15 @@ def _open_logs_of_testbeds() -> "list[tuple[str, UndoLog]]":
             kubeconfig = Path(str(log.header.get("kubeconfig") or "")) if log.open_items() else Path()
         except UndoFailed:
             continue  # recover() reports a log that cannot be read
-        name = kubeconfig.parent.name
-        if kubeconfig.name and str(kubeconfig) == _kubeconfig(name):
+        if name := _testbed_of(str(kubeconfig)):
             found.append((name, log))
     return found
+
+
+def _testbed_of(kubeconfig: str) -> str:
+    """Name the testbed of this user whose kubeconfig that is, whether it is up or not; empty for any other file."""
+    name = Path(kubeconfig).parent.name
+    return name if name and kubeconfig == _kubeconfig(name) else ""
 
 
 def _kubeconfig(testbed: str) -> str:
@@ -165,18 +189,26 @@ def _uid_of(instance: "Instance") -> str:
 def _recover_inside(testbeds: Iterable[str]) -> list[dict[str, Any]]:
     """Run this command in each testbed, in a process of its own: entering namespaces cannot be taken back."""
     reports: list[dict[str, Any]] = []
-    chaos = [sys.executable, "-m", "chaostoolkit", "cp"]
     for name in testbeds:
         output.say(f"recovering inside testbed {name}")
+        enter = ["exec", "--name", name, "--"]
         done = subprocess.run(
-            [*chaos, "exec", "--name", name, "--", *chaos, "recover", "--json"],
+            chaos_command("cp", *enter, *chaos_command("cp", "recover", "--json")),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             timeout=_INSIDE_TIMEOUT_S,
             check=False,
+            **handed_to(Kind.OURS),
         )
         try:
-            reports += json.loads(done.stdout)["logs"]
+            found = json.loads(done.stdout)["logs"]
+            reports += [{**one, "kubectl": [_from_outside(enter, line) for line in one["kubectl"]]} for one in found]
         except (ValueError, KeyError):
-            output.say(f"testbed {name}: recovery inside ended with {done.returncode} and no report")
+            words = f"recovery inside ended with {done.returncode} and no report"
+            reports.append({"run": f"testbed {name}", "path": "", "items": [], "problems": [words], "kubectl": []})
     return reports
+
+
+def _from_outside(enter: Iterable[str], line: str) -> str:
+    """Turn a command that works inside into one that works here."""
+    return f"chaos cp {shlex.join(enter)} {line}"

@@ -18,11 +18,12 @@ def command(name: str, namespace: str, labels: tuple[str, ...], pod_uids: tuple[
     server is not asked, so this works while it does not answer.
     """
     from chaoslib_cp.testbed.cri.client import kill_containers
+    from chaoslib_cp.testbed.cri.server import SOCKET
     from chaoslib_cp.testbed.inside import ready_state
     from chaoslib_cp.testbed.instance import Instance
 
     ready_state(name)
-    sockets = sorted(Instance(name).folder.glob("nodes/*/cri.sock"))
+    sockets = sorted(Instance(name).folder.glob(f"nodes/*/{SOCKET}"))
     killed = kill_containers(sockets, namespace, parse_labels(labels), pod_uids)
     output.show({"killed": killed}, as_json, lambda: "\n".join(killed) or "no running container matched")
 

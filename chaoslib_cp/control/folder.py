@@ -39,7 +39,8 @@ def make_run_dir(root: Path, name: str, started_at: str) -> Path:
             continue
         except OSError as error:
             raise TargetRefused(
-                f"cannot make {folder}: {error.strerror}; nothing was changed; free the path"
+                f"cannot make {folder}: {error.strerror}; nothing was changed; free the path, or start it in a folder "
+                "that you may write to"
             ) from error
         return folder.absolute()
     raise TargetRefused(f"nine runs of {name} started in one second below {root}; nothing was changed; try again")

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from chaoslib_cp.errors import TargetRefused, TargetUnreachable
 from chaoslib_cp.infrastructure.setting import Value
+from chaoslib_cp.inheritance import Kind, handed_to
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,13 @@ def restart_arguments(namespace: str, label: str, pod_uids: Collection[str]) -> 
     return ["restart-containers", "--namespace", namespace, "--label", label, *uids]
 
 
-def run_program(argv: Sequence[str], timeout_s: float) -> str:
+def run_program(argv: Sequence[str], timeout_s: float, kind: Kind = Kind.THEIRS) -> str:
     """Start a program without a shell and return what it wrote.
+
+    Args:
+        argv: Program and arguments.
+        timeout_s: Limit of everything.
+        kind: Whose program it is; that decides what it inherits.
 
     Raises:
         TargetRefused: There is no such program; nothing was changed.
@@ -117,7 +123,9 @@ def run_program(argv: Sequence[str], timeout_s: float) -> str:
             capture_output=True,
             timeout=timeout_s,
             check=False,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
+            **handed_to(kind),
         )
     except subprocess.TimeoutExpired as error:
         raise TargetUnreachable(

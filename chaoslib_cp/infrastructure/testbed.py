@@ -1,13 +1,12 @@
 """The embedded testbed, spoken to as to any other infrastructure: by command line and JSON."""
 
 import json
-import sys
 from collections.abc import Collection
-from pathlib import Path
 
 from chaoslib_cp.errors import TargetUnreachable
 from chaoslib_cp.infrastructure.driver import CpuSeconds, killed_from_json, restart_arguments, run_program
 from chaoslib_cp.infrastructure.setting import Value, read_arguments, set_arguments, value_from_json
+from chaoslib_cp.inheritance import Kind, chaos_command
 
 _AGENTS = "farm"
 
@@ -47,6 +46,4 @@ class TestbedDriver:
 
 
 def _chaos_cp(arguments: list[str], timeout_s: float) -> str:
-    beside_python = Path(sys.executable).with_name("chaos")
-    program = str(beside_python) if beside_python.exists() else "chaos"
-    return run_program([program, "cp", *arguments, "--json"], timeout_s)
+    return run_program(chaos_command("cp", *arguments, "--json"), timeout_s, Kind.OURS)

@@ -7,12 +7,12 @@ a session of its own, so that the terminal's Ctrl-C does not end it before the r
 import json
 import select
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 from chaoslib_cp import errors
 from chaoslib_cp.errors import ControlPlaneError, TargetUnreachable
+from chaoslib_cp.inheritance import Kind, handed_to, python_module
 from chaoslib_cp.observe.plan import PLAN_FILE, ObservePlan
 
 LOG_FILE: Final = "observe.log"
@@ -64,11 +64,12 @@ def start(plan: ObservePlan) -> ObserveSession:
     plan.write(run_dir / PLAN_FILE)
     with (run_dir / LOG_FILE).open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "chaoslib_cp.observe", str(run_dir / PLAN_FILE)],
+            python_module("chaoslib_cp.observe", str(run_dir / PLAN_FILE)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
+            **handed_to(Kind.OURS),
         )
     try:
         ready = _first_words(process)

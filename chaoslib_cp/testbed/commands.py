@@ -8,13 +8,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.inheritance import Kind, handed_to, python_module
 from chaoslib_cp.testbed import doctor
 from chaoslib_cp.testbed.cgroups import NOT_ENFORCED, CgroupTree, backend
 from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance, is_alive, lock
@@ -183,7 +183,7 @@ def _start(instance: Instance) -> "subprocess.Popen[bytes]":
     rootless = json.loads(instance.plan_file.read_text())["rootless"]
     user = ["--user", "--map-root-user"] if rootless else []
     namespaces = ["--net", "--uts", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    supervisor = [sys.executable, "-m", SUPERVISOR_MODULE, str(instance.folder)]
+    supervisor = python_module(SUPERVISOR_MODULE, str(instance.folder))
     log = instance.logs / "supervisor.log"
     with log.open("ab") as output, instance.plan_file.open("r+b") as held:
         lock(
@@ -197,6 +197,7 @@ def _start(instance: Instance) -> "subprocess.Popen[bytes]":
             start_new_session=True,
             pass_fds=[held.fileno()],
             cwd="/",
+            **handed_to(Kind.TESTBED),
         )
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from chaoslib_cp.inheritance import python_module
 from chaoslib_cp.testbed import addresses
 from chaoslib_cp.testbed.cgroups import Limits
 from chaoslib_cp.testbed.instance import Instance
@@ -196,7 +197,7 @@ def outside_resolver(layout: Layout) -> Component:
     return Component("outside-resolver", (layout.program("coredns"), "-conf", str(corefile)))
 
 
-def node(layout: Layout, index: int, python: str, rootless: bool) -> Component:
+def node(layout: Layout, index: int, rootless: bool) -> Component:
     """Build a kubelet node: our node runner, in a mount namespace that its kubelet and its containers share."""
     name = addresses.node_name(index)
     folder = layout.nodes / name
@@ -225,11 +226,11 @@ def node(layout: Layout, index: int, python: str, rootless: bool) -> Component:
         },
     }
     (folder / "node.json").write_text(json.dumps(config, indent=1))
-    argv = ("unshare", "--mount", python, "-m", "chaoslib_cp.testbed.node", str(folder / "node.json"))
+    argv = ("unshare", "--mount", *python_module("chaoslib_cp.testbed.node", str(folder / "node.json")))
     return Component(name, argv)
 
 
-def farm(layout: Layout, python: str) -> Component:
+def farm(layout: Layout) -> Component:
     """Build the agent farm, which sends the traffic of the telemetry agents on fake nodes."""
     config = {
         "api": {"address": addresses.API_STABLE, "port": addresses.API_PORT, "server_name": "kubernetes"},
@@ -243,7 +244,7 @@ def farm(layout: Layout, python: str) -> Component:
     }
     path = layout.config / "farm.json"
     path.write_text(json.dumps(config, indent=1))
-    return Component("farm", (python, "-m", "chaoslib_cp.testbed.farm", str(path)))
+    return Component("farm", tuple(python_module("chaoslib_cp.testbed.farm", str(path))))
 
 
 def _component(program: str, layout: Layout, flags: dict[str, str], *extra: str) -> Component:

@@ -8,6 +8,7 @@ import importlib.util
 import os
 import platform
 import resource
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TypedDict
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.state import state_root
 from chaoslib_cp.testbed import cgroups, trials
+from chaoslib_cp.testbed.pod_files import kept_from_pods
 from chaoslib_cp.testbed.programs import find_programs, incomplete_folder
 from chaoslib_cp.testbed.programs.cache import cache_root, free_bytes
 from chaoslib_cp.testbed.programs.pins import PINNED
@@ -107,7 +109,8 @@ def _machine_checks(rootless: bool) -> list[Check]:
     first_failure = next((index for index, check in enumerate(tried) if not check["ok"]), len(tried))
     # without namespaces the other trials fail for the same reason, so only the first is told
     told = tried if first_failure > 0 else tried[:1]
-    return [_system(), _python(), *tools, *_python_packages(), *told, _disk_to_run(), _open_files()]
+    machine = [_system(), _python(), *tools, *_python_packages(), *told, _disk_to_run(), _open_files()]
+    return machine if rootless else [*machine, _files_of_pods()]
 
 
 def _tried(trial: trials.Trial, rootless: bool) -> Check:
@@ -213,9 +216,29 @@ def _programs() -> Check:
     return _check("programs", False, detail, "chaos cp programs", required=False)
 
 
+def _files_of_pods() -> Check:
+    programs = find_programs()
+    kept = kept_from_pods(programs.path("coredns") if programs else None)
+    fix = f"chmod -R go+rX {' '.join(shlex.quote(str(path)) for path in _tops(kept))}"
+    found = f"only their owner may read {', '.join(map(str, kept))}" if kept else "may be read by every user"
+    return _check("files of pods", not kept, found, fix)
+
+
+def _tops(paths: list[Path]) -> list[Path]:
+    """Leave out what is below another of them."""
+    return [path for path in paths if not set(path.parents) & set(paths)]
+
+
 def _disk_to_run() -> Check:
     free = free_bytes(state_root())
+    if not _may_write(state_root()):
+        return _check("disk", False, f"{state_root()} cannot be written", "set XDG_STATE_HOME to a folder of yours")
     return _check("disk", free >= _RUN_BYTES, _size_found(free, state_root()), f"free {_size(_RUN_BYTES)} there")
+
+
+def _may_write(folder: Path) -> bool:
+    """Whether it can be written, or made where it is not there yet."""
+    return os.access(next(place for place in (folder, *folder.parents) if place.exists()), os.W_OK | os.X_OK)
 
 
 def _disk_to_build() -> Check:

@@ -29,8 +29,8 @@ def write(layout: Layout, spec: ClusterSpec) -> None:
         node = addresses.node_name(index)
         authority.client(node, pki.Identity(f"system:node:{node}", ("system:nodes",)))
         _kubeconfig(layout, node)
-    people, name = list(pki.PEOPLE), layout.instance.name
-    pki.write_kubeconfig(layout.instance.kubeconfig, layout.pki, API_URL, people, testbed=name)
+    instance, people = layout.instance, list(pki.PEOPLE)
+    pki.write_kubeconfig(instance.kubeconfig, layout.pki, API_URL, people, instance.reached_from)
     (layout.config / "outside-resolv.conf").write_text(f"nameserver {addresses.OUTSIDE_RESOLVER}\n")
 
 

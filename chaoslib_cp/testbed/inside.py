@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.inheritance import Kind, handed_to
 from chaoslib_cp.testbed.commands import status
 from chaoslib_cp.testbed.instance import Instance
 from chaoslib_cp.testbed.namespaces import die_with_parent, enter
@@ -47,14 +48,16 @@ def execute(name: str, argv: list[str]) -> int:
     Raises:
         TestbedFailed: the testbed is not up, cannot be entered, or the command does not exist.
     """
-    variables = {**os.environ, **environment(name)}
-    folder = Path.cwd()
+    inherited = handed_to(Kind.GUEST, environment(name))
+    folder = os.getcwd()
     _enter(name)
     try:
         # entering a mount namespace moves a process to its root folder
-        child = subprocess.Popen(argv, env=variables, cwd=folder, preexec_fn=die_with_parent)
+        child = subprocess.Popen(argv, cwd=folder, preexec_fn=die_with_parent, **inherited)
     except OSError as error:
-        raise TestbedFailed(f"{argv[0]}: cannot be run inside testbed {name}: {error.strerror}") from error
+        # the folder, where that is not there inside, as one below /run
+        what = f"{argv[0]}: cannot be run" if error.filename != folder else f"{folder}: cannot be the working folder"
+        raise TestbedFailed(f"{what} inside testbed {name}: {error.strerror}") from error
     with _passing_signals_to(child):
         returncode = child.wait()
     return returncode if returncode >= 0 else 128 - returncode

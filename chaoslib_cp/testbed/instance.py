@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.errors import ProfileInvalid, TestbedFailed
+from chaoslib_cp.namespace import is_inside, process_1
 from chaoslib_cp.state import state_root
 
 SUPERVISOR_MODULE = "chaoslib_cp.testbed.supervisor"
@@ -54,6 +55,16 @@ class Instance:
     def kubeconfig(self) -> Path:
         """The four identities, as contexts."""
         return self.folder / "kubeconfig"
+
+    @property
+    def reached_from(self) -> dict[str, list[str]]:
+        """From where the cluster can be reached, as its kubeconfig says it; see ``kubeconfig.way_in``."""
+        return {"process-1": self._process_1, "command": ["chaos", "cp", "exec", "--name", self.name, "--"]}
+
+    @property
+    def _process_1(self) -> list[str]:
+        """Words of the command line that process 1 of its namespaces has."""
+        return [SUPERVISOR_MODULE, str(self.folder)]
 
     @property
     def logs(self) -> Path:
@@ -107,11 +118,11 @@ class Instance:
         return None
 
     def is_around_us(self) -> bool:
-        """Say whether this process is inside the testbed: its supervisor is then process 1, which only it can end.
+        """Say whether this process is inside the testbed: its supervisor is then process 1, which nobody there can end.
 
         Source: pid_namespaces(7): the kernel drops SIGKILL to process 1 when it comes from the same namespace.
         """
-        return self.inside_pid() == 1
+        return is_inside(self._process_1)
 
     def read_state(self) -> dict[str, Any] | None:
         """Return what the supervisor wrote last, or None when it wrote nothing.
@@ -140,6 +151,15 @@ class Instance:
         temporary = self.state_file.with_suffix(".new")
         temporary.write_text(json.dumps(state, indent=1))
         temporary.rename(self.state_file)
+
+
+def around_us() -> Instance | None:
+    """Return the testbed that this process is inside, whatever its variables say; None outside of any."""
+    words = process_1()
+    if SUPERVISOR_MODULE not in words:
+        return None
+    found = Instance(Path(words[words.index(SUPERVISOR_MODULE) + 1]).name)
+    return found if found.is_around_us() else None
 
 
 def lock(descriptor: int, operation: int, path: Path) -> None:

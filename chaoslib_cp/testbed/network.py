@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.inheritance import Kind, handed_to
 from chaoslib_cp.testbed import addresses
 
 SYSCTLS = {
@@ -85,7 +86,7 @@ def run_with_input(command: list[str], text: str) -> None:
         TestbedFailed: it is missing, or it failed; the message holds its words.
     """
     try:
-        subprocess.run(command, input=text, text=True, check=True, capture_output=True)
+        subprocess.run(command, input=text, text=True, check=True, capture_output=True, **handed_to(Kind.TOOL))
     except FileNotFoundError as error:
         raise TestbedFailed(f"{command[0]} is not installed; run: chaos cp doctor") from error
     except subprocess.CalledProcessError as error:

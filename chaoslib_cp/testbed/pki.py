@@ -8,6 +8,7 @@ import base64
 import datetime
 import ipaddress
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from chaoslib_cp.kubeconfig import REACHED_FROM
 
 VALID_FOR = datetime.timedelta(days=7)
 CLUSTER = "testbed"
@@ -112,7 +115,9 @@ def write_key_pair(folder: Path, name: str) -> None:
     _write(folder / f"{name}.pub", public)
 
 
-def write_kubeconfig(path: Path, pki: Path, server: str, contexts: list[str], testbed: str = "") -> None:
+def write_kubeconfig(
+    path: Path, pki: Path, server: str, contexts: list[str], reached_from: Mapping[str, list[str]] | None = None
+) -> None:
     """Write a kubeconfig with the certificates in it, the first context as the current one.
 
     JSON is YAML, so every client reads it.
@@ -122,8 +127,8 @@ def write_kubeconfig(path: Path, pki: Path, server: str, contexts: list[str], te
         pki: the folder with ``ca.crt`` and a certificate and key for each context.
         server: URL of the API server.
         contexts: names of contexts; each is also the name of its user and of its certificate.
-        testbed: for a file that people use: from where the server can be reached, so that whoever opens it elsewhere
-            can be told (``cluster/door/connect.py`` does).
+        reached_from: for a file that people use: from where the server can be reached, as ``kubeconfig.way_in``
+            reads it, so that whoever opens the file elsewhere can be told.
     """
 
     def inline(name: str) -> str:
@@ -144,9 +149,8 @@ def write_kubeconfig(path: Path, pki: Path, server: str, contexts: list[str], te
         "contexts": [{"name": name, "context": {"cluster": CLUSTER, "user": name}} for name in contexts],
         "current-context": contexts[0],
     }
-    if testbed:
-        inside = {"environment": {"CHAOSLIB_CP_TESTBED": testbed}, "command": f"chaos cp exec --name {testbed} --"}
-        config["extensions"] = [{"name": "chaoslib-cp/reached-from", "extension": inside}]
+    if reached_from:
+        config["extensions"] = [{"name": REACHED_FROM, "extension": dict(reached_from)}]
     _write(path, json.dumps(config, indent=1).encode())
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaoslib_cp.clock import Clock
+from chaoslib_cp.inheritance import Kind, handed_to
 from chaoslib_cp.testbed.cgroups import UNLIMITED, Limits
 from chaoslib_cp.testbed.namespaces import unshare_uts
 
@@ -32,7 +33,7 @@ class Component:
         name: also the name of its log file and its cgroup.
         argv: program and arguments.
         limits: applied by the supervisor once the cluster is filled.
-        environment: added to a minimal environment.
+        environment: added to what every process of the testbed inherits.
         hostname: a host name of its own, where the program takes its identity from it; "" for the testbed's.
     """
 
@@ -49,18 +50,14 @@ class Process:
     Args:
         component: what to run.
         log: file its output is appended to.
-        environment: everything it finds in its environment.
         cgroup_files: files by which it joins its cgroups before it runs.
         clock: for the restart back-off.
     """
 
-    def __init__(
-        self, component: Component, log: Path, environment: Mapping[str, str], cgroup_files: list[Path], clock: Clock
-    ) -> None:
+    def __init__(self, component: Component, log: Path, cgroup_files: list[Path], clock: Clock) -> None:
         self.component = component
         self.restarts = 0
         self._log = log
-        self._environment = {**environment, **component.environment}
         self._cgroup_files = cgroup_files
         self._clock = clock
         self._popen: subprocess.Popen[bytes] | None = None
@@ -81,9 +78,9 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environment,
                 start_new_session=True,
                 preexec_fn=self._before_exec,  # safe: the supervisor has no threads
+                **handed_to(Kind.TESTBED, self.component.environment),
             )
         self._started_at_s = self._clock.monotonic_s()
         self._died_at_s = None

@@ -91,7 +91,7 @@ def load_spec(name_or_path: str) -> ClusterSpec:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(shipped_specs())
         raise ProfileInvalid(

@@ -2,8 +2,6 @@
 
 import asyncio
 import http.client
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,10 +112,7 @@ class Stack:
 
     def _cluster_components(self) -> list[Component]:
         config = self._layout.config
-        nodes = [
-            components.node(self._layout, index + 1, sys.executable, self._rootless)
-            for index in range(self._spec.kubelet_nodes)
-        ]
+        nodes = [components.node(self._layout, index + 1, self._rootless) for index in range(self._spec.kubelet_nodes)]
         return [
             components.controller_manager(self._layout),
             components.scheduler(self._layout),
@@ -125,17 +120,15 @@ class Stack:
             components.outside_resolver(self._layout),
             *nodes,
             kwok.component(self._layout.program("kwok"), self._layout.kubeconfig("kwok"), config / "kwok.yaml"),
-            components.farm(self._layout, sys.executable),
+            components.farm(self._layout),
         ]
 
     def _start_all(self, wanted: list[Component]) -> None:
-        keep = ("HOME", "LANG", "PATH", "PYTHONPATH", "XDG_CACHE_HOME", "XDG_STATE_HOME")
-        environment = {name: os.environ[name] for name in keep if name in os.environ}
         for component in wanted:
             # quotas come at the end of the start, memory limits too
             files = self._cgroups.make(component.name, UNLIMITED)
             log = self._layout.instance.logs / f"{component.name}.log"
-            process = Process(component, log, environment, files, self._clock)
+            process = Process(component, log, files, self._clock)
             self._processes[component.name] = process
             process.start()
 

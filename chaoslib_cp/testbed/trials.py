@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaoslib_cp.inheritance import Kind, handed_to
+
 _LIMIT_S = 15.0
 
 # Everything the testbed's own rules and kube-proxy's need of the kernel, and nothing is sent anywhere.
@@ -58,7 +60,13 @@ class Trial:
         command = ["unshare", *user, *spaces, *self.argv]
         try:
             tried = subprocess.run(
-                command, input=self.text, text=True, capture_output=True, timeout=_LIMIT_S, check=False
+                command,
+                input=self.text,
+                text=True,
+                capture_output=True,
+                timeout=_LIMIT_S,
+                check=False,
+                **handed_to(Kind.TOOL),
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.contract.cluster import FakeCluster, fake_cluster
 from tests.places import ROOT
+from tests.scaffold.traps import lay_traps
 from tests.scaffold.waiting import until
 
 LINES = {"new line": ROOT / ".venv", "old line": ROOT / ".venv-3.11"}
@@ -79,7 +80,7 @@ class Chaos:
         environment = {**os.environ, **self.cluster.environment, **paths}
         with (self.folder / "output.log").open("ab") as log:
             process = subprocess.Popen(
-                [str(self.python), "-m", "chaostoolkit", "--no-version-check", *arguments],
+                [str(self.python.with_name("chaos")), "--no-version-check", *arguments],
                 cwd=self.folder,
                 env=environment,
                 stdout=log,
@@ -128,6 +129,7 @@ def chaos(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Chaos]:
         pytest.skip(f"there is no {python}: `make venv venv-old-line` makes it")
     folder = tmp_path / "work"
     folder.mkdir()
+    lay_traps(folder)  # files of a team's own, named as modules of ours or of Python's
     with fake_cluster(tmp_path) as cluster:
         command = Chaos(python, folder, cluster)
         try:

@@ -1,4 +1,7 @@
-"""`chaos cp recover` and `down` after a run that was killed: nothing of ours stays, and the next run may start."""
+"""`chaos cp recover` and `down` after a run that was killed: nothing of ours stays, and the next run may start.
+
+The machine is a difficult one: with proxies that lead nowhere, a strict umask and a long path to its state folder.
+"""
 
 import json
 import os
@@ -16,6 +19,7 @@ from tests.testbed.conftest import CHAOS, UP_WITHIN_S
 pytestmark = pytest.mark.testbed
 
 SPEC = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\n"
+DEAD_PROXY = "http://127.0.0.1:9"
 # Rolls out and ends without taking anything back, as a process does that is killed.
 LEAVE_A_ROLLOUT = """
 from chaoslib_cp.rollout.actions import start_agent_rollout
@@ -29,13 +33,15 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.name = f"recover-{os.getpid()}"
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("CHAOSLIB_CP_TESTBED")}
-        self.environment = {**inherited, "XDG_STATE_HOME": str(folder)}
+        proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), DEAD_PROXY)
+        self.environment = {**inherited, **proxies, "XDG_STATE_HOME": str(folder)}
 
-    def chaos_cp(self, *arguments: str, timeout_s: float = 240) -> "subprocess.CompletedProcess[str]":
+    def chaos_cp(self, *arguments: str, timeout_s: float = 240, **variables: str) -> "subprocess.CompletedProcess[str]":
         """Run ``chaos cp ...`` from outside the testbed."""
         return subprocess.run(
-            [*CHAOS, "cp", *arguments],
-            env=self.environment,
+            [*CHAOS, "--no-version-check", "cp", *arguments],
+            env={**self.environment, **variables},
+            umask=0o077,
             capture_output=True,
             text=True,
             timeout=timeout_s,
@@ -58,7 +64,7 @@ class Machine:
 @pytest.fixture(scope="module")
 def owner(can_run_testbeds: None) -> Iterator[Machine]:  # noqa: ARG001
     """Take down at the end whatever testbed is up then."""
-    machine = Machine(Path(os.environ["XDG_STATE_HOME"]) / "own")
+    machine = Machine(Path(os.environ["XDG_STATE_HOME"]) / ("own" * 40))
     yield machine
     machine.chaos_cp("down", "--name", machine.name)
 
@@ -75,14 +81,20 @@ def machine(owner: Machine, tmp_path: Path) -> Machine:
     return owner
 
 
-def test_recover_goes_where_the_cluster_is(machine: Machine) -> None:
-    """Started outside without arguments, it finds the testbed by its undo log; a second time there is nothing to do."""
+@pytest.mark.parametrize("has_variables", [False, True], ids=["plain", "after eval of chaos cp env"])
+def test_recover_goes_where_the_cluster_is(machine: Machine, has_variables: bool) -> None:
+    """Started outside without arguments, it finds the testbed by its undo log; a second time there is nothing to do.
+
+    With the variables that lead to a testbed, which say nothing of where one is, it does the same.
+    """
+    told = json.loads(machine.chaos_cp("env", "--name", machine.name, "--json").stdout)["variables"]
+    variables = told if has_variables else {}
     assert any(name.startswith("daemonset") for name in machine.ours())
-    first = machine.chaos_cp("recover", "--json")
+    first = machine.chaos_cp("recover", "--json", **variables)
     assert first.returncode == 0, first.stderr
     assert json.loads(first.stdout)["healed"] is True
     assert machine.ours() == []
-    assert machine.chaos_cp("recover").stdout == "nothing to undo\n"
+    assert machine.chaos_cp("recover", **variables).stdout == "nothing to undo\n"
 
 
 def test_down_closes_what_was_open_in_it(machine: Machine) -> None:

@@ -1,4 +1,7 @@
-"""What the library never contains: shells, code from data, servers, and objects that outlive or outrank a run."""
+"""What the library never contains: shells, code from data, servers, and objects that outlive or outrank a run.
+
+Nor a process that inherits whatever the host has.
+"""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -23,6 +26,10 @@ CODE_FROM_DATA = {"pickle", "marshal", "shelve", "dill", "jsonpickle", "runpy", 
 CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "subprocess.getoutput", "yaml.unsafe_load"}
 CALLS |= {"subprocess.getstatusoutput", "asyncio.create_subprocess_shell"}
 SHELLS = {"sh", "ash", "bash", "dash", "ksh", "zsh", "fish"}
+STARTS = {"subprocess.Popen", "subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.check_output"}
+# What starts a process without saying what it inherits.
+CALLS |= {"asyncio.create_subprocess_exec", "os.posix_spawn", "os.posix_spawnp", "pty.spawn"}
+CALLS |= {f"os.{verb}{how}" for verb in ("exec", "spawn") for how in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")}
 LISTENERS = {"start_server", "create_server", "start_unix_server", "listen", "HTTPServer", "ThreadingHTTPServer"}
 LISTENERS |= {"create_unix_server", "bind", "TCPServer", "ThreadingTCPServer", "UDPServer", "ThreadingUDPServer"}
 KINDS = {"Namespace", "ServiceAccount", "ConfigMap", "Service", "Deployment", "DaemonSet"}
@@ -59,6 +66,11 @@ def shells(tree: ast.AST) -> Iterator[int]:
                 yield given[0].lineno
 
 
+def modules_by_hand(tree: ast.AST) -> Iterator[int]:
+    """Lines that give a command the ``-m`` of Python themselves."""
+    return (node.lineno for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == "-m")
+
+
 def listens(called: str, keywords: Mapping[str | None, str]) -> bool:
     """Whether a call waits for what others send: a UDP socket does unless it is tied to one peer."""
     last = called.rpartition(".")[2]
@@ -71,6 +83,8 @@ def findings(path: Path) -> list[str]:
     name = path.relative_to(PACKAGE).as_posix()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found = [f"{name}:{line}: a shell" for line in shells(tree)]
+    if name != "inheritance.py":
+        found += [f"{name}:{line}: Python with the working folder on its path" for line in modules_by_hand(tree)]
     found += [f"{name}: imports {full}" for _, full in imported(tree) if full in CALLS]
     for called, call in calls(tree):
         keywords: dict[str | None, str] = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
@@ -78,6 +92,8 @@ def findings(path: Path) -> list[str]:
             found.append(f"{name}:{call.lineno}: {called}")
         if called == "yaml.load" and "SafeLoader" not in keywords.get("Loader", "").replace("_LOADER", "SafeLoader"):
             found.append(f"{name}:{call.lineno}: yaml.load without a safe loader")
+        if called in STARTS and not keywords.get(None, "").startswith(("handed_to(", "exactly(", "inherited")):
+            found.append(f"{name}:{call.lineno}: {called} does not say what it inherits")
         if listens(called, keywords) and not name.startswith(MAY_LISTEN):
             found.append(f"{name}:{call.lineno}: {called} listens")
     for node in ast.walk(tree):
@@ -121,6 +137,12 @@ def planted(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         "from yaml import load\nload(text)",
         "asyncio.create_subprocess_shell('ls')",
         "subprocess.run(['sh', '-c', 'ls'])",
+        "subprocess.run(['ls'])",
+        "subprocess.run(['ls'], env=dict(os.environ))",
+        "import subprocess as s\ns.Popen(['ls'], **options)",
+        "os.execvp('ls', ['ls'])",
+        "asyncio.create_subprocess_exec('ls', **handed_to(Kind.TOOL))",
+        "COMMAND = [sys.executable, '-m', 'chaoslib_cp.agent']",
         "COMMAND = ('/bin/bash', '-ec', 'ls')",
         "COMMAND = ['nsenter', '-t', pid, 'sh', '-c', text]",
         "asyncio.create_subprocess_exec('sh', '-c', text)",
@@ -141,7 +163,7 @@ def test_each_rule_finds_what_it_forbids(planted: Path) -> None:
     "planted",
     [
         "loop.create_datagram_endpoint(Answers, remote_addr=peer)",
-        "subprocess.run(['ls', '-c'])",
+        "subprocess.run(['ls', '-c'], **handed_to(Kind.TOOL))",
         "enter(name, ['/bin/sh'])",
         "re.compile('x')",
         "from os import path",

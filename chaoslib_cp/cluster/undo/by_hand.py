@@ -11,7 +11,8 @@ from chaoslib_cp.cluster.undo.kinds import kind_of_item
 from chaoslib_cp.cluster.undo.objects import created_kinds
 from chaoslib_cp.engine.undo.lines import read_header
 from chaoslib_cp.engine.undo.log import UndoLog
-from chaoslib_cp.errors import UndoFailed
+from chaoslib_cp.errors import TargetRefused, UndoFailed
+from chaoslib_cp.kubeconfig import read_kubeconfig, way_in
 
 # What Kubernetes takes as a label's value (source: Kubernetes documentation, "Labels and Selectors").
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -26,12 +27,12 @@ def contexts_of(header: Mapping[str, object]) -> dict[str, str]:
 
 def kubectl_lines(log: UndoLog) -> list[str]:
     """What undoes each thing that is still open in a log; nothing for one of a kind that nobody here knows."""
-    kubectl = _kubectl(log.header)
+    kubectl, way = _kubectl(log.header), _way_in(log.header)
     commands = []
     for item in log.open_items():
         with suppress(UndoFailed):  # who tries to undo it says so
             commands += kind_of_item(item).by_hand(item, kubectl)
-    return commands
+    return [f"{way}{command}" for command in commands]
 
 
 def kubectl_lines_without_log(path: Path) -> list[str]:
@@ -42,7 +43,18 @@ def kubectl_lines_without_log(path: Path) -> list[str]:
         return []
     # the DaemonSet, which carries the load, first
     kinds = ",".join(kind.lower() for kind in reversed(created_kinds()))
-    return [f"{_kubectl(header)} delete {kinds} --all-namespaces --selector {RUN_LABEL}={run} --wait=false"]
+    kubectl = f"{_way_in(header)}{_kubectl(header)}"
+    return [f"{kubectl} delete {kinds} --all-namespaces --selector {RUN_LABEL}={run} --wait=false"]
+
+
+def _way_in(header: Mapping[str, object]) -> str:
+    """What to put before a command, where the cluster can be reached from another place only; empty otherwise."""
+    kubeconfig = str(header.get("kubeconfig") or "")
+    try:
+        way = way_in(kubeconfig, read_kubeconfig(kubeconfig)) if kubeconfig else []
+    except TargetRefused:
+        return ""  # the file is gone, or says nothing that we understand
+    return "".join(f"{shlex.quote(word)} " for word in way)
 
 
 def _kubectl(header: Mapping[str, object]) -> str:

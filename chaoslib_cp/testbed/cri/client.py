@@ -1,6 +1,8 @@
 """What the testbed asks its own runtimes, past the kubelet: to crash containers."""
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import grpc
@@ -14,6 +16,9 @@ RUNTIME_SERVICE = api.DESCRIPTOR.services_by_name["RuntimeService"]
 POD_NAMESPACE_LABEL = "io.kubernetes.pod.namespace"
 POD_UID_LABEL = "io.kubernetes.pod.uid"
 CALL_TIMEOUT_S = 40.0
+# By default channels of one process share connections by address, and ours are addresses of open folders: the next
+# folder may get the number of one that was closed (source: gRPC, grpc_types.h, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL).
+_OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 
 
 def kill_containers(
@@ -39,7 +44,7 @@ def kill_containers(
     killed: list[str] = []
     for socket in sockets:
         try:
-            with grpc.insecure_channel(f"unix:{socket}") as channel:
+            with _short(socket) as path, grpc.insecure_channel(f"unix:{path}", options=_OWN_CONNECTION) as channel:
                 killed += _kill_on(channel, selector, pod_uids)
         except grpc.RpcError as error:
             words = error.details() if isinstance(error, grpc.Call) else str(error)
@@ -48,6 +53,16 @@ def kill_containers(
                 "look at the node's log"
             ) from error
     return sorted(killed)
+
+
+@contextlib.contextmanager
+def _short(socket: Path) -> Iterator[str]:
+    """Give a socket a short path meanwhile, by its open folder: 107 bytes at most reach the kernel (unix(7))."""
+    folder = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{socket.name}"
+    finally:
+        os.close(folder)
 
 
 def _kill_on(channel: grpc.Channel, selector: Mapping[str, str], pod_uids: Collection[str]) -> list[str]:

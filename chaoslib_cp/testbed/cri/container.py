@@ -15,6 +15,7 @@ from pathlib import Path
 
 import grpc
 
+from chaoslib_cp.inheritance import Kind, handed_to
 from chaoslib_cp.testbed.cri import api_pb2 as api
 from chaoslib_cp.testbed.cri.bubblewrap import Descriptors
 from chaoslib_cp.testbed.cri.clock import now_ns
@@ -109,6 +110,7 @@ class Container:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     pass_fds=(info_write, block_read),
+                    **handed_to(Kind.TOOL),  # what the container sees is in its command line
                 )
             except OSError as error:
                 raise CallFailed(grpc.StatusCode.INTERNAL, f"cannot start the container: {error}") from error

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import grpc
 
+from chaoslib_cp.inheritance import exactly
 from chaoslib_cp.testbed.cri import api_pb2 as api
 from chaoslib_cp.testbed.cri.failure import CallFailed
 
@@ -39,8 +40,8 @@ def run(pid: int, command: list[str], environment: Mapping[str, str], timeout_s:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=dict(environment),
         start_new_session=True,
+        **exactly(environment),
     ) as process:
         try:
             stdout, stderr = process.communicate(timeout=timeout_s or DEFAULT_TIMEOUT_S)

@@ -6,6 +6,7 @@ An image of kind "python" is the interpreter this process runs on, with this pac
 
 import hashlib
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 import grpc
 
 import chaoslib_cp
+from chaoslib_cp.inheritance import python_module
 from chaoslib_cp.testbed.cri import api_pb2 as api
 from chaoslib_cp.testbed.cri.clock import now_ns
 from chaoslib_cp.testbed.cri.failure import CallFailed
@@ -54,14 +56,19 @@ def program_image(name: str, path: str) -> Image:
     return Image(name, (inside,), {path: inside}, size_bytes=Path(path).stat().st_size)
 
 
-def python_image(name: str) -> Image:
-    """Describe the image that is this interpreter, its packages and this package."""
+def python_image(name: str, folder: Path) -> Image:
+    """Describe the image that is this interpreter, its packages and a copy of this package.
+
+    Args:
+        name: as pods name it.
+        folder: for the copy. The files of a checkout may be their owner's alone, who is not a pod's user.
+    """
     package = Path(chaoslib_cp.__file__).parent
     executable = Path(os.path.realpath(sys.executable))
     # a virtual environment's interpreter is a link, sometimes through another link, into the base installation
     prefixes = {sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix), str(executable.parent.parent)}
     binds = {prefix: prefix for prefix in sorted(prefixes) if not Path(prefix).is_relative_to("/usr")}
-    binds[str(package)] = str(package)
+    binds[str(_copy(package, folder))] = str(package)
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{SEARCH_PATH}",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -69,8 +76,18 @@ def python_image(name: str) -> Image:
         "PYTHONUNBUFFERED": "1",
     }
     return Image(
-        name, (sys.executable, "-m", "chaoslib_cp.agent"), binds, environment, size_bytes=executable.stat().st_size
+        name, tuple(python_module("chaoslib_cp.agent")), binds, environment, size_bytes=executable.stat().st_size
     )
+
+
+def _copy(package: Path, folder: Path) -> Path:
+    copy = folder / package.name
+    for source in package.rglob("*"):
+        if source.is_file() and source.suffix != ".pyc":
+            target = copy / source.relative_to(package)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)  # without its mode: that of a new file lets everybody read
+    return copy
 
 
 class Images:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import grpc
 
+from chaoslib_cp.inheritance import Kind, handed_to
 from chaoslib_cp.testbed.cri.failure import CallFailed
 
 # Below stay the node's own addresses: .1 is the gateway's in the first range, .53 the DNS cache of the node.
@@ -166,7 +167,9 @@ def _new_namespace() -> int:
     ready_read, ready_write = os.pipe()
     with (
         os.fdopen(ready_read, "rb") as ready,
-        subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE, stdout=ready_write) as maker,
+        subprocess.Popen(
+            ["unshare", "--net", "cat"], stdin=subprocess.PIPE, stdout=ready_write, **handed_to(Kind.TOOL)
+        ) as maker,
     ):
         os.close(ready_write)
         if maker.stdin is not None:
@@ -180,7 +183,7 @@ def _new_namespace() -> int:
 
 def _run(command: list[str], text: str = "") -> None:
     try:
-        subprocess.run(command, input=text, text=True, check=True, capture_output=True)
+        subprocess.run(command, input=text, text=True, check=True, capture_output=True, **handed_to(Kind.TOOL))
     except (OSError, subprocess.CalledProcessError) as error:
         words = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
         raise CallFailed(grpc.StatusCode.INTERNAL, f"pod network: {' '.join(command)} failed: {words}") from error

@@ -16,6 +16,8 @@ RUNTIME_SERVICE = api.DESCRIPTOR.services_by_name["RuntimeService"]
 IMAGE_SERVICE = api.DESCRIPTOR.services_by_name["ImageService"]
 # A call that waits for a container to end holds a thread for the grace period; a node has up to 110 pods to stop.
 THREADS = 32
+# Name of the socket in a node's folder.
+SOCKET = "cri.sock"
 # sun_path in unix(7), without the closing zero.
 LONGEST_SOCKET_PATH = 107
 

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.inheritance import Kind, handed_to
 from chaoslib_cp.testbed.node.config import CRASH_FILE, NodeConfig
 from chaoslib_cp.testbed.process import how_it_ended
 
@@ -129,7 +130,9 @@ class Kubelet:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         with self._log_file.open("ab") as output:
-            return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            return subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **handed_to(Kind.TESTBED)
+            )
 
     def _tell(self, words: str) -> None:
         """Leave word for the supervisor, which sees this process and not the kubelet."""

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.inheritance import Kind, handed_to
 
 NODE_FOLDERS = (Path("/var/lib/kubelet"), Path("/var/log"))
 
@@ -50,6 +51,6 @@ def mount(*arguments: str) -> None:
     Raises:
         TestbedFailed: with its words.
     """
-    result = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    result = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False, **handed_to(Kind.TOOL))
     if result.returncode:
         raise TestbedFailed(f"mount {' '.join(arguments)} failed: {result.stderr.strip()}; the node was not started")

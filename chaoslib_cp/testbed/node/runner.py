@@ -9,11 +9,12 @@ from pathlib import Path
 
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed.cgroups import CgroupTree, backend
+from chaoslib_cp.testbed.components import VOLATILE
 from chaoslib_cp.testbed.cri.images import Image, Images, program_image, python_image
 from chaoslib_cp.testbed.cri.limits import ContainerLimits
 from chaoslib_cp.testbed.cri.network import PodNetwork
 from chaoslib_cp.testbed.cri.runtime import Runtime, RuntimeOptions
-from chaoslib_cp.testbed.cri.server import serve
+from chaoslib_cp.testbed.cri.server import SOCKET, serve
 from chaoslib_cp.testbed.node.config import NodeConfig, load
 from chaoslib_cp.testbed.node.kubelet import Kubelet
 from chaoslib_cp.testbed.node.mounts import cover_node_folders
@@ -31,10 +32,10 @@ def run(node: NodeConfig, stop: threading.Event) -> None:
     """
     cover_node_folders()
     folder = Path(node.folder)
-    images = Images([_image(name, entry) for name, entry in node.images.items()], folder)
+    images = Images([_image(name, entry, folder) for name, entry in node.images.items()], folder)
     network = PodNetwork(node.index, node.pod_cidr, node.bridge, node.gateway)
     runtime = Runtime(RuntimeOptions(network, folder, node.rootless, _limits(node)), images)
-    socket = folder / "cri.sock"
+    socket = _short(folder) / SOCKET
     server = serve(socket, runtime, images)
     log.info("node %s: runtime serves on %s", node.node, socket)
     try:
@@ -47,8 +48,16 @@ def run(node: NodeConfig, stop: threading.Event) -> None:
     log.info("node %s: ended", node.node)
 
 
-def _image(name: str, entry: Mapping[str, str]) -> Image:
-    return python_image(name) if entry["kind"] == "python" else program_image(name, entry["path"])
+def _short(folder: Path) -> Path:
+    """Give the folder a second, short path: a socket's has 107 bytes at most, whatever the state folder's is."""
+    link = VOLATILE / folder.name
+    link.unlink(missing_ok=True)  # left by a node that was killed
+    link.symlink_to(folder)
+    return link
+
+
+def _image(name: str, entry: Mapping[str, str], folder: Path) -> Image:
+    return python_image(name, folder) if entry["kind"] == "python" else program_image(name, entry["path"])
 
 
 def _limits(node: NodeConfig) -> ContainerLimits:

@@ -95,7 +95,10 @@ def find_or_get_programs(
         raise TestbedFailed(
             f"{lacking}; nothing was changed; add them, or unset {_OWN_VARIABLE} to have all programs got for you"
         )
-    if found := find_programs(sources):
+    found = find_programs(sources)
+    if found is None or found.origin == "cache":
+        _refuse_noexec(cache_root())
+    if found:
         return found
     _say_what_is_not_used(sources, say)
     root, cache, progress = cache_root(), cache_of(sources), Progress(say)
@@ -167,6 +170,16 @@ def incomplete_folder(sources: Sources = PINNED) -> str:
     own = os.environ.get(_OWN_VARIABLE)
     lacking = _lacking(Path(own), sources.programs) if own else []
     return f"{_OWN_VARIABLE}={own} lacks {', '.join(lacking)} (or they are not executable)" if lacking else ""
+
+
+def _refuse_noexec(root: Path) -> None:
+    """Say before minutes are spent that nothing would run from there."""
+    place = next(folder for folder in (root, *root.parents) if folder.exists())
+    if os.statvfs(place).f_flag & os.ST_NOEXEC:
+        raise TestbedFailed(
+            f"no program runs from {root}: its file system is mounted noexec; nothing was changed; set XDG_CACHE_HOME "
+            "to a folder on another one"
+        )
 
 
 def _say_what_is_not_used(sources: Sources, say: Callable[[str], None]) -> None:

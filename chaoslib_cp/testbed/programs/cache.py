@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.state import home_folder
 from chaoslib_cp.testbed.programs.pins import Sources
 from chaoslib_cp.testbed.programs.progress import SAY_EACH_S, Progress
 
@@ -29,9 +30,12 @@ def cache_root() -> Path:
     """Return the library's cache folder: ``$XDG_CACHE_HOME/chaoslib-cp``, by default below ``~/.cache``.
 
     A relative XDG_CACHE_HOME is ignored (source: XDG Base Directory Specification).
+
+    Raises:
+        ProfileInvalid: There is neither that variable nor a home folder; nothing was changed.
     """
     named = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(named) if named.startswith("/") else Path.home() / ".cache"
+    base = Path(named) if named.startswith("/") else home_folder() / ".cache"
     return base / "chaoslib-cp"
 
 

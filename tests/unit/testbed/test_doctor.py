@@ -8,6 +8,7 @@ import pytest
 
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed.doctor import Check, examine, install_command, require, tool_checks
+from chaoslib_cp.testbed.programs.pins import PINNED
 
 TOOLS = ("ip", "nft", "bwrap", "unshare", "nsenter")
 # the old line's environment has no testbed extra
@@ -140,4 +141,35 @@ def test_missing_programs_are_no_obstacle_but_an_incomplete_folder_is(
     found = named(examine(), "programs")
     assert (found["ok"], found["required"]) == (False, True)
     assert "lacks etcd, kube-apiserver" in found["detail"]
+    assert system.exists()
+
+
+def test_files_that_only_their_owner_may_read_are_found_before_pods_need_them(
+    system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`go build` under a strict umask: CoreDNS, which runs as a user of its own, could not be started."""
+    programs = tmp_path / "my programs"
+    programs.mkdir()
+    for name in PINNED.programs:
+        (programs / name).touch(mode=0o755)
+    monkeypatch.setenv("CHAOSLIB_CP_BIN", str(programs))
+    assert named(examine(rootless=False), "files of pods")["ok"]
+    (programs / "coredns").chmod(0o700)
+    found = named(examine(rootless=False), "files of pods")
+    assert (found["ok"], found["required"]) == (False, True)
+    assert found["detail"] == f"only their owner may read {programs}/coredns"
+    assert found["fix"] == f"chmod -R go+rX '{programs}/coredns'"
+    assert "files of pods" not in {check["name"] for check in examine(rootless=True)}  # there is one user only
+    assert system.exists()
+
+
+def test_a_state_folder_that_cannot_be_written_is_found(
+    system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a home that is another user's; here it is a file, so that root cannot either."""
+    (tmp_path / "home").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    found = named(examine(), "disk")
+    assert (found["ok"], found["fix"]) == (False, "set XDG_STATE_HOME to a folder of yours")
+    assert found["detail"] == f"{tmp_path}/home/chaoslib-cp cannot be written"
     assert system.exists()

@@ -10,7 +10,8 @@ import pytest
 
 from chaoslib_cp.errors import ProfileInvalid, TestbedFailed
 from chaoslib_cp.testbed import commands
-from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance
+from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance, around_us
+from tests.fakes import process_1
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +85,15 @@ def test_supervisor_is_found_by_its_command_line_and_by_nothing_else() -> None:
         process.terminate()
     assert mine.supervisor_pids() == []
     assert os.getpid() not in mine.supervisor_pids()
+
+
+def test_inside_is_told_by_process_1_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a variable that was exported outside nor one that `sudo` took away changes where a process is."""
+    mine, other = Instance("mine"), Instance("other")
+    monkeypatch.setenv("CHAOSLIB_CP_TESTBED", "mine")
+    assert (around_us(), mine.is_around_us()) == (None, False)
+    monkeypatch.delenv("CHAOSLIB_CP_TESTBED")
+    process_1.started_as([SUPERVISOR_MODULE, str(mine.folder)], tmp_path, monkeypatch)
+    assert (around_us(), mine.is_around_us(), other.is_around_us()) == (mine, True, False)
+    process_1.started_as([SUPERVISOR_MODULE, "/elsewhere/testbed/mine"], tmp_path, monkeypatch)
+    assert (around_us(), mine.is_around_us()) == (None, False)

@@ -12,7 +12,7 @@ from tests.scaffold.waiting import until
 
 def _process(tmp_path: Path, code: str, clock: ManualClock) -> Process:
     component = Component("thing", (sys.executable, "-c", code))
-    return Process(component, tmp_path / "thing.log", {}, [], clock)
+    return Process(component, tmp_path / "thing.log", [], clock)
 
 
 def _wait_until_dead(process: Process) -> None:
@@ -83,7 +83,7 @@ def test_joins_its_cgroups_before_it_runs(tmp_path: Path) -> None:
     """The process itself writes 0, itself, into the group's file before the program starts."""
     procs = tmp_path / "cgroup.procs"
     component = Component("thing", (sys.executable, "-c", f"print(open({str(procs)!r}).read())"))
-    process = Process(component, tmp_path / "thing.log", {}, [procs], ManualClock())
+    process = Process(component, tmp_path / "thing.log", [procs], ManualClock())
     process.start()
     _wait_until_dead(process)
     assert (tmp_path / "thing.log").read_text() == "0\n"

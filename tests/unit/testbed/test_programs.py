@@ -13,6 +13,7 @@ from chaoslib_cp.testbed.programs.pins import Module
 from tests.fakes.go_toolchain import FakeGo, machine_with_go, sources
 
 ALL = ("etcd", "kube-a", "kube-b")
+STATVFS = os.statvfs
 
 
 @pytest.fixture
@@ -170,3 +171,18 @@ def test_each_line_tells_the_elapsed_time(go: FakeGo, tmp_path: Path) -> None:
     assert all(line[:6] == "0:00  " or line[1:2] == ":" for line in said)
     assert [line[6:] for line in said if line.endswith(": built")] == [f"{name}: built" for name in ALL]
     assert len(go.builds()) == 2
+
+
+def test_a_cache_folder_from_which_nothing_runs_is_refused_at_once(
+    go: FakeGo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home that is mounted noexec: no minutes are spent on programs that could not be started."""
+
+    def noexec(path: Path) -> os.statvfs_result:
+        found = STATVFS(path)
+        return os.statvfs_result((*found[:8], found.f_flag | os.ST_NOEXEC, found[9]))
+
+    monkeypatch.setattr(os, "statvfs", noexec)
+    with pytest.raises(TestbedFailed, match=r"is mounted noexec; nothing was changed; set XDG_CACHE_HOME"):
+        find_or_get_programs(pytest.fail, sources(tmp_path))
+    assert go.builds() == []

@@ -151,3 +151,31 @@ def test_what_an_orphaned_start_leaves_is_told_as_it_is(machine: Path, monkeypat
     assert f"did not come up: out of luck; it was left as it is, its logs are in {folder}/logs" in said
     assert (folder / "logs").is_dir()
     assert chaos_cp("down").exit_code == 0
+
+
+STRICT = """umask > "$folder/umask"
+env > "$folder/environment"
+"""
+
+
+def test_a_hardened_and_proxied_host_is_kept_out(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Under a strict umask pods can read their files all the same, and nothing inside knows the host's proxies."""
+    supervisor.install(machine / "hardened", monkeypatch, STRICT + supervisor.READY)
+    hostile = {"http_proxy", "HTTPS_PROXY", "all_proxy", "no_proxy", "PYTHONSTARTUP", "LC_TIME", "TMPDIR"}
+    for name in hostile:
+        monkeypatch.setenv(name, str(tmp_path))
+    before = os.umask(0o077)
+    try:
+        up = chaos_cp("up", "small")
+    finally:
+        os.umask(before)
+    assert up.exit_code == 0, up.output
+    folder = Instance("mine").folder
+    assert int((folder / "umask").read_text(), 8) == 0o022
+    found = dict(line.split("=", 1) for line in (folder / "environment").read_text().splitlines())
+    assert not hostile & found.keys()
+    assert (found["LC_ALL"], found["XDG_STATE_HOME"]) == ("C.UTF-8", str(machine / "hardened" / "state"))
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert chaos_cp("down").exit_code == 0

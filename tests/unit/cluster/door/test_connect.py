@@ -1,6 +1,7 @@
 """Which cluster is opened, as whom, and how a call ends."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.cluster.door.connect import choose, open_cluster
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.settings import read_settings
+from tests.fakes import process_1
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import KubeObjects
 
@@ -283,17 +285,34 @@ def test_inline_credentials_of_a_kubeconfig_are_read(kube: KubeObjects) -> None:
     by_data.close()
 
 
-def test_a_kubeconfig_that_works_only_elsewhere_says_where(kube: KubeObjects, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A testbed's addresses exist only inside it: outside nothing is tried, and the command that leads in is named."""
-    inside = {"environment": {"CHAOSLIB_CP_TESTBED": "demo"}, "command": "chaos cp exec --name demo --"}
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [
+        ([], "chaos run EXPERIMENT"),
+        (["run", "--var", "password=secret", "x.json"], "chaos run EXPERIMENT"),
+        (["--no-version-check", "cp", "mark", "--owner", "me"], r"chaos cp mark \.\.\."),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else "",
+)
+def test_a_kubeconfig_that_works_only_elsewhere_says_where(
+    typed: list[str], named: str, kube: KubeObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A testbed's addresses exist only inside it: outside nothing is tried, and the command that works is named.
+
+    What tells is where this process is, not a variable: that may have been exported outside, or be lost inside.
+    """
+    words = ["chaoslib_cp.testbed.supervisor", "/state/testbed/demo"]
+    inside = {"process-1": words, "command": ["chaos", "cp", "exec", "--name", "demo", "--"]}
+    monkeypatch.setattr(sys, "argv", ["chaos", *typed])
 
     def reached_from_inside(document: dict[str, Any]) -> None:
         document["extensions"] = [{"name": "chaoslib-cp/reached-from", "extension": inside}]
 
     configuration = edited(kube, reached_from_inside)
-    monkeypatch.delenv("CHAOSLIB_CP_TESTBED", raising=False)
-    with pytest.raises(TargetRefused, match="run: chaos cp exec --name demo -- chaos run"):
+    monkeypatch.setenv("CHAOSLIB_CP_TESTBED", "demo")
+    with pytest.raises(TargetRefused, match=f"run: chaos cp exec --name demo -- {named}$"):
         open_cluster(read_settings(configuration))
     assert kube.server.requests == []
-    monkeypatch.setenv("CHAOSLIB_CP_TESTBED", "demo")
+    monkeypatch.delenv("CHAOSLIB_CP_TESTBED")
+    process_1.started_as(words, tmp_path, monkeypatch)
     open_cluster(read_settings(configuration)).close()

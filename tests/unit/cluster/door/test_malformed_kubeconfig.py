@@ -14,7 +14,7 @@ from tests.fakes.kube_objects import CONTEXTS, KubeObjects
 
 CANARY = "canary-password-7f3a9"
 REACHED_FROM = "chaoslib-cp/reached-from"
-NO_ENVIRONMENT = f"extension {REACHED_FROM} has no mapping `environment`"
+NO_PLACE = f"extension {REACHED_FROM} has no lists of words `process-1` and `command`"
 HOST_OR_PORT = "has a host or a port that cannot be"
 SHAPES: dict[str, tuple[dict[str, Any], str]] = {
     "contexts are text": ({"contexts": "runner"}, "contexts is not a list of mappings"),
@@ -31,9 +31,10 @@ SHAPES: dict[str, tuple[dict[str, Any], str]] = {
         {"users": [{"name": "x"}, {"name": "runner", "user": 0}]}, "user of 'runner' in users is not a mapping"),
     "extensions are a number": ({"extensions": 5}, "extensions is not a list of mappings"),
     "an extension is text": ({"extensions": ["x"]}, "extensions is not a list of mappings"),
-    "our extension is text": ({"extensions": [{"name": REACHED_FROM, "extension": "x"}]}, NO_ENVIRONMENT),
-    "our environment is a list": (
-        {"extensions": [{"name": REACHED_FROM, "extension": {"environment": ["A"]}}]}, NO_ENVIRONMENT),
+    "our extension is text": ({"extensions": [{"name": REACHED_FROM, "extension": "x"}]}, NO_PLACE),
+    "our place is text": (
+        {"extensions": [{"name": REACHED_FROM, "extension": {"process-1": "a", "command": ["b"]}}]}, NO_PLACE),
+    "our place has no command": ({"extensions": [{"name": REACHED_FROM, "extension": {"process-1": ["a"]}}]}, NO_PLACE),
 }  # fmt: skip
 NO_SERVERS: dict[str, object] = {
     "no content": None, "no server": {}, "a null": {"server": None}, "an empty one": {"server": ""},
@@ -85,8 +86,8 @@ def test_what_is_no_list_of_mappings_is_refused_by_its_name(kube: KubeObjects, c
 
 @pytest.mark.parametrize(
     "extensions",
-    [None, [], [{"name": REACHED_FROM}], [{"name": REACHED_FROM, "extension": {"environment": None}}],
-     [{"name": REACHED_FROM, "extension": {}}], [{"name": "theirs", "extension": "x"}, {"extension": 5}]],
+    [None, [], [{"name": REACHED_FROM}], [{"name": REACHED_FROM, "extension": {}}],
+     [{"name": "theirs", "extension": "x"}, {"extension": 5}]],
 )  # fmt: skip
 def test_extensions_that_say_nothing_of_a_place_are_no_hindrance(kube: KubeObjects, extensions: object) -> None:
     """Those of others may be anything."""
@@ -95,7 +96,7 @@ def test_extensions_that_say_nothing_of_a_place_are_no_hindrance(kube: KubeObjec
 
 def test_the_place_is_found_behind_extensions_of_others(kube: KubeObjects) -> None:
     """Whichever place it has in the list."""
-    place = {"environment": {"SURELY_NOT_SET": "1"}, "command": "lead in"}
+    place = {"process-1": ["surely not"], "command": ["lead", "in"]}
     configuration = written(
         kube, extensions=[{"name": "theirs", "extension": 5}, {"name": REACHED_FROM, "extension": place}]
     )

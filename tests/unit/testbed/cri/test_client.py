@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -47,16 +48,34 @@ class _Peer:
         return api.StopContainerResponse()
 
 
-@pytest.fixture
-def peer(tmp_path: Path) -> Iterator[_Peer]:
-    """A runtime that listens on ``cri.sock``."""
+@contextmanager
+def listening(socket: Path) -> Iterator[_Peer]:
+    """A runtime on a socket."""
     peer = _Peer()
     server = grpc.server(ThreadPoolExecutor(2))
     server.add_generic_rpc_handlers((ServiceHandler(RUNTIME_SERVICE, peer),))
-    server.add_insecure_port(f"unix:{tmp_path / 'cri.sock'}")
+    server.add_insecure_port(f"unix:{socket}")
     server.start()
     yield peer
     server.stop(None).wait()
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[_Peer]:
+    """A runtime that listens on ``cri.sock``."""
+    with listening(tmp_path / "cri.sock") as peer:
+        yield peer
+
+
+def test_each_node_is_asked(tmp_path: Path) -> None:
+    """The sockets have one name, in the folders of their nodes."""
+    nodes = [tmp_path / "1", tmp_path / "2"]
+    for node in nodes:
+        node.mkdir()
+    with listening(nodes[0] / "cri.sock") as one, listening(nodes[1] / "cri.sock") as two:
+        kill_containers([node / "cri.sock" for node in nodes], "default", {"app": "dns"}, ALL)
+        kill_containers([node / "cri.sock" for node in nodes], "kube-system", {"app": "web"}, ALL)
+    assert one.stopped == two.stopped == [("c-web", 0)]
 
 
 def test_matching_containers_are_killed_without_grace(peer: _Peer, tmp_path: Path) -> None:
@@ -94,3 +113,12 @@ def test_stub_speaks_the_published_method_names(peer: _Peer, tmp_path: Path) -> 
     with grpc.insecure_channel(f"unix:{tmp_path / 'cri.sock'}") as channel:
         stub(channel, RUNTIME_SERVICE, "StopContainer")(api.StopContainerRequest(container_id="x"), timeout=5)
     assert peer.stopped == [("x", 0)]
+
+
+def test_a_state_folder_with_a_long_path_is_no_obstacle(peer: _Peer, tmp_path: Path) -> None:
+    """A socket's path has 107 bytes at most (unix(7)); the folder of a home or of a job of CI may be longer."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    (tmp_path / "cri.sock").rename(folder / "cri.sock")
+    assert kill_containers([folder / "cri.sock"], "kube-system", {"app": "web"}, ALL)
+    assert peer.stopped == [("c-web", 0)]

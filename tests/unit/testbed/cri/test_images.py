@@ -16,7 +16,9 @@ def images(tmp_path: Path) -> Images:
     """One program and this interpreter."""
     program = tmp_path / "coredns"
     program.write_text("binary")
-    return Images([program_image("coredns/coredns:1.14.7", str(program)), python_image("chaoslib-cp:1")], tmp_path)
+    return Images(
+        [program_image("coredns/coredns:1.14.7", str(program)), python_image("chaoslib-cp:1", tmp_path)], tmp_path
+    )
 
 
 def test_images_are_found_by_name_and_by_id(images: Images) -> None:
@@ -43,11 +45,28 @@ def test_list_holds_what_there_is(images: Images) -> None:
     assert all(image.pinned and image.size for image in listed)
 
 
-def test_python_image_holds_the_interpreter_and_this_package_only() -> None:
+def test_python_image_holds_the_interpreter_and_this_package_only(tmp_path: Path) -> None:
     """Interpreter, packages and the package itself are seen under their own paths; not the checkout around it."""
-    image = python_image("chaoslib-cp:1")
+    image = python_image("chaoslib-cp:1", tmp_path)
     package = Path(chaoslib_cp.__file__).parent
-    assert image.entrypoint == (sys.executable, "-m", "chaoslib_cp.agent")
-    assert image.binds[str(package)] == str(package)
-    assert str(package.parent) not in image.binds
+    assert image.entrypoint == (sys.executable, "-P", "-X", "utf8", "-m", "chaoslib_cp.agent")
+    assert image.binds[str(tmp_path / "chaoslib_cp")] == str(package)
+    assert not {str(package), str(package.parent)} & image.binds.keys()
     assert image.environment["PYTHONPATH"] == str(package.parent)
+
+
+def test_a_checkout_that_only_its_owner_may_read_is_seen_by_pods(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was cloned under a strict umask; a pod's user is somebody else."""
+    package = tmp_path / "checkout" / "chaoslib_cp"
+    (package / "agent").mkdir(parents=True, mode=0o700)
+    file = package / "agent" / "__main__.py"
+    file.write_text("print()")
+    file.chmod(0o600)
+    monkeypatch.setattr(chaoslib_cp, "__file__", str(package / "__init__.py"))
+    image = python_image("chaoslib-cp:1", tmp_path)
+    [copy] = [Path(path) for path, inside in image.binds.items() if inside == str(package)]
+    assert (copy / "agent" / "__main__.py").read_text() == "print()"
+    for path in (copy, copy / "agent", copy / "agent" / "__main__.py"):
+        assert path.stat().st_mode & 0o044 == 0o044, path
