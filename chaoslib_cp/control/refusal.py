@@ -45,7 +45,7 @@ def experiment_refusals(
     if dry in ("probes", "pause"):
         yield f"--dry {dry} would inject all the same, with {_LACKING[dry]}; use --dry actions"
     yield from _secret_refusals(experiment)
-    yield from extension_refusals(experiment)
+    yield from extension_refusals(experiment, configuration)
     yield from rule_refusals(experiment, settings)
     yield from watching_refusals(settings)
     method, rollbacks = experiment.get("method") or [], experiment.get("rollbacks") or []

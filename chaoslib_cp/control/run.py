@@ -138,7 +138,7 @@ class Run:
         cluster_uid, run_dir = self._take_cluster()
         self.run_dir = run_dir
         configuration[RUN_DIR_KEY] = str(run_dir)  # activities read it there
-        self._gather_facts(cluster_uid, run_dir.name)
+        self._gather_facts(cluster_uid, run_dir.name, configuration)
         self._start_watching(run_dir, configuration)
 
     def _take_cluster(self) -> tuple[str, Path]:
@@ -161,7 +161,7 @@ class Run:
             check_gate(self.settings, self.clock)
         return permit.cluster_uid, run_dir
 
-    def _gather_facts(self, cluster_uid: str, run: str) -> None:
+    def _gather_facts(self, cluster_uid: str, run: str, configuration: Mapping[str, Any]) -> None:
         """Ask, while the API still answers, for what the summary says of the run and its cluster."""
         back_off = evidence.back_off_notes(self.settings, self.clock.epoch_s())
         for note in back_off:
@@ -170,7 +170,7 @@ class Run:
             "run": {"id": run, "title": str(self.experiment.get("title")), "cluster_uid": cluster_uid},
             "versions": evidence.versions(self.settings),
             "scale": evidence.with_knobs(
-                evidence.scale(self.settings), [*evidence.own_knobs(self.experiment), *back_off]
+                evidence.scale(self.settings), [*evidence.own_knobs(self.experiment, configuration), *back_off]
             ),
         }
 

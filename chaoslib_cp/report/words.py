@@ -26,6 +26,24 @@ def value_of(name: str, value: Any) -> str:
     return f"{value:g}"
 
 
+def seconds_of(since_s: float | None) -> str:
+    """A moment for a person; empty where there is none."""
+    return "" if since_s is None else f"{since_s:.1f} s"
+
+
+def was_injected(summary: Mapping[str, Any]) -> bool:
+    """Whether anything was injected: if not, most of what a report tells has no meaning."""
+    return summary["began_epoch_s"] is not None
+
+
+def healed_words(summary: Mapping[str, Any]) -> str:
+    """What healed means in this run: nobody is told that something works again which never broke."""
+    nothing_left = "nothing of this run is left in the cluster"
+    if not was_injected(summary):
+        return f"nothing was injected, and {nothing_left}"
+    return f"{nothing_left}, and what broke works again" if summary["recovered"] else nothing_left
+
+
 def delivery_of(fault: Mapping[str, Any]) -> str:
     """What a fault of summary.json delivered, in one line."""
     told = fault["delivered"]

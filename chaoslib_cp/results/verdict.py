@@ -123,7 +123,7 @@ def _judge_part(recording: Recording, during: Window, part: Part, conduct: Condu
         # The timeline is finer than the rounds of checks: take the begin of the failure the check ran into.
         running = [one.began_s for one in seen if one.began_s <= first_s and (one.ended_s or first_s) >= first_s]
         at_s = min(running, default=first_s)
-        return PartVerdict(part.name, "broke", at_s, f"{part.name} broke")
+        return PartVerdict(part.name, "broke", at_s, f"the claim was false: {part.name}")
     unmeasured = sum(not check.measured for check in part.after_start)
     if unmeasured:
         return PartVerdict(part.name, "inconclusive", None, f"{part.name} could not be measured {unmeasured} times")
