@@ -18,6 +18,8 @@ def command(spec: str | None, name: str, as_json: bool) -> None:
     it is left as it is, and that is an error.
     """
     from chaoslib_cp.testbed import commands
+    from chaoslib_cp.waits import telling
 
-    state = commands.up(spec, name, output.say)
+    with telling(output.say):
+        state = commands.up(spec, name, output.say)
     output.show(state, as_json, lambda: describe(state))

@@ -46,8 +46,11 @@ def tell(recording: Recording, faults: Faults) -> list[Moment]:
 def _ends(faults: Faults) -> Iterator[Moment]:
     """Whatever ends a fault before its own stop action does: that one is told as an act."""
     for fault in faults.each:
+        own = next((ending for ending in fault.endings if ending.by == OWN_DEADLINE), None)
         for ending in fault.endings:
             since_s = round(ending.at_s - faults.began_s, 3)
+            if ending.by == OWN_DEADLINE and ending is not own:
+                continue  # what noticed later that it had ended by itself
             if ending.by == OWN_DEADLINE:
                 words = (
                     " ends by itself, at its own deadline" if fault.ended_by == OWN_DEADLINE else ": its own deadline"

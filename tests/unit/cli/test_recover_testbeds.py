@@ -47,7 +47,7 @@ def test_each_run_of_an_ended_testbed_is_closed_under_its_own_name() -> None:
     assert [item["object"] for item in reports["first"]["items"]] == ["ConfigMap kube-system/a"]
     assert [item["object"] for item in reports["second"]["items"]] == ["ConfigMap kube-system/b"]
     assert open_logs() == []
-    assert recover().stdout == "nothing to undo\n"
+    assert recover().stdout == "healed: nothing to undo\n"
 
 
 def test_the_log_of_a_testbed_that_is_up_elsewhere_stays_open(capfd: pytest.CaptureFixture[str]) -> None:
@@ -70,7 +70,7 @@ def test_inside_a_testbed_what_is_left_elsewhere_is_named(monkeypatch: pytest.Mo
     leave("elsewhere", "a")
     monkeypatch.setenv("CHAOSLIB_CP_TESTBED", "mine")
     done = recover()
-    assert (done.exit_code, done.stdout) == (0, "nothing to undo\n")
+    assert (done.exit_code, done.stdout) == (0, "healed: nothing to undo in testbed mine\n")
     assert "left alone, for they are about other clusters than testbed mine: elsewhere; run" in done.stderr
     assert open_logs() == ["elsewhere"]
 
@@ -85,3 +85,20 @@ def test_a_cluster_that_was_named_and_not_looked_into_is_no_success(
     assert "could not look for objects without an undo log" in done.stdout
     assert "no undo log is open, but the cluster that KUBECONFIG names may hold something of ours" in done.stderr
     assert "still open" not in done.stderr
+
+
+def test_the_last_line_says_healed_or_what_is_left(tmp_path: Path) -> None:
+    """On standard output when it is healed, as the error when it is not; never both."""
+    leave("first", "a")
+    done = recover()
+    assert done.stdout.splitlines() == [
+        "first: ConfigMap kube-system/a: gone with the cluster of testbed gone",
+        "healed: nothing is open any more",
+    ]
+    facts = {"cluster_uid": "uid", "kubeconfig": str(tmp_path / "no-such-file")}
+    log = UndoLog.create(undo_folder(), "second", facts, ManualClock())
+    log.intend(to_delete("ConfigMap", "kube-system", "b", "second"))
+    done = recover()
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].startswith("Error: NOT healed, still open after this attempt: second; their")
+    assert "healed:" not in done.stdout
