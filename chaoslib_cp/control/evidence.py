@@ -9,7 +9,7 @@ from typing import Any
 
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.control.extension import own_blocks
-from chaoslib_cp.control.placeholder import PLACEHOLDER
+from chaoslib_cp.control.placeholder import PLACEHOLDER, filled
 from chaoslib_cp.dns.pods import BACK_OFF_S, recent_crashes
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.settings import OWN_KEYS, Settings
@@ -60,7 +60,7 @@ def own_knobs(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -
     """
 
     def value(found: re.Match[str]) -> str:
-        given = configuration.get(found.group(1))
+        given = filled(found.group(), configuration)
         is_told = isinstance(given, str | int | float) and not _SECRET.search(found.group(1))
         return f"{given:g}" if is_told and isinstance(given, float) else str(given) if is_told else found.group()
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from chaoslib_cp.control.placeholder import PLACEHOLDER
+from chaoslib_cp.control.placeholder import filled
 from chaoslib_cp.waits import telling, waiting_for
 
 logger = logging.getLogger("chaostoolkit")
@@ -63,8 +63,7 @@ class Progress:
 
     def _seconds(self, given: object) -> float | None:
         """A number of seconds as the file gives it, itself or by a name of the configuration."""
-        found = PLACEHOLDER.fullmatch(given) if isinstance(given, str) else None
-        value = self._configuration.get(found.group(1)) if found else given
+        value = filled(given, self._configuration)
         try:
             return None if value is None else float(str(value))
         except ValueError:

@@ -12,13 +12,13 @@ from chaoslib_cp.report.strips import draw_strips
 from chaoslib_cp.report.style import STYLE
 from chaoslib_cp.report.table import Cell, draw_table
 from chaoslib_cp.report.words import (
-    VERDICTS,
     delivery_of,
     expectation_of,
     healed_words,
     seconds_of,
     unrealistic_knobs,
     value_of,
+    verdict_words,
     was_injected,
 )
 from chaoslib_cp.results.figures import label_of, unit_of
@@ -44,7 +44,7 @@ def _page(summary: Mapping[str, Any], recording: Recording) -> Iterator[str]:
     yield f"<title>{title}: {escape(word)}</title>\n<style>{STYLE}</style>\n</head>\n<body>"
     yield f"<h1>{title}</h1>"
     yield f'<p class="quiet">{escape(str(run.get("id", "")))}, started {escape(str(run.get("started", "unknown")))}</p>'
-    yield f'<p><span class="verdict {escape(word)}">{escape(word)}</span> {escape(VERDICTS[word])}</p>'
+    yield f'<p><span class="verdict {escape(word)}">{escape(word)}</span> {escape(verdict_words(summary))}</p>'
     yield f"<ul>{''.join(f'<li>{escape(str(reason))}</li>' for reason in summary['why'])}</ul>"
     yield from _healed(summary)
     yield from _parts(summary)

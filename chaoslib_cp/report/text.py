@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.report.words import VERDICTS, delivery_of, healed_words, unrealistic_knobs, value_of, was_injected
+from chaoslib_cp.report.words import delivery_of, healed_words, unrealistic_knobs, value_of, verdict_words, was_injected
 from chaoslib_cp.results.figures import unit_of
 
 _MARKS = {"act": " ", "bad": "!", "good": "+"}
@@ -50,7 +50,7 @@ def render_text(summary: Mapping[str, Any], run_dir: Path) -> str:
 
 def _lines(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
     word = str(summary["verdict"])
-    yield f"VERDICT: {word.upper()} ({VERDICTS[word]})"
+    yield f"VERDICT: {word.upper()} ({verdict_words(summary)})"
     if word == "inconclusive":
         yield from (f"  because: {reason}" for reason in summary["why"])
     yield from (_part(part) for part in summary["parts"])

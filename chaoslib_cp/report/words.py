@@ -12,6 +12,14 @@ VERDICTS: Mapping[str, str] = {
 }
 
 
+def verdict_words(summary: Mapping[str, Any]) -> str:
+    """What the verdict of a run means; a run that injected nothing has looked a few times, and not all the time."""
+    word = str(summary["verdict"])
+    if word == "held" and not was_injected(summary):
+        return "every claim of the hypothesis was true when it was checked"
+    return VERDICTS[word]
+
+
 def value_of(name: str, value: Any) -> str:
     """A value for a person: seconds to a tenth, ratios in percent; a dash when it was not measured."""
     unit = unit_of(name)

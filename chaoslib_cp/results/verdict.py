@@ -98,7 +98,8 @@ def judge(
         open_points.append("the experiment claims nothing: it has no steady-state hypothesis")
     if open_points:
         return Verdict("inconclusive", tuple(open_points), judged)
-    return Verdict("held", ("every claim was checked all the time and was always true",), judged)
+    when = "was checked all the time and was always true" if conduct.has_method else "was true when it was checked"
+    return Verdict("held", (f"every claim {when}",), judged)
 
 
 def _doubts(evidence: Evidence, parts: Sequence[Part], conduct: Conduct) -> list[str]:

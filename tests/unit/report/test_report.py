@@ -112,6 +112,9 @@ def test_a_run_that_injected_nothing_is_told_in_a_few_lines() -> None:
     summary = summarise(recording, [], Conduct(has_method=False), FACTS)
     page, drawn = render_html(summary, recording), render_text(summary, Path("runs/x"))
     assert "healed: nothing was injected, and nothing of this run is left in the cluster" in drawn
+    assert "VERDICT: HELD (every claim of the hypothesis was true when it was checked)" in render_text(
+        {**summary, "verdict": "held"}, Path("runs/x")
+    )
     assert len(drawn.splitlines()) < 6
     assert "Nothing was injected, so the figures of a fault are left out." in page
     assert page.count("nothing was injected") == 1
