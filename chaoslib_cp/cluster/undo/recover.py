@@ -159,7 +159,7 @@ def _recover_one(path: Path, settings: Settings, timeout_s: float, clock: Clock)
                 f"process {holder} is playing a run on this cluster; nothing was undone; stop it first"
             ]
             return report
-        with waiting_for(f"an identity that may undo run {log.run}", None):
+        with waiting_for(f"an identity that may undo run {log.run}", None, at_once=True):
             clusters, reasons = open_healers(log, settings)
         if clusters:
             report["items"] = heal_log(log, clusters, clock, timeout_s, waits_for_pods=True)
