@@ -8,7 +8,7 @@ What kinds of faults there are, and what ends them, stands in tables of :class:`
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from chaoslib_cp.limits import checked
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 INJECTED: Final = "chaoslib_cp.Injected"
 ENDED: Final = "chaoslib_cp.Ended"
+NOT_PLAYED: Final = "chaoslib_cp.NotPlayed"
 
 FAULT_INJECTED: Final = "fault_injected"
 FAULT_ENDED: Final = "fault_ended"
@@ -129,6 +130,23 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class NotPlayed:
+    """What an action says that did nothing, because a parameter asks for nothing: the story tells it so.
+
+    Attributes:
+        why: Which parameter asks for it, for example ``coupling is none``.
+        parameters: The effective ones.
+    """
+
+    why: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plain mapping that an action returns."""
+        return {"type": NOT_PLAYED, **asdict(self)}
+
+
+@dataclass(frozen=True)
 class FaultKind:
     """One kind of fault, a row of the table ``FAULTS``.
 
@@ -209,21 +227,21 @@ def read_expects(given: Mapping[str, Any] | None, usual: Expects) -> Expects:
     return expects
 
 
-def read(output: object) -> Injected | Ended | None:
-    """Read what an action returned; None when it is neither of the two.
+def read(output: object) -> Injected | Ended | NotPlayed | None:
+    """Read what an action returned; None when it is none of the three.
 
     Raises:
         ProfileInvalid: It says that it is one and is not: what it did cannot be judged.
     """
-    if not isinstance(output, Mapping) or output.get("type") not in (INJECTED, ENDED):
+    if not isinstance(output, Mapping) or output.get("type") not in _READ:
         return None
     facts = {key: value for key, value in output.items() if key != "type"}
     try:
-        return _injected(facts) if output["type"] == INJECTED else Ended(**{**facts, "faults": tuple(facts["faults"])})
+        return _READ[output["type"]](facts)
     except (KeyError, TypeError) as error:
         raise ProfileInvalid(
             f"an action returned a {output['type']} with wrong keys ({error}); what it did cannot be judged; return "
-            "Injected(...).as_dict() or Ended(...).as_dict()"
+            "Injected(...).as_dict(), Ended(...).as_dict() or NotPlayed(...).as_dict()"
         ) from error
 
 
@@ -243,3 +261,10 @@ def _injected(facts: Mapping[str, Any]) -> Injected:
             "expects": tuple(Expects(**one) for one in expects),
         }
     )
+
+
+_READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Injected | Ended | NotPlayed]]] = {
+    INJECTED: _injected,
+    ENDED: lambda facts: Ended(**{**facts, "faults": tuple(facts["faults"])}),
+    NOT_PLAYED: lambda facts: NotPlayed(**facts),
+}

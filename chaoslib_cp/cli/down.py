@@ -16,9 +16,11 @@ def command(name: str, as_json: bool) -> None:
     """
     from chaoslib_cp.cluster.undo.recover import close_logs_of_deleted_cluster
     from chaoslib_cp.testbed import commands
+    from chaoslib_cp.waits import telling
 
     cluster_uid = _cluster_uid(name)
-    result = commands.down(name)
+    with telling(output.say):
+        result = commands.down(name)
     result["closed_undo_logs"] = close_logs_of_deleted_cluster(cluster_uid) if cluster_uid else []
     output.show(result, as_json, lambda: f"testbed {name} {'is down' if result['was_up'] else 'was not up'}")
 

@@ -35,20 +35,27 @@ def command(kept: tuple[str, ...], as_json: bool) -> None:
     """Undo whatever an interrupted run left in a cluster. Needs no arguments and may be run twice.
 
     It reads the undo logs of this user, removes what is ours and still there, and goes on past what fails. If
-    KUBECONFIG names a cluster, it looks there as well for what no undo log here tells of. The exit code is 1 while
-    something is open or that cluster could not be looked into; the kubectl commands that would do it by hand are
-    printed.
+    KUBECONFIG names a cluster, it looks there as well for what no undo log here tells of. It says every few seconds
+    what it waits for, and ends with "healed" or with what is left. The exit code is 1 while something is open or that
+    cluster could not be looked into; the kubectl commands that would do it by hand are printed.
 
     What somebody else edited since is never overwritten: it stays open until it is as it was, or until you say with
     --keep that it stays as it is.
     """
-    from chaoslib_cp.cluster.undo.recover import open_logs, recover
-    from chaoslib_cp.settings import read_settings
-    from chaoslib_cp.testbed.instance import around_us
+    from chaoslib_cp.waits import telling
 
     if kept:
         _keep(kept, as_json)
         return
+    with telling(output.say):
+        _recover(as_json)
+
+
+def _recover(as_json: bool) -> None:
+    from chaoslib_cp.cluster.undo.recover import open_logs, recover
+    from chaoslib_cp.settings import read_settings
+    from chaoslib_cp.testbed.instance import around_us
+
     inside = around_us()
     only = str(inside.kubeconfig) if inside else None  # no other cluster can be reached from inside
     settings, named = read_settings(), ""
@@ -63,23 +70,26 @@ def command(kept: tuple[str, ...], as_json: bool) -> None:
     latest = {(report["path"], report["run"]): report for report in [*from_here, *reports]}
     still_open = open_logs(only_kubeconfig=only)
     unsure = [report["run"] for report in latest.values() if not report["path"]]
-    result = {"healed": not still_open and not unsure, "logs": list(latest.values())}
-    output.show(result, as_json, lambda: describe(latest.values()))
     elsewhere = sorted(set(open_logs()) - set(still_open)) if inside and not as_json else []
     if inside and elsewhere:
         output.say(
             f"left alone, for they are about other clusters than testbed {inside.name}: {', '.join(elsewhere)}; "
             "run `chaos cp recover` outside of it"
         )
+    healed = not still_open and not unsure
+    result = {"healed": healed, "logs": list(latest.values())}
+    output.show(
+        result, as_json, lambda: describe(latest.values(), healed, f" in testbed {inside.name}" if inside else "")
+    )
     if still_open:
         raise UndoFailed(
-            f"still open after this attempt: {', '.join(still_open)}; their own deadlines end every load; run "
-            "`chaos cp recover` again once the cause above is gone"
+            f"NOT healed, still open after this attempt: {', '.join(still_open)}; their own deadlines end every load; "
+            "run `chaos cp recover` again once the cause above is gone"
         )
     if unsure:
         raise UndoFailed(
-            "no undo log is open, but the cluster that KUBECONFIG names may hold something of ours, as said above; run "
-            "`chaos cp recover` again once that is cleared"
+            "NOT healed for certain: no undo log is open, but the cluster that KUBECONFIG names may hold something of "
+            "ours, as said above; run `chaos cp recover` again once that is cleared"
         )
 
 
@@ -96,14 +106,16 @@ def _keep(kept: Iterable[str], as_json: bool) -> None:
     output.show({"kept": closed}, as_json, lambda: "\n".join(f"{one['run']}: {one['object']}: kept" for one in closed))
 
 
-def describe(reports: Iterable[Mapping[str, Any]]) -> str:
-    """Say for each undo log what became of each thing in it."""
+def describe(reports: Iterable[Mapping[str, Any]], healed: bool, where: str = "") -> str:
+    """Say for each undo log what became of each thing in it, and last that all of it is healed, if it is."""
     lines = []
     for report in reports:
         lines += [f"{report['run']}: {item['object']}: {item['outcome']}" for item in report["items"]]
         lines += [f"{report['run']}: {problem}" for problem in report["problems"]]
         lines += [f"  by hand: {line}" for line in report["kubectl"]]
-    return "\n".join(lines) or "nothing to undo"
+    if healed:
+        lines.append(f"healed: nothing is open any more{where}" if lines else f"healed: nothing to undo{where}")
+    return "\n".join(lines)
 
 
 def _testbeds_to_enter(named: str) -> list[str]:
@@ -188,18 +200,20 @@ def _uid_of(instance: "Instance") -> str:
 
 def _recover_inside(testbeds: Iterable[str]) -> list[dict[str, Any]]:
     """Run this command in each testbed, in a process of its own: entering namespaces cannot be taken back."""
+    from chaoslib_cp.waits import waiting_for
+
     reports: list[dict[str, Any]] = []
     for name in testbeds:
-        output.say(f"recovering inside testbed {name}")
         enter = ["exec", "--name", name, "--"]
-        done = subprocess.run(
-            chaos_command("cp", *enter, *chaos_command("cp", "recover", "--json")),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            timeout=_INSIDE_TIMEOUT_S,
-            check=False,
-            **handed_to(Kind.OURS),
-        )
+        with waiting_for(f"recovery inside testbed {name}", _INSIDE_TIMEOUT_S, at_once=True):
+            done = subprocess.run(
+                chaos_command("cp", *enter, *chaos_command("cp", "recover", "--json")),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                timeout=_INSIDE_TIMEOUT_S,
+                check=False,
+                **handed_to(Kind.OURS),
+            )
         try:
             found = json.loads(done.stdout)["logs"]
             reports += [{**one, "kubectl": [_from_outside(enter, line) for line in one["kubectl"]]} for one in found]

@@ -12,11 +12,13 @@ from chaoslib_cp.cli import output
 @output.name_option
 @output.json_option
 def command(name: str, as_json: bool) -> None:
-    """Say whether the testbed is up and how its parts are."""
-    from chaoslib_cp.testbed import commands
+    """Say whether the testbed is up and how its parts are. The exit code is 0 only for one that can be used."""
+    from chaoslib_cp.testbed import commands, inside
 
     state = commands.status(name)
-    output.show(state, as_json, lambda: describe(state))
+    if as_json or state["phase"] != "down":  # of one that is down, one line says all
+        output.show(state, as_json, lambda: describe(state))
+    inside.require_ready(state)
 
 
 def describe(state: Mapping[str, Any]) -> str:

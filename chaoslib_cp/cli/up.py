@@ -23,6 +23,8 @@ def command(spec: str | None, name: str, archives: tuple[Path, ...], mirrors: tu
     Programs that are missing are got first, as `chaos cp programs` does.
     """
     from chaoslib_cp.testbed import commands
+    from chaoslib_cp.waits import telling
 
-    state = commands.up(spec, name, output.say, elsewhere=downloads.elsewhere(archives, mirrors))
+    with telling(output.say):
+        state = commands.up(spec, name, output.say, elsewhere=downloads.elsewhere(archives, mirrors))
     output.show(state, as_json, lambda: describe(state))

@@ -118,7 +118,7 @@ def before_rollback_control(context: Mapping[str, Any]) -> None:
 
 def before_activity_control(context: Mapping[str, Any]) -> None:
     """Stop the activity if the run must stop."""
-    _the_run().before_activity()
+    _the_run().before_activity(context)
 
 
 def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> None:

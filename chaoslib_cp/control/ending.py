@@ -32,6 +32,7 @@ from chaoslib_cp.results.summary import summarise
 from chaoslib_cp.results.verdict import Conduct
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import named
+from chaoslib_cp.waits import waiting_for
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -129,16 +130,14 @@ def _take_back_what_no_rollback_did(run: Run) -> None:
 def _left_behind(run: Run) -> list[str]:
     """What is still there of this run, after giving controllers and kubelets the time to end its pods."""
     deadline_s = run.clock.monotonic_s() + HEAL_S
-    said = False
-    while True:
-        left = grouped(_look_for_leftovers(run.settings))
-        is_open = _is_open(run.settings)  # then nobody is taking it away, and waiting does not help
-        if not left or is_open or run.clock.monotonic_s() >= deadline_s:
-            return left
-        if not said:
-            logger.info("Waiting for the rest of this run to go, up to %g s: %s", HEAL_S, "; ".join(left))
-            said = True
-        run.clock.sleep(_LOOK_EVERY_S)
+    with waiting_for("the rest of this run to go", HEAL_S) as wait:
+        while True:
+            left = grouped(_look_for_leftovers(run.settings))
+            is_open = _is_open(run.settings)  # then nobody is taking it away, and waiting does not help
+            if not left or is_open or run.clock.monotonic_s() >= deadline_s:
+                return left
+            wait.what = f"the rest of this run to go ({'; '.join(left)})"
+            run.clock.sleep(_LOOK_EVERY_S)
 
 
 def _put_log_aside(run: Run) -> None:
@@ -151,19 +150,19 @@ def _put_log_aside(run: Run) -> None:
 
 def _see_recovery(run: Run, run_dir: Path) -> None:
     """Keep the observer until it has seen the effect of the rollbacks: a few samples of whatever is still broken."""
-    began_s, said = run.clock.monotonic_s(), False
-    while run.is_watched:
-        recording = record(read_timeline(run_dir / TIMELINE_FILE))
-        broken = still_broken(recording, find_faults(recording))
-        known = paces(run.settings)
-        patience_s = max((known[one].news_within_s + SPARE_SAMPLES * known[one].period_s for one in broken), default=0)
-        if run.clock.monotonic_s() - began_s >= patience_s:
-            return
-        if not said:
-            names = ", ".join(named(vantage).label for vantage in broken)
-            logger.info("Waiting for %s to recover, up to %.0f s", names, patience_s)
-            said = True
-        run.clock.sleep(_LOOK_EVERY_S)
+    began_s = run.clock.monotonic_s()
+    with waiting_for("samples of what broke", None) as wait:
+        while run.is_watched:
+            recording = record(read_timeline(run_dir / TIMELINE_FILE))
+            broken = still_broken(recording, find_faults(recording))
+            known = paces(run.settings)
+            wait.limit_s = max(
+                (known[one].news_within_s + SPARE_SAMPLES * known[one].period_s for one in broken), default=0.0
+            )
+            wait.what = f"{', '.join(named(vantage).label for vantage in broken)} to recover"
+            if run.clock.monotonic_s() - began_s >= wait.limit_s:
+                return
+            run.clock.sleep(_LOOK_EVERY_S)
 
 
 def grouped(left: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.control.extension import own_blocks
-from chaoslib_cp.control.placeholder import PLACEHOLDER
+from chaoslib_cp.control.placeholder import PLACEHOLDER, filled
 from chaoslib_cp.dns.pods import BACK_OFF_S, recent_crashes
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.settings import OWN_KEYS, Settings
@@ -51,9 +51,22 @@ def scale(settings: Settings) -> dict[str, Any]:
     return content if isinstance(content, dict) else {"unknown": f"{_SCALE_KEY} is not a mapping"}
 
 
-def own_knobs(experiment: Mapping[str, Any]) -> list[str]:
-    """Name what the experiment itself says is not realistic in it: ``unrealistic`` of our extension block."""
-    return [str(knob) for block in own_blocks(experiment) for knob in block.get("unrealistic") or []]
+def own_knobs(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> list[str]:
+    """Name what the experiment itself says is not realistic in it: ``unrealistic`` of our extension block.
+
+    Args:
+        experiment: The experiment.
+        configuration: The resolved configuration; ``${name}`` in a sentence stands for its value in this run.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        given = filled(found.group(), configuration)
+        is_told = isinstance(given, str | int | float) and not _SECRET.search(found.group(1))
+        return f"{given:g}" if is_told and isinstance(given, float) else str(given) if is_told else found.group()
+
+    return [
+        PLACEHOLDER.sub(value, str(knob)) for block in own_blocks(experiment) for knob in block.get("unrealistic") or []
+    ]
 
 
 def back_off_notes(settings: Settings, now_epoch_s: float) -> list[str]:

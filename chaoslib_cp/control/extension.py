@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chaoslib_cp.control.placeholder import PLACEHOLDER
+
 NAME = "chaoslib_cp"
 KEYS = ("name", "schema", "run_name", "unrealistic", "abort_when")
 
@@ -14,7 +16,7 @@ def own_blocks(experiment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [block for block in blocks if isinstance(block, Mapping) and block.get("name") == NAME]
 
 
-def extension_refusals(experiment: Mapping[str, Any]) -> Iterator[str]:
+def extension_refusals(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[str]:
     """Find what nobody would read, as a misspelt ``abort_if``: it would be a guard that is not there."""
     blocks = experiment.get("extensions")
     if blocks is not None and not (isinstance(blocks, list) and all(isinstance(one, Mapping) for one in blocks)):
@@ -26,3 +28,8 @@ def extension_refusals(experiment: Mapping[str, Any]) -> Iterator[str]:
         knobs = block.get("unrealistic")
         if knobs is not None and not (isinstance(knobs, list) and all(isinstance(knob, str) for knob in knobs)):
             yield f"extension {NAME}: unrealistic is {knobs!r}; use a list of texts"
+        unknown_keys = [key for key in PLACEHOLDER.findall(str(knobs)) if key not in configuration]
+        if unknown_keys:
+            yield (
+                f"extension {NAME}: unrealistic asks for ${{{unknown_keys[0]}}}, which the configuration does not have"
+            )

@@ -10,7 +10,7 @@ from typing import Any
 from chaoslib_cp.cluster.door.connect import choose
 from chaoslib_cp.control.abort_rules import rule_refusals
 from chaoslib_cp.control.extension import extension_refusals
-from chaoslib_cp.control.placeholder import PLACEHOLDER
+from chaoslib_cp.control.placeholder import PLACEHOLDER, filled
 from chaoslib_cp.control.watching import watching_refusals
 from chaoslib_cp.dns.restart import COUPLINGS, RESTART_CONTAINERS
 from chaoslib_cp.errors import TargetRefused
@@ -45,7 +45,7 @@ def experiment_refusals(
     if dry in ("probes", "pause"):
         yield f"--dry {dry} would inject all the same, with {_LACKING[dry]}; use --dry actions"
     yield from _secret_refusals(experiment)
-    yield from extension_refusals(experiment)
+    yield from extension_refusals(experiment, configuration)
     yield from rule_refusals(experiment, settings)
     yield from watching_refusals(settings)
     method, rollbacks = experiment.get("method") or [], experiment.get("rollbacks") or []
@@ -105,9 +105,7 @@ def _activity_refusals(
         if unknown:
             yield f"{name!r}: argument {key} asks for ${{{unknown[0]}}}, which the configuration does not have"
         elif key == "coupling":
-            found = PLACEHOLDER.fullmatch(given) if isinstance(given, str) else None
-            coupling = configuration[found.group(1)] if found else given
-            yield from _coupling_refusals(name, coupling, infrastructure)
+            yield from _coupling_refusals(name, filled(given, configuration), infrastructure)
 
 
 def _never_stopped(method: Iterable[Mapping[str, Any]], rollbacks: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from chaoslib_cp.control.abort import AbortWatch
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules
 from chaoslib_cp.control.cpu import tell_cpu
 from chaoslib_cp.control.folder import make_run_dir, run_name
+from chaoslib_cp.control.progress import Progress
 from chaoslib_cp.control.refusal import cluster_refusals, experiment_refusals
 from chaoslib_cp.control.rounds import Rounds
 from chaoslib_cp.control.stop import StopLatch
@@ -33,6 +34,7 @@ from chaoslib_cp.errors import ControlPlaneError, said_safely
 from chaoslib_cp.observe.session import ObserveSession, start
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
 from chaoslib_cp.settings import RUN_DIR_KEY, Settings, read_settings
+from chaoslib_cp.waits import waiting_for
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -55,6 +57,7 @@ class _Listener(RunEventHandler):  # type: ignore[misc]  # Chaos Toolkit has no 
 
     def start_activity(self, activity: Mapping[str, Any]) -> None:
         """Put the start of an activity of method or rollbacks on record, or let nothing start after it."""
+        self._run.progress.starts(activity)
         if self._run.teller and not self._run.rounds.inside:
             try:
                 self._run.teller.activity_started(activity, self._run.phase)
@@ -102,6 +105,7 @@ class Run:
         self._lock: RunLock | None = None
         self.runtime: Mapping[str, Any] = {}
         self.rounds = Rounds()
+        self.progress = Progress()
         if event_registry is not None:
             event_registry.register(_Listener(self))
         self.rounds.install()
@@ -118,6 +122,7 @@ class Run:
         Raises:
             InterruptExecution: Refused; nothing was changed in the cluster. Chaos Toolkit then plays no method.
         """
+        self.progress.begin(configuration)
         try:
             self._open(configuration, secrets)
         except (ControlPlaneError, OSError) as error:
@@ -135,10 +140,12 @@ class Run:
             # inside the place the cluster is reached from, much of this may be right by itself
             refused = [*cluster_refusals(self.settings), *refused]
             raise InterruptExecution(f"refused, nothing was changed: {'; '.join(refused)}")
-        cluster_uid, run_dir = self._take_cluster()
+        with waiting_for("the gate: is this the cluster that is meant, marked as a test cluster and whole", None):
+            cluster_uid, run_dir = self._take_cluster()
         self.run_dir = run_dir
         configuration[RUN_DIR_KEY] = str(run_dir)  # activities read it there
-        self._gather_facts(cluster_uid, run_dir.name)
+        with waiting_for("what the cluster says of itself", None):
+            self._gather_facts(cluster_uid, run_dir.name, configuration)
         self._start_watching(run_dir, configuration)
 
     def _take_cluster(self) -> tuple[str, Path]:
@@ -161,7 +168,7 @@ class Run:
             check_gate(self.settings, self.clock)
         return permit.cluster_uid, run_dir
 
-    def _gather_facts(self, cluster_uid: str, run: str) -> None:
+    def _gather_facts(self, cluster_uid: str, run: str, configuration: Mapping[str, Any]) -> None:
         """Ask, while the API still answers, for what the summary says of the run and its cluster."""
         back_off = evidence.back_off_notes(self.settings, self.clock.epoch_s())
         for note in back_off:
@@ -170,7 +177,7 @@ class Run:
             "run": {"id": run, "title": str(self.experiment.get("title")), "cluster_uid": cluster_uid},
             "versions": evidence.versions(self.settings),
             "scale": evidence.with_knobs(
-                evidence.scale(self.settings), [*evidence.own_knobs(self.experiment), *back_off]
+                evidence.scale(self.settings), [*evidence.own_knobs(self.experiment, configuration), *back_off]
             ),
         }
 
@@ -191,6 +198,7 @@ class Run:
         Rollbacks follow then in any case, and Chaos Toolkit first waits for the hypothesis beside the method, outside
         of what catches a ``SystemExit``: one raised there would cost the rollbacks and the verdict.
         """
+        self.progress.ended()
         self.phase = phase
         self.latch.shielded = self._method_is_over = phase != "method"
         if phase == "method":
@@ -216,8 +224,11 @@ class Run:
         if is_main and self.phase == "watching" and self._method_is_over:
             self.latch.shielded = shielded
 
-    def before_activity(self) -> None:
+    def before_activity(self, activity: Mapping[str, Any]) -> None:
         """Let an activity start, or not.
+
+        Args:
+            activity: The activity; Chaos Toolkit first makes the pause in front of it.
 
         Raises:
             InterruptExecution: The run must stop, or the gate was never passed.
@@ -227,6 +238,7 @@ class Run:
                 raise InterruptExecution("the gate was not passed: nothing was changed, nothing is played")
             if self.latch.reason:
                 raise InterruptExecution(f"{self.latch.reason}: nothing new is started")
+        self.progress.before(activity)
 
     def after_activity(self, activity: Mapping[str, Any], run: Mapping[str, Any] | None) -> None:
         """Put an activity's end on record; a failed action of the method ends the injections.
@@ -235,6 +247,7 @@ class Run:
             InterruptExecution: An action failed: what comes after it would not test what it says. Or the timeline
                 could not be written: what is not on record can be neither watched nor judged.
         """
+        self.progress.ended()
         if run is None or self.rounds.inside or self.teller is None:
             return
         # What the verdict needs comes first: telling may fail, on a disk that is full for example.
@@ -294,7 +307,8 @@ class Run:
         """End the observer and close the timeline; may be called twice."""
         self._stop_abort_watch()
         if self._observer is not None:
-            self._observer.stop()
+            with waiting_for("the observer to end", None):
+                self._observer.stop()
         teller, self.teller = self.teller, None
         if teller is not None:
             try:
@@ -308,6 +322,7 @@ class Run:
         if self._lock is not None:
             self._lock.release()
         self.rounds.restore()
+        self.progress.end()
         self.latch.restore()
 
 

@@ -16,6 +16,7 @@ from chaoslib_cp.observe.recent import recent_lines, recent_samples, timeline_no
 from chaoslib_cp.results.hypothesis import read_hypothesis
 from chaoslib_cp.settings import IDENTITIES, Settings
 from chaoslib_cp.vantage import VantagePoint, all_points, asked_by_observer
+from chaoslib_cp.waits import waiting_for
 
 DEFAULT_OBSERVE_S = 1800.0
 """Longer than any shipped run; the observer ends by itself after it, whatever becomes of the control."""
@@ -147,15 +148,19 @@ def wait_for_sight(
     paced = paces(settings)
     claimed = {one for part in read_hypothesis(experiment, {}, configuration) for one in part.vantages}
     end_s = clock.monotonic_s() + _SIGHT_WITHIN_S
-    while True:
-        blind = {
-            one for one in claimed if len(recent_samples(run_dir, one, _SIGHT_WITHIN_S, clock)) < _a_few(paced.get(one))
-        }
-        if experiment.get("method"):
-            blind |= _not_seen_yet(run_dir, clock)
-        if not blind or clock.monotonic_s() >= end_s:
-            return sorted(blind)
-        clock.sleep(_LOOK_EVERY_S)
+    with waiting_for("the first samples", _SIGHT_WITHIN_S) as wait:
+        while True:
+            blind = {
+                one
+                for one in claimed
+                if len(recent_samples(run_dir, one, _SIGHT_WITHIN_S, clock)) < _a_few(paced.get(one))
+            }
+            if experiment.get("method"):
+                blind |= _not_seen_yet(run_dir, clock)
+            if not blind or clock.monotonic_s() >= end_s:
+                return sorted(blind)
+            wait.what = f"the first samples of {', '.join(sorted(blind))}"
+            clock.sleep(_LOOK_EVERY_S)
 
 
 def _a_few(pace: Pace | None) -> int:

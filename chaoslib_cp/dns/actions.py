@@ -32,7 +32,7 @@ def restart_dns_pods(
         secrets: chaosk8s' own keys.
 
     Returns:
-        With coupling none ``parameters`` and a ``note``: there is no fault. Else an ``Injected``
+        With coupling none a ``NotPlayed``: there is no fault. Else an ``Injected``
         (``chaoslib_cp/fault.py`` tells its keys) that is over at once and delivers what was killed or deleted, of how
         many. ``details`` has ``cache`` (how the wait for a fresh entry went) and ``restart``: with delete-pods
         ``pods``, ``accepted``, ``outcomes`` (of deletes that were not accepted), ``accepted_s``, ``rescheduled_s`` and

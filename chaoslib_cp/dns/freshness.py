@@ -8,6 +8,7 @@ from chaoslib_cp.clock import Clock
 from chaoslib_cp.observe.recent import recent_samples, timeline_now_s
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import DNS_CACHED
+from chaoslib_cp.waits import waiting_for
 
 _MARGIN_S: Final = 3.0  # the renewal is seen at the next question, and its sample is written a pull (1 s) later
 _LONGEST_S: Final = 120.0  # a cache with a longer TTL is not waited for
@@ -40,11 +41,12 @@ def wait_for_fresh_entry(settings: Settings, wanted: bool, clock: Clock) -> dict
     if not samples:
         return {"waited_s": 0.0, "ttl_s": None, "reason": "no sample of the cache, so it was not waited for"}
     longest_s = min(_LONGEST_S, float(samples[-1]["ttl_s"]) + _MARGIN_S)
-    while (waited_s := clock.monotonic_s() - started_s) < longest_s:
-        samples = seen() or samples
-        if _has_renewed(samples, since_s):
-            return {"waited_s": waited_s, "ttl_s": samples[-1]["ttl_s"], "reason": "just renewed"}
-        clock.sleep(_POLL_S)
+    with waiting_for("the node cache to renew its record", longest_s):
+        while (waited_s := clock.monotonic_s() - started_s) < longest_s:
+            samples = seen() or samples
+            if _has_renewed(samples, since_s):
+                return {"waited_s": waited_s, "ttl_s": samples[-1]["ttl_s"], "reason": "just renewed"}
+            clock.sleep(_POLL_S)
     return {"waited_s": waited_s, "ttl_s": samples[-1]["ttl_s"], "reason": "no renewal seen within one TTL"}
 
 

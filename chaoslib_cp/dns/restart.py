@@ -14,7 +14,7 @@ from chaoslib_cp.dns.freshness import wait_for_fresh_entry
 from chaoslib_cp.dns.pods import delete_dns_pods
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused
-from chaoslib_cp.fault import Delivers, Expects, Injected
+from chaoslib_cp.fault import Delivers, Expects, Injected, NotPlayed
 from chaoslib_cp.infrastructure import Driver, open_driver
 from chaoslib_cp.limits import checked
 from chaoslib_cp.settings import Settings
@@ -55,7 +55,7 @@ def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:
     """Restart the DNS servers as planned; what it returns is told by ``restart_dns_pods``."""
     clock = SystemClock()
     if plan.coupling == NONE:
-        return {"parameters": asdict(plan), "note": "nothing was restarted, as coupling none asks"}
+        return NotPlayed("coupling is none", parameters=asdict(plan)).as_dict()
     with injecting(settings, DNS_RESTART, clock) as injection:
         cluster, log, fault, noted = injection.cluster, injection.log, injection.fault, injection.permit.dns_pods
         driver = open_driver(settings) if plan.coupling == RESTART_CONTAINERS else None

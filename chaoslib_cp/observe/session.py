@@ -14,6 +14,7 @@ from chaoslib_cp import errors
 from chaoslib_cp.errors import ControlPlaneError, TargetUnreachable
 from chaoslib_cp.inheritance import Kind, handed_to, python_module
 from chaoslib_cp.observe.plan import PLAN_FILE, ObservePlan
+from chaoslib_cp.waits import waiting_for
 
 LOG_FILE: Final = "observe.log"
 #: Reading credentials, resolving the server and finding the prober: three calls with 5 s each at most.
@@ -72,7 +73,8 @@ def start(plan: ObservePlan) -> ObserveSession:
             **handed_to(Kind.OURS),
         )
     try:
-        ready = _first_words(process)
+        with waiting_for("the observer to be ready", _READY_WITHIN_S):
+            ready = _first_words(process)
     except BaseException:  # a signal to the parent too: nothing may be left running
         _end(process, within_s=0.0)
         raise

@@ -1,19 +1,25 @@
 """The timeline as one drawing: a strip for each vantage point, a mark for each sample, a line for each event.
 
-Good, bad and void differ in height as well as in colour, so that the drawing also works in grey.
+Good, bad and void differ in height as well as in colour, so that the drawing also works in grey. It is drawn twice, for
+a wide and for a narrow screen, and the page shows the one that fits: letters that shrink with a drawing end unreadable.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.vantage import all_points
 
-_LEFT, _RIGHT, _TOP, _ROW, _BAR = 250, 20, 20, 22, 14
-_WIDTH = 1100
+_TOP, _BAR = 22, 14
 _BEFORE_S, _AFTER_S = 15.0, 20.0
-_TICKS = 12
+_STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 7200)
+_LABEL_LETTERS = 40
+_LANE = 15
+"""Height of a line of numbers below the strips."""
+_DIGIT = 8.0
+"""Width that a letter takes at most, in the 12 px of the page's style."""
 _PHASES = {
     "tcp": "while connecting",
     "tls": "in the TLS handshake",
@@ -23,8 +29,50 @@ _PHASES = {
 """Where a call ended that got no answer: in the handshake the server is starved, after it the request is queued."""
 
 
+@dataclass(frozen=True)
+class _Sheet:
+    """What is drawn on.
+
+    Attributes:
+        name: Its class, which says when the page shows it.
+        width: Its whole width.
+        left: Where strips begin.
+        right: Room behind them, for half of a number.
+        row: Height of a strip with its label.
+        bar_top: Where in a row the strip begins: below the label where there is no room beside it.
+    """
+
+    name: str
+    width: int
+    left: int
+    right: int
+    row: int
+    bar_top: int
+
+
+_WIDE = _Sheet("wide", width=1100, left=290, right=20, row=22, bar_top=0)
+_NARROW = _Sheet("narrow", width=360, left=12, right=20, row=40, bar_top=18)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The time that is shown, seconds since the first injection, and where that is on a sheet."""
+
+    sheet: _Sheet
+    from_s: float
+    until_s: float
+
+    def x(self, since_s: float) -> float:
+        sheet = self.sheet
+        scale = (sheet.width - sheet.left - sheet.right) / (self.until_s - self.from_s)
+        return sheet.left + (since_s - self.from_s) * scale
+
+    def shows(self, since_s: float) -> bool:
+        return self.from_s <= since_s <= self.until_s
+
+
 def draw_strips(recording: Recording, began_s: float | None, story: Sequence[Mapping[str, Any]]) -> str:
-    """Draw all samples of a run as inline SVG.
+    """Draw all samples of a run as inline SVG, once for a wide and once for a narrow screen.
 
     Args:
         recording: The samples.
@@ -38,19 +86,29 @@ def draw_strips(recording: Recording, began_s: float | None, story: Sequence[Map
     last_s = max((float(moment["since_s"]) for moment in story), default=0.0) + _AFTER_S
     until_s = max(from_s + 1.0, min(recording.ends_at_s - zero_s, last_s) if story else recording.ends_at_s - zero_s)
     rows = _rows(recording)
-    height = _TOP + _ROW * len(rows) + 50
-    scale = (_WIDTH - _LEFT - _RIGHT) / (until_s - from_s)
-    parts = [
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="Samples of every vantage point over time">',
-        *_axis(from_s, until_s, scale, height),
-    ]
-    for index, (label, samples) in enumerate(rows):
-        y = _TOP + _ROW * index
-        parts.append(f'<text x="{_LEFT - 8}" y="{y + 12}" text-anchor="end">{escape(label)}</text>')
-        shown = [sample for sample in samples if from_s <= sample.at_s - zero_s <= until_s]
-        parts.extend(_marks(shown, zero_s + from_s, zero_s + until_s, scale, y))
-    parts.extend(_lines(story, from_s, until_s, scale, height))
-    return "\n".join([*parts, "</svg>"])
+    return "\n".join(
+        line for sheet in (_WIDE, _NARROW) for line in _draw(_Axis(sheet, from_s, until_s), rows, zero_s, story)
+    )
+
+
+def _draw(
+    axis: _Axis, rows: Sequence[tuple[str, list[Sample]]], zero_s: float, story: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    sheet = axis.sheet
+    foot = _TOP + sheet.row * len(rows) + 6
+    events = list(_events(axis, story, foot))
+    height = foot + _LANE * (1 + max((lane for lane, _ in events), default=0)) + 4
+    yield f'<svg class="{sheet.name}" viewBox="0 0 {sheet.width} {height}" role="img"'
+    yield 'aria-label="Samples of every vantage point over time">'
+    yield from _ticks(axis, foot)
+    for index, (_, samples) in enumerate(rows):
+        y = _TOP + sheet.row * index
+        shown = [sample for sample in samples if axis.shows(sample.at_s - zero_s)]
+        yield from _marks(axis, shown, zero_s, y + sheet.bar_top)
+    yield from (drawn for _, drawn in events)
+    # last, so that no line crosses what is to be read
+    yield from (_label(sheet, label, _TOP + sheet.row * index) for index, (label, _) in enumerate(rows))
+    yield "</svg>"
 
 
 def _rows(recording: Recording) -> list[tuple[str, list[Sample]]]:
@@ -63,21 +121,31 @@ def _rows(recording: Recording) -> list[tuple[str, list[Sample]]]:
         if sample.vantage not in left_out:
             place = places.get(sample.vantage, len(points))
             by_row.setdefault((place, sample.vantage, sample.target), []).append(sample)
-    return [(f"{vantage}  {target}"[:44], samples) for (_, vantage, target), samples in sorted(by_row.items())]
+    return [(f"{vantage} {target}", samples) for (_, vantage, target), samples in sorted(by_row.items())]
 
 
-def _marks(samples: list[Sample], from_s: float, until_s: float, scale: float, y: int) -> Iterator[str]:
+def _label(sheet: _Sheet, label: str, y: int) -> str:
+    """What a strip shows; of a long one the middle is left out, for pods of one workload differ in their ends."""
+    half = _LABEL_LETTERS // 2
+    short = label if len(label) <= _LABEL_LETTERS else f"{label[: half - 1]}…{label[-half:]}"
+    x, anchor = (sheet.left - 8, "end") if sheet.bar_top == 0 else (sheet.left, "start")
+    whole = f"<title>{escape(label)}</title>" if short != label else ""
+    return f'<text class="target" x="{x}" y="{y + 12}" text-anchor="{anchor}">{escape(short)}{whole}</text>'
+
+
+def _marks(axis: _Axis, samples: list[Sample], zero_s: float, y: int) -> Iterator[str]:
     """One rectangle for each row of samples of the same kind, up to the next sample."""
     index = 0
     while index < len(samples):
         kind = _kind(samples[index])
-        begin_s = samples[index].at_s
+        begin_s = samples[index].at_s - zero_s
         words = _words(samples[index])
         while index < len(samples) and _kind(samples[index]) == kind and _words(samples[index]) == words:
             index += 1
-        end_s = samples[index].at_s if index < len(samples) else min(until_s, samples[-1].at_s + 1.0)
-        x = _LEFT + (begin_s - from_s) * scale
-        width = max(0.8, (end_s - begin_s) * scale)
+        last_s = samples[-1].at_s - zero_s + 1.0
+        end_s = samples[index].at_s - zero_s if index < len(samples) else min(axis.until_s, last_s)
+        x = axis.x(begin_s)
+        width = max(0.8, axis.x(end_s) - x)
         top = y + (6 if kind == "void" else 0 if kind == "bad" else 4)
         tall = 2 if kind == "void" else _BAR if kind == "bad" else _BAR - 8
         yield (
@@ -97,31 +165,41 @@ def _words(sample: Sample) -> str:
     return f"{sample.outcome} {phase}" if phase else sample.outcome
 
 
-def _axis(from_s: float, until_s: float, scale: float, height: int) -> Iterator[str]:
+def _ticks(axis: _Axis, foot: int) -> Iterator[str]:
+    """Lines of the time axis, as many as there is room for their numbers."""
+    longest = max(len(f"{at_s:.0f} s") for at_s in (axis.from_s, axis.until_s))
+    room = 2 * _DIGIT * longest
     step_s = next(
-        step
-        for step in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 7200)
-        if (until_s - from_s) / step <= _TICKS or step == 7200
+        (step for step in _STEPS_S if axis.x(step) - axis.x(0) >= room),
+        _STEPS_S[-1],
     )
-    tick_s = int(from_s // step_s) * step_s
-    while tick_s <= until_s:
-        if tick_s >= from_s:
-            x = _LEFT + (tick_s - from_s) * scale
-            yield f'<line class="tick" x1="{x:.1f}" y1="{_TOP - 6}" x2="{x:.1f}" y2="{height - 40}"/>'
-            yield f'<text x="{x:.1f}" y="{_TOP - 8}" text-anchor="middle">{tick_s} s</text>'
+    tick_s = int(axis.from_s // step_s) * step_s
+    while tick_s <= axis.until_s:
+        x = axis.x(tick_s)
+        if axis.shows(tick_s):
+            yield f'<line class="tick" x1="{x:.1f}" y1="{_TOP - 6}" x2="{x:.1f}" y2="{foot}"/>'
+            # half of the number stands on either side; at the very edge it would be cut off
+            if x + _DIGIT * longest / 2 <= axis.sheet.width and x >= _DIGIT * longest / 2:
+                yield f'<text x="{x:.1f}" y="{_TOP - 9}" text-anchor="middle">{tick_s} s</text>'
         tick_s += step_s
 
 
-def _lines(
-    story: Sequence[Mapping[str, Any]], from_s: float, until_s: float, scale: float, height: int
-) -> Iterator[str]:
+def _events(axis: _Axis, story: Sequence[Mapping[str, Any]], foot: int) -> Iterator[tuple[int, str]]:
+    """For each moment the lane in which its number stands, so that none covers another, and what is drawn."""
+    taken: list[float] = []
     for number, moment in enumerate(story, start=1):
         since_s = float(moment["since_s"])
-        if from_s <= since_s <= until_s:
-            x = _LEFT + (since_s - from_s) * scale
-            y = height - 40 + 12 * (number % 3)
-            yield f'<line class="event {escape(str(moment["kind"]))}" x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{y}"/>'
-            yield (
-                f'<text x="{x:.1f}" y="{y + 9}" text-anchor="middle">{number}'
-                f"<title>{since_s:.1f} s: {escape(str(moment['what']))}</title></text>"
-            )
+        if not axis.shows(since_s):
+            continue
+        x, half = axis.x(since_s), _DIGIT * len(str(number)) / 2
+        free = (lane for lane, until_x in enumerate(taken) if until_x <= x - half)
+        lane = next(free, len(taken))
+        taken[lane : lane + 1] = [x + half]
+        y = foot + _LANE * lane
+        kind = escape(str(moment["kind"]))
+        yield (
+            lane,
+            f'<line class="event {kind}" x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{y}"/>'
+            f'<text x="{x:.1f}" y="{y + 12}" text-anchor="middle">{number}'
+            f"<title>{since_s:.1f} s: {escape(str(moment['what']))}</title></text>",
+        )

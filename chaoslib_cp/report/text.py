@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.report.words import VERDICTS, delivery_of, unrealistic_knobs, value_of
+from chaoslib_cp.report.words import delivery_of, healed_words, unrealistic_knobs, value_of, verdict_words, was_injected
 from chaoslib_cp.results.figures import unit_of
 
 _MARKS = {"act": " ", "bad": "!", "good": "+"}
@@ -50,7 +50,7 @@ def render_text(summary: Mapping[str, Any], run_dir: Path) -> str:
 
 def _lines(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
     word = str(summary["verdict"])
-    yield f"VERDICT: {word.upper()} ({VERDICTS[word]})"
+    yield f"VERDICT: {word.upper()} ({verdict_words(summary)})"
     if word == "inconclusive":
         yield from (f"  because: {reason}" for reason in summary["why"])
     yield from (_part(part) for part in summary["parts"])
@@ -60,7 +60,7 @@ def _lines(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
         yield "  seconds since the first injection        ! broke   + works again"
         yield from (_moment(moment) for moment in summary["story"])
     yield ""
-    if summary["began_epoch_s"] is not None:
+    if was_injected(summary):
         for label, figures, notes in _ROWS:
             yield _row(summary, label, figures, notes)
         yield _green(summary)
@@ -110,6 +110,7 @@ def _footer(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
     for unwell in summary["not_recovered"]:
         yield f"  NOT HEALED: {unwell}; wait, or look at the cluster before you run anything else there"
     if summary["healed"]:
-        yield "  healed: nothing of this run is left in the cluster, and what broke works again"
-    yield from (f"  scale: {line}" for line in unrealistic_knobs(summary.get("scale", {})))
+        yield f"  healed: {healed_words(summary)}"
+    if was_injected(summary):
+        yield from (f"  scale: {line}" for line in unrealistic_knobs(summary.get("scale", {})))
     yield f"  more: {run_dir / 'report.html'}"

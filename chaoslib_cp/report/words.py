@@ -12,6 +12,14 @@ VERDICTS: Mapping[str, str] = {
 }
 
 
+def verdict_words(summary: Mapping[str, Any]) -> str:
+    """What the verdict of a run means; a run that injected nothing has looked a few times, and not all the time."""
+    word = str(summary["verdict"])
+    if word == "held" and not was_injected(summary):
+        return "every claim of the hypothesis was true when it was checked"
+    return VERDICTS[word]
+
+
 def value_of(name: str, value: Any) -> str:
     """A value for a person: seconds to a tenth, ratios in percent; a dash when it was not measured."""
     unit = unit_of(name)
@@ -24,6 +32,24 @@ def value_of(name: str, value: Any) -> str:
     if unit == "s":
         return f"{value:.2f}" if 0 < abs(value) < 1 else f"{value:.1f}"
     return f"{value:g}"
+
+
+def seconds_of(since_s: float | None) -> str:
+    """A moment for a person; empty where there is none."""
+    return "" if since_s is None else f"{since_s:.1f} s"
+
+
+def was_injected(summary: Mapping[str, Any]) -> bool:
+    """Whether anything was injected: if not, most of what a report tells has no meaning."""
+    return summary["began_epoch_s"] is not None
+
+
+def healed_words(summary: Mapping[str, Any]) -> str:
+    """What healed means in this run: nobody is told that something works again which never broke."""
+    nothing_left = "nothing of this run is left in the cluster"
+    if not was_injected(summary):
+        return f"nothing was injected, and {nothing_left}"
+    return f"{nothing_left}, and what broke works again" if summary["recovered"] else nothing_left
 
 
 def delivery_of(fault: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 Delivered is not hurt: a refused request was delivered, and a cluster that answers all of them has held.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -77,6 +78,23 @@ class Delivery:
         return ""
 
 
+@dataclass(frozen=True)
+class Began:
+    """How many agents had begun at one moment.
+
+    Attributes:
+        least: As the sources had told by then.
+        likely: Where each source's number was at that moment on a straight line between its two accounts around it.
+        most: As the sources told next.
+        sources: Who told anything at any time; 0 when nobody did.
+    """
+
+    least: float
+    likely: float
+    most: float
+    sources: int
+
+
 def delivered(samples: Iterable[Sample], fault: str, wanted: int | None, from_s: float, until_s: float) -> Delivery:
     """Add up what the agents of ``fault`` did between two moments.
 
@@ -110,14 +128,32 @@ def delivered(samples: Iterable[Sample], fault: str, wanted: int | None, from_s:
     )
 
 
-def agents_began(samples: Iterable[Sample], fault: str) -> list[tuple[float, int]]:
-    """Return how many agents had begun, whenever somebody told it: epoch seconds and number, in the order of time."""
-    latest: dict[str, float] = {}
-    steps = []
-    for sample in _accounts(samples, fault):
-        latest[sample.target] = max(latest.get(sample.target, 0.0), sample.counts.get(_BEGAN, 0.0))
-        steps.append((sample.at_s, int(sum(latest.values()))))
-    return steps
+def agents_began(samples: Iterable[Sample], fault: str, wanted: int, from_s: float, at_s: float) -> Began:
+    """How many agents of ``fault`` had begun at one moment, from what each source told before and after it.
+
+    Args:
+        samples: Of a run, in the order of time; those of other vantage points and faults are left out.
+        fault: Its id.
+        wanted: How many agents there should be.
+        from_s: Epoch seconds of the injection; until then none had begun.
+        at_s: The moment, epoch seconds.
+    """
+    sources = [_source_began(told, from_s, at_s) for told in _by_source(samples, fault, math.inf)]
+    least, likely, most = (min(sum(column), wanted) for column in zip(*sources, strict=True)) if sources else (0, 0, 0)
+    return Began(least=least, likely=likely, most=most, sources=len(sources))
+
+
+def _source_began(told: list[Sample], from_s: float, at_s: float) -> tuple[float, float, float]:
+    """The same of one source: at least, most likely and at most. Between two accounts agents begin evenly."""
+    known = [(from_s, 0.0), *((sample.at_s, sample.counts.get(_BEGAN, 0.0)) for sample in told)]
+    before_s, before = max(((when_s, count) for when_s, count in known if when_s <= at_s), default=known[0])
+    least = max([before, *(count for when_s, count in known if when_s <= at_s)])
+    after = [(when_s, max(count, least)) for when_s, count in known if when_s > at_s]
+    if not after:  # it told nothing more, so those that it waits for may have begun since
+        most = max(least, told[-1].counts.get(AGENTS_WANTED, 1.0))
+        return least, least, most
+    after_s, most = after[0]
+    return least, least + (most - least) * (at_s - before_s) / (after_s - before_s), most
 
 
 def _accounts(samples: Iterable[Sample], fault: str) -> Iterator[Sample]:

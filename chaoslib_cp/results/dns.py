@@ -68,6 +68,15 @@ def mask_s(recording: Recording, faults: Faults) -> Figure:
     return seconds(cached[0].began_s - began_s)
 
 
+def mask_words(recording: Recording, faults: Faults) -> dict[str, str]:
+    """What a story adds to the failures of DNS, by vantage point: where a mask began and ended, if there was one."""
+    cached = episodes_of(recording, DNS_CACHED.name, faults.began_s)
+    if not recording.of(DNS_CACHED.name) or mask_began_s(recording, faults) is None:
+        return {}
+    begins = {DNS_UNCACHED.name: "; caches still answer (mask begins)"}
+    return {**begins, DNS_CACHED.name: " (mask is over)"} if cached else begins
+
+
 def predicted_mask_s(recording: Recording, faults: Faults) -> Figure:
     """What was left of the cached answer's TTL when the servers failed, in seconds: it could be known then.
 

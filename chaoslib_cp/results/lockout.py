@@ -6,10 +6,11 @@ from chaoslib_cp.fault import OWN_DEADLINE
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent, ratio, seconds
 from chaoslib_cp.results.recording import Recording, Sample
-from chaoslib_cp.results.streaks import Episode, episodes_of
+from chaoslib_cp.results.streaks import Episode, episodes_of, good_at
 from chaoslib_cp.vantage import ADMIN_WRITE, BREAK_GLASS_WRITE
 
 LET_UP = "the storm let up"
+_SHOWN = 3
 
 
 def lockouts(recording: Recording, from_s: float) -> list[Episode]:
@@ -28,12 +29,25 @@ def lockout_s(recording: Recording, faults: Faults) -> Figure:
     found = lockouts(recording, faults.began_s)
     if not found:
         return absent(f"no {ADMIN_WRITE.bad_in_a_row} ordinary writes in a row failed: nobody was locked out")
-    bound = None
+    notes = []
     if found[0].ended_s is None:
-        bound = "lower bound: still locked out when the recording ended"
+        notes.append("lower bound: still locked out when the recording ended")
     elif _ended_by(_answered_s(recording, found[0].ended_s), faults) == OWN_DEADLINE:
-        bound = "lower bound: the fault's own deadline ended it"
-    return seconds(found[0].length_s(recording.ends_at_s), bound)
+        notes.append("lower bound: the fault's own deadline ended it")
+    lucky = lucky_writes(recording, found[0])
+    if lucky:
+        times = ", ".join(f"{sample.at_s - faults.began_s:.1f} s" for sample in lucky[:_SHOWN])
+        more = f" and {len(lucky) - _SHOWN} more" if len(lucky) > _SHOWN else ""
+        notes.append(f"{len(lucky)} lucky write{'s' if len(lucky) > 1 else ''} inside, at {times}{more}")
+    return seconds(found[0].length_s(recording.ends_at_s), "; ".join(notes) or None)
+
+
+def lucky_writes(recording: Recording, lockout: Episode) -> list[Sample]:
+    """Ordinary writes that got through inside a lock-out: too few in a row to end it, and yet somebody got in."""
+    until_s = recording.ends_at_s if lockout.ended_s is None else lockout.ended_s
+    is_good = good_at(ADMIN_WRITE.name)
+    writes = recording.of(ADMIN_WRITE.name)
+    return [sample for sample in writes if lockout.began_s < sample.at_s < until_s and is_good(sample)]
 
 
 def lockout_total_s(recording: Recording, faults: Faults) -> Figure:

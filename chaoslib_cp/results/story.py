@@ -1,13 +1,13 @@
 """What happened when, in a reader's words: the moments of a run in seconds since the first injection."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from chaoslib_cp.fault import OWN_DEADLINE, ROLLBACK
-from chaoslib_cp.results import dns, recovery
+from chaoslib_cp.fault import NOT_PLAYED, OWN_DEADLINE, ROLLBACK
+from chaoslib_cp.results import dns, lockout, recovery
 from chaoslib_cp.results.faults import OVER_AT_ONCE, Faults
-from chaoslib_cp.results.recording import Recording
+from chaoslib_cp.results.recording import Event, Recording
 from chaoslib_cp.vantage import DNS_UNCACHED, named
 
 Kind = Literal["act", "bad", "good"]
@@ -33,16 +33,24 @@ class Moment:
 
 
 def tell(recording: Recording, faults: Faults) -> list[Moment]:
-    """Tell the run: acts of the method, first failures, the ends of the faults, and last recoveries."""
-    moments = [*_acts(recording, faults), *_ends(faults), *_failures_and_recoveries(recording, faults)]
+    """Tell the run: acts of the method, first failures, the ends of the faults, last recoveries, lucky writes."""
+    moments = [
+        *_acts(recording, faults),
+        *_ends(faults),
+        *_failures_and_recoveries(recording, faults),
+        *_lucky_writes(recording, faults),
+    ]
     return sorted(moments, key=lambda moment: moment.since_s)
 
 
 def _ends(faults: Faults) -> Iterator[Moment]:
     """Whatever ends a fault before its own stop action does: that one is told as an act."""
     for fault in faults.each:
+        own = next((ending for ending in fault.endings if ending.by == OWN_DEADLINE), None)
         for ending in fault.endings:
             since_s = round(ending.at_s - faults.began_s, 3)
+            if ending.by == OWN_DEADLINE and ending is not own:
+                continue  # what noticed later that it had ended by itself
             if ending.by == OWN_DEADLINE:
                 words = (
                     " ends by itself, at its own deadline" if fault.ended_by == OWN_DEADLINE else ": its own deadline"
@@ -55,7 +63,8 @@ def _ends(faults: Faults) -> Iterator[Moment]:
 def _acts(recording: Recording, faults: Faults) -> Iterator[Moment]:
     for event in recording.named("activity_started"):
         if event.details.get("type") == "action" and event.at_s >= faults.began_s:
-            yield Moment(round(event.at_s - faults.began_s, 3), str(event.details.get("name")), "act")
+            words = f"{event.details.get('name')}{_not_played(recording, event)}"
+            yield Moment(round(event.at_s - faults.began_s, 3), words, "act")
     for event in recording.named("activity_ended"):
         if event.details.get("status") != "succeeded" and event.at_s >= faults.began_s:
             yield Moment(round(event.at_s - faults.began_s, 3), f"{event.details.get('name')}: FAILED", "bad")
@@ -63,11 +72,36 @@ def _acts(recording: Recording, faults: Faults) -> Iterator[Moment]:
         yield Moment(round(event.at_s - faults.began_s, 3), "the run ABORTS itself; rollbacks follow", "act")
 
 
+def _not_played(recording: Recording, started: Event) -> str:
+    """Why an act did nothing, where its result says so."""
+    name = started.details.get("name")
+    ends = [
+        event
+        for event in recording.named("activity_ended")
+        if event.at_s >= started.at_s and event.details.get("name") == name
+    ]
+    output = ends[0].details.get("output") if ends else None
+    if isinstance(output, Mapping) and output.get("type") == NOT_PLAYED:
+        return f": not played, {output.get('why')}"
+    return ""
+
+
 def _failures_and_recoveries(recording: Recording, faults: Faults) -> Iterator[Moment]:
     mask_s = dns.mask_began_s(recording, faults)
+    hidden = dns.mask_words(recording, faults)
     for vantage, failed in recovery.broken_episodes(recording, faults.began_s).items():
         began_s = mask_s if vantage == DNS_UNCACHED.name and mask_s is not None else failed[0].began_s
-        yield Moment(round(began_s - faults.began_s, 3), named(vantage).fails, "bad")
+        yield Moment(round(began_s - faults.began_s, 3), f"{named(vantage).fails}{hidden.get(vantage, '')}", "bad")
         again = f" (after {len(failed)} failures)" if len(failed) > 1 else ""
         if failed[-1].ended_s is not None:
             yield Moment(round(failed[-1].ended_s - faults.began_s, 3), named(vantage).works + again, "good")
+
+
+def _lucky_writes(recording: Recording, faults: Faults) -> Iterator[Moment]:
+    """What got through inside a lock-out, told once for each lock-out."""
+    for episode in lockout.lockouts(recording, faults.began_s):
+        lucky = lockout.lucky_writes(recording, episode)
+        if lucky:
+            words = "a lucky write got" if len(lucky) == 1 else f"the first of {len(lucky)} lucky writes got"
+            since_s = round(lucky[0].at_s - faults.began_s, 3)
+            yield Moment(since_s, f"ordinary admin: {words} through, still locked out", "act")

@@ -8,7 +8,7 @@ from chaoslib_cp.results.faults import Faults, find_faults
 from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.hypothesis import Part
 from chaoslib_cp.results.recording import Recording
-from chaoslib_cp.results.recovery import not_recovered
+from chaoslib_cp.results.recovery import not_recovered, recovered
 from chaoslib_cp.results.story import tell
 from chaoslib_cp.results.verdict import Conduct, judge
 
@@ -31,7 +31,8 @@ def summarise(
         measured), ``reasons`` (why not, or what to know), ``story``, ``faults`` (each with its begin, deadline and
         end, what ended it and what it delivered), ``expectations`` (what the victims were expected to suffer),
         ``healed``, ``left_behind`` (what of ours is still there), ``not_recovered`` (what broke and was still broken at
-        the end) and the given facts. Plain JSON types only; times in seconds since the first injection.
+        the end), ``recovered`` (what broke and worked again) and the given facts. Plain JSON types only; times in
+        seconds since the first injection.
     """
     faults = find_faults(recording)
     evidence = gather_evidence(recording, faults)
@@ -52,6 +53,7 @@ def summarise(
         "healed": not conduct.left_behind and not unwell,
         "left_behind": list(conduct.left_behind),
         "not_recovered": unwell,
+        "recovered": recovered(recording, faults),
         "began_epoch_s": began_s,
         "unusable_lines": recording.unusable_lines,
         **{name: dict(content) for name, content in facts.items()},

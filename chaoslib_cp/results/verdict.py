@@ -98,7 +98,8 @@ def judge(
         open_points.append("the experiment claims nothing: it has no steady-state hypothesis")
     if open_points:
         return Verdict("inconclusive", tuple(open_points), judged)
-    return Verdict("held", ("every claim was checked all the time and was always true",), judged)
+    when = "was checked all the time and was always true" if conduct.has_method else "was true when it was checked"
+    return Verdict("held", (f"every claim {when}",), judged)
 
 
 def _doubts(evidence: Evidence, parts: Sequence[Part], conduct: Conduct) -> list[str]:
@@ -123,7 +124,7 @@ def _judge_part(recording: Recording, during: Window, part: Part, conduct: Condu
         # The timeline is finer than the rounds of checks: take the begin of the failure the check ran into.
         running = [one.began_s for one in seen if one.began_s <= first_s and (one.ended_s or first_s) >= first_s]
         at_s = min(running, default=first_s)
-        return PartVerdict(part.name, "broke", at_s, f"{part.name} broke")
+        return PartVerdict(part.name, "broke", at_s, f"the claim was false: {part.name}")
     unmeasured = sum(not check.measured for check in part.after_start)
     if unmeasured:
         return PartVerdict(part.name, "inconclusive", None, f"{part.name} could not be measured {unmeasured} times")

@@ -20,6 +20,7 @@ from chaoslib_cp.testbed.cgroups import NOT_ENFORCED, CgroupTree, backend
 from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance, is_alive, lock
 from chaoslib_cp.testbed.programs import NOWHERE_ELSE, Elsewhere, find_or_get_programs
 from chaoslib_cp.testbed.spec import ClusterSpec, load_spec
+from chaoslib_cp.waits import waiting_for
 
 POLL_PERIOD_S = 0.1
 GONE_WITHIN_S = 15.0
@@ -213,6 +214,11 @@ def _follow(instance: Instance, say: Say, process: "subprocess.Popen[bytes] | No
     left = f"it was left as it is, its logs are in {instance.logs}; run: chaos cp down --name {instance.name}"
     if process:
         left = "nothing was left behind"
+    with waiting_for(f"testbed {instance.name} to be ready", UP_WITHIN_S):
+        _follow_steps(instance, say, process, left)
+
+
+def _follow_steps(instance: Instance, say: Say, process: "subprocess.Popen[bytes] | None", left: str) -> None:
     clock = SystemClock()
     ends_at_s = clock.monotonic_s() + UP_WITHIN_S
     said = 0
@@ -240,8 +246,9 @@ def clear(instance: Instance) -> None:
     Raises:
         TestbedFailed: something stayed, or what runs is out of reach.
     """
-    _kill(instance)
-    _refuse_elsewhere(instance)
+    with waiting_for(f"the processes of testbed {instance.name} to end", GONE_WITHIN_S):
+        _kill(instance)
+        _refuse_elsewhere(instance)
     left = CgroupTree(instance.cgroup_name, backend()).remove()
     if left:
         raise TestbedFailed(f"testbed {instance.name}: control groups stayed: {', '.join(left)}; run down again")
@@ -292,7 +299,8 @@ def _locked(instance: Instance) -> Iterator[None]:
     except OSError as error:
         raise TestbedFailed(f"{parent} cannot be used: {error}; nothing was started") from error
     try:
-        lock(descriptor, fcntl.LOCK_EX, parent)
+        with waiting_for("another command that brings a testbed up or down", None):
+            lock(descriptor, fcntl.LOCK_EX, parent)
         yield
     finally:
         os.close(descriptor)

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,20 +94,29 @@ def ready_state(name: str) -> dict[str, Any]:
         TestbedFailed: it is not up, not yet, or not any more; nothing was changed, and the message says what to do.
     """
     state = status(name)
-    if state["phase"] == "down":
+    require_ready(state)
+    return state
+
+
+def require_ready(state: Mapping[str, Any]) -> None:
+    """Refuse a testbed that cannot be used, as ``commands.status`` describes it.
+
+    Raises:
+        TestbedFailed: it is not up, not yet, or not any more; nothing was changed, and the message says what to do.
+    """
+    name, phase = state["name"], state["phase"]
+    if phase == "down":
         raise TestbedFailed(f"testbed {name} is not up; run: chaos cp up --name {name}")
-    if state["phase"] == "elsewhere":
+    if phase == "elsewhere":
         raise TestbedFailed(
             f"testbed {name} is up on a machine or in a container that shares {Instance(name).folder}; use it there"
         )
-    if state["phase"] == "starting":
+    if phase == "starting":
         raise TestbedFailed(
             f"testbed {name} is starting, not ready; wait for it, or run chaos cp up --name {name} again, "
             "which follows it"
         )
-    if state["phase"] != "ready":
+    if phase != "ready":
         raise TestbedFailed(
-            f"testbed {name} is {state['phase']}, not ready; run: chaos cp down --name {name}, then chaos cp up "
-            f"--name {name}"
+            f"testbed {name} is {phase}, not ready; run: chaos cp down --name {name}, then chaos cp up --name {name}"
         )
-    return state

@@ -15,6 +15,7 @@ from chaoslib_cp.observe.timeline import read_timeline
 from chaoslib_cp.testbed.instance import Instance
 from tests.places import ROOT
 from tests.scaffold import part
+from tests.scaffold.silence import hear
 from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
 
@@ -32,6 +33,7 @@ SMALL: dict[str, object] = {
     "reaction_s": 10.0,
 }
 RUN_WITHIN_S = 420
+SILENCE_S = 5.0
 STOPPED_STORM_S = 30.0
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 
@@ -57,11 +59,13 @@ def variables(**values: object) -> list[str]:
 
 def play(testbed: Testbed, folder: Path, **values: object) -> tuple[int, Path]:
     """Play the experiment inside the testbed; return its exit code and the run's folder."""
+    inside = [*CHAOS, "cp", "exec", "--name", testbed.name, "--"]
     command = [*CHAOS, "--no-version-check", "run", *variables(**{**SMALL, **values}), str(EXPERIMENT)]
-    done = testbed.run(*command, timeout_s=RUN_WITHIN_S, cwd=folder)
+    done = hear([*inside, *command], RUN_WITHIN_S, cwd=folder)
     run_dirs = sorted((folder / "runs").glob("*-openai-2024-12-11"))
-    assert len(run_dirs) == 1, done.stderr
-    return done.returncode, run_dirs[0]
+    assert len(run_dirs) == 1, done.said
+    assert done.silence_s <= SILENCE_S, done.said
+    return done.exit_code, run_dirs[0]
 
 
 def summary_of(run_dir: Path) -> dict[str, Any]:
@@ -131,8 +135,10 @@ def test_a_run_stopped_in_mid_storm_leaves_nothing(
     finally:
         process.kill()
         process.wait(30)
-    recovered = testbed.run(*CHAOS, "cp", "recover", timeout_s=180)
-    assert recovered.returncode == 0, recovered.stdout + recovered.stderr
+    recovered = hear([*CHAOS, "cp", "exec", "--name", testbed.name, "--", *CHAOS, "cp", "recover"], 180)
+    assert recovered.exit_code == 0, recovered.said
+    assert recovered.said.splitlines()[-1].startswith("healed: ")
+    assert recovered.silence_s <= SILENCE_S, recovered.said
     left = testbed.get("daemonsets,configmaps,serviceaccounts", "-A", "-l", "chaoslib-cp/role=telemetry-agent")
     assert left["items"] == []
 

@@ -94,14 +94,14 @@ def test_recover_goes_where_the_cluster_is(machine: Machine, has_variables: bool
     assert first.returncode == 0, first.stderr
     assert json.loads(first.stdout)["healed"] is True
     assert machine.ours() == []
-    assert machine.chaos_cp("recover", **variables).stdout == "nothing to undo\n"
+    assert machine.chaos_cp("recover", **variables).stdout == "healed: nothing to undo\n"
 
 
 def test_down_closes_what_was_open_in_it(machine: Machine) -> None:
     """What a deleted cluster still held is gone with it; it does not keep `recover` busy for ever."""
     down = machine.chaos_cp("down", "--name", machine.name, "--json")
     assert len(json.loads(down.stdout)["closed_undo_logs"]) == 1
-    assert machine.chaos_cp("recover").stdout == "nothing to undo\n"
+    assert machine.chaos_cp("recover").stdout == "healed: nothing to undo\n"
 
 
 def test_recover_closes_what_was_open_in_a_testbed_that_ended_without_down(
@@ -116,4 +116,4 @@ def test_recover_closes_what_was_open_in_a_testbed_that_ended_without_down(
     ended = machine.chaos_cp("recover")
     assert ended.returncode == 0, ended.stderr
     assert f"gone with the cluster of testbed {machine.name}" in ended.stdout
-    assert machine.chaos_cp("recover").stdout == "nothing to undo\n"
+    assert machine.chaos_cp("recover").stdout == "healed: nothing to undo\n"

@@ -8,7 +8,7 @@ import pytest
 
 from chaoslib_cp import faults
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.fault import Delivers, Ended, Expects, FaultKind, Injected, Mitigation, read
+from chaoslib_cp.fault import Delivers, Ended, Expects, FaultKind, Injected, Mitigation, NotPlayed, read
 
 INJECTED = Injected(
     fault="scale_down-1",
@@ -28,8 +28,16 @@ MITIGATION_PARTS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("value", [INJECTED, replace(INJECTED, delivers=None), Ended(("a-1", "a-2"), "rollback", 3.0)])
-def test_a_result_is_known_again_after_json(value: Injected | Ended) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        INJECTED,
+        replace(INJECTED, delivers=None),
+        Ended(("a-1", "a-2"), "rollback", 3.0),
+        NotPlayed("coupling is none", {"coupling": "none"}),
+    ],
+)
+def test_a_result_is_known_again_after_json(value: Injected | Ended | NotPlayed) -> None:
     """Chaos Toolkit keeps results as JSON, and the control judges from that."""
     assert read(json.loads(json.dumps(value.as_dict()))) == value
 

@@ -14,6 +14,7 @@ from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.engine.undo.replay import Undone, replay
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused, TargetUnreachable, said_safely
 from chaoslib_cp.settings import IDENTITIES, Settings, context_key
+from chaoslib_cp.waits import waiting_for
 
 
 def open_healers(log: UndoLog, settings: Settings) -> tuple[list[Cluster], list[str]]:
@@ -87,7 +88,13 @@ def heal_log(
 
 def replay_with(healer: Healer, timeout_s: float, faults: Collection[str] | None = None) -> dict[int, Undone]:
     """Undo what is open in a healer's log, or what is open of some faults; see :func:`replay`."""
-    return replay(healer.log, lambda item: take_back_item(item, healer), healer.clock, timeout_s, faults)
+    with waiting_for(f"run {healer.log.run} to be undone", timeout_s) as wait:
+
+        def attempt(item: Item) -> Undone:
+            wait.what = f"{item.entry} of run {healer.log.run} to be undone"
+            return take_back_item(item, healer)
+
+        return replay(healer.log, attempt, healer.clock, timeout_s, faults)
 
 
 def take_back_item(item: Item, healer: Healer) -> Undone:

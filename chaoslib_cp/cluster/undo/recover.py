@@ -13,8 +13,11 @@ from chaoslib_cp.cluster.undo.second_record import rebuild_lost_logs
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, UndoFailed, said_safely
 from chaoslib_cp.settings import Settings, read_settings
+from chaoslib_cp.waits import waiting_for
 
 RECOVER_S = 120.0
+LOOK_S = 60.0
+"""Looking for what no undo log tells of takes a handful of calls of 10 s at most, seconds."""
 KEPT = "kept as it is, as somebody asked for"
 
 
@@ -156,7 +159,8 @@ def _recover_one(path: Path, settings: Settings, timeout_s: float, clock: Clock)
                 f"process {holder} is playing a run on this cluster; nothing was undone; stop it first"
             ]
             return report
-        clusters, reasons = open_healers(log, settings)
+        with waiting_for(f"an identity that may undo run {log.run}", None, at_once=True):
+            clusters, reasons = open_healers(log, settings)
         if clusters:
             report["items"] = heal_log(log, clusters, clock, timeout_s, waits_for_pods=True)
         else:
@@ -180,7 +184,8 @@ def _recover_without_log(settings: Settings, timeout_s: float, clock: Clock) -> 
     if not settings.names_a_cluster:
         return []
     try:
-        paths, problems = rebuild_lost_logs(settings, clock)
+        with waiting_for("the cluster that KUBECONFIG names to tell what it has of ours", LOOK_S):
+            paths, problems = rebuild_lost_logs(settings, clock)
     except Exception as error:  # noqa: BLE001 - what was healed by the logs is to be reported all the same
         words = f"could not look for objects without an undo log: {said_safely(error)}; nothing was undone by it"
         paths, problems = [], [f"{words}; set KUBECONFIG to one with a context break-glass or admin, or to none"]

@@ -50,7 +50,7 @@ def test_each_run_of_an_ended_testbed_is_closed_under_its_own_name() -> None:
     assert [item["object"] for item in reports["first"]["items"]] == ["ConfigMap kube-system/a"]
     assert [item["object"] for item in reports["second"]["items"]] == ["ConfigMap kube-system/b"]
     assert open_logs() == []
-    assert recover().stdout == "nothing to undo\n"
+    assert recover().stdout == "healed: nothing to undo\n"
 
 
 @pytest.mark.parametrize("how", ["by its undo log", "by KUBECONFIG"])
@@ -80,7 +80,7 @@ def test_inside_a_testbed_what_is_left_elsewhere_is_named(tmp_path: Path, monkey
     leave("elsewhere", "a")
     process_1.started_as([SUPERVISOR_MODULE, str(Instance("mine").folder)], tmp_path, monkeypatch)
     done = recover()
-    assert (done.exit_code, done.stdout) == (0, "nothing to undo\n")
+    assert (done.exit_code, done.stdout) == (0, "healed: nothing to undo in testbed mine\n")
     assert "left alone, for they are about other clusters than testbed mine: elsewhere; run" in done.stderr
     assert open_logs() == ["elsewhere"]
 
@@ -126,3 +126,20 @@ def test_commands_for_a_testbed_can_be_typed_where_they_are_printed(
         lines = [*kubectl_lines(log), *kubectl_lines_without_log(log.path)]
         assert [line.partition(kubectl)[0] for line in lines] == [way, way]
         process_1.started_as([SUPERVISOR_MODULE, str(mine.folder)], tmp_path, monkeypatch)
+
+
+def test_the_last_line_says_healed_or_what_is_left(tmp_path: Path) -> None:
+    """On standard output when it is healed, as the error when it is not; never both."""
+    leave("first", "a")
+    done = recover()
+    assert done.stdout.splitlines() == [
+        "first: ConfigMap kube-system/a: gone with the cluster of testbed gone",
+        "healed: nothing is open any more",
+    ]
+    facts = {"cluster_uid": "uid", "kubeconfig": str(tmp_path / "no-such-file")}
+    log = UndoLog.create(undo_folder(), "second", facts, ManualClock())
+    log.intend(to_delete("ConfigMap", "kube-system", "b", "second"))
+    done = recover()
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].startswith("Error: NOT healed, still open after this attempt: second; their")
+    assert "healed:" not in done.stdout

@@ -15,11 +15,13 @@ from chaoslib_cp.observe.timeline import Timeline, read_timeline
 from chaoslib_cp.report.text import render_text
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from chaoslib_cp.settings import read_settings
+from chaoslib_cp.waits import telling
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import labels
 from tests.scaffold.profiles import PROFILE
+from tests.scaffold.waiting import until
 from tests.unit.made_timeline import event, sample
 
 POD = "/api/v1/namespaces/kube-system/pods/chaoslib-cp-telemetry-x"
@@ -225,11 +227,8 @@ def test_what_cannot_be_taken_back_is_named_at_once(kube: KubeObjects, run: Run,
     assert clock.monotonic_s() == pytest.approx(60.0)
 
 
-def test_pods_get_the_time_they_need_to_go(
-    kube: KubeObjects, run: Run, journal: dict[str, Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    """Kubelets and controllers end them after the objects are gone; a person is told once what is awaited."""
-    caplog.set_level("INFO", "chaostoolkit")
+def test_pods_get_the_time_they_need_to_go(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """Kubelets and controllers end them after the objects are gone; a person is told what is awaited."""
     rolled_out(kube, run)
     kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels(RUN)}}
     asked = 0
@@ -238,16 +237,18 @@ def test_pods_get_the_time_they_need_to_go(
         nonlocal asked
         asked += request.path.endswith("/pods") and request.method == "GET"
         if asked == 4:
+            until(lambda: waiting in told, "what is awaited")
             kube.objects.pop(POD, None)
 
     kube.before_request = go_at_the_fourth_look
     clock = run.clock
     assert isinstance(clock, ManualClock)
-    ended(run, journal, kube)
+    told: list[str] = []
+    waiting = "waiting for the rest of this run to go (Pod kube-system/chaoslib-cp-telemetry-x)"
+    with telling(lambda line: told.append(line.partition(",")[0]), every_s=0.01, clock=clock):
+        ended(run, journal, kube)
     assert judged(journal)["left_behind"] == []
     assert clock.slept_s == [1.0] * 3
-    waiting = "Waiting for the rest of this run to go, up to 120 s: Pod kube-system/chaoslib-cp-telemetry-x"
-    assert caplog.messages.count(waiting) == 1
 
 
 def test_a_pod_that_never_goes_is_left_behind(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
@@ -314,11 +315,8 @@ def broken_dns(run: Run, good_from_s: float) -> Sampling:
     return clock
 
 
-def test_what_has_not_recovered_is_not_healed(
-    kube: KubeObjects, run: Run, journal: dict[str, Any], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_has_not_recovered_is_not_healed(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
     """Nothing of ours is left, and workload DNS fails all the same: awaited for a few samples, then told."""
-    caplog.set_level("INFO", "chaostoolkit")
     clock = broken_dns(run, good_from_s=1e9)
     ended(run, journal, kube)
     summary = judged(journal)
@@ -327,7 +325,6 @@ def test_what_has_not_recovered_is_not_healed(
     assert "not healed: workload DNS had not recovered when the run ended" in summary["why"]
     # 5.4 s until news of the attempt under way, 2.5 s for five more samples, and a look each second
     assert clock.slept_s == [1.0] * 8
-    assert caplog.messages.count("Waiting for workload DNS to recover, up to 8 s") == 1
     assert run.run_dir is not None
     assert "  NOT HEALED: workload DNS had not recovered when the run ended" in render_text(summary, run.run_dir)
     assert "Not healed:</strong> workload DNS" in (run.run_dir / "report.html").read_text(encoding="utf-8")

@@ -66,9 +66,9 @@ def test_what_is_not_realistic_is_gathered_from_cluster_and_experiment() -> None
     experiment = {
         "extensions": [{"name": "other", "unrealistic": ["x"]}, {"name": "chaoslib_cp", "unrealistic": ["a", 2]}]
     }
-    assert own_knobs(experiment) == ["a", "2"]
-    assert own_knobs({"extensions": [{"name": "chaoslib_cp"}]}) == own_knobs({}) == []
-    assert with_knobs({"nodes": 3, "unrealistic": ["0"]}, own_knobs(experiment)) == {
+    assert own_knobs(experiment, {}) == ["a", "2"]
+    assert own_knobs({"extensions": [{"name": "chaoslib_cp"}]}, {}) == own_knobs({}, {}) == []
+    assert with_knobs({"nodes": 3, "unrealistic": ["0"]}, own_knobs(experiment, {})) == {
         "nodes": 3,
         "unrealistic": ["0", "a", "2"],
     }
@@ -141,3 +141,11 @@ def test_what_was_really_played_is_kept() -> None:
         "not_shown": ["nothing", "pages"],
         "activities": {"roll out": {"duration_s": 60.0}},
     }
+
+
+def test_what_is_not_realistic_is_said_with_the_values_of_this_run() -> None:
+    """A file that says 140 seconds would be wrong in a run of 30; a secret is not said."""
+    words = ["the agents end after ${agent_duration_s} s", "${text} ${count}", "${api_token} ${unknown}"]
+    experiment = {"extensions": [{"name": "chaoslib_cp", "unrealistic": words}]}
+    given = {"agent_duration_s": 30.0, "text": "x", "count": 4, "api_token": "canary"}
+    assert own_knobs(experiment, given) == ["the agents end after 30 s", "x 4", "${api_token} ${unknown}"]

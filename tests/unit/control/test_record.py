@@ -47,7 +47,7 @@ def test_an_output_that_is_no_json_is_on_record_with_its_fault(run: Run, tmp_pat
     run.after_activity(ACTION, STORM)
     assert [event for event, _ in events(tmp_path / "timeline.jsonl")][:2] == ["activity_ended", "fault_injected"]
     assert run.outputs == [("roll out", STORM["output"])]
-    run.before_activity()
+    run.before_activity({"name": "x"})
 
 
 def no_room(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def test_a_run_that_cannot_be_put_on_record_stops(
     assert (run.latch.reason, run.stopped_by_action) == (NOT_WRITTEN, False)
     assert run.outputs == [("roll out", {"ok": True})]
     with pytest.raises(InterruptExecution, match="nothing new is started"):
-        run.before_activity()
+        run.before_activity({"name": "x"})
 
 
 def test_a_failed_action_stays_the_reason_when_it_cannot_be_put_on_record(
@@ -102,7 +102,7 @@ def test_rollbacks_go_on_when_they_cannot_be_put_on_record(run: Run, monkeypatch
     run.enter("rollback")
     no_room(run, monkeypatch)
     run.after_activity(ACTION, FAILED)
-    run.before_activity()
+    run.before_activity({"name": "x"})
     assert (run.failed_rollbacks, run.latch.reason) == (["roll out: no such node"], NOT_WRITTEN)
 
 

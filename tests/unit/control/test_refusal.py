@@ -236,6 +236,9 @@ def test_what_is_not_realistic_is_a_list_of_texts(knobs: object) -> None:
     ]
     for right in (None, [], ["a", "b"]):
         assert refusals({**GOOD, "extensions": [{**block, "unrealistic": right}]}) == []
+    assert refusals({**GOOD, "extensions": [{**block, "unrealistic": ["for ${no_such_key} s"]}]}) == [
+        "extension chaoslib_cp: unrealistic asks for ${no_such_key}, which the configuration does not have"
+    ]
 
 
 def test_a_key_that_is_no_text_is_unknown_too() -> None:

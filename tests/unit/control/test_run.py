@@ -46,7 +46,7 @@ def test_nothing_is_played_before_the_gate_was_passed(run: Run) -> None:
     """Chaos Toolkit swallows errors of controls: a run whose gate raised must not inject all the same."""
     run.enter("method")
     with pytest.raises(InterruptExecution, match="gate was not passed"):
-        run.before_activity()
+        run.before_activity({"name": "x"})
     with pytest.raises(InterruptExecution, match="nothing to roll back"):
         run.enter("rollback")
 
@@ -54,12 +54,12 @@ def test_nothing_is_played_before_the_gate_was_passed(run: Run) -> None:
 @pytest.mark.usefixtures("told")
 def test_after_a_stop_only_rollbacks_are_played(run: Run) -> None:
     """Nothing new is injected; what was injected is taken back."""
-    run.before_activity()
+    run.before_activity({"name": "x"})
     run.latch.set("signal SIGTERM")
     with pytest.raises(InterruptExecution, match="signal SIGTERM: nothing new is started"):
-        run.before_activity()
+        run.before_activity({"name": "x"})
     run.enter("rollback")
-    run.before_activity()
+    run.before_activity({"name": "x"})
 
 
 @pytest.mark.usefixtures("told")
@@ -128,7 +128,7 @@ def test_a_failed_probe_is_noted_and_the_run_goes_on(run: Run) -> None:
     """It saw nothing, but it changed nothing either."""
     run.after_activity(PROBE, {"status": "failed", "exception": None})
     assert run.failed_activities == ["roll out: no reason given"]
-    run.before_activity()
+    run.before_activity({"name": "x"})
 
 
 def test_a_failed_rollback_does_not_stop_the_other_rollbacks(run: Run, told: Path) -> None:

@@ -14,7 +14,7 @@ from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.control.evidence import back_off_notes
 from chaoslib_cp.dns.actions import restart_dns_pods
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
-from chaoslib_cp.fault import Delivers, Expects, Injected, read
+from chaoslib_cp.fault import Delivers, Expects, Injected, NotPlayed, read
 from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import RESET, Answer, Request
 from tests.fakes.kube_objects import KubeObjects
@@ -58,8 +58,7 @@ def test_a_recent_crash_of_a_dns_server_is_told_before_the_run(kube: KubeObjects
 def test_coupling_none_restarts_nothing_and_says_so(kube: KubeObjects) -> None:
     """Synced CoreDNS outlives the API: the honest control experiment."""
     result = restart_dns_pods(coupling="none", configuration=settings(kube))
-    assert read(result) is None
-    assert "nothing was restarted" in result["note"]
+    assert read(result) == NotPlayed("coupling is none", result["parameters"])
     assert kube.server.requests == []
 
 

@@ -84,7 +84,7 @@ def test_story_recovery_and_report_know_it() -> None:
     assert fault is not None
     told = [(moment.since_s, moment.what) for moment in tell(recording, fault)]
     assert told[1:] == [(20.0, "leases cannot be read"), (30.0, "leases can be read again")]
-    assert "lease_read  lease_read-target" in draw_strips(recording, fault.began_s, [])
+    assert "lease_read lease_read-target" in draw_strips(recording, fault.began_s, [])
     broken = recorded(*rollout(), *series("lease_read", 60, {(20, 60): "timeout"}))
     assert not_recovered(broken, find_faults(broken)) == ["reads of leases had not recovered when the run ended"]
 

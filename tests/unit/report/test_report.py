@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chaoslib_cp.fault import NotPlayed
 from chaoslib_cp.report.html import render_html
 from chaoslib_cp.report.strips import draw_strips
 from chaoslib_cp.report.text import render_text
@@ -18,7 +19,7 @@ from chaoslib_cp.results.recording import record
 from chaoslib_cp.results.summary import summarise
 from chaoslib_cp.results.verdict import Conduct
 from tests.places import GOLDEN
-from tests.unit.made_timeline import incident, recorded, sample
+from tests.unit.made_timeline import event, incident, recorded, rollout, sample, series
 from tests.unit.results.test_verdict import EXPERIMENT, WORDS, a_round, journal
 
 FACTS: dict[str, dict[str, Any]] = {
@@ -59,9 +60,8 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
     """No script, no link, no picture, no style from another place; and its drawing is well formed."""
     page = render_html(the_incident(), recorded(*incident()))
     assert not re.search(r"<(script|link|img|iframe|object)|https?://|@import|url\(", page)
-    [drawing] = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    root = ElementTree.fromstring(drawing)  # noqa: S314 - we drew it ourselves
-    assert len(root.findall("rect")) > 20
+    drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert [len(ElementTree.fromstring(one).findall("rect")) > 20 for one in drawings] == [True, True]  # noqa: S314 - we drew it ourselves
 
 
 @pytest.mark.parametrize("key", ["title", "id"])
@@ -88,11 +88,8 @@ def test_a_strip_says_in_which_phase_a_call_failed() -> None:
         sample("api_read", at_s, "timeout", failed_in=phase) for at_s, phase in ((1.0, "tls"), (4.0, "first_byte"))
     ]
     drawn = draw_strips(recorded(*calls, sample("api_read", 7.0, "http_429")), None, [])
-    assert re.findall("<title>(.*?)</title>", drawn) == [
-        "timeout in the TLS handshake",
-        "timeout while waiting for the answer",
-        "http_429",
-    ]
+    words = ["timeout in the TLS handshake", "timeout while waiting for the answer", "http_429"]
+    assert re.findall("<title>(.*?)</title>", drawn) == [*words, *words]  # for a wide and for a narrow screen
 
 
 def test_accounts_have_no_strip() -> None:
@@ -107,6 +104,63 @@ def test_a_run_without_samples_can_still_be_read() -> None:
     summary = summarise(record([]), [], Conduct(interrupted_by="signal SIGTERM"), FACTS)
     assert "No samples were taken." in render_html(summary, record([]))
     assert "because: interrupted by signal SIGTERM" in render_text(summary, Path("runs/x"))
+
+
+def test_a_run_that_injected_nothing_is_told_in_a_few_lines() -> None:
+    """No figure of a fault, no sentence about the load, and nothing that would work again."""
+    recording = recorded(*series("api_read", 9))
+    summary = summarise(recording, [], Conduct(has_method=False), FACTS)
+    page, drawn = render_html(summary, recording), render_text(summary, Path("runs/x"))
+    assert "healed: nothing was injected, and nothing of this run is left in the cluster" in drawn
+    assert "VERDICT: HELD (every claim of the hypothesis was true when it was checked)" in render_text(
+        {**summary, "verdict": "held"}, Path("runs/x")
+    )
+    assert len(drawn.splitlines()) < 6
+    assert "Nothing was injected, so the figures of a fault are left out." in page
+    assert page.count("nothing was injected") == 1
+    for told in (page, drawn):
+        assert "works again" not in told
+        assert "the 20 minutes of the original" not in told.partition("<h2>Scale</h2>")[0]
+
+
+def test_nothing_works_again_that_never_broke() -> None:
+    """A run that held is healed, and that is all."""
+    summary = summarise(recorded(*rollout(), *series("api_read", 60)), [], Conduct(), FACTS)
+    assert "healed: nothing of this run is left in the cluster\n" in render_text(summary, Path("runs/x"))
+
+
+@pytest.mark.parametrize(
+    ("cached", "uncached", "told"),
+    [
+        (
+            {(39, 60): "servfail"},
+            {(20, 60): "servfail"},
+            ["DNS servers fail; caches still answer (mask begins)", "workload DNS FAILS (mask is over)"],
+        ),
+        ({}, {(20, 60): "servfail"}, ["DNS servers fail; caches still answer (mask begins)"]),
+        ({(20, 60): "servfail"}, {}, ["workload DNS FAILS"]),
+        ({(10, 60): "servfail"}, {(20, 60): "servfail"}, ["workload DNS FAILS", "DNS servers fail"]),
+    ],
+)
+def test_the_story_tells_of_a_mask_only_where_there_was_one(
+    cached: dict[tuple[float, float], str], uncached: dict[tuple[float, float], str], told: list[str]
+) -> None:
+    """Caches that did not answer hid nothing."""
+    recording = recorded(*rollout(), *series("dns_cached", 60, cached), *series("dns_uncached", 60, uncached))
+    story = summarise(recording, [], Conduct(), FACTS)["story"]
+    assert [moment["what"] for moment in story if moment["kind"] == "bad"] == told
+
+
+def test_an_act_that_did_nothing_is_told_as_that() -> None:
+    """With coupling none no DNS server restarts, whatever the activity is called."""
+    name = "restart the DNS servers"
+    output = NotPlayed("coupling is none").as_dict()
+    act = [
+        event("activity_started", 9.0, name=name, type="action"),
+        event("activity_ended", 9.1, name=name, type="action", status="succeeded", output=output),
+    ]
+    story = summarise(recorded(*rollout(), *act), [], Conduct(), FACTS)["story"]
+    assert story[-1]["what"] == "restart the DNS servers: not played, coupling is none"
 
 
 def test_what_is_left_behind_is_said_with_the_way_out() -> None:

@@ -104,13 +104,22 @@ def test_too_little_is_said_by_naming_what_was_missing(lines: list[Line], why: s
     assert result(*lines).shortfall(0.5) == why
 
 
-def test_how_many_had_begun_is_known_all_along() -> None:
-    """The share of the rollout at the first signal can be read off at any moment."""
+def test_how_many_had_begun_is_known_at_any_moment() -> None:
+    """Each source by itself: what it had told, what it told next, and evenly in between."""
     lines = [
         account("farm-a", 2, agents_wanted=40, agents_began=3),
         account("worker-1", 3),
         account("farm-a", 4, agents_wanted=40, agents_began=20),
+        account("farm-a", 6, agents_wanted=40, agents_began=18),
         account("worker-1", 5),
     ]
-    steps = [(at_s - EPOCH_S, began) for at_s, began in agents_began(recorded(*lines).samples, FAULT)]
-    assert steps == [(2, 3), (3, 4), (4, 21), (5, 21)]
+    samples = recorded(*lines).samples
+    moments = [0.0, 2.0, 3.5, 6.0]
+    found = [agents_began(samples, FAULT, 41, EPOCH_S, EPOCH_S + at_s) for at_s in moments]
+    assert [(one.least, one.likely, one.most, one.sources) for one in found] == [
+        (0, 0, 4, 2),
+        (3, pytest.approx(3.667, abs=0.001), 21, 2),
+        (4, pytest.approx(16.75), 21, 2),
+        (21, 21, 41, 2),
+    ]
+    assert agents_began(samples, "another", 41, EPOCH_S, EPOCH_S).sources == 0

@@ -11,6 +11,7 @@ from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.recording import Recording, record
 from chaoslib_cp.results.recovery import not_recovered
+from chaoslib_cp.results.story import tell
 from chaoslib_cp.results.streaks import bad_time_s, episodes
 from tests.unit.made_timeline import ROLLOUT, Line, account, ended, event, incident, recorded, rollout, sample, series
 
@@ -250,16 +251,70 @@ def test_bad_time_is_between_nothing_and_the_whole_recording(recording: Recordin
     assert (lost_s == 0) == all(one.ok for one in samples)
 
 
-def test_the_share_of_the_rollout_is_told_by_the_agents_themselves() -> None:
-    """As last told before the signal, by all sources together; older news is a lower bound."""
+TOLD_ALL_ALONG = [account(at_s, began=began) for at_s, began in ((3.0, 80), (5.0, 100), (7.0, 120), (9.0, 160))]
+
+
+@pytest.mark.parametrize(
+    ("told", "share", "why"),
+    [
+        # the farm's 140 of 200 in the middle between its two accounts, and a node of its own
+        (
+            [*TOLD_ALL_ALONG, account(4.0, began=2, source="node-1", agents_wanted=2)],
+            0.71,
+            "between 61.0 and 81.0 %, as told before and after the signal",
+        ),
+        ([account(2.0, began=200), account(30.0, began=200)], 1.0, None),
+        ([account(2.0, began=190)], 0.95, "between 95.0 and 100.0 %, as told before and after the signal"),
+        # two nodes told, and the farm of all the others only later: one sample is not the rollout
+        (
+            [account(4.0, began=2, source="node-1", agents_wanted=2), account(14.0, began=190)],
+            None,
+            "it cannot be told: between 1.0 and 96.0 %, as told before and after the signal",
+        ),
+        ([account(12.0, began=20)], 0.0667, "between 0.0 and 10.0 %, as told before and after the signal"),
+        ([], None, "no agent told that it had begun"),
+    ],
+)
+def test_the_share_of_the_rollout_is_told_by_the_agents_all_along(
+    told: list[Line], share: float | None, why: str | None
+) -> None:
+    """At the signal, from what each source told before and after it; a gap in that is no figure."""
     plain = [line for line in rollout() if line.get("vantage") != "agent_load"]
-    told = [account(at_s, began=began) for at_s, began in ((3.0, 80), (5.0, 120), (9.0, 198))]
-    told.append(account(4.0, began=2, source="node-1"))
-    reads = series("api_read", 30, {(8, 30): "timeout"})
-    values, reasons = measured(*plain, *told, *reads)
-    assert values["rollout_share_at_first_signal"] == 0.61
-    assert reasons["rollout_share_at_first_signal"] == "lower bound: told 3.0 s before the signal"
-    assert measured(*plain, *reads)[1]["rollout_share_at_first_signal"] == "no agent told that it had begun"
+    values, reasons = measured(*plain, *told, *series("api_read", 30, {(8, 30): "timeout"}))
+    assert values["rollout_share_at_first_signal"] == share
+    assert reasons.get("rollout_share_at_first_signal") == why
+
+
+def test_two_rollouts_are_one_share() -> None:
+    """Of all the agents that both want; one that began after the signal does not count."""
+    lines = rollout()
+    second, third = (
+        [
+            {**line, "result": {**line["result"], "fault": fault}, "began_s": line["began_s"] + late_s}
+            for line in lines
+            if line.get("event") == "fault_injected"
+        ]
+        for fault, late_s in (("agent_rollout-2", 1.0), ("agent_rollout-3", 20.0))
+    )
+    told = [account(at_s, began=100, fault="agent_rollout-2") for at_s in (3.0, 20.0)]
+    values, _ = measured(*lines, *second, *third, *told, *series("api_read", 30, {(8, 30): "timeout"}))
+    assert values["rollout_share_at_first_signal"] == 0.75
+
+
+def test_a_lucky_write_inside_a_lock_out_is_marked() -> None:
+    """With the lock-out, and in the story: somebody got in, though nobody could count on it."""
+    bad: dict[tuple[float, float], str] = {(10, 20): "timeout", (21, 30): "timeout", (31, 50): "timeout"}
+    lines = [*rollout(), *series("admin_write", 70, bad)]
+    values, reasons = measured(*lines)
+    assert values["lockout_s"] == 40.0
+    assert reasons["lockout_s"] == "2 lucky writes inside, at 20.0 s, 30.0 s"
+    recording = recorded(*lines)
+    faults = find_faults(recording)
+    assert faults is not None
+    told = [moment.what for moment in tell(recording, faults) if "lucky" in moment.what]
+    assert told == ["ordinary admin: the first of 2 lucky writes got through, still locked out"]
+    values, reasons = measured(*rollout(), *series("admin_write", 70, {(10, 50): "timeout"}))
+    assert "lockout_s" not in reasons
 
 
 def test_a_delete_that_starved_controllers_did_not_carry_out_ended_nothing() -> None:

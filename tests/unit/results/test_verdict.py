@@ -96,7 +96,7 @@ def test_a_break_that_healed_itself_still_counts() -> None:
     """One round in the middle that was not met is enough: the end being good repairs nothing."""
     verdict = judged(calm_but_for_reads(), journal(*good_rounds_but(a_round(10.5, **{WORDS[0]: "not met"}))))
     assert verdict.word == "broke"
-    assert verdict.why == ("workload DNS answers broke",)
+    assert verdict.why == ("the claim was false: workload DNS answers",)
 
 
 def test_held_needs_every_claim_checked_and_watched() -> None:

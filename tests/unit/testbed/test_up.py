@@ -117,6 +117,26 @@ def test_limits_that_are_not_enforced_are_told(machine: Path, monkeypatch: pytes
         assert chaos_cp("down").exit_code == 0
 
 
+@pytest.mark.usefixtures("machine")
+def test_status_succeeds_only_for_a_testbed_that_can_be_used() -> None:
+    """A script may rely on its exit code; one line says what to do, and JSON stays JSON."""
+    down = chaos_cp("status")
+    assert (down.exit_code, down.stdout) == (1, "")
+    assert down.stderr == "Error: testbed mine is not up; run: chaos cp up --name mine\n"
+    as_json = chaos_cp("status", "--json")
+    assert (as_json.exit_code, json.loads(as_json.stdout)) == (1, {"name": "mine", "phase": "down"})
+    assert chaos_cp("up", "small").exit_code == 0
+    assert chaos_cp("status").exit_code == chaos_cp("status", "--json").exit_code == 0
+    assert chaos_cp("down").exit_code == 0
+    instance = Instance("mine")
+    instance.folder.mkdir(parents=True)
+    instance.write_state({"phase": "ready"})
+    crashed = chaos_cp("status")
+    assert (crashed.exit_code, len(crashed.stderr.splitlines())) == (1, 1)
+    assert "phase" in crashed.stdout
+    assert "testbed mine is crashed, not ready; run: chaos cp down --name mine" in crashed.stderr
+
+
 def test_another_spec_is_not_taken_for_the_one_that_is_up(machine: Path) -> None:
     """One who asks for another cluster is told that this is not it; the same figures under another name will do."""
     assert chaos_cp("up", "small").exit_code == 0

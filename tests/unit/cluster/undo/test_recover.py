@@ -18,10 +18,12 @@ from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.settings import read_settings
 from chaoslib_cp.state import state_root
-from tests.fakes.api_server import Answer
+from chaoslib_cp.waits import telling
+from tests.fakes.api_server import Answer, Request
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import labels, observed, to_delete
+from tests.scaffold.waiting import until
 
 CLOCK = ManualClock()
 CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/ours"
@@ -80,6 +82,22 @@ def test_the_report_says_what_was_done_with_each_object(kube: KubeObjects) -> No
     }
     assert open_logs(CLOCK) == []
     assert recover(timeout_s=5, clock=CLOCK) == {"healed": True, "logs": []}
+
+
+def test_while_the_api_is_silent_a_person_is_told_what_is_awaited(kube: KubeObjects) -> None:
+    """Which object of which run, and until when; told while the call is stuck."""
+    changed(kube)
+    told: list[str] = []
+    awaited = "waiting for ConfigMap kube-system/ours of run r to be undone, until "
+
+    def answer_once_it_was_told(request: Request) -> None:
+        if request.method == "DELETE":
+            until(lambda: any(line.startswith(awaited) for line in told), "a line on the object")
+
+    kube.before_request = answer_once_it_was_told
+    with telling(told.append, every_s=0.01, clock=CLOCK):
+        assert recover(timeout_s=5, clock=CLOCK)["healed"] is True
+    assert next(line for line in told if line.startswith(awaited)).endswith(" UTC at the latest (5 s)")
 
 
 def test_what_could_not_be_undone_is_printed_for_people(kube: KubeObjects) -> None:
