@@ -23,16 +23,6 @@ def agent_item(log: UndoLog | None) -> Item:
     raise TargetRefused("this run has rolled out no agent; nothing was changed; start_agent_rollout comes first")
 
 
-def count_nodes(cluster: Cluster) -> int | None:
-    """How many nodes the cluster has, in one small answer; None when it does not say.
-
-    Source: Kubernetes API concepts, ``remainingItemCount`` of a list in chunks.
-    """
-    listed = cluster.get("/api/v1/nodes", limit="1") or {}
-    more = (listed.get("metadata") or {}).get("remainingItemCount", 0)
-    return len(listed["items"]) + int(more) if listed.get("items") else None
-
-
 def progress(cluster: Cluster, item: Item, timeout_s: float) -> dict[str, Any]:
     """How far the rollout is; a sick API is an outcome, not an error.
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.cluster_dns import DNS_LABEL, DNS_NAMESPACE
 from chaoslib_cp.cluster.gate.marker import LABEL, MANAGED_DNS, NAME, NODE_COUNT, PROVIDER
 
 # What Kubernetes itself is tested with (source: Kubernetes documentation, "Considerations for large clusters").
@@ -65,6 +64,9 @@ _PROVIDER_ID = re.compile(
     r"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     re.IGNORECASE,
 )
+_SYSTEM = "kube-system"
+# Add-on managers bring CoreDNS under the label of its predecessor (source: manifests of kubeadm, EKS, GKE and AKS).
+_DNS_LABEL = "k8s-app=kube-dns"
 # What an add-on manager writes on the DNS Deployment it keeps restoring (source: kubernetes/kubernetes,
 # cluster/addons/addon-manager; EKS and AKS documentation on the CoreDNS add-on).
 _ADDON_LABELS = ("addonmanager.kubernetes.io/mode", "eks.amazonaws.com/component", "kubernetes.azure.com/managedby")
@@ -96,16 +98,16 @@ def production_signs(cluster: Cluster, max_nodes: int, timeout_s: float) -> Iter
         CallFailed: The API does not answer.
     """
     yield from _names(cluster)
-    namespace = cluster.get(f"/api/v1/namespaces/{DNS_NAMESPACE}", timeout_s=timeout_s) or {}
+    namespace = cluster.get(f"/api/v1/namespaces/{_SYSTEM}", timeout_s=timeout_s) or {}
     yield from _stage("namespace kube-system", namespace)
     yield from _nodes(cluster, max_nodes, timeout_s)
-    path = f"/apis/apps/v1/namespaces/{DNS_NAMESPACE}/deployments"
-    found = cluster.get(path, timeout_s=timeout_s, labelSelector=DNS_LABEL) or {}
+    path = f"/apis/apps/v1/namespaces/{_SYSTEM}/deployments"
+    found = cluster.get(path, timeout_s=timeout_s, labelSelector=_DNS_LABEL) or {}
     for deployment in found.get("items") or []:
         managed = _first(deployment, lambda key: key in _ADDON_LABELS)
         if managed:
             name = deployment["metadata"]["name"]
-            yield Sign(MANAGED_DNS, f"Deployment {DNS_NAMESPACE}/{name} belongs to an add-on manager ({managed})")
+            yield Sign(MANAGED_DNS, f"Deployment {_SYSTEM}/{name} belongs to an add-on manager ({managed})")
 
 
 def _names(cluster: Cluster) -> Iterator[Sign]:

@@ -134,6 +134,10 @@ def test_a_permit_holds_no_secret(kube: KubeObjects) -> None:
         "expires_boot_s",
         "prober_pages",
         "dns_pods",
+        "dns_namespace",
+        "dns_selector",
+        "prober_image",
+        "prober_pull_secret",
     }
 
 

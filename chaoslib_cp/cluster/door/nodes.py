@@ -1,0 +1,59 @@
+"""Which nodes are alive: a Node object is a claim, and its condition Ready says whether a kubelet stands behind it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from chaoslib_cp.cluster.door.call import CallFailed, Cluster
+from chaoslib_cp.errors import TargetRefused
+
+_NODES: Final = "/api/v1/nodes"
+OS_LABEL: Final = "kubernetes.io/os"
+LINUX: Final = "linux"
+"""What the label says of nodes that can run our image (source: Kubernetes documentation, well-known labels)."""
+
+
+def why_not_alive(node: Mapping[str, Any]) -> str:
+    """Why a Node has no kubelet that answers, in the API server's words; empty when it has one.
+
+    A node that has no condition Ready yet has only just been made: it counts as alive.
+
+    Source: Kubernetes documentation, Node conditions; the node controller writes Unknown after 40 s of silence.
+    """
+    for one in (node.get("status") or {}).get("conditions") or []:
+        if one.get("type") == "Ready" and one.get("status") != "True":
+            said = one.get("message") or one.get("reason") or "no reason given"
+            return f"Ready is {one.get('status')}: {' '.join(str(said).split())[:120].rstrip('.')}"
+    return ""
+
+
+def runs_linux(node: Mapping[str, Any]) -> bool:
+    """Whether our image can run there; a node that does not say what it runs may."""
+    labels = (node.get("metadata") or {}).get("labels") or {}
+    return labels.get(OS_LABEL, LINUX) == LINUX
+
+
+def count_nodes(cluster: Cluster) -> int | None:
+    """How many nodes can run an agent: alive, and Linux; None when the cluster lists none at all.
+
+    Raises:
+        TargetRefused: This identity may not list nodes.
+        CallFailed: The API does not answer.
+    """
+    nodes = (cluster.get(_NODES) or {}).get("items") or []
+    return sum(runs_linux(node) and not why_not_alive(node) for node in nodes) if nodes else None
+
+
+def why_dead(cluster: Cluster, name: str, timeout_s: float) -> str:
+    """Why one node has no kubelet that answers; empty when it has one, is gone, or when nobody can tell.
+
+    Args:
+        cluster: As whom.
+        name: Of the node.
+        timeout_s: Limit of the call.
+    """
+    try:
+        # a list of one: the runner may list nodes, and needs no other right for it
+        listed = cluster.get(_NODES, timeout_s=timeout_s, fieldSelector=f"metadata.name={name}")
+    except (CallFailed, TargetRefused):
+        return ""
+    return next(map(why_not_alive, (listed or {}).get("items") or []), "")
