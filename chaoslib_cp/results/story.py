@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from chaoslib_cp.fault import OWN_DEADLINE, ROLLBACK
+from chaoslib_cp.fault import FAULT_TROUBLE, OWN_DEADLINE, ROLLBACK
 from chaoslib_cp.results import dns, recovery
 from chaoslib_cp.results.faults import OVER_AT_ONCE, Faults
 from chaoslib_cp.results.recording import Recording
@@ -59,6 +59,8 @@ def _acts(recording: Recording, faults: Faults) -> Iterator[Moment]:
     for event in recording.named("activity_ended"):
         if event.details.get("status") != "succeeded" and event.at_s >= faults.began_s:
             yield Moment(round(event.at_s - faults.began_s, 3), f"{event.details.get('name')}: FAILED", "bad")
+    for event in recording.named(FAULT_TROUBLE):
+        yield Moment(round(event.at_s - faults.began_s, 3), str(event.details.get("words")), "bad")
     for event in recording.named("run_aborted"):
         yield Moment(round(event.at_s - faults.began_s, 3), "the run ABORTS itself; rollbacks follow", "act")
 
