@@ -58,6 +58,8 @@ def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:
         return {"parameters": asdict(plan), "note": "nothing was restarted, as coupling none asks"}
     with injecting(settings, DNS_RESTART, clock) as injection:
         cluster, log, fault = injection.cluster, injection.log, injection.fault
+        if injection.permit.dns_doubt:
+            raise TargetRefused(f"no DNS server is restarted: {injection.permit.dns_doubt}")
         noted = DnsPods(injection.permit.dns, injection.permit.dns_pods)
         driver = open_driver(settings) if plan.coupling == RESTART_CONTAINERS else None
         # looked up before the wait for the cache: what follows that must follow at once

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.cluster.door.call import CallFailed, Cluster
+from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.labels import FAULT_LABEL, RUN_LABEL
 from chaoslib_cp.cluster.undo.kinds.delete_object import OurObject, our_object
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
-from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.fault import Standing
 from chaoslib_cp.rollout.agent_rollout import agent_item
 from chaoslib_cp.settings import Settings
@@ -82,10 +81,7 @@ def _of_pod(pod: Mapping[str, Any]) -> Iterator[str]:
 def _warnings(cluster: Cluster, namespace: str, kind: str, name: str) -> Iterator[str]:
     """What events of an object warn of, the latest first: quotas, Pod Security, webhooks, mounts, networks."""
     chosen = f"involvedObject.kind={kind},involvedObject.name={name}"
-    try:
-        listed = cluster.get(f"/api/v1/namespaces/{namespace}/events", timeout_s=_READ_S, fieldSelector=chosen) or {}
-    except (CallFailed, TargetRefused):
-        return  # roles of an earlier version do not let the runner read events
+    listed = cluster.get(f"/api/v1/namespaces/{namespace}/events", timeout_s=_READ_S, fieldSelector=chosen) or {}
     warnings = [one for one in listed.get("items") or [] if one.get("type") == "Warning"]
     yield from map(_said, sorted(warnings, key=_seen_at, reverse=True))
 

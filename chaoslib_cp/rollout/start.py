@@ -10,7 +10,8 @@ from chaoslib_cp.cluster.door.nodes import count_nodes
 from chaoslib_cp.cluster.gate.permit import Permit
 from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.cluster.undo.kinds.delete_object import of_manifest
-from chaoslib_cp.cluster.undo.rights import require_undo_rights
+from chaoslib_cp.cluster.undo.kinds.kind import Right
+from chaoslib_cp.cluster.undo.rights import require_right, require_undo_rights
 from chaoslib_cp.engine.load.profile import MAX_REPORT_TO, ROLLOUTS_OWN, LoadProfile, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.fault import Delivers, Expects, Injected
@@ -130,6 +131,8 @@ def roll_out(injection: Injection, profile: LoadProfile, plan: StartPlan) -> lis
     rollout = AgentRollout(profile, *where, run, fault, *image)
     entries = [of_manifest(manifest) for manifest in rollout.manifests()]
     require_undo_rights(injection.cluster, entries)
+    read_events = Right("list", "", "events", "Event", plan.namespace)
+    require_right(injection.cluster, read_events, "so nobody could tell why agents do not start")
     for manifest in rollout.manifests():
         injection.create(manifest)
     return [str(entry) for entry in entries]

@@ -73,16 +73,14 @@ def find_cluster_dns(
         asked_by_pods: Says which addresses pods have in their resolv.conf; asked only where it matters.
 
     Returns:
-        Where they are; ``USUAL`` when there is no such Service, or this identity may not list Services.
+        Where they are; ``USUAL`` when there is no such Service.
 
     Raises:
-        TargetRefused: Nobody can tell which of several it is, or which pods stand behind it.
+        TargetRefused: Nobody can tell which of several it is, or which pods stand behind it; or this identity may not
+            list Services.
         CallFailed: The API does not answer.
     """
-    try:
-        listed = cluster.get("/api/v1/services", timeout_s=timeout_s) or {}
-    except TargetRefused:
-        return USUAL
+    listed = cluster.get("/api/v1/services", timeout_s=timeout_s) or {}
     services = [one for one in listed.get("items") or [] if _answers_dns(one)]
     if not services:
         return USUAL

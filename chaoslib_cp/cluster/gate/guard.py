@@ -5,10 +5,11 @@ Stopping, rolling back and recovering never come here: they need only the undo l
 """
 
 from contextlib import suppress
+from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.cluster_dns import USUAL, find_cluster_dns, list_dns_pods
+from chaoslib_cp.cluster.door.cluster_dns import find_cluster_dns, list_dns_pods
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.lock import process_using
 from chaoslib_cp.cluster.door.prober import ProberFacts, find_prober, nameservers_of_pods
@@ -97,7 +98,7 @@ def _pass(cluster: Cluster, settings: Settings, clock: Clock) -> Permit:
     lasts_s = min(_ADHOC_PERMIT_S if settings.is_without_control else _RUN_PERMIT_S, marker.expires_epoch_s - now_s)
     ends = (now_s + lasts_s, boot_s, boot_s + lasts_s)
     where = (uid, cluster.ca_sha256, cluster.server, cluster.context, cluster.addresses)
-    permit = Permit(run, *where, marker.owner, *ends, *_for_the_storm(cluster))
+    permit = Permit(run, *where, marker.owner, *ends, **_for_the_storm(cluster))
     write_permit(permit)
     return permit
 
@@ -112,19 +113,27 @@ def _refuse_unverified(cluster: Cluster) -> None:
         )
 
 
-def _for_the_storm(cluster: Cluster) -> tuple[tuple[str, ...], dict[str, str], str, str, str, str]:
-    """The prober's pages and the DNS pods, noted now because in the storm nobody can ask; and what else is of them.
+def _for_the_storm(cluster: Cluster) -> dict[str, Any]:
+    """What a permit says of the prober and the DNS servers, noted now because in the storm nobody can ask.
 
     A cluster without either passes all the same: it is the activity that needs them which says so.
     """
-    prober, dns = ProberFacts(), USUAL
-    pods: dict[str, str] = {}
+    prober = ProberFacts()
+    noted: dict[str, Any] = {}
     with suppress(ControlPlaneError):
         prober = find_prober(cluster, timeout_s=_HEALTHY_S)
-    with suppress(ControlPlaneError):
+    try:
         dns = find_cluster_dns(cluster, _HEALTHY_S, lambda: nameservers_of_pods(prober.pages))
-        pods = list_dns_pods(cluster, dns, timeout_s=_HEALTHY_S)
-    return prober.pages, pods, dns.namespace, dns.selector, prober.image, prober.image_pull_secret
+        noted = {"dns_namespace": dns.namespace, "dns_selector": dns.selector}
+        noted["dns_pods"] = list_dns_pods(cluster, dns, timeout_s=_HEALTHY_S)
+    except ControlPlaneError as error:
+        noted["dns_doubt"] = "" if noted else str(error)
+    return {
+        "prober_pages": prober.pages,
+        "prober_image": prober.image,
+        "prober_pull_secret": prober.image_pull_secret,
+        **noted,
+    }
 
 
 def _cluster_uid(cluster: Cluster, clock: Clock) -> str:

@@ -36,6 +36,7 @@ class Permit:
         dns_pods: The DNS pods there were (name by UID), noted likewise.
         dns_namespace: Where those are.
         dns_selector: What labels they have, as a label selector.
+        dns_doubt: Why nobody can tell which pods are meant; empty when somebody can.
         prober_image: The image that the prober ran, empty when there was no prober.
         prober_pull_secret: The secret with which that was pulled, empty for none.
     """
@@ -54,6 +55,7 @@ class Permit:
     dns_pods: Mapping[str, str] = field(default_factory=dict)
     dns_namespace: str = USUAL.namespace
     dns_selector: str = USUAL.selector
+    dns_doubt: str = ""
     prober_image: str = ""
     prober_pull_secret: str = ""
 
@@ -149,13 +151,14 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
             "dns_pods": dict() as pods,
             "dns_namespace": str() as dns_namespace,
             "dns_selector": str() as dns_selector,
+            "dns_doubt": str() as doubt,
             "prober_image": str() as image,
             "prober_pull_secret": str() as pull_secret,
         } if math.isfinite(expires + granted_boot + expires_boot):
             named = {str(key): str(name) for key, name in pods.items()}
             ends = (float(expires), float(granted_boot), float(expires_boot))
             where = (uid, ca, server, context, tuple(map(str, addresses)))
-            noted = (tuple(map(str, pages)), named, dns_namespace, dns_selector, image, pull_secret)
+            noted = (tuple(map(str, pages)), named, dns_namespace, dns_selector, doubt, image, pull_secret)
             return Permit(run, *where, owner, *ends, *noted)
     return None
 

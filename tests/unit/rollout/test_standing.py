@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
+from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.fault import Standing
 from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.standing import rollout_standing
 from chaoslib_cp.settings import Settings, read_settings
-from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.profiles import PROFILE
 
@@ -129,7 +129,9 @@ def test_a_cluster_without_a_linux_node_says_so(kube: KubeObjects, told: Setting
     assert "kubernetes.io/os=linux" in rollout_standing(told, "agent_rollout-1").trouble
 
 
-def test_a_runner_that_may_not_read_events_is_no_trouble(kube: KubeObjects, told: Settings) -> None:
-    """Roles of an earlier version."""
-    kube.fail_next("GET", f"{SYSTEM}/events", Answer(403))
-    assert rollout_standing(told, "agent_rollout-1") == Standing(has_parts=False)
+def test_nothing_is_rolled_out_where_nobody_could_tell_why_it_does_not_start(kube: KubeObjects) -> None:
+    """The right to read events comes with the roles."""
+    kube.denied.add(("list", "events"))
+    with pytest.raises(ActivityFailed, match=r"may not list a Event in kube-system.*nothing was changed"):
+        start_agent_rollout(PROFILE, configuration=kube.configuration())
+    assert kube.writes() == []

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.cluster.door.cluster_dns import USUAL, ClusterDns, find_cluster_dns, list_dns_pods
 from chaoslib_cp.cluster.door.connect import open_cluster
@@ -142,11 +143,24 @@ def test_dns_that_runs_in_no_pods_is_refused_by_name(kube: KubeObjects) -> None:
         found(kube)
 
 
-def test_without_the_right_to_look_for_services_it_is_where_kubeadm_puts_it(kube: KubeObjects) -> None:
-    """Roles of an earlier version did not have it."""
-    kube.add_dns_service("dns-default", "openshift-dns", OPENSHIFT)
-    kube.fail_next("GET", "/api/v1/services", Answer(403))
-    assert found(kube) == USUAL
+DOUBTS: dict[str, tuple[Callable[[KubeObjects], object], str]] = {
+    "two": (lambda kube: two(kube), "2 Services"),
+    "no selector": (
+        lambda kube: kube.add_dns_service("cloud-dns", selector={}),
+        "kube-system/cloud-dns .* no selector",
+    ),
+    "no right": (lambda kube: kube.fail_next("GET", "/api/v1/services", Answer(403)), "could not read .*services: 403"),
+}
+
+
+@pytest.mark.parametrize("doubt", DOUBTS)
+def test_in_doubt_no_server_is_restarted(kube: KubeObjects, doubt: str) -> None:
+    """One line that names what is in doubt; a cluster with such DNS can be used for all else."""
+    make, says = DOUBTS[doubt]
+    make(kube)
+    with pytest.raises(ActivityFailed, match=f"no DNS server is restarted: .*{says}"):
+        restart_dns_pods(wait_for_fresh_cache=False, configuration=kube.configuration())
+    assert kube.writes() == []
 
 
 DEAD: dict[str, Callable[[KubeObjects], None]] = {
