@@ -53,7 +53,8 @@ def command(kept: tuple[str, ...], as_json: bool) -> None:
     latest = {(report["path"], report["run"]): report for report in reports}
     still_open = open_logs(only_kubeconfig=only)
     unsure = [report["run"] for report in reports if not report["path"]]
-    result = {"healed": not still_open and not unsure, "logs": list(latest.values())}
+    at_work = sorted(one["run"] for one in latest.values() if not all(item["closed"] for item in one["items"]))
+    result = {"healed": not still_open and not unsure and not at_work, "logs": list(latest.values())}
     output.show(result, as_json, lambda: describe(latest.values()))
     elsewhere = sorted(set(open_logs()) - set(still_open)) if inside and not as_json else []
     if elsewhere:
@@ -65,6 +66,11 @@ def command(kept: tuple[str, ...], as_json: bool) -> None:
         raise UndoFailed(
             f"still open after this attempt: {', '.join(still_open)}; their own deadlines end every load; run "
             "`chaos cp recover` again once the cause above is gone"
+        )
+    if at_work:
+        raise UndoFailed(
+            f"nothing is left to undo, but pods of {', '.join(at_work)} are still listed; they end by themselves, as "
+            "said above"
         )
     if unsure:
         raise UndoFailed(

@@ -64,6 +64,7 @@ def _page(summary: Mapping[str, Any], recording: Recording) -> Iterator[str]:
 
 
 def _healed(summary: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"<p>Note: {escape(str(words))}</p>" for words in summary.get("stranded", []))
     if summary["healed"]:
         yield "<p>Healed: nothing of this run is left in the cluster, and what broke works again.</p>"
     for left in summary["left_behind"]:

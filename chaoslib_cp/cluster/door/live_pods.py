@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.nodes import why_dead
+from chaoslib_cp.cluster.door.nodes import dead_nodes
 
 _OVER: Final = ("Succeeded", "Failed")  # an evicted pod is Failed (source: Kubernetes documentation, Pod lifecycle)
 
@@ -17,6 +17,13 @@ def is_over(pod: Mapping[str, Any]) -> bool:
 def is_dying(pod: Mapping[str, Any]) -> bool:
     """Whether it was deleted and is still listed."""
     return bool((pod.get("metadata") or {}).get("deletionTimestamp"))
+
+
+def has_begun(pod: Mapping[str, Any]) -> bool:
+    """Whether any container of it has ever been started, as its status tells."""
+    containers = (pod.get("status") or {}).get("containerStatuses") or []
+    states = [state for one in containers for state in (one.get("state") or {}, one.get("lastState") or {})]
+    return any(state.keys() & {"running", "terminated"} for state in states)
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:
@@ -38,5 +45,5 @@ def live_pods(cluster: Cluster, listed: Mapping[str, Any] | None, timeout_s: flo
     """
     here = [pod for pod in (listed or {}).get("items") or [] if not is_over(pod) and not is_dying(pod)]
     nodes = {str((pod.get("spec") or {}).get("nodeName") or "") for pod in here if not is_ready(pod)} - {""}
-    dead = {name for name in sorted(nodes) if why_dead(cluster, name, timeout_s)}
+    dead = dead_nodes(cluster, nodes, timeout_s) if nodes else {}
     return [pod for pod in here if is_ready(pod) or (pod.get("spec") or {}).get("nodeName") not in dead]

@@ -1,12 +1,13 @@
 """Which nodes are alive: a Node object is a claim, and its condition Ready says whether a kubelet stands behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.errors import TargetRefused
 
 _NODES: Final = "/api/v1/nodes"
+_ONE_BY_ONE: Final = 5  # of more nodes one list is the smaller load
 OS_LABEL: Final = "kubernetes.io/os"
 LINUX: Final = "linux"
 """What the label says of nodes that can run our image (source: Kubernetes documentation, well-known labels)."""
@@ -43,17 +44,29 @@ def count_nodes(cluster: Cluster) -> int | None:
     return sum(runs_linux(node) and not why_not_alive(node) for node in nodes) if nodes else None
 
 
-def why_dead(cluster: Cluster, name: str, timeout_s: float) -> str:
-    """Why one node has no kubelet that answers; empty when it has one, is gone, or when nobody can tell.
+def dead_nodes(cluster: Cluster, names: Collection[str], timeout_s: float) -> dict[str, str]:
+    """Which of some nodes have no kubelet that answers, and why.
+
+    A Node whose Ready nobody has ever said counts as dead here: what waits on it waits for ever. One that is gone, or
+    of which nobody can tell, does not.
 
     Args:
         cluster: As whom.
-        name: Of the node.
-        timeout_s: Limit of the call.
+        names: Of the nodes.
+        timeout_s: Limit of each call.
     """
+    # a list of one: the runner may list nodes, and needs no other right for it
+    chosen = [{"fieldSelector": f"metadata.name={name}"} for name in sorted(names)]
+    if len(chosen) > _ONE_BY_ONE:
+        chosen = [{}]
     try:
-        # a list of one: the runner may list nodes, and needs no other right for it
-        listed = cluster.get(_NODES, timeout_s=timeout_s, fieldSelector=f"metadata.name={name}")
+        nodes = [one for query in chosen for one in (cluster.get(_NODES, timeout_s, **query) or {}).get("items") or []]
     except (CallFailed, TargetRefused):
-        return ""
-    return next(map(why_not_alive, (listed or {}).get("items") or []), "")
+        return {}
+    why = {str(node["metadata"]["name"]): why_not_alive(node) or _never_reported(node) for node in nodes}
+    return {name: words for name, words in why.items() if words and name in names}
+
+
+def _never_reported(node: Mapping[str, Any]) -> str:
+    conditions = (node.get("status") or {}).get("conditions") or []
+    return "" if any(one.get("type") == "Ready" for one in conditions) else "no kubelet has ever said that it is Ready"

@@ -1,4 +1,4 @@
-"""An "uncached" answer whose TTL counts down came from a cache: what would rest on it is null, and says why."""
+"""An uncached answer whose TTL counts down came from a cache: what would rest on it is null, and says why."""
 
 from collections.abc import Callable
 
