@@ -30,7 +30,7 @@ def why_not_alive(node: Mapping[str, Any]) -> str:
 def runs_linux(node: Mapping[str, Any]) -> bool:
     """Whether our image can run there; a node that does not say what it runs may."""
     labels = (node.get("metadata") or {}).get("labels") or {}
-    return labels.get(OS_LABEL, LINUX) == LINUX
+    return bool(labels.get(OS_LABEL, LINUX) == LINUX)
 
 
 def count_nodes(cluster: Cluster) -> int | None:

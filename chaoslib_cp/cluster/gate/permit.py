@@ -158,8 +158,19 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
             named = {str(key): str(name) for key, name in pods.items()}
             ends = (float(expires), float(granted_boot), float(expires_boot))
             where = (uid, ca, server, context, tuple(map(str, addresses)))
-            noted = (tuple(map(str, pages)), named, dns_namespace, dns_selector, doubt, image, pull_secret)
-            return Permit(run, *where, owner, *ends, *noted)
+            return Permit(
+                run,
+                *where,
+                owner,
+                *ends,
+                prober_pages=tuple(map(str, pages)),
+                dns_pods=named,
+                dns_namespace=dns_namespace,
+                dns_selector=dns_selector,
+                dns_doubt=doubt,
+                prober_image=image,
+                prober_pull_secret=pull_secret,
+            )
     return None
 
 

@@ -104,8 +104,8 @@ def test_a_reason_is_told_once_and_a_new_one_again(
     tmp_path: Path, watch: StandingWatch, teller: Teller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """First the pull fails, then the kubelet backs off; a look that failed says nothing."""
-    answers = [Standing(trouble="a"), Standing(trouble="a"), TargetUnreachable("no"), Standing(trouble="b")]
-    asked = extension(monkeypatch, *answers, Standing(has_begun=True))
+    trouble, other = Standing(trouble="a"), Standing(trouble="b")
+    asked = extension(monkeypatch, trouble, trouble, TargetUnreachable("no"), other, Standing(has_begun=True))
     watch.follow(MADE.as_dict(), Settings(), teller)
     until(lambda: len(asked) == 5, "it has begun")
     watch.stop()

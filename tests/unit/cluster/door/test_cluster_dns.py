@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chaoslib.exceptions import ActivityFailed
@@ -65,7 +66,7 @@ def test_it_is_known_by_its_port_and_its_pods(
         {"ports": [{"port": 9153, "protocol": "UDP"}]},
     ],
 )
-def test_what_no_pod_can_ask_is_not_cluster_dns(kube: KubeObjects, spec: dict[str, object]) -> None:
+def test_what_no_pod_can_ask_is_not_cluster_dns(kube: KubeObjects, spec: dict[str, Any]) -> None:
     """Headless Services, aliases, other ports: the prober's own Service over the DNS pods is one of them."""
     kube.add_dns_service("not-it", selector=PIHOLE, **spec)
     assert found(kube) == USUAL
