@@ -91,7 +91,8 @@ def _silence(now: Standing, since_s: float) -> str:
     """What to say where nobody complains: nothing was made, so its controller has not worked, or was not let."""
     if now.has_parts or since_s < SILENT_AFTER_S:
         return ""
-    return f"no pod was made in {since_s:.0f} s, and no event says why; look at the cluster's controller manager"
+    within = f"{SILENT_AFTER_S:.0f} s"
+    return f"no pod was made within {within}, and no event says why; look at the cluster's controller manager"
 
 
 def _function(named: str) -> Any:
