@@ -78,6 +78,7 @@ def _by_accounts(recording: Recording, fault: Fault, promised: Delivers) -> Deli
         "share_sent": round(told.share_sent, 4),
     }
     shortfall = told.shortfall(promised.share)
-    if shortfall and not told.began:
-        shortfall = _trouble(recording, fault) or shortfall
+    trouble = _trouble(recording, fault) if shortfall and not told.began else ""
+    if trouble:
+        shortfall = f"{shortfall}; {trouble}" if told.sources else trouble
     return Delivered(fault.id, fault.label, promised.what, told.wanted, told.began, shortfall, counts)

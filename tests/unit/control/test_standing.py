@@ -23,6 +23,7 @@ from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.profiles import PROFILE
 from tests.scaffold.waiting import until
+from tests.unit.made_timeline import sample
 
 MADE = Injected("storm-1", "storm", "a storm", Delivers("clouds", wanted=3))
 
@@ -97,6 +98,10 @@ def test_agents_that_do_not_start_are_told_with_the_reason(
     faults = find_faults(recording)
     assert faults is not None
     assert [one.shortfall for one in judge_deliveries(recording, faults)] == [words]
+    told = sample("agent_load", 0.0, fault="agent_rollout-1", counts={"agents_began": 0, "agents_wanted": 3})
+    farm = record([*read_timeline(tmp_path / "timeline.jsonl"), {**told, "at_s": faults.began_s}])
+    [shortfall] = [one.shortfall for one in judge_deliveries(farm, find_faults(farm))]
+    assert shortfall == f"only 0 of 3 agents began; {words}", "where somebody counts them"
     assert words in [moment.what for moment in tell(recording, faults)]
 
 
