@@ -109,7 +109,7 @@ PROBERS, CONFIGURED, GIVEN = "registry.example.org/prober:1", "registry.example.
     ],
 )
 def test_agents_run_the_probers_image_unless_another_is_named(
-    kube: KubeObjects, configured: dict[str, str], arguments: dict[str, str], image: str, secret: str
+    kube: KubeObjects, configured: dict[str, str], arguments: dict[str, Any], image: str, secret: str
 ) -> None:
     """The cluster has shown that it can pull that one; the file says more exactly what is meant."""
     with_prober(kube, PROBERS, "of-prober")
