@@ -41,7 +41,7 @@ def live_pods(cluster: Cluster, listed: Mapping[str, Any] | None, timeout_s: flo
     Args:
         cluster: As whom.
         listed: A list of pods as the API server gives it.
-        timeout_s: Limit of each look at a node.
+        timeout_s: Limit of the look at nodes.
     """
     here = [pod for pod in (listed or {}).get("items") or [] if not is_over(pod) and not is_dying(pod)]
     nodes = {str((pod.get("spec") or {}).get("nodeName") or "") for pod in here if not is_ready(pod)} - {""}

@@ -53,14 +53,15 @@ def dead_nodes(cluster: Cluster, names: Collection[str], timeout_s: float) -> di
     Args:
         cluster: As whom.
         names: Of the nodes.
-        timeout_s: Limit of each call.
+        timeout_s: Limit of all calls together.
     """
     # a list of one: the runner may list nodes, and needs no other right for it
     chosen = [{"fieldSelector": f"metadata.name={name}"} for name in sorted(names)]
     if len(chosen) > _ONE_BY_ONE:
         chosen = [{}]
+    each_s = timeout_s / max(1, len(chosen))
     try:
-        nodes = [one for query in chosen for one in (cluster.get(_NODES, timeout_s, **query) or {}).get("items") or []]
+        nodes = [one for query in chosen for one in (cluster.get(_NODES, each_s, **query) or {}).get("items") or []]
     except (CallFailed, TargetRefused):
         return {}
     why = {str(node["metadata"]["name"]): why_not_alive(node) or _never_reported(node) for node in nodes}
