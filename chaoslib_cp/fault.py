@@ -21,6 +21,8 @@ INJECTED: Final = "chaoslib_cp.Injected"
 ENDED: Final = "chaoslib_cp.Ended"
 NOT_PLAYED: Final = "chaoslib_cp.NotPlayed"
 
+FAULT_TROUBLE: Final = "fault_trouble"
+"""Event of the timeline: nothing of a fault has begun, and somebody says why (``fault``, ``words``)."""
 FAULT_INJECTED: Final = "fault_injected"
 FAULT_ENDED: Final = "fault_ended"
 """Events of the timeline that carry them, under ``result``."""
@@ -147,6 +149,21 @@ class NotPlayed:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """How a fault stands that was injected a moment ago.
+
+    Attributes:
+        has_begun: Something of what it delivers is there, or the fault is over: nobody needs to look again.
+        trouble: Why nothing of it is there, in the words of whoever refused it; empty while nobody says so.
+        has_parts: What it delivers was made at least, whether it runs or not.
+    """
+
+    has_begun: bool = False
+    trouble: str = ""
+    has_parts: bool = True
+
+
+@dataclass(frozen=True)
 class FaultKind:
     """One kind of fault, a row of the table ``FAULTS``.
 
@@ -157,6 +174,9 @@ class FaultKind:
         stop: The action that takes back what it made, as ``module:function``; empty for what is over at once and
             leaves nothing to take back.
         example: Arguments with which ``start`` is played in seconds: by the tests of all faults, and by a reader.
+        standing: What tells how one stands, as ``module:function``: it is given the settings and the fault's id, and
+            returns a :class:`Standing`. Asked every 2 s while nothing has begun, for a minute; empty for what is over
+            at once.
         rights: What the runner must be allowed to do for it beyond the shipped roles, as rules of a Kubernetes Role,
             each with ``namespace`` beside its keys (empty for the whole cluster).
     """
@@ -167,6 +187,7 @@ class FaultKind:
     stop: str = ""
     example: Mapping[str, Any] = field(default_factory=dict)
     rights: tuple[Mapping[str, Any], ...] = ()
+    standing: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a row that lacks a part: whoever reads the table relies on it."""

@@ -34,8 +34,10 @@ def context_key(identity: str) -> str:
 
 
 OWN_KEYS: Final = frozenset({
+    "agent_image",
     "allowed_contexts",
     "cluster_uid",
+    "image_pull_secret",
     "infrastructure",
     "kubeconfig",
     "max_nodes",
@@ -79,6 +81,8 @@ class Settings:
         observe_periods_s: Seconds between attempts, by vantage point.
         observe_deadlines_s: Seconds that an attempt may take, by vantage point.
         prober_pages: Addresses ``ip:port`` of the workload prober's page.
+        agent_image: Where the cluster finds the agents' image; empty for that of the prober.
+        image_pull_secret: Secret in the agents' namespace with which it is pulled; empty for that of the prober.
         run_dir: Folder of this run's results, set by the control; None when an activity is used without it.
     """
 
@@ -94,6 +98,8 @@ class Settings:
     observe_periods_s: Any = None
     observe_deadlines_s: Any = None
     prober_pages: Any = None
+    agent_image: Any = ""
+    image_pull_secret: Any = ""
     run_dir: Path | None = None
 
     @cached_property
@@ -172,6 +178,8 @@ def read_settings(
         observe_periods_s=configuration.get("observe_periods_s"),
         observe_deadlines_s=configuration.get("observe_deadlines_s"),
         prober_pages=configuration.get("prober_pages"),
+        agent_image=configuration.get("agent_image") or "",
+        image_pull_secret=configuration.get("image_pull_secret") or "",
         run_dir=Path(str(run_dir)) if run_dir else None,
     )
 

@@ -35,7 +35,8 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClu
 
 @pytest.fixture
 def dns_pods(kube: KubeObjects) -> None:
-    """Two DNS pods in ``kube``."""
+    """Cluster DNS in ``kube``: its Service, and two pods."""
+    kube.add_dns_service()
     kube.add_dns_pod("coredns-a")
     kube.add_dns_pod("coredns-b")
 

@@ -10,7 +10,9 @@ again with the last number it has, and misses nothing that is still in the ring.
 import asyncio
 import json
 import re
+import socket
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,11 +77,13 @@ class Page:
     Args:
         prober: Name of this prober process; a new one means that samples of the old one are lost.
         time: The clock that stamped the samples.
+        nameservers: What pods have in their resolv.conf, as this one sees it.
     """
 
-    def __init__(self, prober: str, time: SteadyTime) -> None:
+    def __init__(self, prober: str, time: SteadyTime, nameservers: Sequence[str] = ()) -> None:
         self._prober = prober
         self._time = time
+        self._nameservers = list(nameservers)
         self._samples: deque[Record] = deque(maxlen=RING_SAMPLES)
         self._last = 0
         self._accounts: OrderedDict[tuple[str, str], _Heard] = OrderedDict()
@@ -103,6 +107,7 @@ class Page:
         page = {
             "prober": self._prober,
             "now_s": self._time.now_s(),
+            "nameservers": self._nameservers,
             "samples": list(self._samples)[len(self._samples) - newer :],
             "accounts": [heard.record() for heard in self._accounts.values() if heard.after >= min(after, self._last)],
         }
@@ -110,7 +115,16 @@ class Page:
 
 
 async def serve(page: Page, address: str, port: int) -> asyncio.Server:
-    """Listen on ``address``:``port`` and answer one request per connection."""
+    """Listen on ``address``:``port`` and answer one request per connection.
+
+    Args:
+        page: What is shown.
+        address: Where to listen; empty for every address there is, IPv6 and IPv4.
+        port: 0 for any that is free.
+
+    Raises:
+        OSError: The port is taken.
+    """
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -124,7 +138,17 @@ async def serve(page: Page, address: str, port: int) -> asyncio.Server:
         finally:
             writer.transport.abort()
 
-    return await asyncio.start_server(answer, address, port, limit=_MAX_HEAD_BYTES)
+    if address:
+        return await asyncio.start_server(answer, address, port, limit=_MAX_HEAD_BYTES)
+    return await asyncio.start_server(answer, sock=_everywhere(port), limit=_MAX_HEAD_BYTES)
+
+
+def _everywhere(port: int) -> socket.socket:
+    """A socket for both families; for IPv4 alone on a node whose kernel has no IPv6, or keeps the two apart."""
+    try:
+        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    except (OSError, ValueError):
+        return socket.create_server(("0.0.0.0", port))  # noqa: S104 - a pod's page is asked from the node
 
 
 async def _reply(page: Page, reader: asyncio.StreamReader) -> bytes:

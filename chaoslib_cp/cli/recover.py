@@ -70,13 +70,14 @@ def _recover(as_json: bool) -> None:
     latest = {(report["path"], report["run"]): report for report in [*from_here, *reports]}
     still_open = open_logs(only_kubeconfig=only)
     unsure = [report["run"] for report in latest.values() if not report["path"]]
+    at_work = sorted(one["run"] for one in latest.values() if not all(item["closed"] for item in one["items"]))
     elsewhere = sorted(set(open_logs()) - set(still_open)) if inside and not as_json else []
     if inside and elsewhere:
         output.say(
             f"left alone, for they are about other clusters than testbed {inside.name}: {', '.join(elsewhere)}; "
             "run `chaos cp recover` outside of it"
         )
-    healed = not still_open and not unsure
+    healed = not still_open and not unsure and not at_work
     result = {"healed": healed, "logs": list(latest.values())}
     output.show(
         result, as_json, lambda: describe(latest.values(), healed, f" in testbed {inside.name}" if inside else "")
@@ -85,6 +86,11 @@ def _recover(as_json: bool) -> None:
         raise UndoFailed(
             f"NOT healed, still open after this attempt: {', '.join(still_open)}; their own deadlines end every load; "
             "run `chaos cp recover` again once the cause above is gone"
+        )
+    if at_work:
+        raise UndoFailed(
+            f"NOT healed: nothing is left to undo, but pods of {', '.join(at_work)} are still listed; they end by themselves, as "
+            "said above"
         )
     if unsure:
         raise UndoFailed(

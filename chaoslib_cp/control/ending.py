@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.undo.finished import put_aside_if_finished
-from chaoslib_cp.cluster.undo.leftovers import leftovers
+from chaoslib_cp.cluster.undo.leftovers import ON_NODE, leftovers, stranded_pods
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.cluster.undo.take_back import take_back
@@ -77,6 +78,7 @@ def end_run(run: Run, journal: dict[str, Any], configuration: Mapping[str, Any])
     facts["run"] = {**facts["run"], "started": journal.get("start"), "duration_s": journal.get("duration")}
     _take_back_what_no_rollback_did(run)
     left_behind = (*run.failed_rollbacks, *_left_behind(run))
+    stranded = _stranded(run)
     _put_log_aside(run)
     _see_recovery(run, run.run_dir)
     run.stop_watching()
@@ -85,6 +87,7 @@ def end_run(run: Run, journal: dict[str, Any], configuration: Mapping[str, Any])
         interrupted_by="" if run.stopped_by_action else _interruption(run, given_status),
         failed_activities=tuple(run.failed_activities),
         left_behind=left_behind,
+        stranded=stranded,
         has_method=bool(run.experiment.get("method")),
     )
     summary = summarise(recording, read_hypothesis(run.experiment, journal, configuration), conduct, facts)
@@ -132,7 +135,7 @@ def _left_behind(run: Run) -> list[str]:
     deadline_s = run.clock.monotonic_s() + HEAL_S
     with waiting_for("the rest of this run to go", HEAL_S) as wait:
         while True:
-            left = grouped(_look_for_leftovers(run.settings))
+            left = grouped(_look_for_leftovers(run.settings, run.clock))
             is_open = _is_open(run.settings)  # then nobody is taking it away, and waiting does not help
             if not left or is_open or run.clock.monotonic_s() >= deadline_s:
                 return left
@@ -167,16 +170,32 @@ def _see_recovery(run: Run, run_dir: Path) -> None:
 
 def grouped(left: Sequence[str]) -> list[str]:
     """Say the pods of one workload in one line: two hundred lines hide the one that matters."""
-    stems = Counter(name.rpartition("-")[0] for name in left if name.startswith("Pod "))
+    stems = Counter(_stem(name) for name in left if name.startswith("Pod "))
     many = {stem: count for stem, count in stems.items() if count > _FEW}
-    single = [name for name in left if not name.startswith("Pod ") or name.rpartition("-")[0] not in many]
+    single = [name for name in left if not name.startswith("Pod ") or _stem(name) not in many]
     return [*single, *(f"{count} of {stem}-*" for stem, count in many.items())]
 
 
-def _look_for_leftovers(settings: Settings) -> list[str]:
+def _stem(name: str) -> str:
+    """What the pods of one workload share of their names."""
+    return name.partition(ON_NODE)[0].rpartition("-")[0]
+
+
+def _stranded(run: Run) -> tuple[str, ...]:
+    """Pods that do nothing, and that only the Node object of a dead node keeps in the list; `recover` says the same."""
+    try:
+        found = tuple(stranded_pods(run.settings, run.clock))
+    except ControlPlaneError:
+        return ()  # that nobody could look is told already, among what was left behind
+    for words in found:
+        logger.warning("%s", words)
+    return found
+
+
+def _look_for_leftovers(settings: Settings, clock: Clock) -> list[str]:
     """Ask cluster and undo log; when nobody can tell, that is said instead."""
     try:
-        left = list(leftovers(settings))
+        left = leftovers(settings, clock)
     except ControlPlaneError as error:
         left = [f"could not look: {error}"]
     if _is_open(settings):

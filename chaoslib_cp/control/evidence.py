@@ -107,7 +107,7 @@ def parameters(
     shown = {
         key: value
         for key, value in configuration.items()
-        if key in known and isinstance(value, str | int | float | bool) and not _SECRET.search(key)
+        if key in known and isinstance(value, str | int | float | bool) and _may_be_shown(key)
     }
     used = {
         name: output["parameters"]
@@ -115,6 +115,11 @@ def parameters(
         if isinstance(output, Mapping) and isinstance(output.get("parameters"), Mapping)
     }
     return {"configuration": shown, "not_shown": sorted(configuration.keys() - shown.keys()), "activities": used}
+
+
+def _may_be_shown(key: str) -> bool:
+    """Ours hold no secret: the name of a Kubernetes Secret is none."""
+    return key in OWN_KEYS or not _SECRET.search(key)
 
 
 def _references(experiment: Mapping[str, Any]) -> list[str]:

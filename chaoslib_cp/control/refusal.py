@@ -15,6 +15,7 @@ from chaoslib_cp.control.watching import watching_refusals
 from chaoslib_cp.dns.restart import COUPLINGS, RESTART_CONTAINERS
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.faults import fault_kinds, problems
+from chaoslib_cp.rollout.start import image_refusals
 from chaoslib_cp.settings import Settings
 
 _LACKING = {"probes": "nobody watching", "pause": "no time for anything to happen"}
@@ -48,6 +49,7 @@ def experiment_refusals(
     yield from extension_refusals(experiment, configuration)
     yield from rule_refusals(experiment, settings)
     yield from watching_refusals(settings)
+    yield from image_refusals(settings)
     method, rollbacks = experiment.get("method") or [], experiment.get("rollbacks") or []
     hypothesis = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
     for activity in [*hypothesis, *method, *rollbacks]:

@@ -27,6 +27,7 @@ from chaoslib_cp.control.folder import make_run_dir, run_name
 from chaoslib_cp.control.progress import Progress
 from chaoslib_cp.control.refusal import cluster_refusals, experiment_refusals
 from chaoslib_cp.control.rounds import Rounds
+from chaoslib_cp.control.standing import StandingWatch
 from chaoslib_cp.control.stop import StopLatch
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.control.watching import observe_plan, wait_for_sight
@@ -102,6 +103,7 @@ class Run:
         self._rules: list[AbortRule] = []
         self._observer: ObserveSession | None = None
         self._abort_watch: AbortWatch | None = None
+        self._standing = StandingWatch()
         self._lock: RunLock | None = None
         self.runtime: Mapping[str, Any] = {}
         self.rounds = Rounds()
@@ -256,6 +258,7 @@ class Run:
             self.teller.activity_ended(activity, self.phase, run)
             if self.phase == "method" and activity.get("type") == "action":
                 tell_cpu(self.teller, self.settings)
+                self._standing.follow(run.get("output"), self.settings, self.teller)
         except Exception as error:  # noqa: BLE001 - Chaos Toolkit would swallow it: a lost effect is never judged
             why = self.cannot_tell("end", activity, error)
             stop = stop or ("" if self.phase == "rollback" else why)
@@ -306,6 +309,7 @@ class Run:
     def stop_watching(self) -> None:
         """End the observer and close the timeline; may be called twice."""
         self._stop_abort_watch()
+        self._standing.stop()
         if self._observer is not None:
             with waiting_for("the observer to end", None):
                 self._observer.stop()

@@ -25,7 +25,8 @@ def restart_dns_pods(
         wait_for_fresh_cache: First wait until the node cache has just renewed its record, so that the mask that
             follows lasts a whole TTL. At most one TTL and 3 s more; without samples of the cache it is skipped.
         timeout_s: Seconds for the restart and for watching it, 1 to 300; the wait for the cache is extra, and so are
-            the 2 s at most in which the API is asked which pods there are before containers are killed.
+            the 4 s at most in which the API is asked which pods there are, and whether the nodes of those that are not
+            ready live, before containers are killed.
         expects: What users of DNS are expected to suffer, where that is not that half of the uncached questions fail
             for 5 s within 30 s; ``start_agent_rollout`` tells the keys.
         configuration: The experiment's configuration; ``infrastructure`` chooses the driver.

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.cluster_dns import DNS_LABEL, DNS_NAMESPACE, list_dns_pods
+from chaoslib_cp.cluster.door.cluster_dns import list_dns_pods
 from chaoslib_cp.cluster.injection import injecting
 from chaoslib_cp.cluster.undo.kinds.observe_only import observed
 from chaoslib_cp.dns.fault import DNS_RESTART
 from chaoslib_cp.dns.freshness import wait_for_fresh_entry
-from chaoslib_cp.dns.pods import delete_dns_pods
+from chaoslib_cp.dns.pods import DnsPods, delete_dns_pods
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused
 from chaoslib_cp.fault import Delivers, Expects, Injected, NotPlayed
@@ -57,7 +57,10 @@ def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:
     if plan.coupling == NONE:
         return NotPlayed("coupling is none", parameters=asdict(plan)).as_dict()
     with injecting(settings, DNS_RESTART, clock) as injection:
-        cluster, log, fault, noted = injection.cluster, injection.log, injection.fault, injection.permit.dns_pods
+        cluster, log, fault = injection.cluster, injection.log, injection.fault
+        if injection.permit.dns_doubt:
+            raise TargetRefused(f"no DNS server is restarted: {injection.permit.dns_doubt}")
+        noted = DnsPods(injection.permit.dns, injection.permit.dns_pods)
         driver = open_driver(settings) if plan.coupling == RESTART_CONTAINERS else None
         # looked up before the wait for the cache: what follows that must follow at once
         pods = noted if driver is None else _pods_to_crash(cluster, noted)
@@ -73,7 +76,7 @@ def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:
                 "names": killed[:_SHOWN],
                 "took_s": clock.monotonic_s() - started_s,
             }
-            delivers = Delivers("DNS containers killed", wanted=len(pods), done=len(killed))
+            delivers = Delivers("DNS containers killed", wanted=len(pods.names), done=len(killed))
     return Injected(
         fault=fault,
         kind=DNS_RESTART.name,
@@ -86,31 +89,30 @@ def restart_dns(plan: RestartPlan, settings: Settings) -> dict[str, Any]:
     ).as_dict()
 
 
-def _pods_to_crash(cluster: Cluster, noted: Mapping[str, str]) -> Mapping[str, str]:
-    """The DNS pods there are now (name by UID) or, where the API does not say at once, those that the gate saw.
+def _pods_to_crash(cluster: Cluster, noted: DnsPods) -> DnsPods:
+    """The DNS pods there are now or, where the API does not say at once, those that the gate saw.
 
     Both come from a server that the permit's authority vouches for, so they are pods of that cluster.
     """
     try:
-        pods: Mapping[str, str] = list_dns_pods(cluster, _LOOK_S)
+        pods: Mapping[str, str] = list_dns_pods(cluster, noted.where, _LOOK_S)
     except ControlPlaneError:
-        pods = noted
+        pods = noted.names
     if not pods:
         raise TargetRefused(
-            f"no pod with {DNS_LABEL} in {DNS_NAMESPACE} of {cluster.server} is known; nothing was restarted; name a "
-            "cluster with CoreDNS, or start a new run while its API is healthy"
+            f"no pod with {noted.where.selector} in {noted.where.namespace} of {cluster.server} is known; nothing was "
+            "restarted; name a cluster whose DNS runs in pods, or start a new run while its API is healthy"
         )
-    return pods
+    return DnsPods(noted.where, pods)
 
 
-def _crash(
-    driver: Driver, infrastructure: str, pods: Mapping[str, str], log: UndoLog, fault: str, timeout_s: float
-) -> list[str]:
-    """Kill the containers of these pods (name by UID), and of nobody else's, wherever the driver leads."""
-    names = f"{DNS_NAMESPACE}/{', '.join(sorted(pods.values())[:_SHOWN])}"
+def _crash(driver: Driver, infrastructure: str, pods: DnsPods, log: UndoLog, fault: str, timeout_s: float) -> list[str]:
+    """Kill the containers of these pods, and of nobody else's, wherever the driver leads."""
+    where = pods.where
+    names = f"{where.namespace}/{', '.join(sorted(pods.names.values())[:_SHOWN])}"
     number = log.intend(observed(fault, f"kill containers of {names}"))
     try:
-        killed = driver.restart_containers(DNS_NAMESPACE, DNS_LABEL, list(pods), timeout_s)
+        killed = driver.restart_containers(where.namespace, where.label, list(pods.names), timeout_s)
         if not killed:
             raise TargetRefused(
                 f"infrastructure {infrastructure} runs no container of the DNS pods {names}; nothing was restarted; "

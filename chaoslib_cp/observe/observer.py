@@ -16,7 +16,7 @@ from typing import Final
 
 from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.door.prober import prober_pages
+from chaoslib_cp.cluster.door.prober import find_prober
 from chaoslib_cp.engine.sample.https import HttpsTarget, KeptConnections
 from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter
 from chaoslib_cp.errors import ControlPlaneError
@@ -128,7 +128,7 @@ def _find_pages(plan: ObservePlan) -> tuple[str, ...]:
         return ()
     try:
         with open_cluster(plan.settings(), "runner") as cluster:
-            return prober_pages(cluster, plan.namespace)
+            return find_prober(cluster, plan.namespace).pages
     except ControlPlaneError:
         return ()
 

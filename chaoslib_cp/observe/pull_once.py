@@ -6,7 +6,7 @@ from typing import Final
 from chaoslib_cp.clock import Clock, SteadyTime
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.door.prober import prober_pages
+from chaoslib_cp.cluster.door.prober import find_prober
 from chaoslib_cp.cluster.gate.permit import permit_for
 from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.observe.prober_pull import ProberPull
@@ -24,7 +24,7 @@ def pull_samples(settings: Settings, time: SteadyTime, clock: Clock) -> list[Rec
     """
     records: list[Record] = []
     with open_cluster(settings) as cluster:
-        pages = _noted_pages(cluster, settings, clock) or prober_pages(cluster, timeout_s=_LOOKUP_S)
+        pages = _noted_pages(cluster, settings, clock) or find_prober(cluster, timeout_s=_LOOKUP_S).pages
     pull = ProberPull(pages, time, records.append, since_s=0.0)
     for _ in pages:
         if asyncio.run(pull.pull_once()):

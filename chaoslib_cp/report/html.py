@@ -62,6 +62,7 @@ def _page(summary: Mapping[str, Any], recording: Recording) -> Iterator[str]:
 
 
 def _healed(summary: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"<p>Note: {escape(str(words))}</p>" for words in summary.get("stranded", []))
     if summary["healed"]:
         yield f"<p>Healed: {escape(healed_words(summary))}.</p>"
     for left in summary["left_behind"]:

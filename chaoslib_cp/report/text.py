@@ -105,6 +105,7 @@ def _green(summary: Mapping[str, Any]) -> str:
 
 
 def _footer(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
+    yield from (f"  note: {words}" for words in summary.get("stranded", []))
     for left in summary["left_behind"]:
         yield f"  NOT HEALED: {left}; run `chaos cp recover`"
     for unwell in summary["not_recovered"]:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.hypothesis import Part
 from chaoslib_cp.results.observer import longest_unseen_s, planned_period_s, void_ratio
+from chaoslib_cp.results.premise import false_premise
 from chaoslib_cp.results.recording import Event, Recording
 
 MAX_VOID_RATIO = 0.2
@@ -75,6 +76,9 @@ def gap(recording: Recording, during: Window, part: Part) -> str:
 
 def _thin_timeline(recording: Recording, during: Window, part: Part) -> str:
     for vantage in part.vantages:
+        doubt = false_premise(recording, vantage)
+        if doubt:
+            return f"{part.name}: {doubt}"
         usable = [sample for sample in recording.of(vantage) if during.began_s <= sample.at_s <= during.ended_s]
         if len(usable) < MIN_SAMPLES:
             return f"{part.name}: only {len(usable)} usable samples of {vantage} {during.words}"

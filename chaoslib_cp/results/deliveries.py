@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from chaoslib_cp.fault import Delivers
+from chaoslib_cp.fault import FAULT_TROUBLE, Delivers
 from chaoslib_cp.results.delivery import delivered
 from chaoslib_cp.results.faults import Fault, Faults
 from chaoslib_cp.results.recording import Recording
@@ -49,6 +49,12 @@ def _judge(recording: Recording, fault: Fault) -> Delivered:
     return _by_accounts(recording, fault, promised) if promised.vantage else _at_once(fault, promised)
 
 
+def _trouble(recording: Recording, fault: Fault) -> str:
+    """Why nothing of a fault had begun, as it was told last while the run was played; empty when nobody told."""
+    told = [event for event in recording.named(FAULT_TROUBLE) if event.details.get("fault") == fault.id]
+    return str(told[-1].details.get("words") or "") if told else ""
+
+
 def _at_once(fault: Fault, promised: Delivers) -> Delivered:
     """What the action itself counted."""
     done, wanted = promised.done or 0, promised.wanted or 0
@@ -72,4 +78,7 @@ def _by_accounts(recording: Recording, fault: Fault, promised: Delivers) -> Deli
         "share_sent": round(told.share_sent, 4),
     }
     shortfall = told.shortfall(promised.share)
+    trouble = _trouble(recording, fault) if shortfall and not told.began else ""
+    if trouble:
+        shortfall = f"{shortfall}; {trouble}" if told.sources else trouble
     return Delivered(fault.id, fault.label, promised.what, told.wanted, told.began, shortfall, counts)

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent, ratio, seconds
+from chaoslib_cp.results.premise import false_premise
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import bad_time_s, episodes_of
 from chaoslib_cp.vantage import DNS_CACHED, DNS_UNCACHED
@@ -57,6 +58,9 @@ def mask_s(recording: Recording, faults: Faults) -> Figure:
     missing = [vantage for vantage in (DNS_UNCACHED.name, DNS_CACHED.name) if not recording.of(vantage)]
     if missing:
         return absent(f"no usable sample of {' and '.join(missing)}")
+    doubt = false_premise(recording, DNS_UNCACHED.name)
+    if doubt:
+        return absent(doubt)
     cached = episodes_of(recording, DNS_CACHED.name, faults.began_s)
     began_s = mask_began_s(recording, faults)
     if began_s is None:
@@ -82,6 +86,9 @@ def predicted_mask_s(recording: Recording, faults: Faults) -> Figure:
 
     Told by the last good cached answer before that; where the cache was filled just then, by the first one after.
     """
+    doubt = false_premise(recording, DNS_UNCACHED.name)
+    if doubt:
+        return absent(doubt)
     began_s = mask_began_s(recording, faults)
     if began_s is None:
         return absent("the DNS servers never failed: nothing to predict")
@@ -117,6 +124,9 @@ def dns_lost_s(recording: Recording, faults: Faults) -> Figure:
 
 def success_ratio(recording: Recording, faults: Faults, vantage: str) -> Figure:
     """Share (0..1) of right answers among the lookups that started while the fault was on."""
+    doubt = false_premise(recording, vantage)
+    if doubt:
+        return absent(doubt)
     asked = [sample for sample in recording.of(vantage) if faults.began_s <= sample.at_s <= faults.ended_s]
     right = sum(sample.ok for sample in asked)
     return ratio(right, len(asked), f"no usable sample of {vantage} while the fault was on")

@@ -11,6 +11,7 @@ from typing import Any
 
 from chaoslib_cp.fault import Expects
 from chaoslib_cp.results.faults import Fault, Faults
+from chaoslib_cp.results.premise import false_premise
 from chaoslib_cp.results.recording import Recording, Sample
 
 FAILING = "failing"
@@ -67,7 +68,10 @@ def judge_expectations(recording: Recording, faults: Faults | None) -> list[Expe
 def _judge(recording: Recording, fault: Fault, expects: Expects, faults: Faults) -> Expectation:
     before = _share_before(recording, fault, expects)
     best, at_s = _best_window(recording, fault, expects)
-    if at_s is None:
+    premise = false_premise(recording, expects.vantage)
+    if premise:
+        doubt = f"nobody can tell whether it came: {premise}"
+    elif at_s is None:
         seen = "no usable samples" if best is None else f"at most {best:.0%} in any such window"
         doubt = f"it did not come ({seen})"
     elif before is None:

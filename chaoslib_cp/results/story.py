@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from chaoslib_cp.fault import NOT_PLAYED, OWN_DEADLINE, ROLLBACK
+from chaoslib_cp.fault import FAULT_TROUBLE, NOT_PLAYED, OWN_DEADLINE, ROLLBACK
 from chaoslib_cp.results import dns, lockout, recovery
 from chaoslib_cp.results.faults import OVER_AT_ONCE, Faults
+from chaoslib_cp.results.premise import false_premise
 from chaoslib_cp.results.recording import Event, Recording
 from chaoslib_cp.vantage import DNS_UNCACHED, named
 
@@ -68,6 +69,8 @@ def _acts(recording: Recording, faults: Faults) -> Iterator[Moment]:
     for event in recording.named("activity_ended"):
         if event.details.get("status") != "succeeded" and event.at_s >= faults.began_s:
             yield Moment(round(event.at_s - faults.began_s, 3), f"{event.details.get('name')}: FAILED", "bad")
+    for event in recording.named(FAULT_TROUBLE):
+        yield Moment(round(event.at_s - faults.began_s, 3), str(event.details.get("words")), "bad")
     for event in recording.named("run_aborted"):
         yield Moment(round(event.at_s - faults.began_s, 3), "the run ABORTS itself; rollbacks follow", "act")
 
@@ -90,6 +93,8 @@ def _failures_and_recoveries(recording: Recording, faults: Faults) -> Iterator[M
     mask_s = dns.mask_began_s(recording, faults)
     hidden = dns.mask_words(recording, faults)
     for vantage, failed in recovery.broken_episodes(recording, faults.began_s).items():
+        if false_premise(recording, vantage):
+            continue  # "caches still answer" would be said of the cache that failed
         began_s = mask_s if vantage == DNS_UNCACHED.name and mask_s is not None else failed[0].began_s
         yield Moment(round(began_s - faults.began_s, 3), f"{named(vantage).fails}{hidden.get(vantage, '')}", "bad")
         again = f" (after {len(failed)} failures)" if len(failed) > 1 else ""

@@ -30,9 +30,10 @@ def summarise(
         The content of summary.json: ``schema``, ``verdict``, ``why``, ``parts``, ``figures`` (None where not
         measured), ``reasons`` (why not, or what to know), ``story``, ``faults`` (each with its begin, deadline and
         end, what ended it and what it delivered), ``expectations`` (what the victims were expected to suffer),
-        ``healed``, ``left_behind`` (what of ours is still there), ``not_recovered`` (what broke and was still broken at
-        the end), ``recovered`` (what broke and worked again) and the given facts. Plain JSON types only; times in
-        seconds since the first injection.
+        ``healed``, ``left_behind`` (what of ours is still there), ``stranded`` (what of ours a dead node keeps in the
+        list, though it does nothing), ``not_recovered`` (what broke and was still broken at the end), ``recovered``
+        (what broke and worked again) and the given facts. Plain JSON types only; times in seconds since the first
+        injection.
     """
     faults = find_faults(recording)
     evidence = gather_evidence(recording, faults)
@@ -52,6 +53,7 @@ def summarise(
         "expectations": [one.as_dict() for one in evidence.expectations],
         "healed": not conduct.left_behind and not unwell,
         "left_behind": list(conduct.left_behind),
+        "stranded": list(conduct.stranded),
         "not_recovered": unwell,
         "recovered": recovered(recording, faults),
         "began_epoch_s": began_s,

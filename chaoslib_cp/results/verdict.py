@@ -31,6 +31,7 @@ class Conduct:
         interrupted_by: What cut the run short (a signal's name, for example), empty when nothing did.
         failed_activities: What the activities that failed said, one line each.
         left_behind: What is still not healed at the end, one line each.
+        stranded: What is still listed and does nothing, for a node has died; one sentence each.
         has_method: Whether the experiment plays anything. One that only looks has no time that must be watched: its
             checks are its answer.
     """
@@ -38,6 +39,7 @@ class Conduct:
     interrupted_by: str = ""
     failed_activities: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
+    stranded: tuple[str, ...] = ()
     has_method: bool = True
 
 

@@ -5,7 +5,6 @@ from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.fault import read_expects
 from chaoslib_cp.limits import checked
-from chaoslib_cp.rollout.daemonset import AGENT_IMAGE
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.rollout.start import USUAL, StartPlan, start
@@ -19,7 +18,8 @@ def start_agent_rollout(
     service_account: str = "telemetry-agent",
     namespace: str = "kube-system",
     duration_s: float = 120.0,
-    image: str = AGENT_IMAGE,
+    image: str = "",
+    image_pull_secret: str = "",
     expects: JsonObject = ABSENT,
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,
@@ -35,7 +35,10 @@ def start_agent_rollout(
         namespace: Where the agents live. All ServiceAccounts of kube-system share one priority level and flow, so
             there they queue in front of CoreDNS and the controllers; any other namespace must exist already.
         duration_s: Every agent ends by itself this many seconds from now, with no API needed; 1 to 3600.
-        image: Image that holds this version of chaoslib_cp.
+        image: Image that holds this version of chaoslib_cp; without it ``agent_image`` of the configuration, else the
+            image that the workload prober runs.
+        image_pull_secret: Secret of that namespace with which the image is pulled; without it the key of that name in
+            the configuration, else the name of the prober's.
         expects: What users of the API are expected to suffer, where that is not that half of the small reads fail
             within 60 s: any of ``vantage``, ``outcome`` ("failing" or a class of failure), ``share`` (0.01 to 1),
             ``window_s`` (1 to 300), ``within_s`` (1 to 600) and ``decides``. It is reported as come or not come; only
@@ -58,7 +61,8 @@ def start_agent_rollout(
 
         Whatever was made before an error is taken back as far as the API lets us, and stays in the undo log otherwise.
     """
-    plan = StartPlan(profile, service_account, namespace, duration_s, image, read_expects(expects, USUAL))
+    expected = read_expects(expects, USUAL)
+    plan = StartPlan(profile, service_account, namespace, duration_s, image, image_pull_secret, expected)
     return start(plan, settings_of(configuration, secrets), SystemClock()).as_dict()
 
 

@@ -9,8 +9,8 @@ from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.errors import TargetRefused
 
 
-def agent_item(log: UndoLog | None) -> Item:
-    """The undo entry of the agent's DaemonSet, the latest if there are several.
+def agent_item(log: UndoLog | None, fault: str = "") -> Item:
+    """The undo entry of the agent's DaemonSet: that of one rollout, or the latest.
 
     Raises:
         TargetRefused: This run rolled nothing out.
@@ -18,19 +18,10 @@ def agent_item(log: UndoLog | None) -> Item:
     """
     items = [] if log is None else log.items()
     for item in reversed(items):
-        if item.entry.kind == delete_object.NAME and our_object(item.entry).object_kind == "DaemonSet":
+        is_meant = item.entry.kind == delete_object.NAME and item.fault == (fault or item.fault)
+        if is_meant and our_object(item.entry).object_kind == "DaemonSet":
             return item
     raise TargetRefused("this run has rolled out no agent; nothing was changed; start_agent_rollout comes first")
-
-
-def count_nodes(cluster: Cluster) -> int | None:
-    """How many nodes the cluster has, in one small answer; None when it does not say.
-
-    Source: Kubernetes API concepts, ``remainingItemCount`` of a list in chunks.
-    """
-    listed = cluster.get("/api/v1/nodes", limit="1") or {}
-    more = (listed.get("metadata") or {}).get("remainingItemCount", 0)
-    return len(listed["items"]) + int(more) if listed.get("items") else None
 
 
 def progress(cluster: Cluster, item: Item, timeout_s: float) -> dict[str, Any]:

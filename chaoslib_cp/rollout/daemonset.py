@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from chaoslib_cp.cluster.door.labels import ENDS_AT, FAULT_LABEL, OWNER_LABELS, ROLE_LABEL, RUN_LABEL
+from chaoslib_cp.cluster.door.nodes import LINUX, OS_LABEL
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.version import VERSION
@@ -38,6 +39,7 @@ class AgentRollout:
         run: Run id, for the labels.
         fault: Id of the fault, for the labels.
         image: Image that holds chaoslib_cp.
+        image_pull_secret: Secret of that namespace with which it is pulled; empty for none.
     """
 
     profile: LoadProfile
@@ -46,6 +48,7 @@ class AgentRollout:
     run: str
     fault: str
     image: str = AGENT_IMAGE
+    image_pull_secret: str = ""
 
     @property
     def name(self) -> str:
@@ -96,6 +99,8 @@ class AgentRollout:
     def _pod_spec(self) -> dict[str, Any]:
         return {
             "serviceAccountName": self.service_account,
+            **({"imagePullSecrets": [{"name": self.image_pull_secret}]} if self.image_pull_secret else {}),
+            "nodeSelector": {OS_LABEL: LINUX},
             "tolerations": [{"operator": "Exists"}],
             "dnsPolicy": "Default",  # the agent finds the API by its Service address: it is no victim of DNS itself
             "terminationGracePeriodSeconds": 5,

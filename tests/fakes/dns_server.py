@@ -15,16 +15,22 @@ from dataclasses import dataclass, field
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import dns.rrset
 
 
 @dataclass
 class Record:
-    """A records of one name; the TTL counts down from ``set_at_s``."""
+    """A or AAAA records of one name; the TTL counts down from ``set_at_s``."""
 
     addresses: tuple[str, ...]
     ttl_s: int = 30
     set_at_s: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+
+    @property
+    def family(self) -> str:
+        """Type of the records."""
+        return "AAAA" if ":" in self.addresses[0] else "A"
 
     def left_s(self) -> int:
         """What is left of the TTL, as CoreDNS' cache shows it."""
@@ -72,6 +78,7 @@ class FakeDnsServer:
         """Return the messages to send for a question."""
         query = dns.message.from_wire(wire)
         name = query.question[0].name.to_text()
+        kind = dns.rdatatype.to_text(query.question[0].rdtype)
         self.asked.append((over, name))
         if self.mode == "drop":
             return []
@@ -82,8 +89,8 @@ class FakeDnsServer:
             response.set_rcode(dns.rcode.from_text(self.mode.upper()))
         elif self.mode == "truncate" and over == "udp":
             response.flags |= dns.flags.TC
-        elif (record := self.records.get(name)) is not None:
-            response.answer.append(dns.rrset.from_text_list(name, record.left_s(), "IN", "A", record.addresses))
+        elif (record := self.records.get(name)) is not None and record.family == kind:
+            response.answer.append(dns.rrset.from_text_list(name, record.left_s(), "IN", kind, record.addresses))
         replies = [response.to_wire()]
         if self.mode == "noise":
             replies.insert(0, _of_another_question(wire))

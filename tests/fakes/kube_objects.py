@@ -13,7 +13,7 @@ import datetime
 import itertools
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,6 @@ METHODS = ("GET", "POST", "DELETE", "PATCH")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 FAR_FUTURE_S = 4_000_000_000.0
 _SYSTEM = "/api/v1/namespaces/kube-system"
-_PODS = f"{_SYSTEM}/pods"
 
 
 def _discovery() -> dict[str, dict[str, Any]]:
@@ -61,6 +60,7 @@ DISCOVERY = _discovery()
 LISTED = {template.rpartition("/")[2]: kind for kind, template in KINDS.items()} | {
     "pods": "Pod",
     "nodes": "Node",
+    "events": "Event",
 }
 
 
@@ -224,14 +224,50 @@ class KubeObjects:
         """Let the client certificate of an identity have expired an hour ago."""
         self._authority.issue(f"user-{who}", lasts=-datetime.timedelta(hours=1))
 
-    def add_dns_pod(self, name: str, node: str = "worker-1", is_ready: bool = True) -> None:
+    def add_dns_service(
+        self,
+        name: str = "kube-dns",
+        namespace: str = "kube-system",
+        selector: Mapping[str, str] = {"k8s-app": "kube-dns"},
+        addresses: Sequence[str] = ("10.96.0.10",),
+        **spec: Any,
+    ) -> None:
+        """Put a Service of DNS there, as its own cluster has it."""
+        ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]
+        self.objects[f"/api/v1/namespaces/{namespace}/services/{name}"] = {
+            "metadata": {"name": name, "namespace": namespace, "labels": dict(selector)},
+            "spec": {
+                "selector": dict(selector),
+                "clusterIP": addresses[0],
+                "clusterIPs": list(addresses),
+                "ports": ports,
+                **spec,
+            },
+        }
+
+    def add_dns_pod(
+        self,
+        name: str,
+        node: str = "worker-1",
+        is_ready: bool = True,
+        namespace: str = "kube-system",
+        labels: Mapping[str, str] = {"k8s-app": "kube-dns"},
+        **status: Any,
+    ) -> None:
         """Put a DNS pod there."""
         state = [{"type": "Ready", "status": "True" if is_ready else "False"}]
-        self.objects[f"{_PODS}/{name}"] = {
-            "metadata": {"name": name, "uid": f"uid-{next(self._uids)}", "labels": {"k8s-app": "kube-dns"}},
+        metadata = {"name": name, "namespace": namespace, "uid": f"uid-{next(self._uids)}", "labels": dict(labels)}
+        self.objects[f"/api/v1/namespaces/{namespace}/pods/{name}"] = {
+            "metadata": metadata,
             "spec": {"nodeName": node},
-            "status": {"conditions": state},
+            "status": {"conditions": state, **status},
         }
+
+    def add_node(self, name: str, ready: str = "True", message: str = "", **labels: str) -> None:
+        """Put a node there whose condition Ready is as said; with an empty one it has no condition yet."""
+        conditions = [{"type": "Ready", "status": ready, "message": message}] if ready else []
+        metadata = {"name": name, "labels": {key.replace("__", "/").replace("_", "."): v for key, v in labels.items()}}
+        self.objects[f"/api/v1/nodes/{name}"] = {"metadata": metadata, "status": {"conditions": conditions}}
 
     def _write_kubeconfig(self) -> None:
         users = {name: self._authority.issue(f"user-{name}") for name in CONTEXTS}
@@ -355,8 +391,8 @@ class KubeObjects:
         kind = request.path.rpartition("/")[2]
         if items or kind in LISTED:
             wanted = [pair.partition("=") for pair in request.query.get("labelSelector", "").split(",") if pair]
-            name = request.query.get("fieldSelector", "").removeprefix("metadata.name=")
-            chosen = [i for i in items if _has(i, wanted) and name in ("", i["metadata"]["name"])]
+            fields = [pair.split("=") for pair in request.query.get("fieldSelector", "").split(",") if pair]
+            chosen = [i for i in items if _has(i, wanted) and all(_field(i, key) == value for key, value in fields)]
             words = request.path.split("/")
             version = words[2] if words[1] == "api" else "/".join(words[2:4])
             facts = {"kind": f"{LISTED.get(kind, '')}List", "apiVersion": version, "metadata": {}}
@@ -368,6 +404,13 @@ def _collections(path: str) -> tuple[str, str]:
     """The lists an object is in: its namespace's, and that of all namespaces."""
     folder = path.rpartition("/")[0]
     return folder, re.sub(r"/namespaces/[^/]+/", "/", folder)
+
+
+def _field(item: dict[str, Any], path: str) -> Any:
+    """What a field selector looks at."""
+    for key in path.split("."):
+        item = item.get(key) or {}
+    return item
 
 
 def _has(item: dict[str, Any], wanted: list[tuple[str, str, str]]) -> bool:

@@ -15,12 +15,13 @@ import pytest
 import chaoslib_cp
 from chaoslib_cp.agent.__main__ import _PROGRAMS
 from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.door.cluster_dns import USUAL
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import recover
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.control.watching import wait_for_sight
-from chaoslib_cp.dns.pods import delete_dns_pods
+from chaoslib_cp.dns.pods import DnsPods, delete_dns_pods
 from chaoslib_cp.engine.load.connection import Credentials
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
@@ -102,7 +103,7 @@ def delete_dns(folder: Path, clock: DisturbedClock) -> float:
         kube.fail_next("DELETE", "/", Answer(429), times=10_000)
         with open_cluster(read_settings(settings)) as cluster:
             log = undo_log_for_change(read_settings(settings), cluster, CLUSTER_UID, clock)
-            assert delete_dns_pods(cluster, log, "dns_restart-1", {}, WITHIN_S, clock)["accepted"] == 0
+            assert delete_dns_pods(cluster, log, "dns_restart-1", DnsPods(USUAL, {}), WITHIN_S, clock)["accepted"] == 0
     return WITHIN_S
 
 

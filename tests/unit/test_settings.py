@@ -33,6 +33,8 @@ CONFIGURATION: dict[str, Any] = {
     "observe_periods_s": {"api_read": 1.0},
     "observe_deadlines_s": {"api_read": 2.0},
     "prober_pages": ["127.0.0.1:1"],
+    "agent_image": "registry.example.org/cp:1",
+    "image_pull_secret": "regcred",
     "chaoslib_cp_run_dir": "/runs/r-1",
 }
 # Where this process has opened the kubeconfig, while a test looks: a hook of the interpreter cannot be taken away.
@@ -57,6 +59,7 @@ def test_the_configuration_counts_before_the_environment() -> None:
     assert (told.max_nodes, told.observe_s, told.prober_pages) == (7, "60", ["127.0.0.1:1"])
     assert (told.observe_periods_s, told.observe_deadlines_s) == ({"api_read": 1.0}, {"api_read": 2.0})
     assert told.run_dir == Path("/runs/r-1")
+    assert (told.agent_image, told.image_pull_secret) == ("registry.example.org/cp:1", "regcred")
 
 
 @pytest.mark.parametrize("configuration", [None, {}, dict.fromkeys(OWN_KEYS, "")])

@@ -5,13 +5,14 @@ Stopping, rolling back and recovering never come here: they need only the undo l
 """
 
 from contextlib import suppress
+from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.cluster_dns import list_dns_pods
+from chaoslib_cp.cluster.door.cluster_dns import find_cluster_dns, list_dns_pods
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.lock import process_using
-from chaoslib_cp.cluster.door.prober import prober_pages
+from chaoslib_cp.cluster.door.prober import ProberFacts, find_prober, nameservers_of_pods
 from chaoslib_cp.cluster.door.same_cluster import CLUSTER_UID_PATH
 from chaoslib_cp.cluster.gate.allowed import PINS, pinned_uid, refuse_contexts
 from chaoslib_cp.cluster.gate.identities import refuse_other_clusters
@@ -96,9 +97,8 @@ def _pass(cluster: Cluster, settings: Settings, clock: Clock) -> Permit:
     now_s, boot_s = clock.epoch_s(), clock.monotonic_s()
     lasts_s = min(_ADHOC_PERMIT_S if settings.is_without_control else _RUN_PERMIT_S, marker.expires_epoch_s - now_s)
     ends = (now_s + lasts_s, boot_s, boot_s + lasts_s)
-    pages, pods = _for_the_storm(cluster)
     where = (uid, cluster.ca_sha256, cluster.server, cluster.context, cluster.addresses)
-    permit = Permit(run, *where, marker.owner, *ends, pages, pods)
+    permit = Permit(run, *where, marker.owner, *ends, **_for_the_storm(cluster))
     write_permit(permit)
     return permit
 
@@ -113,18 +113,27 @@ def _refuse_unverified(cluster: Cluster) -> None:
         )
 
 
-def _for_the_storm(cluster: Cluster) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The prober's pages and the DNS pods, noted now because in the storm nobody can ask.
+def _for_the_storm(cluster: Cluster) -> dict[str, Any]:
+    """What a permit says of the prober and the DNS servers, noted now because in the storm nobody can ask.
 
     A cluster without either passes all the same: it is the activity that needs them which says so.
     """
-    pages: tuple[str, ...] = ()
-    pods: dict[str, str] = {}
+    prober = ProberFacts()
+    noted: dict[str, Any] = {}
     with suppress(ControlPlaneError):
-        pages = prober_pages(cluster, timeout_s=_HEALTHY_S)
-    with suppress(ControlPlaneError):
-        pods = list_dns_pods(cluster, timeout_s=_HEALTHY_S)
-    return pages, pods
+        prober = find_prober(cluster, timeout_s=_HEALTHY_S)
+    try:
+        dns = find_cluster_dns(cluster, _HEALTHY_S, lambda: nameservers_of_pods(prober.pages))
+        noted = {"dns_namespace": dns.namespace, "dns_selector": dns.selector}
+        noted["dns_pods"] = list_dns_pods(cluster, dns, timeout_s=_HEALTHY_S)
+    except ControlPlaneError as error:
+        noted["dns_doubt"] = "" if noted else str(error)
+    return {
+        "prober_pages": prober.pages,
+        "prober_image": prober.image,
+        "prober_pull_secret": prober.image_pull_secret,
+        **noted,
+    }
 
 
 def _cluster_uid(cluster: Cluster, clock: Clock) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.cluster_dns import USUAL, ClusterDns
 from chaoslib_cp.cluster.gate.allowed import PINS
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.settings import WITHOUT_CONTROL, Settings
@@ -33,6 +34,11 @@ class Permit:
         expires_boot_s: When it ends on that clock: setting the other one lengthens no permit.
         prober_pages: Where the workload prober's page is (``ip:port``), noted while the API could be asked.
         dns_pods: The DNS pods there were (name by UID), noted likewise.
+        dns_namespace: Where those are.
+        dns_selector: What labels they have, as a label selector.
+        dns_doubt: Why nobody can tell which pods are meant; empty when somebody can.
+        prober_image: The image that the prober ran, empty when there was no prober.
+        prober_pull_secret: The secret with which that was pulled, empty for none.
     """
 
     run: str
@@ -47,6 +53,16 @@ class Permit:
     expires_boot_s: float
     prober_pages: tuple[str, ...] = ()
     dns_pods: Mapping[str, str] = field(default_factory=dict)
+    dns_namespace: str = USUAL.namespace
+    dns_selector: str = USUAL.selector
+    dns_doubt: str = ""
+    prober_image: str = ""
+    prober_pull_secret: str = ""
+
+    @property
+    def dns(self) -> ClusterDns:
+        """Where the DNS servers are."""
+        return ClusterDns(self.dns_namespace, self.dns_selector)
 
     def refusal(self, cluster: Cluster, pinned_uid: str, clock: Clock) -> str:
         """Why it does not cover a change of this cluster now; empty when it does."""
@@ -133,11 +149,28 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
             "expires_boot_s": int() | float() as expires_boot,
             "prober_pages": [*pages],
             "dns_pods": dict() as pods,
+            "dns_namespace": str() as dns_namespace,
+            "dns_selector": str() as dns_selector,
+            "dns_doubt": str() as doubt,
+            "prober_image": str() as image,
+            "prober_pull_secret": str() as pull_secret,
         } if math.isfinite(expires + granted_boot + expires_boot):
             named = {str(key): str(name) for key, name in pods.items()}
             ends = (float(expires), float(granted_boot), float(expires_boot))
             where = (uid, ca, server, context, tuple(map(str, addresses)))
-            return Permit(run, *where, owner, *ends, tuple(map(str, pages)), named)
+            return Permit(
+                run,
+                *where,
+                owner,
+                *ends,
+                prober_pages=tuple(map(str, pages)),
+                dns_pods=named,
+                dns_namespace=dns_namespace,
+                dns_selector=dns_selector,
+                dns_doubt=doubt,
+                prober_image=image,
+                prober_pull_secret=pull_secret,
+            )
     return None
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.cluster_dns import DNS_LABEL, DNS_NAMESPACE
 from chaoslib_cp.cluster.gate.marker import LABEL, MANAGED_DNS, NAME, NODE_COUNT, PROVIDER
 
 # What Kubernetes itself is tested with (source: Kubernetes documentation, "Considerations for large clusters").
@@ -19,14 +18,55 @@ MOST_NODES = 5000
 _PRODUCTION = re.compile(r"(prod|production|prd|live)[0-9]*")
 _NEGATIONS = ("non", "not", "no", "pre")
 _STAGE_KEYS = ("env", "environment", "stage", "tier")
-# Labels that managed node pools carry (source: documentation of EKS, GKE, AKS, OKE and DigitalOcean on node labels).
+# Labels and annotations that managed node pools carry (source: each provider's documentation on node labels; Karpenter,
+# eksctl, kOps, Gardener, OpenShift Machine API).
 _PROVIDER_LABELS = (
-    "eks.amazonaws.com/",
+    "ack.aliyun.com",
+    "alibabacloud.com/",
+    "alpha.eksctl.io/",
+    "cce.baidubce.com/",
+    "cce.cloud.com/",
     "cloud.google.com/gke-",
-    "kubernetes.azure.com/",
-    "oci.oraclecloud.com/",
+    "cloud.tencent.com/",
+    "cluster.vke.volcengine.com/",
     "doks.digitalocean.com/",
+    "eks.amazonaws.com/",
+    "ibm-cloud.kubernetes.io/",
+    "karpenter.k8s.aws/",
+    "karpenter.sh/",
+    "k8s.scaleway.com/",
+    "kops.k8s.io/",
+    "kubernetes.azure.com/",
+    "kubernetes.civo.com/",
+    "lke.linode.com/",
+    "machine.openshift.io/",
+    "magnum.openstack.org/",
+    "node.cluster.x-k8s.io/esxi-host",
+    "node.exoscale.net/",
+    "node.k8s.linode.com/",
+    "node.k8s.ovh/",
+    "node.openshift.io/",
+    "node.tke.cloud.tencent.com/",
+    "oci.oraclecloud.com/",
+    "run.tanzu.vmware.com/",
+    "vke.vultr.com/",
+    "worker.gardener.cloud/",
+    "yandex.cloud/",
 )
+# What runs a cluster on one machine names its nodes so (kind, k3s and its wrappers, Cluster API's Docker, KWOK). Every
+# other scheme of a providerID is a provider's: a cloud that nobody here has heard of is one, too.
+_LOCAL_SCHEMES = ("docker", "fake", "k0s", "k3d", "k3s", "kind", "kwok", "minikube", "rke2")
+# Providers that write no scheme: Oracle (OCID), Alibaba (region.instance), Huawei and others (an instance's UUID).
+_PROVIDER_ID = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9.+-]*)://.*"
+    r"|ocid1\..+"
+    r"|[a-z]{2}-[a-z0-9-]+\.i-[a-z0-9]+"
+    r"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.IGNORECASE,
+)
+_SYSTEM = "kube-system"
+# Add-on managers bring CoreDNS under the label of its predecessor (source: manifests of kubeadm, EKS, GKE and AKS).
+_DNS_LABEL = "k8s-app=kube-dns"
 # What an add-on manager writes on the DNS Deployment it keeps restoring (source: kubernetes/kubernetes,
 # cluster/addons/addon-manager; EKS and AKS documentation on the CoreDNS add-on).
 _ADDON_LABELS = ("addonmanager.kubernetes.io/mode", "eks.amazonaws.com/component", "kubernetes.azure.com/managedby")
@@ -58,16 +98,16 @@ def production_signs(cluster: Cluster, max_nodes: int, timeout_s: float) -> Iter
         CallFailed: The API does not answer.
     """
     yield from _names(cluster)
-    namespace = cluster.get(f"/api/v1/namespaces/{DNS_NAMESPACE}", timeout_s=timeout_s) or {}
+    namespace = cluster.get(f"/api/v1/namespaces/{_SYSTEM}", timeout_s=timeout_s) or {}
     yield from _stage("namespace kube-system", namespace)
     yield from _nodes(cluster, max_nodes, timeout_s)
-    path = f"/apis/apps/v1/namespaces/{DNS_NAMESPACE}/deployments"
-    found = cluster.get(path, timeout_s=timeout_s, labelSelector=DNS_LABEL) or {}
+    path = f"/apis/apps/v1/namespaces/{_SYSTEM}/deployments"
+    found = cluster.get(path, timeout_s=timeout_s, labelSelector=_DNS_LABEL) or {}
     for deployment in found.get("items") or []:
         managed = _first(deployment, lambda key: key in _ADDON_LABELS)
         if managed:
             name = deployment["metadata"]["name"]
-            yield Sign(MANAGED_DNS, f"Deployment {DNS_NAMESPACE}/{name} belongs to an add-on manager ({managed})")
+            yield Sign(MANAGED_DNS, f"Deployment {_SYSTEM}/{name} belongs to an add-on manager ({managed})")
 
 
 def _names(cluster: Cluster) -> Iterator[Sign]:
@@ -92,10 +132,21 @@ def _nodes(cluster: Cluster, max_nodes: int, timeout_s: float) -> Iterator[Sign]
         yield Sign(NODE_COUNT, f"it has {count} nodes, configuration.max_nodes allows {max_nodes}")
     for node in nodes:
         name = node["metadata"]["name"]
-        managed = _first(node, lambda key: key.startswith(_PROVIDER_LABELS))
+        managed = _first(node, lambda key: key.startswith(_PROVIDER_LABELS)) or _provider_id(node)
         if managed:
             yield Sign(PROVIDER, f"node {name} is a cloud provider's ({managed})")
         yield from _stage(f"node {name}", node)
+
+
+def _provider_id(node: Mapping[str, Any]) -> str:
+    """What the node's cloud calls it; empty for machines that are nobody's cloud.
+
+    Source: Kubernetes documentation, Node, ``spec.providerID``: written by the cloud controller manager or the kubelet.
+    """
+    given = str((node.get("spec") or {}).get("providerID") or "")
+    found = _PROVIDER_ID.fullmatch(given)
+    is_local = found is None or (found["scheme"] or "").lower() in _LOCAL_SCHEMES
+    return "" if is_local else f"providerID={given}"
 
 
 def _stage(what: str, found: Mapping[str, Any]) -> Iterator[Sign]:

@@ -15,6 +15,7 @@ from chaoslib_cp.fault import FaultKind
 RUNNER = "chaoslib-cp-runner"
 AGENT_READS = "chaoslib-cp-agent-reads"
 _RBAC = "rbac.authorization.k8s.io"
+_SYSTEM = "kube-system"
 _MAKE_AND_TAKE_BACK = ["create", "delete", "get"]
 _GRANTABLE = (
     ("", ("configmaps", "endpoints", "events", "namespaces", "nodes", "pods", "services")),
@@ -24,11 +25,14 @@ _GRANTABLE = (
 )
 
 
-def role_manifests() -> list[dict[str, Any]]:
+def role_manifests(dns_namespace: str = _SYSTEM) -> list[dict[str, Any]]:
     """Namespace, roles and bindings for the user ``chaoslib-cp-runner``.
 
     ``chaoslib-cp-runner`` is what the library itself does. ``chaoslib-cp-agent-reads`` is what agents may be told to
     read; an owner whose profiles read less may cut it down.
+
+    Args:
+        dns_namespace: Where the pods of cluster DNS are.
 
     Returns:
         Manifests in an order that can be applied one after the other.
@@ -37,8 +41,9 @@ def role_manifests() -> list[dict[str, Any]]:
         _object("v1", "Namespace", LIBRARY_NAMESPACE),
         *_cluster_role(RUNNER, _runner_rules()),
         *_cluster_role(AGENT_READS, _agent_reads()),
-        *_namespaced_role(RUNNER, "kube-system", [*_agent_objects(), *_dns()]),
+        *_namespaced_role(RUNNER, _SYSTEM, [*_agent_objects(), *_system(with_dns=dns_namespace == _SYSTEM)]),
         *_namespaced_role(RUNNER, LIBRARY_NAMESPACE, [*_agent_objects(), *_prober()]),
+        *([] if dns_namespace == _SYSTEM else _namespaced_role(RUNNER, dns_namespace, [_dns_pods()])),
     ]
 
 
@@ -68,6 +73,7 @@ def _runner_rules() -> list[dict[str, Any]]:
     return [
         _rule("", "namespaces", ["get"], only="kube-system"),  # its UID is the cluster's identity
         _rule("", "nodes", ["list"]),
+        _rule("", "services", ["list"]),  # cluster DNS is known by its port, wherever it is
         _rule("apps", "daemonsets", ["list"]),  # rollouts of other machines, wherever they are
         _rule(_RBAC, "clusterroles", _MAKE_AND_TAKE_BACK),
         _rule(_RBAC, "clusterrolebindings", _MAKE_AND_TAKE_BACK),
@@ -82,11 +88,17 @@ def _agent_reads() -> list[dict[str, Any]]:
 
 def _agent_objects() -> list[dict[str, Any]]:
     kinds = (("", "configmaps"), ("", "serviceaccounts"), ("apps", "daemonsets"))
-    return [_rule(group, name, _MAKE_AND_TAKE_BACK) for group, name in kinds]
+    made = [_rule(group, name, _MAKE_AND_TAKE_BACK) for group, name in kinds]
+    return [*made, _rule("", "events", ["list"])]  # why no agent starts
 
 
-def _dns() -> list[dict[str, Any]]:
-    return [_rule("", "pods", ["delete", "list"]), _rule("apps", "deployments", ["list"])]
+def _system(with_dns: bool) -> list[dict[str, Any]]:
+    pods = _dns_pods() if with_dns else _rule("", "pods", ["list"])
+    return [pods, _rule("apps", "deployments", ["list"])]
+
+
+def _dns_pods() -> dict[str, Any]:
+    return _rule("", "pods", ["delete", "list"])
 
 
 def _prober() -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ does. Such a pod carries its run, its fault and its own end, so it is known with
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.labels import ENDS_AT, FAULT_LABEL, RUN_LABEL
+from chaoslib_cp.cluster.door.live_pods import has_begun, is_over
+from chaoslib_cp.cluster.door.nodes import dead_nodes
 from chaoslib_cp.cluster.undo.objects import OBJECT_KINDS
 from chaoslib_cp.cluster.undo.run import is_part_of, undo_folder
 from chaoslib_cp.engine.undo.log import Item, UndoLog, find_logs
@@ -26,7 +28,6 @@ _USUAL_NAMESPACE = "kube-system"
 # takes it away within a second or two.
 _SETTLES_S = 10.0
 _LOOK_S = 0.5
-_OVER = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,37 @@ def pods_at_work(cluster: Cluster, namespace: str, now_s: float, timeout_s: floa
     """
     path = f"/api/v1/namespaces/{namespace}/pods"
     listed = cluster.get(path, timeout_s=timeout_s, labelSelector=f"{RUN_LABEL},{FAULT_LABEL}") or {}
-    found = [(pod, _working(pod, namespace)) for pod in listed.get("items") or []]
-    return [one for pod, one in found if _phase(pod) not in _OVER and now_s < one.ends_at_s]
+    pods = [pod for pod in listed.get("items") or [] if not is_over(pod)]
+    stuck = stranded(cluster, pods, now_s, timeout_s)
+    found = [_working(pod, namespace) for pod in pods if pod["metadata"]["name"] not in stuck]
+    return [one for one in found if now_s < one.ends_at_s]
+
+
+def stranded(cluster: Cluster, pods: Iterable[Mapping[str, Any]], now_s: float, timeout_s: float) -> dict[str, str]:
+    """Which pods of ours are still listed though they do nothing and never will, and why: by name, in a sentence.
+
+    A pod is taken from the list by the kubelet of its node. Where there is none that answers, it stays for as long as
+    the Node object does: nobody here can undo that. It carries no load, if none of its containers was ever started, or
+    they have come to their own end.
+
+    Args:
+        cluster: As whom.
+        pods: Of one namespace.
+        now_s: Seconds since 1970.
+        timeout_s: Limit of each look at nodes.
+    """
+    idle = [pod for pod in pods if not is_over(pod) and (not has_begun(pod) or now_s >= _end_s(pod))]
+    by_node = {str(pod["metadata"]["name"]): str((pod.get("spec") or {}).get("nodeName") or "") for pod in idle}
+    nodes = set(by_node.values()) - {""}
+    dead = dead_nodes(cluster, nodes, timeout_s) if nodes else {}
+    spaces = {str(pod["metadata"]["name"]): str(pod["metadata"].get("namespace") or _USUAL_NAMESPACE) for pod in idle}
+    return {
+        name: f"Pod {spaces[name]}/{name} is still listed, for node {node} has no kubelet that answers ({dead[node]}); "
+        "it does nothing, and goes with that node, or by hand: "
+        f"kubectl --namespace {spaces[name]} delete pod {name} --force"
+        for name, node in by_node.items()
+        if node in dead
+    }
 
 
 def refuse_pods_at_work(cluster: Cluster, cluster_uid: str, run: str, clock: Clock, timeout_s: float) -> None:
@@ -141,10 +171,10 @@ def _working(pod: Mapping[str, Any], namespace: str) -> WorkingPod:
     """What a pod says of itself; one with no definite end is none that we made, and counts as ended."""
     metadata = pod["metadata"]
     labels = metadata.get("labels") or {}
-    end_s = seconds((metadata.get("annotations") or {}).get(ENDS_AT))
     name = f"Pod {namespace}/{metadata['name']}"
-    return WorkingPod(str(labels.get(RUN_LABEL)), str(labels.get(FAULT_LABEL)), name, end_s or 0.0)
+    return WorkingPod(str(labels.get(RUN_LABEL)), str(labels.get(FAULT_LABEL)), name, _end_s(pod))
 
 
-def _phase(pod: Mapping[str, Any]) -> str:
-    return str((pod.get("status") or {}).get("phase") or "")
+def _end_s(pod: Mapping[str, Any]) -> float:
+    """When a pod ends by itself, seconds since 1970; 0 when it says no definite end."""
+    return seconds((pod["metadata"].get("annotations") or {}).get(ENDS_AT)) or 0.0

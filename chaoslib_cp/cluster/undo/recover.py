@@ -1,17 +1,20 @@
 """Healing whatever any crash left, from the undo logs alone: no arguments, any number of times, with a sick API too."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.cluster.door.call import CallFailed
 from chaoslib_cp.cluster.door.lock import process_using
 from chaoslib_cp.cluster.undo.by_hand import kubectl_lines, kubectl_lines_without_log
 from chaoslib_cp.cluster.undo.finished import put_aside_if_finished, put_aside_if_forgotten
 from chaoslib_cp.cluster.undo.heal import heal_log, open_healers
+from chaoslib_cp.cluster.undo.leftovers import pod_item, wait_for_pods
 from chaoslib_cp.cluster.undo.run import undo_folder
-from chaoslib_cp.cluster.undo.second_record import rebuild_lost_logs
+from chaoslib_cp.cluster.undo.second_record import rebuild_lost_logs, stranded_anywhere
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
-from chaoslib_cp.errors import ProfileInvalid, TargetRefused, UndoFailed, said_safely
+from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused, UndoFailed, said_safely
 from chaoslib_cp.settings import Settings, read_settings
 from chaoslib_cp.waits import waiting_for
 
@@ -43,9 +46,9 @@ def recover(
         only_kubeconfig: Leave the logs of clusters that were reached by another kubeconfig alone.
 
     Returns:
-        ``healed`` (nothing is open any more), and ``logs``: for each that was open or unreadable its ``run``,
-        ``path``, ``items`` (``object``, ``outcome``, ``closed``), ``problems``, and ``kubectl``: the commands that do
-        what is still open by hand.
+        ``healed`` (nothing is open any more, and no pod at work), and ``logs``: for each that was open or unreadable,
+        or has pods that are still listed, its ``run``, ``path``, ``items`` (``object``, ``outcome``, ``closed``),
+        ``problems``, and ``kubectl``: the commands that do what is still open by hand.
 
     Raises:
         UndoFailed: The folder of the undo logs is not this user's alone, or cannot be looked into; nothing was undone.
@@ -55,6 +58,7 @@ def recover(
     reports = [_recover_one(path, settings, timeout_s, clock) for path in paths]
     reports += _recover_without_log(settings, timeout_s, clock)
     logs = [report for report in reports if report is not None]
+    logs += _stranded_without_log(settings, clock, {item["outcome"] for log in logs for item in log["items"]})
     return {"healed": all(not log["problems"] and all(i["closed"] for i in log["items"]) for log in logs), "logs": logs}
 
 
@@ -152,7 +156,7 @@ def _recover_one(path: Path, settings: Settings, timeout_s: float, clock: Clock)
         log = UndoLog.read(path, clock)
         if not log.open_items():
             put_aside_if_forgotten(log, clock)
-            return None
+            return _recover_pods(log, settings, timeout_s, clock)
         holder = process_using(str(log.header.get("cluster_uid")))
         if holder:
             report["problems"] = [
@@ -176,6 +180,25 @@ def _recover_one(path: Path, settings: Settings, timeout_s: float, clock: Clock)
     return report
 
 
+def _recover_pods(log: UndoLog, settings: Settings, timeout_s: float, clock: Clock) -> dict[str, Any] | None:
+    """Wait for the pods of a run whose changes were all taken back; None when none is listed, or nobody can look.
+
+    Pods outlive what made them: a garbage collector may be starved, and a dead node never lets go of them.
+    """
+    if log.path.exists() and not process_using(str(log.header.get("cluster_uid"))):
+        clusters, _ = open_healers(log, settings)
+        try:
+            items = wait_for_pods(log, clusters[0], clock, timeout_s) if clusters else []
+        except (CallFailed, TargetRefused):
+            items = []
+        finally:
+            for cluster in clusters:
+                cluster.close()
+        if items:
+            return {**_report(log.run, [], str(log.path)), "items": items}
+    return None
+
+
 def _recover_without_log(settings: Settings, timeout_s: float, clock: Clock) -> list[dict[str, Any] | None]:
     """Undo what the named cluster shows of ours and no open log tells of; nothing when no cluster is named.
 
@@ -191,6 +214,18 @@ def _recover_without_log(settings: Settings, timeout_s: float, clock: Clock) -> 
         paths, problems = [], [f"{words}; set KUBECONFIG to one with a context break-glass or admin, or to none"]
     reports: list[dict[str, Any] | None] = [_recover_one(path, settings, timeout_s, clock) for path in paths]
     return [*reports, _report("(no undo log)", problems)] if problems else reports
+
+
+def _stranded_without_log(settings: Settings, clock: Clock, said: Collection[str]) -> list[dict[str, Any]]:
+    """Pods that do nothing and are still listed, of runs whose logs are finished: told, for a person who sees them."""
+    if not settings.names_a_cluster:
+        return []
+    try:
+        found = stranded_anywhere(settings, clock)
+    except (ControlPlaneError, KeyError):
+        return []  # nothing of it needs to be undone; why nobody can look is told where that matters
+    items = [pod_item(words) for words in found if words not in said]
+    return [{**_report("(finished runs)", [], settings.kubeconfig or "cluster"), "items": items}] if items else []
 
 
 def _report(run: str, problems: list[str], path: str = "") -> dict[str, Any]:

@@ -24,13 +24,28 @@ def require_undo_rights(cluster: Cluster, entries: Iterable[Entry]) -> None:
     """
     rights = dict.fromkeys(right for entry in entries for right in kind_of(entry).rights(entry))
     for right in rights:
-        if not _is_allowed(cluster, right):
-            where = f" in {right.namespace}" if right.namespace else ""
-            raise TargetRefused(
-                f"{cluster.identity} ({cluster.context or cluster.server}) may not {right.verb} a {right.what}{where}, "
-                "so it could not be taken back; nothing was changed; apply the roles of `chaos cp manifests` (for "
-                "agents in kube-system and chaoslib-cp; elsewhere the runner needs such a Role, too)"
-            )
+        require_right(cluster, right, "so it could not be taken back")
+
+
+def require_right(cluster: Cluster, right: Right, so: str) -> None:
+    """Refuse what would be done half without a right; a review stores nothing in the cluster.
+
+    Args:
+        cluster: Whose right.
+        right: Which.
+        so: What would follow from doing it all the same, as half a sentence.
+
+    Raises:
+        TargetRefused: It is missing; nothing was changed.
+        CallFailed: The API does not answer, so nobody knows; nothing was changed.
+    """
+    if not _is_allowed(cluster, right):
+        where = f" in {right.namespace}" if right.namespace else ""
+        raise TargetRefused(
+            f"{cluster.identity} ({cluster.context or cluster.server}) may not {right.verb} a {right.what}{where}, "
+            f"{so}; nothing was changed; apply the roles of `chaos cp manifests` (for agents in kube-system and "
+            "chaoslib-cp; elsewhere the runner needs such a Role, too)"
+        )
 
 
 def _is_allowed(cluster: Cluster, right: Right) -> bool:

@@ -9,8 +9,10 @@ from typing import Any
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.labels import FAULT_LABEL, RUN_LABEL
 from chaoslib_cp.cluster.door.same_cluster import CLUSTER_UID_PATH
 from chaoslib_cp.cluster.undo.kinds import Found, undo_kinds
+from chaoslib_cp.cluster.undo.pods import stranded
 from chaoslib_cp.cluster.undo.run import undo_folder, undo_log_facts
 from chaoslib_cp.engine.undo.entry import Entry
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
@@ -52,6 +54,24 @@ def rebuild_lost_logs(settings: Settings, clock: Clock) -> tuple[list[Path], lis
             except UndoFailed as error:
                 problems.append(str(error))
     return paths, problems
+
+
+def stranded_anywhere(settings: Settings, clock: Clock) -> list[str]:
+    """Say of every pod of ours that does nothing why it is still listed; see ``pods.stranded``.
+
+    Args:
+        settings: Which cluster is named, and as whom it may be looked into.
+        clock: Source of time.
+
+    Raises:
+        TargetRefused: No identity may list pods, or the kubeconfig cannot be used.
+        CallFailed: The API does not answer.
+    """
+    with _open_as_whoever_may_look(settings) as cluster:
+        # from the server's cache: nobody must be sure of the last second
+        chosen = {"labelSelector": f"{RUN_LABEL},{FAULT_LABEL}", "resourceVersion": "0"}
+        listed = cluster.get("/api/v1/pods", timeout_s=_READ_S, **chosen) or {}
+        return list(stranded(cluster, listed.get("items") or [], clock.epoch_s(), _READ_S).values())
 
 
 def refuse_runs_from_elsewhere(cluster: Cluster, cluster_uid: str, clock: Clock, timeout_s: float) -> None:

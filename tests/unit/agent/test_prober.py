@@ -3,16 +3,19 @@
 import asyncio
 import itertools
 import json
+import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from chaoslib_cp.agent import prober
-from chaoslib_cp.agent.manifests import prober_manifests
-from chaoslib_cp.agent.prober import Prober, ProberSettings, first_nameserver, settings_from
+from chaoslib_cp.agent.manifests import DnsPlace, prober_manifests
+from chaoslib_cp.agent.prober import Prober, ProberSettings, read_resolv_conf, settings_from
 from chaoslib_cp.agent.prober_page import MAX_ACCOUNTS, RING_SAMPLES, Page, serve
 from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.engine.load.account import Account, account_of
@@ -129,13 +132,135 @@ def test_dns_pods_are_asked_on_while_they_cannot_be_looked_up(monkeypatch: pytes
     assert outcomes == sorted(outcomes)  # none is good after the first that was not
 
 
-def test_first_nameserver_counts() -> None:
-    """The pod's resolver is the first nameserver of resolv.conf; a file without one is refused."""
-    assert first_nameserver("search a b\n# nameserver 192.0.2.7\nnameserver 192.0.2.8\nnameserver 192.0.2.9\n") == (
-        "192.0.2.8"
-    )
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("search a b\n# nameserver 192.0.2.7\nnameserver 192.0.2.8\nnameserver 192.0.2.9\n", ("192.0.2.8", "")),
+        ("nameserver 10.43.0.10\nsearch x.svc.cluster.local svc.cluster.local cluster.local\n",
+         ("10.43.0.10", "cluster.local")),
+        ("search old\nsearch x.svc.corp.example. svc.corp.example. corp.example lan\nnameserver fd00:10:96::a\n",
+         ("fd00:10:96::a", "corp.example")),
+    ],
+)  # fmt: skip
+def test_a_resolv_conf_is_read_as_a_c_library_reads_it(text: str, says: tuple[str, str]) -> None:
+    """The first nameserver and the last search list count; the cluster's domain stands behind svc."""
+    read = read_resolv_conf(text)
+    assert (read.nameservers[0], read.domain) == says
+
+
+def test_a_resolv_conf_without_a_nameserver_is_refused() -> None:
+    """Nothing could be asked."""
     with pytest.raises(ProfileInvalid, match="no nameserver"):
-        first_nameserver("search a\n")
+        read_resolv_conf("search a\n")
+
+
+def told_by(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> ProberSettings:
+    """Settings of a prober in a pod with that resolv.conf."""
+    monkeypatch.setenv("SENTINEL_SERVICE_HOST", "192.0.2.1")
+    (tmp_path / "resolv.conf").write_text(text)
+    given = ["--sentinel=sentinel.chaoslib-cp.svc", "--dns-pods=kube-dns-pods.openshift-dns.svc", *arguments]
+    return settings_from(given, tmp_path / "resolv.conf")[0]
+
+
+SEARCH = "search chaoslib-cp.svc.corp.example svc.corp.example corp.example\n"
+
+
+@pytest.mark.parametrize("address", ["10.43.0.10", "172.20.0.10", "fd00:10:96::a"])
+def test_address_and_domain_of_cluster_dns_are_what_pods_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """k3s, EKS and IPv6 clusters have other addresses than kubeadm; nobody has to type them."""
+    told = told_by(tmp_path, f"{SEARCH}nameserver {address}\n", monkeypatch, "--dns-pods-port=5353")
+    assert (told.nameserver, told.cluster_dns, told.nameservers) == (address, address, (address,))
+    assert told.sentinel == "sentinel.chaoslib-cp.svc.corp.example"
+    assert (told.dns_pods, told.pods_port) == ("kube-dns-pods.openshift-dns.svc.corp.example", 5353)
+    named = told_by(tmp_path, f"{SEARCH}nameserver {address}\n", monkeypatch, "--cluster-dns=192.0.2.53")
+    assert named.cluster_dns == "192.0.2.53"
+
+
+@pytest.mark.parametrize("address", ["169.254.20.10", "127.0.0.53", "fe80::1%eth0"])
+def test_a_cache_on_the_node_is_not_taken_for_cluster_dns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Its answers would be called uncached."""
+    with pytest.raises(ProfileInvalid, match=r"a cache on their node; .*--cluster-dns ADDRESS"):
+        told_by(tmp_path, f"{SEARCH}nameserver {address}\n", monkeypatch)
+
+
+def test_a_pod_without_the_clusters_search_list_must_be_told_the_domain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guessing cluster.local would make every answer wrong elsewhere."""
+    with pytest.raises(ProfileInvalid, match="--cluster-domain DOMAIN"):
+        told_by(tmp_path, "nameserver 10.43.0.10\n", monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("expected", "records", "outside"),
+    [
+        ("fd00:10:96::1234", {"dns_cached": True, "dns_uncached": True, "dns_external": True}, "2001:db8::80"),
+        ("fd00:10:96:0:0:0:0:1234", {"dns_cached": True, "dns_external": True}, "192.0.2.80"),
+        ("fd00:10:96::9", {"dns_cached": False, "dns_external": True}, "192.0.2.80"),
+        ("192.0.2.1", {"dns_cached": False, "dns_external": True}, "2001:db8::80"),
+    ],
+)
+def test_a_cluster_with_ipv6_is_asked_for_aaaa(expected: str, records: dict[str, bool], outside: str) -> None:
+    """The sentinel has records of one family only; a name outside is good in either, as for a C library."""
+
+    async def run() -> Samples:
+        async with FakeDnsServer() as server:
+            server.says(SENTINEL, Record(("fd00:10:96::1234",)))
+            server.says(EXTERNAL, Record((outside,)))
+            made = ProberSettings("127.0.0.1", "127.0.0.1", SENTINEL, expected, "", EXTERNAL, server.port)
+            asker = Prober(made)
+            asking = asyncio.ensure_future(asker.run())
+            await until_seen(asker.page, **dict.fromkeys(records, 1))
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            return in_order(asker.page)
+
+    samples = asyncio.run(run())
+    assert {vantage: of(samples, vantage)[0]["ok"] for vantage in records} == records
+
+
+def test_single_dns_pods_are_asked_at_their_own_port() -> None:
+    """OpenShift's answer at 5353, behind a Service that answers 53."""
+
+    async def run() -> Samples:
+        async with FakeDnsServer() as service, FakeDnsServer() as pod:
+            service.says(SENTINEL, Record(("192.0.2.1",)))
+            service.says(PODS, Record(("127.0.0.1",)))
+            pod.says(SENTINEL, Record(("192.0.2.1",)))
+            asker = Prober(replace(settings(service.port), pods_port=pod.port))
+            asking = asyncio.ensure_future(asker.run())
+            await until_seen(asker.page, dns_pod=1)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            assert pod.asked[0] == ("udp", SENTINEL)
+            return in_order(asker.page)
+
+    assert of(asyncio.run(run()), "dns_pod")[0]["ok"]
+
+
+@pytest.mark.parametrize("has_ipv6", [True, False])
+def test_the_page_is_at_every_address_of_the_pod(monkeypatch: pytest.MonkeyPatch, has_ipv6: bool) -> None:
+    """Dual stack and IPv6 alone; where the kernel has no IPv6, IPv4 alone."""
+    if not has_ipv6:
+        monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+
+    async def run() -> list[bytes]:
+        server = await serve(Page("p", SteadyTime(SystemClock()), ["fd00::a"]), "", 0)
+        port = server.sockets[0].getsockname()[1]
+        pages = []
+        for address in ("127.0.0.1", "::1") if has_ipv6 else ("127.0.0.1",):
+            reader, writer = await asyncio.open_connection(address, port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            pages.append((await reader.read()).partition(b"\r\n\r\n")[2])
+            writer.close()
+        server.close()
+        return pages
+
+    assert [json.loads(page)["nameservers"] for page in asyncio.run(run())] == [["fd00::a"]] * (1 + has_ipv6)
 
 
 def test_prober_without_a_sentinel_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,9 +410,23 @@ def test_manifest_is_restricted_and_needs_no_rights() -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert container["image"] == "chaoslib-cp:9"
+    assert (pod["nodeSelector"], "imagePullSecrets" in pod) == ({"kubernetes.io/os": "linux"}, False)
     assert "--external=www.outside.test" in container["args"]
     assert settings_arguments_parse(container["args"])
     assert {manifest["metadata"]["labels"]["app.kubernetes.io/managed-by"] for manifest in manifests} == {"chaoslib-cp"}
+
+
+def test_manifest_can_be_made_for_dns_elsewhere_and_a_private_image() -> None:
+    """OpenShift: the DNS pods' own namespace, labels and port; nothing about addresses, which the prober finds."""
+    place = DnsPlace("openshift-dns", (("dns.operator.openshift.io/daemonset-dns", "default"),), 5353)
+    made = prober_manifests("", "registry.example.org/cp:1", cluster_domain="", dns=place, image_pull_secret="regcred")
+    [over_pods] = [one for one in made if one["metadata"]["name"] == "kube-dns-pods"]
+    assert over_pods["metadata"]["namespace"] == "openshift-dns"
+    assert over_pods["spec"]["selector"] == {"dns.operator.openshift.io/daemonset-dns": "default"}
+    pod = made[-1]["spec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == [{"name": "regcred"}]
+    assert "--dns-pods=kube-dns-pods.openshift-dns.svc" in pod["containers"][0]["args"]
+    assert "--dns-pods-port=5353" in pod["containers"][0]["args"]
 
 
 def test_manifest_file_can_be_applied_as_it_is() -> None:

@@ -190,3 +190,30 @@ def test_manifests_can_be_applied_to_any_cluster() -> None:
     code, stdout, stderr = run("manifests", "--cluster-dns", "kube-dns")
     assert (code, stdout) == (2, "")
     assert "'kube-dns' is no IP address" in stderr
+
+
+def test_manifests_for_a_cluster_unlike_kubeadms() -> None:
+    """No address is guessed; on OpenShift the runner may delete DNS pods where these are, and nowhere else."""
+    where = ("--dns-namespace=openshift-dns", "--dns-selector=dns.operator.openshift.io/daemonset-dns=default")
+    private = ("--image=registry.example.org/cp:1", "--image-pull-secret=regcred")
+    code, stdout, _ = run("manifests", *where, "--dns-port=5353", *private)
+    assert code == 0
+    objects = list(yaml.safe_load_all(stdout))
+    args = objects[-1]["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert ("--cluster-dns=" in args, "--sentinel=sentinel.chaoslib-cp.svc" in args) == (True, True)
+    deleting = [
+        one["metadata"]["namespace"]
+        for one in objects
+        for rule in one.get("rules", [])
+        if one["kind"] == "Role" and "pods" in rule.get("resources", []) and "delete" in rule["verbs"]
+    ]
+    assert deleting == ["openshift-dns"]
+    code, stdout, stderr = run("manifests", "--dns-selector", "coredns")
+    assert (code, stdout, "'coredns' is not KEY=VALUE" in stderr) == (2, "", True)
+
+
+@pytest.mark.parametrize("address", ["fd00:10:96::a", "172.20.0.10"])
+def test_manifests_take_addresses_of_both_families(address: str) -> None:
+    """IPv6 clusters are served."""
+    code, stdout, _ = run("manifests", "--cluster-dns", address)
+    assert (code, f"--cluster-dns={address}" in stdout) == (0, True)

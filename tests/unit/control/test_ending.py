@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.cluster.undo.recover import open_logs
+from chaoslib_cp.cluster.undo.leftovers import leftovers, stranded_pods
+from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.control.ending import HEAL_S, end_run, repair_journal
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.telling import Teller
@@ -353,3 +354,108 @@ def test_without_an_observer_nothing_is_awaited(kube: KubeObjects, run: Run, jou
     ended(run, journal, kube)
     assert clock.slept_s == []
     assert judged(journal)["healed"] is False
+
+
+NODES = "/api/v1/nodes"
+STRANDED = (
+    "Pod kube-system/chaoslib-cp-telemetry-x is still listed, for node ghost has no kubelet that answers ({why}); it "
+    "does nothing, and goes with that node, or by hand: kubectl --namespace kube-system delete pod "
+    "chaoslib-cp-telemetry-x --force"
+)
+DEAD_NODES: dict[str, tuple[dict[str, Any], str]] = {
+    "no kubelet ever": ({}, "no kubelet has ever said that it is Ready"),
+    "silent": (
+        {"conditions": [{"type": "Ready", "status": "Unknown", "message": "Kubelet stopped posting node status."}]},
+        "Ready is Unknown: Kubelet stopped posting node status",
+    ),
+    "broken": (
+        {"conditions": [{"type": "Ready", "status": "False", "reason": "KubeletNotReady"}]},
+        "Ready is False: Kub",
+    ),
+}
+NEVER_BEGAN: dict[str, dict[str, Any]] = {
+    "pending": {"phase": "Pending"},
+    "creating": {"phase": "Pending", "containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]},
+}
+BEGAN = {"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}
+
+
+def on_ghost(kube: KubeObjects, run: Run, status: dict[str, Any], is_dying: bool = True, left_s: float = 50.0) -> None:
+    """An agent's pod on a node that has no kubelet."""
+    end = {"chaoslib-cp/ends-at-epoch-s": f"{run.clock.epoch_s() + left_s:.0f}"}
+    dying = {"deletionTimestamp": "2026-11-27T04:00:00Z"} if is_dying else {}
+    metadata = {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels(RUN), "annotations": end, **dying}
+    kube.objects[POD] = {"metadata": metadata, "spec": {"nodeName": "ghost"}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("node", "status", "is_dying"),
+    [("no kubelet ever", "pending", True), ("silent", "creating", True), ("broken", "pending", False)],
+)
+def test_a_pod_that_only_a_dead_node_keeps_is_told_and_healed_all_the_same(
+    kube: KubeObjects,
+    run: Run,
+    journal: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    node: str,
+    status: str,
+    is_dying: bool,
+) -> None:
+    """It never did anything and never will; `recover` says the same, both name the node, and nobody waits for it."""
+    node_status, why = DEAD_NODES[node]
+    rolled_out(kube, run)
+    kube.objects[f"{NODES}/ghost"] = {"metadata": {"name": "ghost"}, "status": node_status}
+    on_ghost(kube, run, NEVER_BEGAN[status], is_dying)
+    began_s = run.clock.monotonic_s()
+    ended(run, journal, kube)
+    assert run.clock.monotonic_s() == began_s
+    summary = judged(journal)
+    assert (summary["left_behind"], summary["healed"]) == ([], True)
+    [words] = summary["stranded"]
+    assert words.startswith(STRANDED.partition("{why}")[0] + why)
+    assert words.endswith(STRANDED.partition("{why}")[2])
+    assert words in caplog.messages
+    assert f"  note: {words}" in render_text(summary, Path("runs/x"))
+    said = recover(run.settings, clock=run.clock)
+    assert said["healed"] is True
+    assert [item["outcome"] for log in said["logs"] for item in log["items"]] == [words]
+
+
+def test_a_pod_that_had_begun_on_a_node_that_died_is_waited_for_until_its_own_end(
+    kube: KubeObjects, run: Run, journal: dict[str, Any]
+) -> None:
+    """Its load may go on without a kubelet; both say so, and name the node. After its end it is stranded."""
+    rolled_out(kube, run)
+    kube.objects[f"{NODES}/ghost"] = {"metadata": {"name": "ghost"}, "status": {}}
+    ended(run, journal, kube)
+    on_ghost(kube, run, BEGAN)
+    assert leftovers(run.settings, run.clock) == ["Pod kube-system/chaoslib-cp-telemetry-x on node ghost"]
+    assert stranded_pods(run.settings, run.clock) == []
+    on_ghost(kube, run, BEGAN, left_s=-1)
+    said = recover(run.settings, clock=run.clock)
+    assert said["healed"] is True
+    [item] = [item for log in said["logs"] for item in log["items"]]
+    assert (item["object"], "node ghost" in item["outcome"]) == ("Pod kube-system/chaoslib-cp-telemetry-x", True)
+
+
+def test_recover_waits_for_pods_that_are_still_ending(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
+    """Nothing is open any more, and 42 agents are still there: that is not "nothing to undo"."""
+    rolled_out(kube, run)
+    ended(run, journal, kube)
+    on_ghost(kube, run, BEGAN)
+    still = recover(run.settings, timeout_s=3.0, clock=run.clock)
+    [item] = still["logs"][0]["items"]
+    assert (still["healed"], item["closed"]) == (False, False)
+    assert item["object"] == "1 pods, first Pod kube-system/chaoslib-cp-telemetry-x on node ghost"
+    assert item["outcome"].startswith("still listed; they end by themselves within")
+    looks = 0
+
+    def go_at_the_third_look(request: Any) -> None:
+        nonlocal looks
+        looks += request.path.endswith("/pods") and request.method == "GET"
+        if looks == 3:
+            kube.objects.pop(POD, None)
+
+    kube.before_request = go_at_the_third_look
+    gone = recover(run.settings, clock=run.clock)
+    assert (gone["healed"], gone["logs"][0]["items"][0]["outcome"]) == (True, "ended")

@@ -57,7 +57,7 @@ def test_agents_run_on_every_node_whatever_its_taints() -> None:
     """The incident's rollout reached all nodes."""
     spec = manifest("DaemonSet")["spec"]["template"]["spec"]
     assert spec["tolerations"] == [{"operator": "Exists"}]
-    assert "nodeSelector" not in spec
+    assert spec["nodeSelector"] == {"kubernetes.io/os": "linux"}, "the image runs nowhere else"
 
 
 def test_the_pod_meets_the_restricted_pod_security_standard() -> None:

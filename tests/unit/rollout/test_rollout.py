@@ -13,8 +13,10 @@ from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.fault import Delivers, Ended, Expects, Injected, read
 from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
+from chaoslib_cp.rollout.start import image_refusals
 from chaoslib_cp.settings import read_settings
 from chaoslib_cp.state import state_root
+from chaoslib_cp.version import VERSION
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
@@ -76,6 +78,64 @@ def test_the_agents_are_told_whom_to_tell_their_account(kube: KubeObjects) -> No
     written = json.loads(kube.objects[CONFIG_MAP]["data"]["profile.json"])
     assert written["fault"] == "agent_rollout-1"
     assert written["report_to"] == ["192.0.2.0:30953", "192.0.2.1:30953", "192.0.2.2:30953"]
+
+
+def pod_of(kube: KubeObjects) -> dict[str, Any]:
+    """What each agent's pod is made from."""
+    spec: dict[str, Any] = kube.objects[DAEMONSET]["spec"]["template"]["spec"]
+    return spec
+
+
+def with_prober(kube: KubeObjects, image: str, secret: str) -> None:
+    """A prober that runs an image from somewhere."""
+    where = "/api/v1/namespaces/chaoslib-cp"
+    service = {"selector": {"a": "b"}, "ports": [{"nodePort": 30953}]}
+    kube.objects[f"{where}/services/workload-prober"] = {"metadata": {"name": "workload-prober"}, "spec": service}
+    spec = {"containers": [{"name": "prober", "image": image}], "imagePullSecrets": [{"name": secret}]}
+    kube.objects[f"{where}/pods/p"] = {"metadata": {"name": "p", "labels": {"a": "b"}}, "spec": spec}
+
+
+PROBERS, CONFIGURED, GIVEN = "registry.example.org/prober:1", "registry.example.org/configured:1", "given:1"
+
+
+@pytest.mark.parametrize(
+    ("configured", "arguments", "image", "secret"),
+    [
+        ({}, {}, PROBERS, "of-prober"),
+        ({"agent_image": ""}, {}, PROBERS, "of-prober"),
+        ({"agent_image": CONFIGURED}, {}, CONFIGURED, "of-prober"),
+        ({"agent_image": CONFIGURED, "image_pull_secret": "reg.cred"}, {}, CONFIGURED, "reg.cred"),
+        ({"agent_image": CONFIGURED}, {"image": GIVEN, "image_pull_secret": "mine"}, GIVEN, "mine"),
+    ],
+)
+def test_agents_run_the_probers_image_unless_another_is_named(
+    kube: KubeObjects, configured: dict[str, str], arguments: dict[str, Any], image: str, secret: str
+) -> None:
+    """The cluster has shown that it can pull that one; the file says more exactly what is meant."""
+    with_prober(kube, PROBERS, "of-prober")
+    result = start_agent_rollout(PROFILE, duration_s=60.0, configuration=settings(kube, **configured), **arguments)
+    spec = pod_of(kube)
+    assert (spec["containers"][0]["image"], spec["imagePullSecrets"]) == (image, [{"name": secret}])
+    assert (result["parameters"]["image"], result["parameters"]["image_pull_secret"]) == (image, secret)
+
+
+def test_without_a_prober_it_is_the_image_of_this_version(kube: KubeObjects) -> None:
+    """As a testbed, or kind with a loaded image, has it."""
+    started(kube)
+    assert pod_of(kube)["containers"][0]["image"] == f"chaoslib-cp:{VERSION}"
+    assert "imagePullSecrets" not in pod_of(kube)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("agent_image", "a b"), ("agent_image", ["x"]), ("image_pull_secret", "Reg Cred")]
+)
+def test_what_is_no_image_or_secret_is_refused_with_its_key(kube: KubeObjects, key: str, value: Any) -> None:
+    """Before anything is asked of the cluster, and before the baseline of a run."""
+    configuration = settings(kube, **{key: value})
+    with pytest.raises(ActivityFailed, match=rf"configuration\.{key} is .*nothing was changed"):
+        start_agent_rollout(PROFILE, configuration=configuration)
+    assert kube.server.requests == []
+    assert len(list(image_refusals(read_settings(configuration)))) == 1
 
 
 @pytest.mark.parametrize("own", [{"fault": "x"}, {"report_to": ["192.0.2.1:80"]}])

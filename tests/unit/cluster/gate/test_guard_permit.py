@@ -134,6 +134,11 @@ def test_a_permit_holds_no_secret(kube: KubeObjects) -> None:
         "expires_boot_s",
         "prober_pages",
         "dns_pods",
+        "dns_namespace",
+        "dns_selector",
+        "dns_doubt",
+        "prober_image",
+        "prober_pull_secret",
     }
 
 

@@ -64,12 +64,63 @@ def test_annotations_count_and_labels_win_over_them(kube: KubeObjects) -> None:
         "kubernetes.azure.com/cluster",
         "oci.oraclecloud.com/fault-domain",
         "doks.digitalocean.com/node-pool",
+        "lke.linode.com/pool-id",
+        "ibm-cloud.kubernetes.io/worker-id",
+        "ack.aliyun.com",
+        "alibabacloud.com/nodepool-id",
+        "k8s.scaleway.com/pool-name",
+        "karpenter.sh/nodepool",
+        "alpha.eksctl.io/nodegroup-name",
+        "node.k8s.ovh/type",
+        "node.tke.cloud.tencent.com/machineset",
+        "cce.cloud.com/cce-nodepool",
+        "vke.vultr.com/node-pool",
+        "worker.gardener.cloud/pool",
+        "machine.openshift.io/zone",
+        "yandex.cloud/node-group-id",
     ],
 )
 def test_nodes_of_a_provider(kube: KubeObjects, label: str) -> None:
     """Each managed service marks its nodes."""
     kube.add_nodes(1, **{label: "a"})
     assert signs(kube) == [Sign("provider", f"node node-0 is a cloud provider's ({label}=a)")]
+
+
+@pytest.mark.parametrize(
+    "provider_id",
+    [
+        "aws:///eu-west-1a/i-0123456789abcdef0",
+        "gce://project/europe-west1-b/gke-a",
+        "azure:///subscriptions/1/resourceGroups/g/providers/p/virtualMachines/v",
+        "digitalocean://123",
+        "linode://123",
+        "openstack:///1c9e0c8a-0000-0000-0000-000000000000",
+        "vsphere://4201e0c8-0000-0000-0000-000000000000",
+        "ibm://a///c/w",
+        "ocid1.instance.oc1.eu-frankfurt-1.antheljt",
+        "hcloud://123",
+        "scaleway://instance/fr-par-1/1c9e0c8a",
+        "cn-hangzhou.i-bp1abcdef",
+        "alicloud://cn-hangzhou.i-bp1",
+        "qcloud:///800002/ins-1",
+        "1c9e0c8a-9a61-4d4b-8b3d-0123456789ab",
+        "EQUINIXMETAL://1c9e",
+        "a-cloud-of-tomorrow://1",
+    ],
+)
+def test_nodes_that_a_provider_has_given_an_id(kube: KubeObjects, provider_id: str) -> None:
+    """Self-managed nodes carry no label of a pool, but their cloud's name for the machine."""
+    kube.objects["/api/v1/nodes/n"] = {"metadata": {"name": "n"}, "spec": {"providerID": provider_id}}
+    assert signs(kube) == [Sign("provider", f"node n is a cloud provider's (providerID={provider_id})")]
+
+
+@pytest.mark.parametrize(
+    "provider_id", ["", "kind://docker/a/a-worker", "k3s://a", "rke2://a", "docker:////a", "kwok://a", "x"]
+)
+def test_nodes_on_somebodys_own_machine(kube: KubeObjects, provider_id: str) -> None:
+    """A guard that cries wolf at kind gets switched off."""
+    kube.objects["/api/v1/nodes/n"] = {"metadata": {"name": "n"}, "spec": {"providerID": provider_id}}
+    assert signs(kube) == []
 
 
 @pytest.mark.parametrize(

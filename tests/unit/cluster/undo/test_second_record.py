@@ -179,7 +179,7 @@ def test_an_object_without_a_definite_end_is_not_ours(kube: KubeObjects, ends_at
 
 
 def test_only_objects_of_ours_are_asked_for_wherever_they_are(kube: KubeObjects) -> None:
-    """Every kind that we make, in all namespaces, by our label."""
+    """Every kind that we make, and pods of it, in all namespaces, by our label."""
     recovered(later(0))
     asked = [(request.path, request.query) for request in kube.server.requests[1:]]
     rbac = "/apis/rbac.authorization.k8s.io/v1"
@@ -193,4 +193,5 @@ def test_only_objects_of_ours_are_asked_for_wherever_they_are(kube: KubeObjects)
             )
         ),
         *[records] * 2,  # edits, and settings
+        ("/api/v1/pods", "chaoslib-cp/run,chaoslib-cp/fault"),  # those that a dead node keeps
     ]  # fmt: skip
