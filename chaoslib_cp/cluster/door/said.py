@@ -20,6 +20,7 @@ from chaoslib_cp.cluster.door.login import NEVER, READ_AGAIN_S, Credentials, Log
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.kubeconfig import Document
 
+_CERTIFICATE = "client-certificate"
 _FILES = ("client-certificate", "client-key", "tokenFile")
 # RFC 9110, 5.6.2: what a header's name may hold; an extra's key holds more, so the rest is escaped as client-go does.
 _HEADER_NAME_CHARACTERS = "!#$&'*+-.^_`|~"
@@ -89,6 +90,8 @@ class _Reader:
 
     def content(self, key: str) -> bytes | None:
         """What stands in a key's ``-data``, or else in the file that it names; None where neither is there."""
+        if self.text(f"{key}-data") and self.text(key):
+            raise self.wrong(f"has {key} beside {key}-data, which kubectl refuses, too")
         if data := "".join(self.text(f"{key}-data").split()):
             try:
                 return base64.b64decode(data, validate=True)
@@ -122,8 +125,6 @@ def _named(document: Document, kind: str, name: object, place: str) -> Mapping[s
 def _impersonation(user: _Reader) -> tuple[tuple[str, str], ...]:
     name, uid, groups = user.text("as"), user.text("as-uid"), user.texts("as-groups")
     extra = user.entry.get("as-user-extra") or {}
-    if not isinstance(extra, dict):
-        raise user.wrong("has as-user-extra that is no mapping")
     inner = _Reader(user.place, user.folder, extra)
     headers = [("Impersonate-User", name)] if name else []
     headers += [("Impersonate-Uid", uid)] if uid else []
@@ -134,7 +135,7 @@ def _impersonation(user: _Reader) -> tuple[tuple[str, str], ...]:
     if headers and not name:
         raise user.wrong("stands for a group or uid of nobody: `as` is missing, and kubectl refuses that, too")
     refuse_unsendable(user.place, "as, as-uid, as-groups or as-user-extra", [value for _, value in headers])
-    return tuple(headers)
+    return tuple((key, _on_the_wire(value)) for key, value in headers)
 
 
 def _reader_of(user: _Reader, cluster: Mapping[str, Any]) -> Callable[[bool], Credentials]:
@@ -151,35 +152,45 @@ def _reader_of(user: _Reader, cluster: Mapping[str, Any]) -> Callable[[bool], Cr
         expires = False
         if plugin is not None:
             given = give(plugin, again)
-            authorization = f"Bearer {given.token}" if given.token else ""
+            refuse_unsendable(user.place, "its token", [given.token])
+            authorization = f"Bearer {_on_the_wire(given.token)}" if given.token else ""
             if given.client_cert_pem:
                 certificate, key = given.client_cert_pem, given.client_key_pem
             expires, until_s = True, NEVER if given.expires_epoch_s is None else given.expires_epoch_s
         elif has_files:
             until_s = SystemClock().epoch_s() + READ_AGAIN_S
+        if not authorization and not certificate:
+            raise user.wrong("has no credentials: requests would be anonymous, and kubectl would ask for a name")
         refuse_unsendable(user.place, "its token", [authorization])
         return Credentials(authorization, certificate, key, until_s, expires)
 
     return read
 
 
+def _on_the_wire(text: str) -> str:
+    """A header's value in the bytes that Go sends, one character a byte as Python's HTTP libraries have it."""
+    return text.encode().decode("latin-1")
+
+
 def _plugin(user: _Reader, cluster: Mapping[str, Any]) -> Plugin | None:
     spec = user.entry.get("exec")
-    if not spec:
+    if spec is None:
         return None
-    if not isinstance(spec, dict):
-        raise user.wrong("has exec that is no mapping")
     refuse_keys(user.place, "exec", spec)
     return read_plugin(user.place, user.folder, spec, cluster)
 
 
 def _refuse_two_ways(user: _Reader, plugin: Plugin | None) -> None:
-    """Source: client-go, validateAuthInfo: a token, a password and a plugin exclude each other."""
+    """Source: client-go, validateAuthInfo: a token, a password and a plugin exclude each other.
+
+    Beside a client certificate, kubectl does not run the plugin (seen: 1.36).
+    """
     ways = [
         name
         for name, is_used in (
             ("a token", user.text("token") or user.text("tokenFile")),
             ("a user name", user.text("username") or user.text("password")),
+            ("a client certificate", plugin and (user.text(_CERTIFICATE) or user.text(f"{_CERTIFICATE}-data"))),
             ("a plugin (exec)", plugin),
         )
         if is_used
@@ -190,7 +201,9 @@ def _refuse_two_ways(user: _Reader, plugin: Plugin | None) -> None:
 
 def _authorization(user: _Reader) -> str:
     """The header's value; a token file that cannot be read leaves the token (source: client-go, transport)."""
-    token = user.text("token").strip()
+    text = user.text("token").strip()
+    refuse_unsendable(user.place, "its token", [text])
+    token = _on_the_wire(text)
     if user.text("tokenFile"):
         try:
             token = (user.file("tokenFile") or b"").decode("latin-1").strip() or token
@@ -200,6 +213,6 @@ def _authorization(user: _Reader) -> str:
     if token:
         return f"Bearer {token}"
     name, password = user.text("username"), user.text("password")
-    if not name and not password:
+    if not name:  # then kubectl sends no password either
         return ""
     return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()

@@ -102,8 +102,8 @@ SPECS: dict[str, tuple[dict[str, Any], str]] = {
     "a terminal": ({"interactiveMode": "Always"}, "always wants a terminal"),
     "no mode": ({"interactiveMode": None}, "must say interactiveMode"),
     "a version of old": ({"apiVersion": "client.authentication.k8s.io/v1alpha1"}, "has another apiVersion than"),
-    "arguments as text": ({"args": "get-token"}, "has args that are no list of texts"),
-    "variables as a mapping": ({"env": {"A": "b"}}, "has env that is no list of names and values"),
+    "arguments as text": ({"args": "get-token"}, "the exec has args, which must be a list"),
+    "variables as a mapping": ({"env": {"A": "b"}}, "the exec has env, which must be a list"),
     "a key that nobody knows": ({"timeout": 5}, "the exec has a key 'timeout', which is not known here"),
 }
 

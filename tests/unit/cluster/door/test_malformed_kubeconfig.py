@@ -155,10 +155,16 @@ def test_a_name_of_63_characters_is_a_name(kube: KubeObjects) -> None:
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"users": [{"name": "runner", "user": {"tokenFile": 5}}]}, " has tokenFile that is no text"),
-        ({"users": [{"name": "runner", "user": {"username": 1, "password": CANARY}}]}, " has username that is no text"),
+        ({"users": [{"name": "runner", "user": {"tokenFile": 5}}]}, ": the user has tokenFile, which must be text"),
+        (
+            {"users": [{"name": "runner", "user": {"username": 1, "password": CANARY}}]},
+            ": the user has username, which must be text",
+        ),
         ({"users": [{"name": "runner", "user": {"token": CANARY, "username": "u"}}]}, " has a token and a user name"),
-        ({"users": [{"name": "runner", "user": {"token": CANARY, "exec": "x"}}]}, " has exec that is no mapping"),
+        (
+            {"users": [{"name": "runner", "user": {"token": CANARY, "exec": "x"}}]},
+            ": the user has exec, which must be a mapping",
+        ),
         (
             {"users": [{"name": "runner", "user": {"client-key-data": "!"}}]},
             " has client-key-data that is not base64",
@@ -167,7 +173,7 @@ def test_a_name_of_63_characters_is_a_name(kube: KubeObjects) -> None:
         ({"users": [{"name": "runner", "user": {"as-groups": ["g"]}}]}, " stands for a group or uid of nobody"),
         ({"users": [{"name": "runner"}, {"name": "runner"}]}, ": several entries in users with the name 'runner'"),
         (
-            {"clusters": [{"name": "fake", "cluster": {"server": "https://h", "proxy-url": 5}}]},
+            {"clusters": [{"name": "fake", "cluster": {"server": "https://h", "proxy-url": "x"}}]},
             ": the cluster has proxy",
         ),
         ({"clusters": []}, ": no entry in clusters with the name 'fake'"),

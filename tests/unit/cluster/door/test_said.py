@@ -80,10 +80,13 @@ def test_files_count_from_the_folder_of_the_kubeconfig(kube: KubeObjects, monkey
     assert describe(kube.settings()).is_verified
 
 
-def test_data_come_before_files(kube: KubeObjects) -> None:
-    """Source: client-go, as for all three pairs of keys."""
-    data = base64.encodebytes((kube.folder / "test-ca.pem").read_bytes()).decode()  # with line breaks, as YAML has them
-    change_cluster(kube, certificate_authority="no-such-file", certificate_authority_data=data)
+def test_data_beside_a_file_are_refused(kube: KubeObjects) -> None:
+    """As kubectl does, for all three pairs of keys; data alone may have line breaks, as YAML has them."""
+    data = base64.encodebytes((kube.folder / "test-ca.pem").read_bytes()).decode()
+    change_cluster(kube, certificate_authority_data=data)
+    with pytest.raises(TargetRefused, match="has certificate-authority beside certificate-authority-data"):
+        open_cluster(kube.settings())
+    change_cluster(kube, certificate_authority=None)
     assert all_requests(kube)
 
 
@@ -96,11 +99,11 @@ def test_a_name_and_a_password_are_sent(kube: KubeObjects) -> None:
     assert kube.server.requests[-1].headers["authorization"] == sent
 
 
-def test_without_a_user_nobody_is_named(kube: KubeObjects) -> None:
-    """The server says what an anonymous request may do."""
+def test_nobody_is_refused(kube: KubeObjects) -> None:
+    """Kubectl would ask for a name on the terminal; an anonymous request measures nothing."""
     change(kube, lambda document: document["contexts"][0]["context"].pop("user"))
-    connection = describe(kube.settings(), CONTEXTS[0])
-    assert connection.headers() == ()
+    with pytest.raises(TargetRefused, match="has no credentials: requests would be anonymous"):
+        describe(kube.settings(), CONTEXTS[0])
 
 
 REFUSED_USERS: dict[str, tuple[dict[str, Any], str]] = {
@@ -108,7 +111,7 @@ REFUSED_USERS: dict[str, tuple[dict[str, Any], str]] = {
     "a key of tomorrow": ({"token-command": ["x"]}, "the user has a key 'token-command', which is not known"),
     "a key in other letters": ({"Token": "x"}, "the user has a key 'Token', which is not known here"),
     "a group of nobody": ({"as-groups": ["system:masters"]}, "stands for a group or uid of nobody"),
-    "groups as text": ({"as": "a", "as-groups": "system:masters"}, "has as-groups that is no list of texts"),
+    "groups as text": ({"as": "a", "as-groups": "system:masters"}, "the user has as-groups, which must be a list"),
     "a token and a password": ({"token": "t", "username": "u", "password": "p"}, "has a token and a user name for one"),
     "a key without a certificate": ({"client-key-data": "QQ=="}, "a key without a certificate"),
     "a certificate that is none": (
