@@ -51,6 +51,11 @@ def of_http_status(status: int) -> Outcome:
     return "http_5xx" if status >= 500 else "error"
 
 
+def was_let_in(outcome: str) -> bool:
+    """Whether an attempt says anything of the server: one that was not let in (401, 403) tells of the credentials."""
+    return outcome not in _STATUSES.values() or outcome == "http_429"
+
+
 def is_answer(outcome: str) -> bool:
     """Whether an outcome of an HTTP call says that the server answered it, well or not."""
     return outcome == "ok" or outcome.startswith("http_")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.observe.evidence import Samples, gather, number, summary, worst_latency_s
+from chaoslib_cp.observe.evidence import NotLetIn, Samples, gather, number, summary, worst_latency_s
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import API_LIVEZ, API_READ, API_VERSION, all_points
 
@@ -84,12 +84,22 @@ def wait_until_recovered(settings: Settings, good_in_a_row: int, timeout_s: floa
 
 
 def _poll(look: Callable[[], dict[str, Any]], timeout_s: float, clock: Clock) -> dict[str, Any]:
-    """Look again and again in short waits, so that a signal is handled soon."""
+    """Look again and again in short waits, so that a signal is handled soon.
+
+    A server that just restarted answers 403 until it has read its roles, so that ends nothing before the time is up.
+    """
     started_s = clock.monotonic_s()
     while True:
-        seen = look()
+        refused: NotLetIn | None = None
+        seen: dict[str, Any] = {"ok": False}
+        try:
+            seen = look()
+        except NotLetIn as error:
+            refused = error
         waited_s = clock.monotonic_s() - started_s
         if seen["ok"] or waited_s >= timeout_s:
+            if refused is not None:
+                raise refused
             return {**seen, "waited_s": waited_s}
         clock.sleep(min(_POLL_S, timeout_s - waited_s))
 

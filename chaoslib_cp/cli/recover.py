@@ -89,8 +89,8 @@ def _recover(as_json: bool) -> None:
         )
     if at_work:
         raise UndoFailed(
-            f"NOT healed: nothing is left to undo, but pods of {', '.join(at_work)} are still listed; they end by themselves, as "
-            "said above"
+            f"NOT healed: nothing is left to undo, but pods of {', '.join(at_work)} are still listed; "
+            "they end by themselves, as said above"
         )
     if unsure:
         raise UndoFailed(

@@ -12,10 +12,16 @@ from chaoslib_cp.engine.sample.pace import Question, Record, sample_record
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused
 from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.pull_once import pull_samples
-from chaoslib_cp.observe.questions import questions_of, targets_of
+from chaoslib_cp.observe.questions import questions_of, ways_of
 from chaoslib_cp.observe.recent import recent_samples
+from chaoslib_cp.outcome import was_let_in
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import asked_by_observer
+
+
+class NotLetIn(TargetRefused):
+    """A vantage point cannot authenticate, or may not ask: it says nothing of the server. Nothing was changed."""
+
 
 _ENOUGH_S: Final = 60.0  # an ObservePlan must end; a single measurement ends by the deadline of its own
 
@@ -41,6 +47,7 @@ def gather(
 
     Raises:
         TargetRefused: Without a run: no cluster was named, or it has no context for whoever asks this.
+        NotLetIn: All that a vantage point has are answers of 401 and 403.
     """
     clock = clock or SystemClock()
     run_dir = settings.run_dir
@@ -54,7 +61,23 @@ def gather(
             taken = thread.submit(_ask_all, settings, missing, window_s, clock).result()
         for record in taken:
             found[str(record["vantage"])].append({**record, "by": "probe"})
-    return found
+    return {vantage: _let_in(vantage, samples) for vantage, samples in found.items()}
+
+
+def _let_in(vantage: str, samples: list[Record]) -> list[Record]:
+    """The samples that say something of the server.
+
+    Raises:
+        NotLetIn: There are only others.
+    """
+    usable = [sample for sample in samples if was_let_in(str(sample["outcome"]))]
+    if samples and not usable:
+        point = asked_by_observer()[vantage]
+        raise NotLetIn(
+            f"{vantage} cannot be measured: as {point.identity}, the server answers {samples[-1]['outcome']}; nothing "
+            f"was changed; see that the credentials of {point.identity} are good and may ask this"
+        )
+    return usable
 
 
 def summary(samples: Sequence[Record], min_ok_ratio: float) -> dict[str, Any]:
@@ -123,7 +146,7 @@ async def _ask_api(
         try:
             choice = choose(settings, identity)
             plan = ObservePlan("", choice.kubeconfig, _ENOUGH_S, {identity: choice.context})
-            questions += questions_of(plan, targets_of(plan), kept)
+            questions += questions_of(plan, ways_of(plan), kept)
         except ControlPlaneError as error:
             if isinstance(error, TargetRefused) and settings.run_dir is None:
                 raise

@@ -5,9 +5,11 @@ addresses, certificates, tokens and the prober's page are in memory.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
+import threading
 import time as process_time
 from collections import Counter
 from collections.abc import Mapping
@@ -17,13 +19,14 @@ from typing import Final
 from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.prober import find_prober
-from chaoslib_cp.engine.sample.https import HttpsTarget, KeptConnections
+from chaoslib_cp.engine.sample.https import KeptConnections
 from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.prober_pull import ProberPull
-from chaoslib_cp.observe.questions import questions_of, targets_of
+from chaoslib_cp.observe.questions import questions_of, ways_of
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
+from chaoslib_cp.observe.way import Way
 
 _STDIN: Final = 0
 
@@ -33,13 +36,13 @@ class Observer:
 
     Args:
         plan: Its orders.
-        targets: The API as each identity sees it.
+        ways: How each identity reaches the API.
         pages: Addresses of the prober's page; empty when there is no prober.
     """
 
-    def __init__(self, plan: ObservePlan, targets: Mapping[str, HttpsTarget], pages: tuple[str, ...]) -> None:
+    def __init__(self, plan: ObservePlan, ways: Mapping[str, Way], pages: tuple[str, ...]) -> None:
         self._plan = plan
-        self._targets = dict(targets)
+        self._ways = dict(ways)
         self.pages = pages
         self._time = SteadyTime(SystemClock(), plan.epoch_offset_s)
         self._timeline = Timeline(Path(plan.run_dir) / TIMELINE_FILE)
@@ -50,10 +53,11 @@ class Observer:
     async def run(self, stop: asyncio.Event) -> None:
         """Ask until ``stop`` is set or the plan's duration is over; attempts in flight are finished and written."""
         kept = KeptConnections()
-        questions = questions_of(self._plan, self._targets, kept)
+        questions = questions_of(self._plan, self._ways, kept)
         pull = ProberPull(self.pages, self._time, self._write) if self.pages else None
         self._started(questions)
         self._stalls.start()
+        ended = self._keep_renewing()
         try:
             reason = await self._ask(questions, pull, stop)
             await self._sampler.finish()
@@ -61,6 +65,7 @@ class Observer:
                 await pull.pull_once()
             self._event("observer_ended", reason=reason, **self._tally())
         finally:
+            ended.set()
             self._stalls.stop()
             kept.close()
             self._timeline.close()
@@ -81,6 +86,20 @@ class Observer:
             for task in (told, *tasks):
                 task.cancel()
             await asyncio.gather(told, *tasks, return_exceptions=True)
+
+    def _keep_renewing(self) -> threading.Event:
+        """Renew credentials beside the questions until the event is set."""
+        loop, ended = asyncio.get_running_loop(), threading.Event()
+
+        def tell(identity: str, trouble: str) -> None:
+            name = "credentials_not_renewed" if trouble else "credentials_renewed_again"
+            details = {"identity": identity, **({"reason": trouble} if trouble else {})}
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody writes any more
+                loop.call_soon_threadsafe(lambda: None if ended.is_set() else self._event(name, **details))
+
+        for way in self._ways.values():
+            way.renew_until(ended, tell)
+        return ended
 
     def _started(self, questions: list[Question]) -> None:
         self._event(
@@ -118,8 +137,8 @@ def prepare(plan: ObservePlan) -> Observer:
         TargetRefused: The kubeconfig lacks a context of the plan.
         TargetUnreachable: The API server's name does not resolve.
     """
-    targets = targets_of(plan)
-    return Observer(plan, targets, plan.prober_pages or _find_pages(plan))
+    ways = ways_of(plan)
+    return Observer(plan, ways, plan.prober_pages or _find_pages(plan))
 
 
 def _find_pages(plan: ObservePlan) -> tuple[str, ...]:

@@ -6,55 +6,47 @@ authenticate, which is where a starved server fails first.
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
-from chaoslib_cp.cluster.door.access import ClusterAccess, credentials
-from chaoslib_cp.engine.sample import https
-from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsSample, HttpsTarget, KeptConnections
+from chaoslib_cp.cluster.door.connect import describe
+from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsSample, KeptConnections
 from chaoslib_cp.engine.sample.pace import Question
 from chaoslib_cp.observe.plan import ObservePlan
+from chaoslib_cp.observe.way import Way
 from chaoslib_cp.vantage import ASK_AS, Request, asked_by_observer
 
 
-def target_of(access: ClusterAccess) -> HttpsTarget:
-    """Make the target of HTTPS calls from an identity's credentials."""
-    client_cert = access.client_cert_pem.encode() or None
-    context = https.tls_context(access.ca_pem.encode(), client_cert, access.client_key_pem.encode() or None)
-    return HttpsTarget(access.address, access.port, access.server_name, context, access.token or None)
-
-
-def targets_of(plan: ObservePlan) -> dict[str, HttpsTarget]:
-    """Read the credentials of every identity in the plan, now: in the storm there is no time for it.
+def ways_of(plan: ObservePlan) -> dict[str, Way]:
+    """Read how each identity of the plan reaches the API, now: in the storm there is no time for it.
 
     Raises:
         TargetRefused: The kubeconfig has no such context.
         TargetUnreachable: The server's name does not resolve.
     """
     settings = plan.settings()
-    wanted = [identity for identity in ASK_AS if identity in plan.contexts]
-    return {identity: target_of(credentials(settings, identity)) for identity in wanted}
+    return {identity: Way(describe(settings, identity)) for identity in ASK_AS if identity in plan.contexts}
 
 
-def questions_of(plan: ObservePlan, targets: dict[str, HttpsTarget], kept: KeptConnections) -> list[Question]:
+def questions_of(plan: ObservePlan, ways: Mapping[str, Way], kept: KeptConnections) -> list[Question]:
     """List what to ask the API, leaving out what the plan switches off and identities it does not have."""
     return [
         Question(
             vantage=point.name,
-            target=f"{targets[point.identity].address}:{targets[point.identity].port}",
+            target=ways[point.identity].address,
             period_s=plan.period_s(point.name),
-            ask=_asker(targets[point.identity], point.request, plan, plan.deadline_s(point.name), kept),
+            ask=_asker(ways[point.identity], point.request, plan, plan.deadline_s(point.name), kept),
             first_s=point.request.first_s,
         )
         for point in asked_by_observer().values()
-        if point.request is not None and point.identity in targets and plan.period_s(point.name) > 0
+        if point.request is not None and point.identity in ways and plan.period_s(point.name) > 0
     ]
 
 
 def _asker(
-    target: HttpsTarget, request: Request, plan: ObservePlan, deadline_s: float, kept: KeptConnections
+    way: Way, request: Request, plan: ObservePlan, deadline_s: float, kept: KeptConnections
 ) -> Callable[[], Awaitable[HttpsSample]]:
     wire = _on_the_wire(request, plan.namespace)
-    return lambda: https.ask(target, wire, deadline_s, kept if request.kept else None)
+    return lambda: way.ask(wire, deadline_s, kept if request.kept else None)
 
 
 def _on_the_wire(request: Request, namespace: str) -> HttpsRequest:

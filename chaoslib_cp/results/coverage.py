@@ -80,12 +80,17 @@ def _thin_timeline(recording: Recording, during: Window, part: Part) -> str:
         if doubt:
             return f"{part.name}: {doubt}"
         usable = [sample for sample in recording.of(vantage) if during.began_s <= sample.at_s <= during.ended_s]
+        unseen_s = longest_unseen_s(recording, vantage, during.began_s, during.ended_s)
+        is_thin = len(usable) < MIN_SAMPLES or unseen_s > _may_be_unseen_s(recording, vantage)
+        refused = recording.not_let_in(vantage, during.began_s, during.ended_s)
+        if refused and is_thin:
+            words = sorted({sample.outcome for sample in refused})
+            return f"{part.name}: cannot authenticate, {len(refused)} samples of {vantage} were {' or '.join(words)}"
         if len(usable) < MIN_SAMPLES:
             return f"{part.name}: only {len(usable)} usable samples of {vantage} {during.words}"
         void = void_ratio(recording, vantage, during.began_s, during.ended_s)
         if void > MAX_VOID_RATIO:
             return f"{part.name}: the observer was starved, {void:.0%} of the samples of {vantage} started too late"
-        unseen_s = longest_unseen_s(recording, vantage, during.began_s, during.ended_s)
         if unseen_s > _may_be_unseen_s(recording, vantage):
             return f"{part.name}: nobody looked at {vantage} for {unseen_s:.0f} s {during.words}"
     return ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaoslib_cp.limits import is_number
+from chaoslib_cp.outcome import was_let_in
 
 MAX_LAG_S = 0.25
 """A sample that started later than this against its schedule measured our own machine, not the cluster."""
@@ -68,8 +69,20 @@ class Recording:
     unusable_lines: int = 0
 
     def of(self, vantage: str) -> list[Sample]:
-        """The samples of ``vantage`` that say something, in the order of time, void ones left out."""
-        return [sample for sample in self.samples if sample.vantage == vantage and not sample.void]
+        """The samples of ``vantage`` that say something, in the order of time.
+
+        Left out are void ones, and those that were not let in (401, 403): nobody is locked out by a credential of his
+        own that has expired.
+        """
+        return [one for one in self.samples if one.vantage == vantage and not one.void and was_let_in(one.outcome)]
+
+    def not_let_in(self, vantage: str, from_s: float, until_s: float) -> list[Sample]:
+        """The samples of ``vantage`` from the first time to the second that were answered 401 or 403."""
+        return [
+            one
+            for one in self.samples
+            if one.vantage == vantage and from_s <= one.at_s <= until_s and not was_let_in(one.outcome)
+        ]
 
     def before(self, vantage: str, until_s: float) -> list[Sample]:
         """The usable samples of ``vantage`` that had ended by ``until_s``: what came then cannot have spoilt them."""

@@ -148,6 +148,16 @@ PROMISES = [
         lambda notes: f"{len(notes)} refusals, {_sum(notes, 'writes')} writes",
     ),
     Promise(
+        "kubeconfig",
+        "Whatever a kubeconfig says is done as kubectl does it, to the same server and path as the same person, or "
+        "refused before anything is sent",
+        "tests/proof/test_any_kubeconfig.py",
+        lambda notes: (
+            f"{_sum(notes, 'files')} kubeconfigs, {_sum(notes, 'sent')} requests compared with kubectl's, "
+            f"{_sum(notes, 'differ')} differ"
+        ),
+    ),
+    Promise(
         "rights",
         "The rights that an owner is asked for are those that a run uses, counted in the API server's audit log",
         "tests/testbed/test_rights.py::test_every_right_is_used_and_none_is_missing",

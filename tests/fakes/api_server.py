@@ -210,10 +210,11 @@ class FakeApiServer:
         if not line:
             return None
         method, target, _ = line.decode().split(" ")
-        headers = {}
+        headers: dict[str, str] = {}
         while header := (await reader.readline()).decode("latin-1").strip():
             name, _, value = header.partition(":")
-            headers[name.lower()] = value.strip()
+            before = headers.get(name.lower())  # a name that comes twice is one list (RFC 9110, 5.3)
+            headers[name.lower()] = value.strip() if before is None else f"{before}, {value.strip()}"
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         parts = urlsplit(target)
         peer = writer.get_extra_info("peercert") or {}

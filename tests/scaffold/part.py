@@ -30,6 +30,7 @@ class Amount:
 
 AMOUNTS: Final = {
     "any edit: sequences": Amount(40, 3_000),
+    "any kubeconfig: files": Amount(60, 2_000),
     "any sequence: sequences": Amount(120, 10_000),
     "crash points: effects from one kill to the next": Amount(3, 1),  # of three modes each effect is killed in one
     "foreign editor: edits of one object in one scenario": Amount(12, 1000),

@@ -8,9 +8,11 @@ import time
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
+from chaoslib_cp.cluster.door.within import within
 from chaoslib_cp.errors import TargetRefused, TargetUnreachable
 
 _USUAL_PORTS = {"https": 443, "http": 80}
+_RESOLVE_LIMIT_S = 5.0  # a resolver's own limit is 5 s for each server that it is told of, twice (resolv.conf(5))
 
 
 def server_parts(server: str, place: str) -> SplitResult:
@@ -51,8 +53,12 @@ def addresses_of(parts: SplitResult, known: Sequence[str]) -> tuple[str, ...]:
     """
     port = parts.port or _USUAL_PORTS[parts.scheme]
     try:
-        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+        found = within(
+            _RESOLVE_LIMIT_S,
+            f"resolving {parts.hostname}",
+            lambda: socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM),
+        )
+    except (OSError, TargetUnreachable) as error:
         if known:
             return tuple(known)
         raise TargetUnreachable(

@@ -1,5 +1,6 @@
 """The header that carries a token: made in one place, checked before anything is sent, its value never printed."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from chaoslib_cp.errors import TargetRefused
@@ -21,20 +22,21 @@ def authorization(client_configuration: Any) -> dict[str, str]:
     return {}
 
 
-def refuse_unusable_token(client_configuration: Any, place: str) -> None:
+def refuse_unsendable(place: str, what: str, values: Iterable[str]) -> None:
     """Refuse what http.client would refuse in an error that repeats the whole header, the token included.
 
     Args:
-        client_configuration: The official client's.
-        place: Where the user gave the token.
+        place: Where the user gave it.
+        what: Which key it is, in words.
+        values: Values of headers.
 
     Raises:
-        TargetRefused: The header would hold a control character or one outside of latin-1; nothing was changed.
+        TargetRefused: A header would hold a control character or one outside of latin-1; nothing was changed.
     """
-    if not all(_may_be_sent(value) for value in authorization(client_configuration).values()):
+    if not all(_may_be_sent(value) for value in values):
         raise TargetRefused(
-            f"{place}: its token holds a line break, another control character or one outside of latin-1, which no "
-            "HTTP header may hold; nothing was changed; give the token as one line of plain text"
+            f"{place}: {what} holds a line break, another control character or one outside of latin-1, which no HTTP "
+            "header may hold; nothing was changed; give it as one line of plain text"
         )
 
 

@@ -1,27 +1,26 @@
 """Control calls to an API server: raw JSON, one try, a limit on the whole call.
 
-The connection is the one the official client made (TLS, client certificate, proxy); its typed layer is left out because
-it retries 429 silently for seconds, has no limit on time unless asked, and decodes a big list for seconds
-(facts K1 to K3 of the ecosystem sheet: kubernetes-client/python#962, measured on 35 to 37).
+The official client is left out: it retries 429 silently for seconds, has no limit on time unless asked, decodes a big
+list for seconds, and knows no impersonation (facts K1 to K3 of the ecosystem sheet: kubernetes-client/python#962 and
+#362, measured on 35 to 37).
 """
 
 import json
 import math
-import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import urllib3
+from urllib3 import HTTPHeaderDict
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as HttpTimeout
-from urllib3.util.ssl_ import create_urllib3_context
 
 from chaoslib_cp.cluster.door.address import first_that_accepts
-from chaoslib_cp.cluster.door.authorization import authorization
+from chaoslib_cp.cluster.door.connection import Connection
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.outcome import Outcome, of_http_status, of_socket_error
 from chaoslib_cp.version import VERSION
@@ -88,36 +87,48 @@ class Cluster:
     """One identity's connection to one cluster. Close it, or use it in a ``with``.
 
     Attributes:
-        identity: ``runner``, ``admin``, ``break-glass`` or ``observer``.
-        context: The kubeconfig context behind it, empty when there is no kubeconfig.
-        kubeconfig: Path of the kubeconfig, empty when there is none.
-        server: ``https://host:port/path`` as configured.
-        addresses: The server's addresses as ``ip:port``.
-        ca_sha256: Hash of the certificate authority, empty without one.
-        is_verified: Whether whoever answers must have a certificate of that authority.
+        connection: How it is reached and as whom.
     """
 
-    def __init__(self, client_configuration: Any, facts: Mapping[str, Any]) -> None:
-        from kubernetes.client import ApiClient  # half a second to import: only who calls a cluster pays
-
-        self.client_configuration = client_configuration
-        self._facts = facts
-        self.identity = str(facts["identity"])
-        self.context = str(facts["context"])
-        self.kubeconfig = str(facts["kubeconfig"])
-        self.server = str(facts["server"])
-        self.addresses: tuple[str, ...] = tuple(facts["addresses"])
-        self.ca_sha256 = str(facts["ca_sha256"])
-        self.is_verified = bool(facts["is_verified"])
-        self._by_address = bool(facts["by_address"])
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self._alive = ""
-        if client_configuration.ssl_ca_cert:
-            # An authority that was given is enforced: chaosk8s verifies nothing unless KUBERNETES_VERIFY_SSL is set,
-            # and whenever the client looks at a token it takes insecure-skip-tls-verify from the kubeconfig again.
-            client_configuration.verify_ssl = True
-        self._client = ApiClient(client_configuration)
-        self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
-        self._pool.connection_pool_kw["ssl_context"] = _lenient_context()
+        self._connect()
+
+    @property
+    def identity(self) -> str:
+        """``runner``, ``admin``, ``break-glass`` or ``observer``."""
+        return self.connection.identity
+
+    @property
+    def context(self) -> str:
+        """The kubeconfig context behind it, empty when there is no kubeconfig."""
+        return self.connection.context
+
+    @property
+    def kubeconfig(self) -> str:
+        """Path of the kubeconfig, empty when there is none."""
+        return self.connection.kubeconfig
+
+    @property
+    def server(self) -> str:
+        """``https://host:port/path`` as configured."""
+        return self.connection.server
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The server's addresses as ``ip:port``."""
+        return self.connection.addresses
+
+    @property
+    def ca_sha256(self) -> str:
+        """Hash of the certificate authority, empty without one."""
+        return self.connection.ca_sha256
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether whoever answers must have a certificate of that authority."""
+        return self.connection.is_verified
 
     def __enter__(self) -> "Cluster":
         return self
@@ -131,7 +142,16 @@ class Cluster:
 
     def fresh(self) -> "Cluster":
         """The same identity with no connection yet, as a new kubectl process would be."""
-        return Cluster(self.client_configuration, self._facts)
+        return Cluster(self.connection)
+
+    def _connect(self) -> None:
+        """Make the pool; connections are made when they are used."""
+        if self.connection.scheme == "http":
+            self._pool = urllib3.PoolManager()
+        else:
+            self._pool = urllib3.PoolManager(
+                ssl_context=self.connection.tls(), server_hostname=self.connection.server_name
+            )
 
     def call(
         self,
@@ -159,15 +179,17 @@ class Cluster:
             asked.setdefault("timeout", f"{max(1, math.ceil(timeout_s))}s")
         target = path + (f"?{urlencode(asked)}" if asked else "")
         started_s = time.monotonic()
+        if self.connection.login.renew_if_due(timeout_s):
+            self.close()
+            self._connect()
         try:
             response = self._request(method, target, body, started_s + timeout_s)
             content = b"".join(_chunks(response, started_s + timeout_s))
         except (HTTPError, OSError) as error:
             raise self._failure(method, path, error, time.monotonic() - started_s) from error
-        except ValueError:
-            # http.client refuses a header and repeats it: a traceback that goes on to that error prints the token
-            raise self._unwritable(method, path) from None
         response.release_conn()
+        if response.status == 401:
+            self.connection.login.distrust()
         served_s = _epoch_s(response.headers.get("Date"))
         return Answer(int(response.status), content, time.monotonic() - started_s, served_s)
 
@@ -193,13 +215,14 @@ class Cluster:
             CallFailed: 429 or 5xx; after a 5xx a write's outcome is unknown.
         """
         who = f"{self.identity} ({self.context or self.server})"
+        trouble = self.connection.login.trouble
         match answer.status:
             case status if 200 <= status < 300:
                 return
             case 401:
                 raise TargetRefused(
                     f"{who} could not {what}: 401 {answer.reason()}; nothing was changed by it; its credentials have "
-                    "expired or are not for this cluster, so renew them"
+                    f"expired or are not for this cluster, so renew them{f' ({trouble})' if trouble else ''}"
                 )
             case 403 | 404 | 409 as status:
                 raise TargetRefused(f"{who} could not {what}: {status} {answer.reason()}; nothing was changed by it")
@@ -214,7 +237,7 @@ class Cluster:
 
     def _request(self, method: str, target: str, body: Body | None, deadline_s: float) -> urllib3.BaseHTTPResponse:
         """Send it to the first address that takes it; the next one is tried only while nothing was sent."""
-        left = list(self.addresses) if self._by_address else [""]
+        left = list(self.addresses)
         while True:
             address = self._alive if self._alive in left else ""
             if not address:
@@ -224,7 +247,7 @@ class Cluster:
             try:
                 response = self._pool.request(
                     method,
-                    self._base(address) + target,
+                    f"{self.connection.scheme}://{address}{self.connection.base_path}{target}",
                     body=None if body is None else json.dumps(body).encode(),
                     headers=self._headers("" if body is None else _CONTENT_TYPES.get(method, "application/json")),
                     timeout=urllib3.Timeout(total=max(0.001, deadline_s - time.monotonic())),
@@ -240,28 +263,14 @@ class Cluster:
             self._alive = address
             return response
 
-    def _base(self, address: str) -> str:
-        """The server's URL, by address where it has one."""
-        host = str(self._client.configuration.host).rstrip("/")
-        return urlsplit(host)._replace(netloc=address).geturl() if address else host
-
-    def _headers(self, content_type: str) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": f"chaostoolkit-cp/{VERSION}"}
+    def _headers(self, content_type: str) -> HTTPHeaderDict:
+        headers = HTTPHeaderDict(self.connection.headers())
+        headers["Accept"] = "application/json"
+        headers["User-Agent"] = f"chaostoolkit-cp/{VERSION}"
+        headers["Host"] = self.connection.host
         if content_type:
             headers["Content-Type"] = content_type
-        headers.update(authorization(self._client.configuration))
         return headers
-
-    def _unwritable(self, method: str, path: str) -> CallFailed:
-        """The call cannot be written as HTTP; a token may have been replaced since the cluster was opened."""
-        is_unknown = method != "GET"  # most likely nothing was sent, but nobody can tell from here
-        left = "its outcome is unknown" if is_unknown else "nothing was changed by it"
-        return CallFailed(
-            f"{method} {path} as {self.identity} at {self.server}: it cannot be written as HTTP; {left}; see that the "
-            "token of this identity is one line of plain text",
-            "error",
-            is_unknown,
-        )
 
     def _failure(self, method: str, path: str, error: Exception, after_s: float) -> CallFailed:
         """The error in our words; the original's text is left out, it may repeat headers."""
@@ -281,16 +290,6 @@ def _epoch_s(date: str | None) -> float | None:
         return parsedate_to_datetime(date).timestamp() if date else None
     except ValueError:
         return None
-
-
-def _lenient_context() -> ssl.SSLContext:
-    """Chain, name and dates are verified by what the client sets; only the strictness new in Python 3.13 is left out.
-
-    It asks for extensions that Kubernetes distributions leave out of their CAs (kubernetes-client/python#2394).
-    """
-    context = create_urllib3_context()
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
 
 
 def _chunks(response: urllib3.BaseHTTPResponse, deadline_s: float) -> Iterator[bytes]:

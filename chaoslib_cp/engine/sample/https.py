@@ -31,16 +31,20 @@ class HttpsTarget:
     Attributes:
         address: IP address, never a name.
         port: TCP port.
-        server_name: Name (or IP address) the certificate must carry, also sent as SNI and Host.
-        tls: From ``tls_context``; None asks in plain HTTP.
-        token: Bearer token, or None.
+        server_name: Name (or IP address) the certificate must carry, also sent as SNI.
+        tls: How the server proves itself and we ourselves; None asks in plain HTTP.
+        host: The Host header; empty for ``server_name``.
+        base_path: What every path begins with, without a slash at its end.
+        headers: Headers of every request as (name, value), those with credentials among them.
     """
 
     address: str
     port: int
     server_name: str
     tls: ssl.SSLContext | None = None
-    token: str | None = field(default=None, repr=False)
+    host: str = ""
+    base_path: str = ""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -64,21 +68,19 @@ class HttpsRequest:
     def wire(self, target: HttpsTarget, close: bool) -> bytes:
         """Return the HTTP/1.1 request as bytes (RFC 9112)."""
         lines = [
-            f"{self.method} {self.path} HTTP/1.1",
-            f"Host: {target.server_name}",
+            f"{self.method} {target.base_path}{self.path} HTTP/1.1",
+            f"Host: {target.host or target.server_name}",
             f"User-Agent: chaoslib-cp/{VERSION}",
             "Accept: application/json",
-            *(f"{name}: {value}" for name, value in self.headers),
+            *(f"{name}: {value}" for name, value in (*self.headers, *target.headers)),
         ]
-        if target.token is not None:
-            lines.append(f"Authorization: Bearer {target.token}")
         if self.body:
             lines.append(f"Content-Length: {len(self.body)}")
         if close:
             lines.append("Connection: close")
         if any("\r" in line or "\n" in line for line in lines):
             raise ProfileInvalid(f"line break in the request {self.method} to {target.address}; nothing was sent")
-        return ("\r\n".join(lines) + "\r\n\r\n").encode() + self.body
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + self.body
 
 
 @dataclass(frozen=True)
@@ -114,18 +116,26 @@ class KeptConnections:
 
     def __init__(self) -> None:
         self._idle: list[Connection] = []
+        self._tls: ssl.SSLContext | None = None
 
-    def take(self) -> Connection | None:
-        """Return the most recently used connection that is still open, or None."""
+    def take(self, target: HttpsTarget) -> Connection | None:
+        """Return the most recently used connection that is still open, or None.
+
+        When the client certificate was renewed, connections that were made with the old one are closed, as client-go
+        does.
+        """
+        if target.tls is not self._tls:
+            self.close()
+            self._tls = target.tls
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open():
                 return connection
         return None
 
-    def give_back(self, connection: Connection) -> None:
-        """Keep ``connection`` for the next call, or close it if enough are idle."""
-        if len(self._idle) < _MAX_IDLE:
+    def give_back(self, connection: Connection, target: HttpsTarget) -> None:
+        """Keep ``connection`` to ``target`` for the next call, or close it if enough are idle."""
+        if len(self._idle) < _MAX_IDLE and target.tls is self._tls:
             self._idle.append(connection)
         else:
             connection.abort()
@@ -155,7 +165,7 @@ async def ask(
     """
     wire = request.wire(target, close=kept is None)
     call = _Call(target, asyncio.get_running_loop().time())
-    connection = kept.take() if kept is not None else None
+    connection = kept.take(target) if kept is not None else None
     try:
         async with asyncio.timeout(deadline_s):
             if connection is None:
@@ -169,7 +179,7 @@ async def ask(
         return call.sample("error")
     else:
         if kept is not None and connection.is_open():
-            kept.give_back(connection)
+            kept.give_back(connection, target)
             connection = None
     finally:
         if connection is not None:
@@ -218,34 +228,17 @@ class _Call:
         )
 
 
-def tls_context(
-    ca_pem: bytes, client_cert_pem: bytes | None = None, client_key_pem: bytes | None = None
-) -> ssl.SSLContext:
-    """Build a context that trusts ``ca_pem`` only and shows the client certificate, if there is one.
+def load_identity(context: ssl.SSLContext, pem: bytes) -> None:
+    """Show this client certificate, with its key, on connections of ``context``.
 
-    The private key goes through an anonymous file in memory: OpenSSL's loader wants a path, secrets stay off disk.
+    It goes through an anonymous file in memory: OpenSSL's loader wants a path, secrets stay off disk.
 
     Raises:
-        ProfileInvalid: A certificate or key cannot be read.
+        ssl.SSLError: They cannot be read, do not belong together, or the key has a password.
     """
-    try:
-        context = ssl.create_default_context(cadata=ca_pem.decode())
-        # Python 3.13 began to insist on extensions that Kubernetes distributions leave out of their CAs and that no
-        # Go client asks for; chain, name and dates are verified all the same.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if client_cert_pem is not None and client_key_pem is not None:
-            _load_identity(context, client_cert_pem + b"\n" + client_key_pem)
-    except (ssl.SSLError, UnicodeDecodeError, ValueError) as error:
-        raise ProfileInvalid(
-            f"a certificate or key is unreadable ({error}); nothing was sent; mend the kubeconfig"
-        ) from error
-    return context
-
-
-def _load_identity(context: ssl.SSLContext, pem: bytes) -> None:
     descriptor = os.memfd_create("chaoslib-cp-identity")
     try:
         os.write(descriptor, pem)
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password="")  # without one it would ask on the terminal
     finally:
         os.close(descriptor)

@@ -11,6 +11,7 @@ import chaoslib_cp
 from chaoslib_cp.results.evidence import gather_evidence
 from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.hypothesis import CHECKED_BY_THEMSELVES, read_hypothesis
+from chaoslib_cp.results.lockout import lockouts
 from chaoslib_cp.results.observer import longest_unseen_s
 from chaoslib_cp.results.verdict import Conduct, Verdict, judge
 from tests.unit.made_timeline import EPOCH_S, Line, event, recorded, rollout, sample, series
@@ -231,6 +232,20 @@ def test_what_is_asked_seldom_may_go_unseen_for_three_of_its_periods(gap_s: floa
     lines = [event("observer_started", -8.0, periods_s=plan), *STORM, *samples]
     verdict = judged(lines, range(61), probe)
     assert verdict.word == word, verdict.why
+
+
+@pytest.mark.parametrize("outcome", ["http_401", "http_403"])
+def test_what_was_not_let_in_neither_breaks_nor_holds_a_claim(outcome: str) -> None:
+    """An expired credential of our own is no lock-out: kubernetes-client/python-base#59."""
+    probe = {**DNS, "provider": {**DNS["provider"], "module": "chaoslib_cp.access.probes", "func": "admin_write"}}
+    refused = series("admin_write", 60, {(5, 60): outcome})
+    verdict = judged([*STORM, *refused], range(61), probe)
+    assert (verdict.word, verdict.why) == (
+        "inconclusive",
+        (f"names: cannot authenticate, 36 samples of admin_write were {outcome}",),
+    )
+    recording = recorded(*STORM, *refused)
+    assert lockouts(recording, EPOCH_S) == []
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def declared(*lines: Line) -> Expectation:
 
 def reads(*ended_s: float, bad: int, latency_s: float = 0.0) -> list[Line]:
     """Small reads that ended then, the last ``bad`` of them failed."""
-    words = ["ok"] * (len(ended_s) - bad) + ["http_403"] * bad
+    words = ["ok"] * (len(ended_s) - bad) + ["http_5xx"] * bad
     return [
         sample("api_read", at_s - latency_s, word, latency_s=latency_s)
         for at_s, word in zip(ended_s, words, strict=True)
@@ -29,7 +29,7 @@ def reads(*ended_s: float, bad: int, latency_s: float = 0.0) -> list[Line]:
 
 def test_a_vantage_point_that_never_worked_shows_nothing() -> None:
     """An observer without its Role is refused for ever; no agent need have sent anything for that."""
-    found = declared(*series("api_read", 60, {(-5, 60): "http_403"}))
+    found = declared(*series("api_read", 60, {(-5, 60): "http_5xx"}))
     assert (found.came, found.before_share, found.seen_share) == (False, 1.0, 1.0)
     why = "nobody can tell whether it came: api_read was failing already before (100%)"
     assert str(found) == f"agent rollout expected 50% of api_read failing for 10 s within 30 s; {why}"
@@ -120,7 +120,7 @@ def judged(*lines: Line) -> list[Expectation]:
 def test_one_class_of_failure_may_come_where_another_was() -> None:
     """Refused before, timed out since: that is a change."""
     timeouts = another("storm-1", 0.0, Expects("api_read", outcome="timeout", within_s=30.0))
-    [seen] = judged(timeouts, *series("api_read", 40, {(-5, 3): "http_403", (3, 40): "timeout"}))
+    [seen] = judged(timeouts, *series("api_read", 40, {(-5, 3): "http_5xx", (3, 40): "timeout"}))
     assert (seen.came, seen.before_share) == (True, 0.0)
     [seen] = judged(timeouts, *series("api_read", 40, {(-5, 40): "timeout"}))
     assert seen.doubt == "nobody can tell whether it came: api_read was timeout already before (100%)"

@@ -352,7 +352,7 @@ def test_what_was_broken_before_a_run_that_played_nothing_is_not_its_doing() -> 
 
 def test_what_never_worked_was_not_broken_by_the_run() -> None:
     """A question that this cluster refuses to answer at all leaves no run unhealed."""
-    recording = recorded(*rollout(), *series("api_read", 60, {(-5, 60): "http_403"}))
+    recording = recorded(*rollout(), *series("api_read", 60, {(-5, 60): "http_5xx"}))
     assert not_recovered(recording, find_faults(recording)) == []
 
 

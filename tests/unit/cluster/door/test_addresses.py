@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.cluster.door.access import credentials
 from chaoslib_cp.cluster.door.address import accepts, first_that_accepts
 from chaoslib_cp.cluster.door.call import CallFailed
-from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.connect import describe, open_cluster
 from chaoslib_cp.cluster.gate.guard import check_gate
 from tests.fakes.api_server import RESET
 from tests.fakes.kube_objects import KubeObjects
@@ -56,7 +55,7 @@ def test_a_dead_address_is_passed_over_by_all(three: KubeObjects) -> None:
             assert cluster.get(SYSTEM) is not None
             assert cluster.get(SYSTEM) is not None
     assert check_gate(three.settings(), ManualClock())
-    assert credentials(three.settings(), "runner").address == "127.0.0.1"
+    assert describe(three.settings(), "runner").target().address == "127.0.0.1"
 
 
 def test_a_noted_address_is_tried_after_those_that_the_name_has_now(kube: KubeObjects) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from chaoslib_cp.cluster.door.access import credentials
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
-from chaoslib_cp.cluster.door.connect import choose, open_cluster
+from chaoslib_cp.cluster.door.connect import choose, describe, open_cluster
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.settings import read_settings
 from tests.fakes import process_1
@@ -123,7 +122,7 @@ def test_an_authority_given_by_chaosk8s_own_keys_is_enforced(
         ("[]", "not a kubeconfig"),
         ("contexts: []", "no context 'runner'"),
         ("contexts: [{name: prod}]", "it has: prod"),
-        ("contexts: [{name: runner, context: {cluster: x, user: y}}]", "cannot be used"),
+        ("contexts: [{name: runner, context: {cluster: x, user: y}}]", "no entry in clusters with the name 'x'"),
     ],
 )
 def test_a_bad_kubeconfig_is_refused_in_one_line(kube: KubeObjects, content: str | None, says: str) -> None:
@@ -150,7 +149,7 @@ def test_a_server_name_is_resolved_once_and_still_checked_by_its_certificate(kub
     with open_cluster(read_settings(configuration)) as cluster:
         assert cluster.get("/api/v1/namespaces/kube-system") is not None
         assert cluster.addresses[-1] == f"127.0.0.1:{port}"
-        assert "localhost" not in cluster.client_configuration.host
+    assert kube.server.requests[-1].headers["host"] == f"localhost:{port}"
 
 
 def test_addresses_noted_before_serve_when_the_name_no_longer_resolves(kube: KubeObjects) -> None:
@@ -253,20 +252,21 @@ def test_a_fresh_cluster_connects_anew(kube: KubeObjects) -> None:
 
 def test_credentials_are_complete_and_never_shown(kube: KubeObjects) -> None:
     """Others measure with them; a log line must not repeat them."""
-    access = credentials(kube.settings(), "observer")
-    assert (access.address, access.port, access.server_name) == ("127.0.0.1", kube.server.port, "127.0.0.1")
-    assert "BEGIN CERTIFICATE" in access.ca_pem
-    assert "PRIVATE KEY" in access.client_key_pem
-    assert "PRIVATE" not in repr(access)
-    assert "CERTIFICATE" not in repr(access)
+    connection = describe(kube.settings(), "observer")
+    target, login = connection.target(), connection.login.credentials()
+    assert (target.address, target.port, target.server_name) == ("127.0.0.1", kube.server.port, "127.0.0.1")
+    assert b"BEGIN CERTIFICATE" in connection.ca_pem
+    assert b"PRIVATE KEY" in login.client_key_pem
+    assert "PRIVATE" not in repr(connection) + repr(login) + repr(target)
+    assert "CERTIFICATE" not in repr(connection) + repr(login) + repr(target)
 
 
-def test_a_token_is_read_without_its_scheme(kube: KubeObjects) -> None:
-    """Whoever measures puts the scheme in front of it again."""
+def test_a_token_is_a_header_for_all(kube: KubeObjects) -> None:
+    """Who measures sends what everybody sends."""
     configuration = edited(kube, lambda d: d["users"][3].update(user={"token": "s3cret"}))
-    access = credentials(read_settings(configuration), "observer")
-    assert (access.token, access.client_cert_pem) == ("s3cret", "")
-    assert "s3cret" not in repr(access)
+    connection = describe(read_settings(configuration), "observer")
+    assert connection.target().headers == connection.headers() == (("Authorization", "Bearer s3cret"),)
+    assert "s3cret" not in repr(connection) + repr(connection.target())
 
 
 def test_inline_credentials_of_a_kubeconfig_are_read(kube: KubeObjects) -> None:

@@ -154,28 +154,38 @@ def test_a_name_of_63_characters_is_a_name(kube: KubeObjects) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "error"),
+    ("changed", "says"),
     [
-        ({"users": [{"name": "runner", "user": {"tokenFile": 5}}]}, "TypeError"),
-        ({"users": [{"name": "runner", "user": {"username": 1, "password": CANARY}}]}, "TypeError"),
-        ({"users": [{"name": "runner", "user": {"username": "u", "password": f"{CANARY}€"}}]}, "UnicodeEncodeError"),
-        ({"clusters": [{"name": "fake", "cluster": {"server": "https://h", "proxy-url": 5}}]}, "AttributeError"),
-        ({"clusters": [{"name": "fake", "cluster": {"server": "https://[::1"}}]}, "ValueError"),
-        ({"clusters": []}, "ConfigException"),
+        ({"users": [{"name": "runner", "user": {"tokenFile": 5}}]}, ": the user has tokenFile, which must be text"),
+        (
+            {"users": [{"name": "runner", "user": {"username": 1, "password": CANARY}}]},
+            ": the user has username, which must be text",
+        ),
+        ({"users": [{"name": "runner", "user": {"token": CANARY, "username": "u"}}]}, " has a token and a user name"),
+        (
+            {"users": [{"name": "runner", "user": {"token": CANARY, "exec": "x"}}]},
+            ": the user has exec, which must be a mapping",
+        ),
+        (
+            {"users": [{"name": "runner", "user": {"client-key-data": "!"}}]},
+            " has client-key-data that is not base64",
+        ),
+        ({"users": [{"name": "runner", "user": {"as": "a\nb"}}]}, ": as, as-uid, as-groups or as-user-extra holds"),
+        ({"users": [{"name": "runner", "user": {"as-groups": ["g"]}}]}, " stands for a group or uid of nobody"),
+        ({"users": [{"name": "runner"}, {"name": "runner"}]}, ": several entries in users with the name 'runner'"),
+        (
+            {"clusters": [{"name": "fake", "cluster": {"server": "https://h", "proxy-url": "x"}}]},
+            ": the cluster has proxy",
+        ),
+        ({"clusters": []}, ": no entry in clusters with the name 'fake'"),
     ],
 )
-def test_whatever_else_the_client_fails_with_is_told_by_its_type(
-    kube: KubeObjects, changed: dict[str, Any], error: str
-) -> None:
-    """Its words may repeat what is in the file, and so may a traceback that goes on to it."""
+def test_whatever_else_is_wrong_is_told_by_its_key(kube: KubeObjects, changed: dict[str, Any], says: str) -> None:
+    """Without what stands there, which may be a secret, and so without a traceback that goes on to it."""
     with pytest.raises(TargetRefused) as caught:
         open_cluster(read_settings(written(kube, **changed)))
-    assert str(caught.value) == (
-        f"kubeconfig {kube.kubeconfig} context 'runner' cannot be used ({error}); nothing was changed; try it with "
-        "kubectl"
-    )
-    assert caught.value.__suppress_context__
-    assert caught.value.__cause__ is None
+    assert str(caught.value).startswith(f"kubeconfig {kube.kubeconfig} context 'runner'{says}")
+    assert "; nothing was changed; " in str(caught.value)
     assert CANARY not in "".join(traceback.format_exception(caught.value))
 
 
@@ -191,7 +201,7 @@ def test_a_bad_authority_is_mended_in_the_kubeconfig(kube: KubeObjects, data: st
         open_cluster(read_settings(with_cluster(kube, content)))
     assert str(caught.value) == (
         f"kubeconfig {kube.kubeconfig} context 'runner': its certificate authority cannot be read; nothing was "
-        "changed; mend certificate-authority or certificate-authority-data"
+        "changed; correct certificate-authority or certificate-authority-data"
     )
 
 
@@ -207,7 +217,7 @@ def test_a_bad_authority_of_chaosk8s_own_keys_is_mended_there(
         open_cluster(read_settings({}, secrets))
     assert str(caught.value) == (
         "the cluster that KUBERNETES_HOST or CHAOSTOOLKIT_IN_POD names: its certificate authority cannot be read; "
-        "nothing was changed; mend KUBERNETES_CA_CERT_FILE"
+        "nothing was changed; correct KUBERNETES_CA_CERT_FILE"
     )
 
 

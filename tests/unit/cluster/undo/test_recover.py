@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.exec_plugin import Plugin
 from chaoslib_cp.cluster.undo.by_hand import kubectl_lines, kubectl_lines_without_log
 from chaoslib_cp.cluster.undo.create import create
 from chaoslib_cp.cluster.undo.heal import open_healers
@@ -23,6 +24,7 @@ from tests.fakes.api_server import Answer, Request
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import labels, observed, to_delete
+from tests.scaffold.kubeconfigs import a_plugin, replace_user
 from tests.scaffold.waiting import until
 
 CLOCK = ManualClock()
@@ -49,6 +51,17 @@ def header(log: UndoLog, **changed_facts: object) -> UndoLog:
     for item in items:
         made.note(made.intend(item.entry), **item.notes)
     return made
+
+
+def test_a_plugin_that_hangs_does_not_keep_break_glass_from_healing(
+    kube: KubeObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner's waits for a browser: kubernetes-client/python#1787."""
+    changed(kube)
+    monkeypatch.setattr(Plugin.run, "__defaults__", (0.5,))
+    replace_user(kube, "runner", a_plugin(tmp_path, "sleep 600"))
+    assert recover(timeout_s=5, clock=CLOCK)["healed"]
+    assert CONFIG_MAP not in kube.objects
 
 
 def test_the_report_says_what_was_done_with_each_object(kube: KubeObjects) -> None:

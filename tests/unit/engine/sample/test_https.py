@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chaoslib_cp.cluster.door.tls import client_context
 from chaoslib_cp.engine.sample import https
 from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsSample, HttpsTarget, KeptConnections
 from chaoslib_cp.errors import ProfileInvalid
@@ -25,7 +26,9 @@ def authority(tmp_path: Path) -> Authority:
 def target_of(server: FakeApiServer, authority: Authority, name: str = "127.0.0.1") -> HttpsTarget:
     """The fake server as somebody with a client certificate sees it."""
     identity = authority.issue("observer")
-    context = https.tls_context(authority.ca_file.read_bytes(), identity.cert.read_bytes(), identity.key.read_bytes())
+    context = client_context(
+        authority.ca_file.read_bytes(), True, identity.cert.read_bytes(), identity.key.read_bytes()
+    )
     return HttpsTarget("127.0.0.1", server.port, name, context)
 
 
@@ -50,8 +53,10 @@ def test_token_instead_of_certificate(authority: Authority) -> None:
     """A bearer token is sent, and shown to nobody."""
     with FakeApiServer(authority.server_context()) as server:
         server.on("GET", "/version", Answer())
-        context = https.tls_context(authority.ca_file.read_bytes())
-        target = HttpsTarget("127.0.0.1", server.port, "127.0.0.1", context, token="geheim")
+        context = client_context(authority.ca_file.read_bytes(), True)
+        target = HttpsTarget(
+            "127.0.0.1", server.port, "127.0.0.1", context, headers=(("Authorization", "Bearer geheim"),)
+        )
         assert ask_once(target).outcome == "ok"
         assert server.requests[0].headers["authorization"] == "Bearer geheim"
     assert "geheim" not in repr(target)
@@ -111,11 +116,11 @@ def test_kept_connection_comes_back_after_the_server_did(authority: Authority) -
     async def before_and_after(server: FakeApiServer, target: HttpsTarget) -> HttpsSample:
         kept = KeptConnections()
         await https.ask(target, VERSION, 5.0, kept)
-        idle = kept.take()
+        idle = kept.take(target)
         assert idle is not None
         server.drop_connections()
         await until_async(lambda: not idle.is_open(), "the connection is seen to be gone")
-        kept.give_back(idle)
+        kept.give_back(idle, target)
         after = await https.ask(target, VERSION, 5.0, kept)
         kept.close()
         return after
@@ -172,7 +177,7 @@ def test_certificate_of_somebody_else(authority: Authority, tmp_path: Path) -> N
 def test_server_that_accepts_and_says_nothing(authority: Authority) -> None:
     """A listener that never shakes hands costs the deadline and is named as stuck in TLS."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        context = https.tls_context(authority.ca_file.read_bytes())
+        context = client_context(authority.ca_file.read_bytes(), True)
         target = HttpsTarget("127.0.0.1", listener.getsockname()[1], "127.0.0.1", context)
         sample = ask_once(target, deadline_s=1.0)
     assert (sample.outcome, sample.failed_in) == ("timeout", "tls")
@@ -183,7 +188,7 @@ def test_closed_port_is_refused(authority: Authority) -> None:
     """A dead server is told at once, as stuck in TCP."""
     with socket.socket() as taken:  # bound, so that nobody else gets the port, but not listening
         taken.bind(("127.0.0.1", 0))
-        context = https.tls_context(authority.ca_file.read_bytes())
+        context = client_context(authority.ca_file.read_bytes(), True)
         sample = ask_once(HttpsTarget("127.0.0.1", taken.getsockname()[1], "127.0.0.1", context))
     assert (sample.outcome, sample.failed_in) == ("refused", "tcp")
 
@@ -213,9 +218,3 @@ def test_line_break_in_a_request_is_refused() -> None:
     target = HttpsTarget("127.0.0.1", 1, "127.0.0.1")
     with pytest.raises(ProfileInvalid, match="line break"):
         ask_once(target, HttpsRequest("GET", "/", headers=(("A", "b\r\nC: d"),)))
-
-
-def test_unreadable_certificate_is_our_error() -> None:
-    """A broken certificate authority is the user's to mend, and told so."""
-    with pytest.raises(ProfileInvalid, match="mend the kubeconfig"):
-        https.tls_context(b"not a certificate")
