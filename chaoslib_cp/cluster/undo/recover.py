@@ -6,6 +6,7 @@ from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.door.call import CallFailed
+from chaoslib_cp.cluster.door.connect import OPEN_LIMIT_S
 from chaoslib_cp.cluster.door.lock import process_using
 from chaoslib_cp.cluster.undo.by_hand import kubectl_lines, kubectl_lines_without_log
 from chaoslib_cp.cluster.undo.finished import put_aside_if_finished, put_aside_if_forgotten
@@ -163,7 +164,7 @@ def _recover_one(path: Path, settings: Settings, timeout_s: float, clock: Clock)
                 f"process {holder} is playing a run on this cluster; nothing was undone; stop it first"
             ]
             return report
-        with waiting_for(f"an identity that may undo run {log.run}", None, at_once=True):
+        with waiting_for(f"an identity that may undo run {log.run}", 2 * OPEN_LIMIT_S, at_once=True):
             clusters, reasons = open_healers(log, settings)
         if clusters:
             report["items"] = heal_log(log, clusters, clock, timeout_s, waits_for_pods=True)

@@ -238,7 +238,8 @@ def load_identity(context: ssl.SSLContext, pem: bytes) -> None:
     """
     descriptor = os.memfd_create("chaoslib-cp-identity")
     try:
-        os.write(descriptor, pem)
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(pem)
         context.load_cert_chain(f"/proc/self/fd/{descriptor}", password="")  # without one it would ask on the terminal
     finally:
         os.close(descriptor)

@@ -13,6 +13,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from chaoslib_cp.errors import TestbedFailed
+from chaoslib_cp.inheritance import Kind, handed_to
 from chaoslib_cp.testbed.programs.cache import Cache
 from chaoslib_cp.testbed.programs.pins import Release
 from chaoslib_cp.testbed.programs.progress import Progress
@@ -217,7 +218,13 @@ def _cannot_start(program: Path) -> str:
     """
     try:
         done = subprocess.run(
-            [program, "--help"], cwd="/", stdin=subprocess.DEVNULL, capture_output=True, timeout=_START_S, check=False
+            [program, "--help"],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_START_S,
+            check=False,
+            **handed_to(Kind.TOOL),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(getattr(error, "strerror", "") or error)

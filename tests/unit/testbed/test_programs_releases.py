@@ -193,7 +193,7 @@ def test_a_mirror_is_asked_first(machine: Machine, server: ReleaseServer) -> Non
         named = Elsewhere(mirrors=(f"{mirror.address}/nothing", f"{mirror.address}/k8s/"))
         assert machine.get(etcd, kube, elsewhere=named) == released(*ALL)
     assert server.asked == ["/v1/etcd"]
-    assert len(machine.lines("404")) == 2
+    assert len(machine.lines("HTTP Error 404")) == 2
     assert len(machine.lines("etcd refused: ")) == 1
 
 
