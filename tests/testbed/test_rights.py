@@ -23,6 +23,16 @@ RUNNER, OBSERVER = "chaoslib-cp-runner", "chaoslib-cp-observer"
 AGENT_READS = "chaoslib-cp-agent-reads"
 RUN_LABEL = "chaoslib-cp/run"
 DENIALS = part.amount("testbed, rights: rights taken away")
+NO_AGENT_STARTS = """
+import json, sys
+from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
+from chaoslib_cp.rollout.standing import rollout_standing
+from chaoslib_cp.settings import read_settings
+profile = {"schema": 1, "requests": json.loads(sys.argv[2])}
+made = start_agent_rollout(profile, namespace=sys.argv[1], duration_s=10.0, image="nowhere.invalid/agent:1")
+rollout_standing(read_settings(), made["fault"])
+stop_agent_rollout()
+"""
 # Kubernetes gives these to everybody who is authenticated: health, versions, questions about one's own rights.
 FOR_EVERYBODY = ('ClusterRole "system:discovery"', 'ClusterRole "system:public-info-viewer"', '"system:basic-user"')
 
@@ -49,6 +59,8 @@ def audited(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) ->
         testbed = Testbed(name, json.loads(ended.stdout))
         for verb, namespace in (("list", "kube-system"), ("get", "chaoslib-cp"), ("watch", "kube-system")):
             play(testbed, folder, verb, namespace)
+        for namespace in ("kube-system", "chaoslib-cp"):
+            look_at_agents_that_cannot_start(testbed, namespace)
         yield testbed
     finally:
         chaos_cp("down", "--name", name)
@@ -57,6 +69,13 @@ def audited(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) ->
 def play(testbed: Testbed, folder: Path, verb: str, namespace: str) -> None:
     """One whole run: gate, baseline, rollout with every read an agent may do, DNS restart, removal, evidence."""
     assert complaints(testbed, folder / verb, full_run(agent_requests(verb), namespace)) == []
+
+
+def look_at_agents_that_cannot_start(testbed: Testbed, namespace: str) -> None:
+    """Only where no agent runs is anybody asked why."""
+    requests = agent_requests("list")[:1]
+    ended = testbed.run("python", "-c", NO_AGENT_STARTS, namespace, json.dumps(requests), timeout_s=120)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_every_action_is_in_the_run_whose_rights_are_counted() -> None:
