@@ -88,47 +88,23 @@ class Cluster:
 
     Attributes:
         connection: How it is reached and as whom.
+        identity: ``runner``, ``admin``, ``break-glass`` or ``observer``.
+        context: The kubeconfig context behind it, empty when there is no kubeconfig.
+        kubeconfig: Path of the kubeconfig, empty when there is none.
+        server: ``https://host:port/path`` as configured.
+        addresses: The server's addresses as ``ip:port``.
+        ca_sha256: Hash of the certificate authority, empty without one.
+        is_verified: Whether whoever answers must have a certificate of that authority.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.identity, self.context = connection.identity, connection.context
+        self.kubeconfig, self.server = connection.kubeconfig, connection.server
+        self.addresses = connection.addresses
+        self.ca_sha256, self.is_verified = connection.ca_sha256, connection.is_verified
         self._alive = ""
         self._connect()
-
-    @property
-    def identity(self) -> str:
-        """``runner``, ``admin``, ``break-glass`` or ``observer``."""
-        return self.connection.identity
-
-    @property
-    def context(self) -> str:
-        """The kubeconfig context behind it, empty when there is no kubeconfig."""
-        return self.connection.context
-
-    @property
-    def kubeconfig(self) -> str:
-        """Path of the kubeconfig, empty when there is none."""
-        return self.connection.kubeconfig
-
-    @property
-    def server(self) -> str:
-        """``https://host:port/path`` as configured."""
-        return self.connection.server
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """The server's addresses as ``ip:port``."""
-        return self.connection.addresses
-
-    @property
-    def ca_sha256(self) -> str:
-        """Hash of the certificate authority, empty without one."""
-        return self.connection.ca_sha256
-
-    @property
-    def is_verified(self) -> bool:
-        """Whether whoever answers must have a certificate of that authority."""
-        return self.connection.is_verified
 
     def __enter__(self) -> "Cluster":
         return self

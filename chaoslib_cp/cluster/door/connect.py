@@ -13,9 +13,9 @@ from pathlib import Path
 from chaoslib_cp.cluster.door.address import server_parts
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connection import Connection, connection_of
-from chaoslib_cp.cluster.door.own_keys import PLACE, said_by_own_keys
+from chaoslib_cp.cluster.door.context import read_context
+from chaoslib_cp.cluster.door.own_keys import PLACE, read_own_keys
 from chaoslib_cp.cluster.door.proxies import refuse_proxy
-from chaoslib_cp.cluster.door.said import said_of_context
 from chaoslib_cp.cluster.door.within import within
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.kubeconfig import refuse_from_outside, refuse_without_server
@@ -98,12 +98,12 @@ def _describe(settings: Settings, identity: str, known_addresses: Sequence[str])
     choice = choose(settings, identity)
     place = str(choice)
     if choice.kubeconfig:
-        said = said_of_context(settings.kubeconfig_document, choice.kubeconfig, choice.context, place)
+        told = read_context(settings.kubeconfig_document, choice.kubeconfig, choice.context, place)
     else:
-        said = said_by_own_keys(settings.secrets)
-    parts = server_parts(said.server, place)
+        told = read_own_keys(settings.secrets)
+    parts = server_parts(told.server, place)
     refuse_proxy(parts, place)
-    return connection_of(said, parts, (identity, choice.context, choice.kubeconfig), known_addresses)
+    return connection_of(told, parts, (identity, choice.context, choice.kubeconfig), known_addresses)
 
 
 def _choose_without_kubeconfig(settings: Settings, identity: str) -> Choice:

@@ -19,7 +19,7 @@ _LOOK_S = 5.0  # only where a name has several addresses
 
 
 @dataclass(frozen=True)
-class Said:
+class ConnectionSettings:
     """What somebody wrote down of a cluster and of who we are there, all of it read.
 
     Attributes:
@@ -122,12 +122,12 @@ class Connection:
 
 
 def connection_of(
-    said: Said, parts: SplitResult, who: tuple[str, str, str], known_addresses: Sequence[str]
+    told: ConnectionSettings, parts: SplitResult, who: tuple[str, str, str], known_addresses: Sequence[str]
 ) -> Connection:
     """Make the description from what was read.
 
     Args:
-        said: What was read.
+        told: What was read.
         parts: The server's URL, checked.
         who: Identity, context and kubeconfig.
         known_addresses: ``ip:port`` noted earlier.
@@ -136,35 +136,35 @@ def connection_of(
         TargetRefused: Authority or client certificate cannot be used.
         TargetUnreachable: The name does not resolve and nothing was noted.
     """
-    ca_pem, ca_sha256 = _authority(said)
+    ca_pem, ca_sha256 = _authority(told)
     connection = Connection(
         *who,
-        place=said.place,
-        server=said.server,
+        place=told.place,
+        server=told.server,
         scheme=parts.scheme,
         host=parts.netloc,
         base_path=parts.path.rstrip("/"),
-        server_name=said.tls_server_name or parts.hostname or "",
+        server_name=told.tls_server_name or parts.hostname or "",
         addresses=addresses_of(parts, known_addresses),
         ca_pem=ca_pem,
         ca_sha256=ca_sha256,
         is_verified=bool(ca_sha256) and parts.scheme == "https",
-        is_insecure=said.is_insecure and not ca_pem,
-        impersonation=said.impersonation,
-        login=said.login,
+        is_insecure=told.is_insecure and not ca_pem,
+        impersonation=told.impersonation,
+        login=told.login,
     )
     connection.tls()  # refused now, and not in the middle of a storm
     return connection
 
 
-def _authority(said: Said) -> tuple[bytes, str]:
-    if said.authority is None:
+def _authority(told: ConnectionSettings) -> tuple[bytes, str]:
+    if told.authority is None:
         return b"", ""
     try:
-        ca_pem = certificates_in(said.authority)
+        ca_pem = certificates_in(told.authority)
         return ca_pem, authority_hash(ca_pem)
     except CertificateUnreadable:
         raise TargetRefused(
-            f"{said.place}: its certificate authority cannot be read; nothing was changed; correct "
-            f"{said.authority_keys}"
+            f"{told.place}: its certificate authority cannot be read; nothing was changed; correct "
+            f"{told.authority_keys}"
         ) from None

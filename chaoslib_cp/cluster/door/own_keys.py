@@ -12,7 +12,7 @@ from typing import Any
 
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.authorization import authorization, refuse_unsendable
-from chaoslib_cp.cluster.door.connection import Said
+from chaoslib_cp.cluster.door.connection import ConnectionSettings
 from chaoslib_cp.cluster.door.login import READ_AGAIN_S, Credentials, Login
 from chaoslib_cp.errors import TargetRefused
 
@@ -21,14 +21,14 @@ _FACTORY_LOCK = threading.Lock()  # the factory reads process-wide state, see _w
 _NOWHERE = "/nonexistent/kubeconfig"
 
 
-def said_by_own_keys(secrets: Mapping[str, Any]) -> Said:
+def read_own_keys(secrets: Mapping[str, Any]) -> ConnectionSettings:
     """Read what chaosk8s makes of its own keys.
 
     Raises:
         TargetRefused: Nothing can be made of them; nothing was changed.
     """
     configuration = _configuration(secrets)
-    return Said(
+    return ConnectionSettings(
         place=PLACE,
         server=str(configuration.host),
         tls_server_name=str(configuration.tls_server_name or ""),

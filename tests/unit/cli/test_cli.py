@@ -94,9 +94,9 @@ def test_no_command_installs_this_project_by_its_name_alone() -> None:
 @pytest.mark.parametrize(
     ("mirror", "words"),
     [
-        ("mirror.example/k8s", "'mirror.example/k8s' is no http or https address"),
+        ("files.example.org/k8s", "'files.example.org/k8s' is no http or https address"),
         ("file:///srv", "'file:///srv' is no http or https address"),
-        ("https://me:secret@mirror.example", "a user name or password in an address is not used"),
+        ("https://me:secret@files.example.org", "a user name or password in an address is not used"),
     ],
 )
 @pytest.mark.parametrize("command", ["programs", "up"])

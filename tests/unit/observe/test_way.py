@@ -47,7 +47,7 @@ def test_a_certificate_that_was_rotated_makes_new_connections(
     kube: KubeObjects, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files are read again; the old certificate is not shown for the rest of the run."""
-    monkeypatch.setattr("chaoslib_cp.cluster.door.said.READ_AGAIN_S", 0.5)
+    monkeypatch.setattr("chaoslib_cp.cluster.door.context.READ_AGAIN_S", 0.5)
     way = Way(describe(kube.settings(), "admin"))
     before = way.target.tls
     for end in ("crt", "key"):

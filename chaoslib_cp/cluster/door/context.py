@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.authorization import refuse_unsendable
-from chaoslib_cp.cluster.door.connection import Said
+from chaoslib_cp.cluster.door.connection import ConnectionSettings
 from chaoslib_cp.cluster.door.exec_plugin import Plugin, give, read_plugin
 from chaoslib_cp.cluster.door.keys import refuse_keys
 from chaoslib_cp.cluster.door.login import NEVER, READ_AGAIN_S, Credentials, Login
@@ -26,7 +26,7 @@ _FILES = ("client-certificate", "client-key", "tokenFile")
 _HEADER_NAME_CHARACTERS = "!#$&'*+-.^_`|~"
 
 
-def said_of_context(document: Document, kubeconfig: str, context: str, place: str) -> Said:
+def read_context(document: Document, kubeconfig: str, context: str, place: str) -> ConnectionSettings:
     """Read what a context says.
 
     Args:
@@ -53,7 +53,7 @@ def said_of_context(document: Document, kubeconfig: str, context: str, place: st
         raise of_cluster.wrong(
             "has insecure-skip-tls-verify beside a certificate authority, which kubectl refuses, too"
         )
-    return Said(
+    return ConnectionSettings(
         place=place,
         server=of_cluster.text("server"),
         tls_server_name=of_cluster.text("tls-server-name"),
