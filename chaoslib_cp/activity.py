@@ -10,6 +10,7 @@ from typing import Any, Dict, ParamSpec, TypeVar  # noqa: UP035 - the old Chaos 
 
 from chaoslib.exceptions import ActivityFailed, InterruptExecution
 
+from chaoslib_cp.arguments import Check, declare, refuse
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.settings import Settings, read_settings
 
@@ -21,49 +22,47 @@ JsonObject = Dict[str, Any]  # noqa: UP006
 ABSENT: Any = None
 
 _LOGGER = logging.getLogger("chaostoolkit")
-_NOT_EXPERIMENT_TEXT = ("configuration", "secrets")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def activity(function: Callable[_P, _R]) -> Callable[_P, _R]:
+def activity(*checks: Check) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Make a function an activity of Chaos Toolkit.
 
-    Refuses arguments that still hold ``${...}``: Chaos Toolkit passes a placeholder nobody filled as that text
-    (chaostoolkit-lib, ``substitute``). Errors of ours become ``ActivityFailed`` with the same single line; of an
-    exception group the first of ours speaks. Anything else is a bug and stays as it is.
+    Its arguments are checked before it is called, and by the control before a run begins: their types, as its signature
+    has them, then ``checks``. An argument that still holds ``${...}`` is refused, too: Chaos Toolkit passes a
+    placeholder nobody filled as that text (chaostoolkit-lib, ``substitute``).
+
+    Errors of ours become ``ActivityFailed`` with the same single line; of an exception group the first of ours speaks.
+    Anything else is a bug and stays as it is.
+
+    Args:
+        checks: What else is asked of the arguments, for example ``between(timeout_s=(1, 60))``. Each is called with all
+            of them by name, but without ``configuration`` and ``secrets``; it asks nobody, changes nothing, and raises
+            ``ProfileInvalid`` where one is wrong.
     """
 
-    @functools.wraps(function)
-    def bridged(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        given = [*args, *(value for name, value in kwargs.items() if name not in _NOT_EXPERIMENT_TEXT)]
-        _refuse_placeholders(function.__name__, given)
-        try:
-            return function(*args, **kwargs)
-        except ControlPlaneError as error:
-            raise _failed(function.__name__, error) from error
-        except BaseExceptionGroup as group:
-            raise _of_group(function.__name__, group) from group
+    def bridge(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        declare(function, checks)
 
-    return bridged
+        @functools.wraps(function)
+        def bridged(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            try:
+                refuse(function, *args, **kwargs)
+                return function(*args, **kwargs)
+            except ControlPlaneError as error:
+                raise _failed(function.__name__, error) from error
+            except BaseExceptionGroup as group:
+                raise _of_group(function.__name__, group) from group
+
+        return bridged
+
+    return bridge
 
 
 def settings_of(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> Settings:
     """What Chaos Toolkit passes to an activity by name, as the one value that everything below the activity takes."""
     return read_settings(configuration, secrets)
-
-
-def _refuse_placeholders(name: str, values: Iterable[Any]) -> None:
-    for value in values:
-        if isinstance(value, str) and "${" in value:
-            raise ActivityFailed(
-                f"ProfileInvalid: {name} was given the unfilled placeholder {value[:80]!r}; nothing was changed; "
-                "declare it in the experiment's configuration"
-            )
-        if isinstance(value, dict):
-            _refuse_placeholders(name, value.values())
-        elif isinstance(value, list):
-            _refuse_placeholders(name, value)
 
 
 def _of_group(name: str, group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -21,11 +21,12 @@ Document = dict[str, list[dict[str, Any]]]
 _CONTENT_KEYS = {"contexts": "context", "clusters": "cluster", "users": "user"}
 
 
-def read_kubeconfig(path: str) -> Document:
+def read_kubeconfig(path: str, named_by: str = "") -> Document:
     """Read a kubeconfig.
 
     Args:
         path: The file; ``~`` is the home folder.
+        named_by: Words that follow the path in a refusal, for example `` (from variable KUBECONFIG)``.
 
     Returns:
         Its ``contexts``, ``clusters``, ``users`` and ``extensions``; what is missing is an empty list.
@@ -33,16 +34,17 @@ def read_kubeconfig(path: str) -> Document:
     Raises:
         TargetRefused: It cannot be read, or is none; nothing was changed.
     """
+    place = f"kubeconfig {path}{named_by}"
     try:
         content = yaml.load(Path(path).expanduser().read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - safe
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text, or no home folder of that name"
-        raise TargetRefused(f"kubeconfig {path}: {reason}; nothing was changed; name a readable file") from error
+        raise TargetRefused(f"{place}: {reason}; nothing was changed; name a readable file") from error
     except yaml.YAMLError:
         # the error shows the lines around the mistake, and they may hold a token
-        raise TargetRefused(f"kubeconfig {path} is not YAML; nothing was changed; name another file") from None
+        raise TargetRefused(f"{place} is not YAML; nothing was changed; name another file") from None
     if not isinstance(content, dict):
-        raise TargetRefused(f"kubeconfig {path} is not a kubeconfig; nothing was changed; name another file")
+        raise TargetRefused(f"{place} is not a kubeconfig; nothing was changed; name another file")
     lists = {key: _entries(path, content, key) for key in (*_CONTENT_KEYS, "extensions")}
     for key, inner in _CONTENT_KEYS.items():
         for entry in lists[key]:

@@ -84,6 +84,8 @@ class Settings:
         agent_image: Where the cluster finds the agents' image; empty for that of the prober.
         image_pull_secret: Secret in the agents' namespace with which it is pulled; empty for that of the prober.
         run_dir: Folder of this run's results, set by the control; None when an activity is used without it.
+        source_of: Where values came from, by key of the configuration and in a user's words, where that is not the
+            file, for example ``variable KUBECONFIG``.
     """
 
     kubeconfig: str = ""
@@ -101,6 +103,7 @@ class Settings:
     agent_image: Any = ""
     image_pull_secret: Any = ""
     run_dir: Path | None = None
+    source_of: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def kubeconfig_document(self) -> Document:
@@ -109,7 +112,15 @@ class Settings:
         Raises:
             TargetRefused: It cannot be read, or is none; nothing was changed.
         """
-        return read_kubeconfig(self.kubeconfig)
+        return read_kubeconfig(self.kubeconfig, self.named_by("kubeconfig"))
+
+    def named_by(self, key: str) -> str:
+        """Words that can follow a value: where it came from, empty if that is the file or nobody knows."""
+        return f" (from {self.source_of[key]})" if key in self.source_of else ""
+
+    def said(self, key: str) -> str:
+        """What a refusal calls a key of the configuration, with where its value came from if that is not the file."""
+        return f"configuration.{key}{self.named_by(key)}"
 
     @property
     def names_a_cluster(self) -> bool:
@@ -147,13 +158,21 @@ class Settings:
             kubeconfig: Path of its kubeconfig, empty to keep the one that was named.
             contexts: Contexts by identity; an identity that is left out keeps its own.
         """
-        return replace(self, kubeconfig=kubeconfig or self.kubeconfig, contexts={**self.contexts, **contexts})
+        replaced = {"kubeconfig"} if kubeconfig else set()
+        replaced |= {context_key(identity) for identity in contexts}
+        return replace(
+            self,
+            kubeconfig=kubeconfig or self.kubeconfig,
+            contexts={**self.contexts, **contexts},
+            source_of={key: source for key, source in self.source_of.items() if key not in replaced},
+        )
 
 
 def read_settings(
     configuration: Mapping[str, Any] | None = None,
     secrets: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
+    source_of: Mapping[str, str] | None = None,
 ) -> Settings:
     """Read what a run was told. Nothing is refused here.
 
@@ -161,6 +180,7 @@ def read_settings(
         configuration: The experiment's configuration, resolved.
         secrets: chaosk8s' own keys: KUBERNETES_CONTEXT, KUBERNETES_HOST, KUBERNETES_API_KEY and so on.
         environ: The environment, that of this process by default.
+        source_of: Where values of the configuration came from, by key, where that is known and not the file.
     """
     configuration, secrets = configuration or {}, secrets or {}
     environ = os.environ if environ is None else environ
@@ -181,7 +201,22 @@ def read_settings(
         agent_image=configuration.get("agent_image") or "",
         image_pull_secret=configuration.get("image_pull_secret") or "",
         run_dir=Path(str(run_dir)) if run_dir else None,
+        source_of={**_read_beside(configuration, secrets, environ), **(source_of or {})},
     )
+
+
+def _read_beside(
+    configuration: Mapping[str, Any], secrets: Mapping[str, Any], environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Keys whose value the configuration does not give, with the place that gives it."""
+    found = {}
+    if environ.get("KUBECONFIG"):
+        found["kubeconfig"] = "variable KUBECONFIG"
+    if secrets.get("KUBERNETES_CONTEXT"):
+        found["runner_context"] = "KUBERNETES_CONTEXT of the secrets"
+    elif environ.get("KUBERNETES_CONTEXT"):
+        found["runner_context"] = "variable KUBERNETES_CONTEXT"
+    return {key: place for key, place in found.items() if not configuration.get(key)}
 
 
 def _contexts(

@@ -1,14 +1,14 @@
 """Probes of people's access. A write is made as a dry run: it goes all the way through, nothing is kept."""
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
-from chaoslib_cp.limits import checked
+from chaoslib_cp.arguments import between
 from chaoslib_cp.observe.evidence import gather, summary
 from chaoslib_cp.vantage import ADMIN_WRITE, BREAK_GLASS_WRITE
 
 __all__ = ["admin_write", "break_glass_write"]
 
 
-@activity
+@activity(between(window_s=(1, 300), min_ok_ratio=(0, 1)))
 def admin_write(
     window_s: float = 10.0,
     min_ok_ratio: float = 0.9,
@@ -32,13 +32,11 @@ def admin_write(
     Raises:
         ProfileInvalid: An argument is out of its range; nothing was asked.
     """
-    checked("window_s", window_s, 1, 300)
-    checked("min_ok_ratio", min_ok_ratio, 0, 1)
     name = ADMIN_WRITE.name
     return summary(gather(settings_of(configuration, secrets), [name], window_s)[name], min_ok_ratio)
 
 
-@activity
+@activity(between(window_s=(1, 300), min_ok_ratio=(0, 1)))
 def break_glass_write(
     window_s: float = 20.0,
     min_ok_ratio: float = 0.5,
@@ -62,7 +60,5 @@ def break_glass_write(
     Raises:
         ProfileInvalid: An argument is out of its range; nothing was asked.
     """
-    checked("window_s", window_s, 1, 300)
-    checked("min_ok_ratio", min_ok_ratio, 0, 1)
     name = BREAK_GLASS_WRITE.name
     return summary(gather(settings_of(configuration, secrets), [name], window_s)[name], min_ok_ratio)

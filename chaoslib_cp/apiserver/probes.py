@@ -2,13 +2,13 @@
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.apiserver import health
+from chaoslib_cp.arguments import Whole, between
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.limits import checked
 
 __all__ = ["api_health", "api_is_saturated", "wait_until_recovered"]
 
 
-@activity
+@activity(between(window_s=(1, 300), min_ok_ratio=(0, 1)))
 def api_health(
     window_s: float = 10.0,
     min_ok_ratio: float = 0.9,
@@ -36,12 +36,10 @@ def api_health(
 
     Source: the pair of probes is facts/api-overload.md 4.1; exempt paths: KEP-1040.
     """
-    checked("window_s", window_s, 1, 300)
-    checked("min_ok_ratio", min_ok_ratio, 0, 1)
     return health.api_health(settings_of(configuration, secrets), window_s, min_ok_ratio)
 
 
-@activity
+@activity(between(timeout_s=(0, 600), window_s=(1, 60), max_ok_ratio=(0, 1), slow_s=(0.01, 60)))
 def api_is_saturated(
     timeout_s: float = 60.0,
     window_s: float = 5.0,
@@ -69,15 +67,11 @@ def api_is_saturated(
     Raises:
         ProfileInvalid: An argument is out of its range; nothing was asked.
     """
-    checked("timeout_s", timeout_s, 0, 600)
-    checked("window_s", window_s, 1, 60)
-    checked("max_ok_ratio", max_ok_ratio, 0, 1)
-    checked("slow_s", slow_s, 0.01, 60)
     limits = health.Saturation(window_s, max_ok_ratio, slow_s)
     return health.wait_until_saturated(settings_of(configuration, secrets), limits, timeout_s, SystemClock())
 
 
-@activity
+@activity(between(timeout_s=(0, 3600), good_in_a_row=Whole(1, 20)))
 def wait_until_recovered(
     timeout_s: float = 300.0,
     good_in_a_row: int = 3,
@@ -101,6 +95,4 @@ def wait_until_recovered(
     Raises:
         ProfileInvalid: An argument is out of its range; nothing was asked.
     """
-    checked("timeout_s", timeout_s, 0, 3600)
-    checked("good_in_a_row", good_in_a_row, 1, 20, whole=True)
     return health.wait_until_recovered(settings_of(configuration, secrets), good_in_a_row, timeout_s, SystemClock())

@@ -36,7 +36,8 @@ logger = logging.getLogger("chaostoolkit")
 
 # Chaos Toolkit offers a control no place of its own between two calls; it plays one run at a time in a process.
 _runs: list[Any] = []
-_failures: list[str] = []
+_failures: list[tuple[str, str]] = []
+_INSTALL = "install chaostoolkit-cp anew from its checkout, with the versions of Chaos Toolkit that it names"
 
 
 def validate_control(control: Mapping[str, Any]) -> None:
@@ -53,7 +54,11 @@ def validate_control(control: Mapping[str, Any]) -> None:
 
 def configure_control(experiment: Mapping[str, Any], event_registry: Any = None) -> None:
     """Take over the signals and wait for the run to begin; why that failed is what the run is refused with."""
+    is_second = any(run.experiment is experiment and run.waits_to_begin for run in _runs)
     cleanup_control()
+    if is_second:
+        _failures.append(("it is declared in the experiment and in Chaos Toolkit's settings", "take it out of one"))
+        return
     try:
         # Imported here: `chaos validate` and `chaos discover` need none of what a run needs. The end of a run as well,
         # so that what cannot be imported is known before anything is injected.
@@ -64,7 +69,7 @@ def configure_control(experiment: Mapping[str, Any], event_registry: Any = None)
         _runs.append(Run(experiment, SystemClock(), event_registry))
     except Exception as error:  # Chaos Toolkit would swallow it, and drop a control of its settings file
         logger.debug("control chaoslib_cp could not take over the run", exc_info=True)
-        _failures.append(f"{type(error).__name__}: {error}")
+        _failures.append((f"{type(error).__name__}: {error}", _INSTALL))
 
 
 def _the_run() -> Any:
@@ -74,10 +79,9 @@ def _the_run() -> Any:
         InterruptExecution: There is none, so nobody would watch, stop or judge what is played.
     """
     if not _runs:
-        why = _failures[-1] if _failures else "Chaos Toolkit did not configure it"
+        why, remedy = _failures[-1] if _failures else ("Chaos Toolkit did not configure it", _INSTALL)
         raise InterruptExecution(
-            f"control chaoslib_cp could not take over the run ({why}); nothing is injected; "
-            "install chaostoolkit-cp anew from its checkout, with the versions of Chaos Toolkit that it names"
+            f"control chaoslib_cp could not take over the run: {why}; nothing is injected; {remedy}"
         )
     return _runs[-1]
 

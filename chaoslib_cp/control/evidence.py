@@ -97,8 +97,8 @@ def parameters(
 
     Chaos Toolkit's journal keeps the unresolved file, so this is the only place where values given on the command line
     or by the environment are kept. A configuration may hold secrets under any name, so a value is shown only where
-    this library reads it or an activity of ours is given it, and where its name does not look like a secret's. Lists
-    and mappings are named only.
+    this library reads it, which reads no secrets, or where an activity of ours is given it, it is plain, and its name
+    does not look like a secret's.
 
     Returns:
         ``configuration`` (name to value), ``not_shown`` (names of all other keys of it) and ``activities``.
@@ -107,7 +107,7 @@ def parameters(
     shown = {
         key: value
         for key, value in configuration.items()
-        if key in known and isinstance(value, str | int | float | bool) and _may_be_shown(key)
+        if key in OWN_KEYS or (key in known and isinstance(value, str | int | float | bool) and not _SECRET.search(key))
     }
     used = {
         name: output["parameters"]
@@ -115,11 +115,6 @@ def parameters(
         if isinstance(output, Mapping) and isinstance(output.get("parameters"), Mapping)
     }
     return {"configuration": shown, "not_shown": sorted(configuration.keys() - shown.keys()), "activities": used}
-
-
-def _may_be_shown(key: str) -> bool:
-    """Ours hold no secret: the name of a Kubernetes Secret is none."""
-    return key in OWN_KEYS or not _SECRET.search(key)
 
 
 def _references(experiment: Mapping[str, Any]) -> list[str]:

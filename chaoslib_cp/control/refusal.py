@@ -8,13 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from chaoslib_cp.cluster.door.connect import choose
+from chaoslib_cp.cluster.gate.production import max_nodes
 from chaoslib_cp.control.abort_rules import rule_refusals
+from chaoslib_cp.control.arguments import argument_refusals
 from chaoslib_cp.control.extension import extension_refusals
-from chaoslib_cp.control.placeholder import PLACEHOLDER, filled
+from chaoslib_cp.control.given import given_refusals
+from chaoslib_cp.control.placeholder import filled
 from chaoslib_cp.control.watching import watching_refusals
-from chaoslib_cp.dns.restart import COUPLINGS, RESTART_CONTAINERS
-from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.dns.fault import DNS_RESTART
+from chaoslib_cp.dns.restart import RESTART_CONTAINERS
+from chaoslib_cp.errors import ControlPlaneError, TargetRefused
 from chaoslib_cp.faults import fault_kinds, problems
+from chaoslib_cp.infrastructure import open_driver
 from chaoslib_cp.rollout.start import image_refusals
 from chaoslib_cp.settings import Settings
 
@@ -32,7 +37,7 @@ def control_refusals(control: Mapping[str, Any]) -> Iterator[str]:
 def experiment_refusals(
     experiment: Mapping[str, Any], runtime: Mapping[str, Any], configuration: Mapping[str, Any], settings: Settings
 ) -> Iterator[str]:
-    """Find what would make a run unsafe or its verdict wrong.
+    """Find what would make a run unsafe or its verdict wrong, or what an activity would refuse in the middle of it.
 
     Args:
         experiment: The experiment.
@@ -46,14 +51,16 @@ def experiment_refusals(
     if dry in ("probes", "pause"):
         yield f"--dry {dry} would inject all the same, with {_LACKING[dry]}; use --dry actions"
     yield from _secret_refusals(experiment)
+    yield from given_refusals(experiment)
     yield from extension_refusals(experiment, configuration)
     yield from rule_refusals(experiment, settings)
     yield from watching_refusals(settings)
     yield from image_refusals(settings)
+    yield from _cluster_setting_refusals(settings)
     method, rollbacks = experiment.get("method") or [], experiment.get("rollbacks") or []
     hypothesis = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
     for activity in [*hypothesis, *method, *rollbacks]:
-        yield from _activity_refusals(activity, configuration, settings.infrastructure)
+        yield from _activity_refusals(activity, configuration, settings)
     for activity in method:
         if "tolerance" in activity:
             yield f"{activity.get('name')!r}: a tolerance in the method is never looked at; move it to the hypothesis"
@@ -66,6 +73,15 @@ def cluster_refusals(settings: Settings) -> Iterator[str]:
         choose(settings, "runner")
     except TargetRefused as error:
         yield str(error)
+
+
+def _cluster_setting_refusals(settings: Settings) -> Iterator[str]:
+    reads = [max_nodes] if settings.infrastructure == "none" else [max_nodes, open_driver]
+    for read in reads:
+        try:
+            read(settings)
+        except ControlPlaneError as error:
+            yield str(error)
 
 
 def _secret_refusals(experiment: Mapping[str, Any]) -> Iterator[str]:
@@ -95,19 +111,14 @@ def _strategy_refusals(experiment: Mapping[str, Any], runtime: Mapping[str, Any]
 
 
 def _activity_refusals(
-    activity: Mapping[str, Any], configuration: Mapping[str, Any], infrastructure: str
+    activity: Mapping[str, Any], configuration: Mapping[str, Any], settings: Settings
 ) -> Iterator[str]:
     name = activity.get("name", activity.get("ref"))
     if activity.get("background"):
         yield f"{name!r} runs in the background, where nothing can stop it early; use a start_/stop_ pair"
-    if not _is_ours(activity):
-        return
-    for key, given in ((activity.get("provider") or {}).get("arguments") or {}).items():
-        unknown = [ref for ref in PLACEHOLDER.findall(given) if ref not in configuration] if _text(given) else []
-        if unknown:
-            yield f"{name!r}: argument {key} asks for ${{{unknown[0]}}}, which the configuration does not have"
-        elif key == "coupling":
-            yield from _coupling_refusals(name, filled(given, configuration), infrastructure)
+    yield from argument_refusals(activity, configuration, settings.source_of)
+    if _function(activity) == DNS_RESTART.start and settings.infrastructure == "none":
+        yield from _driver_refusals(name, activity, configuration)
 
 
 def _never_stopped(method: Iterable[Mapping[str, Any]], rollbacks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -121,22 +132,13 @@ def _never_stopped(method: Iterable[Mapping[str, Any]], rollbacks: Iterable[Mapp
             yield f"{activity.get('name')!r} is never stopped: add {function} of {module} to rollbacks"
 
 
-def _coupling_refusals(name: object, coupling: object, infrastructure: str) -> Iterator[str]:
-    if coupling not in COUPLINGS:
-        yield f"{name!r}: coupling {coupling!r} is unknown; choose one of {', '.join(COUPLINGS)}"
-    elif coupling == RESTART_CONTAINERS and infrastructure == "none":
+def _driver_refusals(name: object, activity: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[str]:
+    arguments = (activity.get("provider") or {}).get("arguments") or {}
+    if filled(arguments.get("coupling"), configuration) == RESTART_CONTAINERS:
         yield (
-            f"{name!r}: coupling {coupling} needs an infrastructure driver, and none is chosen; "
+            f"{name!r}: coupling {RESTART_CONTAINERS} needs an infrastructure driver, and none is chosen; "
             "set configuration.infrastructure, or use coupling delete-pods"
         )
-
-
-def _text(given: object) -> bool:
-    return isinstance(given, str)
-
-
-def _is_ours(activity: Mapping[str, Any]) -> bool:
-    return str((activity.get("provider") or {}).get("module", "")).startswith("chaoslib_cp.")
 
 
 def _function(activity: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from chaoslib_cp.control.abort import AbortWatch
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules
 from chaoslib_cp.control.cpu import tell_cpu
 from chaoslib_cp.control.folder import make_run_dir, run_name
+from chaoslib_cp.control.given import read_values, sources
 from chaoslib_cp.control.progress import Progress
 from chaoslib_cp.control.refusal import cluster_refusals, experiment_refusals
 from chaoslib_cp.control.rounds import Rounds
@@ -89,7 +90,7 @@ class Run:
         self.experiment = experiment
         self.clock = clock
         self.latch = StopLatch()
-        self.armed = False
+        self.armed = self._has_begun = False
         self.phase: Phase = "watching"
         self._method_is_over = False
         self.run_dir: Path | None = None
@@ -114,6 +115,11 @@ class Run:
         self.latch.install()
 
     @property
+    def waits_to_begin(self) -> bool:
+        """It has taken over the signals, and the run has not begun."""
+        return not self._has_begun
+
+    @property
     def is_dry(self) -> bool:
         """Actions are not played (``--dry actions`` or ``--dry activities``), so there is nothing to judge."""
         return getattr(self.experiment.get("dry"), "value", None) in ("actions", "activities")
@@ -124,6 +130,7 @@ class Run:
         Raises:
             InterruptExecution: Refused; nothing was changed in the cluster. Chaos Toolkit then plays no method.
         """
+        self._has_begun = True
         self.progress.begin(configuration)
         try:
             self._open(configuration, secrets)
@@ -136,12 +143,15 @@ class Run:
         self.armed = True
 
     def _open(self, configuration: dict[str, Any], secrets: Mapping[str, Any] | None) -> None:
-        self.settings = read_settings(configuration, secrets)
-        refused = list(experiment_refusals(self.experiment, self.runtime, configuration, self.settings))
+        source_of = sources(self.experiment)
+        refused = read_values(self.experiment, configuration, source_of)  # activities are given what was read, too
+        self.settings = read_settings(configuration, secrets, source_of=source_of)
+        refused += experiment_refusals(self.experiment, self.runtime, configuration, self.settings)
         if refused:
             # inside the place the cluster is reached from, much of this may be right by itself
             refused = [*cluster_refusals(self.settings), *refused]
-            raise InterruptExecution(f"refused, nothing was changed: {'; '.join(refused)}")
+            reasons = (one.replace("; nothing was changed", "") for one in refused)  # said once, above them
+            raise InterruptExecution("refused, nothing was changed:" + "".join(f"\n  - {one}" for one in reasons))
         with waiting_for("the gate: is this the cluster that is meant, marked as a test cluster and whole", None):
             cluster_uid, run_dir = self._take_cluster()
         self.run_dir = run_dir

@@ -96,7 +96,7 @@ def _plan(settings: Settings, **facts: Any) -> ObservePlan:
     except (TypeError, ValueError):
         raise ProfileInvalid(
             "configuration.observe_periods_s or observe_deadlines_s is not a mapping of vantage points to seconds; "
-            "nothing was changed; mend it"
+            "nothing was changed; correct it"
         ) from None
 
 
@@ -116,7 +116,7 @@ def _observe_s(settings: Settings) -> float:
         return DEFAULT_OBSERVE_S
     with suppress(ValueError):
         given = float(given) if isinstance(given, str) else given
-    return checked("configuration.observe_s", given, _SHORTEST_OBSERVE_S, MAX_DURATION_S)
+    return checked(settings.said("observe_s"), given, _SHORTEST_OBSERVE_S, MAX_DURATION_S)
 
 
 def _prober_pages(settings: Settings) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ def _prober_pages(settings: Settings) -> tuple[str, ...]:
     pages = [] if given is None or given == "" else given
     if not isinstance(pages, list | tuple) or not all(isinstance(page, str) for page in pages):
         raise ProfileInvalid(
-            f"configuration.prober_pages is {given!r}; nothing was changed; use a list of ip:port, or leave it out"
+            f"{settings.said('prober_pages')} is {given!r}; nothing was changed; use a list of ip:port, or leave it out"
         )
     return tuple(pages)
 

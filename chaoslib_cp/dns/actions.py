@@ -7,7 +7,11 @@ from chaoslib_cp.fault import read_expects
 __all__ = ["restart_dns_pods"]
 
 
-@activity
+def _plan(coupling: str, wait_for_fresh_cache: bool, timeout_s: float, expects: JsonObject) -> restart.RestartPlan:
+    return restart.RestartPlan(coupling, wait_for_fresh_cache, timeout_s, read_expects(expects, restart.USUAL))
+
+
+@activity(_plan)
 def restart_dns_pods(
     coupling: str = "delete-pods",
     wait_for_fresh_cache: bool = True,
@@ -48,5 +52,5 @@ def restart_dns_pods(
         UndoFailed: The undo log cannot be read or written; when only its last line could not be, the DNS servers have
             been restarted.
     """
-    plan = restart.RestartPlan(coupling, wait_for_fresh_cache, timeout_s, read_expects(expects, restart.USUAL))
+    plan = _plan(coupling, wait_for_fresh_cache, timeout_s, expects)
     return restart.restart_dns(plan, settings_of(configuration, secrets))

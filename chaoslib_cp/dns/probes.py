@@ -1,15 +1,23 @@
 """Probes of DNS as workloads use it. None raises for sick DNS, none changes anything."""
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
+from chaoslib_cp.arguments import between
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.limits import checked
 from chaoslib_cp.observe.evidence import gather, summary
 from chaoslib_cp.vantage import all_points
 
 __all__ = ["workload_dns"]
 
 
-@activity
+def _known_path(path: str, **_others: object) -> str:
+    """The vantage point of a path."""
+    by_path = {point.dns_path: point.name for point in all_points() if point.dns_path}
+    if path not in by_path:
+        raise ProfileInvalid(f"path is {path!r}; nothing was asked; use one of {', '.join(by_path)}")
+    return by_path[path]
+
+
+@activity(between(window_s=(1, 280), min_ok_ratio=(0, 1)), _known_path)
 def workload_dns(
     path: str = "cached",
     window_s: float = 10.0,
@@ -35,10 +43,5 @@ def workload_dns(
     Raises:
         ProfileInvalid: An argument is wrong; nothing was asked.
     """
-    checked("window_s", window_s, 1, 280)
-    checked("min_ok_ratio", min_ok_ratio, 0, 1)
-    by_path = {point.dns_path: point.name for point in all_points() if point.dns_path}
-    if path not in by_path:
-        raise ProfileInvalid(f"path is {path!r}; nothing was asked; use one of {', '.join(by_path)}")
-    vantage = by_path[path]
+    vantage = _known_path(path)
     return summary(gather(settings_of(configuration, secrets), [vantage], window_s)[vantage], min_ok_ratio)

@@ -36,5 +36,6 @@ def open_driver(settings: Settings) -> Driver:
                 "nothing was changed; set configuration.infrastructure to testbed, kind or command:/path"
             )
     raise ProfileInvalid(
-        f"configuration.infrastructure is {chosen!r}; nothing was changed; use none, testbed, kind or command:/path"
+        f"{settings.said('infrastructure')} is {chosen!r}; nothing was changed; "
+        "use none, testbed, kind or command:/path"
     )

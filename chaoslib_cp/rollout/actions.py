@@ -1,10 +1,12 @@
 """Actions of the rollout: start it, remove it as an administrator would, take it back."""
 
+from typing import Any
+
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
+from chaoslib_cp.arguments import between
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.fault import read_expects
-from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.rollout.start import USUAL, StartPlan, start
@@ -12,7 +14,11 @@ from chaoslib_cp.rollout.start import USUAL, StartPlan, start
 __all__ = ["remove_agent", "start_agent_rollout", "stop_agent_rollout"]
 
 
-@activity
+def _plan(expects: JsonObject, **planned: Any) -> StartPlan:
+    return StartPlan(expects=read_expects(expects, USUAL), **planned)
+
+
+@activity(_plan)
 def start_agent_rollout(
     profile: JsonObject,
     service_account: str = "telemetry-agent",
@@ -61,12 +67,19 @@ def start_agent_rollout(
 
         Whatever was made before an error is taken back as far as the API lets us, and stays in the undo log otherwise.
     """
-    expected = read_expects(expects, USUAL)
-    plan = StartPlan(profile, service_account, namespace, duration_s, image, image_pull_secret, expected)
+    plan = _plan(
+        expects,
+        profile=profile,
+        service_account=service_account,
+        namespace=namespace,
+        duration_s=duration_s,
+        image=image,
+        image_pull_secret=image_pull_secret,
+    )
     return start(plan, settings_of(configuration, secrets), SystemClock()).as_dict()
 
 
-@activity
+@activity(between(timeout_s=(1, 3600), attempt_deadline_s=(0.5, 60)))
 def remove_agent(
     timeout_s: float = 180.0,
     attempt_deadline_s: float = 10.0,
@@ -100,12 +113,10 @@ def remove_agent(
         UndoFailed: The undo log cannot be read: nothing was changed. Or it cannot be written: the DaemonSet is gone,
             and its entry stays open.
     """
-    checked("timeout_s", timeout_s, 1, 3600)
-    checked("attempt_deadline_s", attempt_deadline_s, 0.5, 60)
     return remove_as_admin(settings_of(configuration, secrets), timeout_s, attempt_deadline_s, SystemClock()).as_dict()
 
 
-@activity
+@activity(between(timeout_s=(0, 3600)))
 def stop_agent_rollout(
     timeout_s: float = 120.0,
     fault: str = "",
@@ -135,7 +146,6 @@ def stop_agent_rollout(
         TargetRefused: Used without the control: nobody can tell which of several logs is meant, or the kubeconfig has
             no such context. Nothing was undone.
     """
-    checked("timeout_s", timeout_s, 0, 3600)
     return take_back(
         settings_of(configuration, secrets), timeout_s, SystemClock(), AGENT_ROLLOUT.name, fault or None
     ).as_dict()

@@ -1,14 +1,14 @@
 """Probes of the rollout."""
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
+from chaoslib_cp.arguments import between
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.limits import checked
 from chaoslib_cp.rollout import progress
 
 __all__ = ["rollout_progress"]
 
 
-@activity
+@activity(between(timeout_s=(0.5, 60)))
 def rollout_progress(
     timeout_s: float = 5.0,
     configuration: JsonObject = ABSENT,
@@ -31,5 +31,4 @@ def rollout_progress(
         TargetUnreachable: The name of the API server does not resolve.
         UndoFailed: The undo log cannot be read.
     """
-    checked("timeout_s", timeout_s, 0.5, 60)
     return progress.rollout_progress(settings_of(configuration, secrets), timeout_s, SystemClock())

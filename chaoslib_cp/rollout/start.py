@@ -51,18 +51,22 @@ class StartPlan:
             if own in self.profile:
                 raise ProfileInvalid(f"load profile: {own} is set by the rollout; nothing was changed; take it out")
         checked("duration_s", self.duration_s, 1, 3600)
+        rules_for(self.load_profile)
+
+    @property
+    def load_profile(self) -> LoadProfile:
+        """What each agent is told to ask, as the arguments have it."""
+        return parse_profile({**self.profile, "duration_s": self.duration_s})
 
 
 def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
     """Roll out as planned; what it returns is told by ``start_agent_rollout``."""
-    profile = parse_profile({**plan.profile, "duration_s": plan.duration_s})
-    rules_for(profile)
     plan = _as_configured(plan, settings)
     with injecting(settings, AGENT_ROLLOUT, clock) as injection:
         nodes = count_nodes(injection.cluster)
         plan = _with_image(plan, injection.permit)
         profile = replace(
-            profile,
+            plan.load_profile,
             deadline_epoch_s=clock.epoch_s() + plan.duration_s,
             fault=injection.fault,
             report_to=injection.permit.prober_pages[:MAX_REPORT_TO],
@@ -84,7 +88,7 @@ def image_refusals(settings: Settings) -> Iterator[str]:
     """Say what is wrong with the keys of the configuration that name the agents' image, one line each."""
     for key, value in (("agent_image", settings.agent_image), ("image_pull_secret", settings.image_pull_secret)):
         try:
-            _refuse_image((f"configuration.{key}", value))
+            _refuse_image((settings.said(key), value))
         except ProfileInvalid as error:
             yield str(error)
 
@@ -110,7 +114,7 @@ def _with_image(plan: StartPlan, permit: Permit) -> StartPlan:
 def _refuse_image(*named: tuple[str, Any]) -> None:
     """Refuse what is no image, or no Secret's name; empty is nobody's wish."""
     for key, value in named:
-        is_secret = key.endswith("image_pull_secret")
+        is_secret = "image_pull_secret" in key
         if value and not (_SECRET if is_secret else _IMAGE).fullmatch(str(value)):
             what = "a Secret's" if is_secret else "an image"
             raise ProfileInvalid(f"{key} is {value!r}, not {what} name; nothing was changed; correct it")

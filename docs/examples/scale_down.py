@@ -7,12 +7,12 @@ mitigation is its owner, who scales it up again.
 from dataclasses import replace
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
+from chaoslib_cp.arguments import between
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.injection import injecting
 from chaoslib_cp.cluster.undo.edit import Edit
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.fault import Delivers, Expects, FaultKind, Injected, Mitigation
-from chaoslib_cp.limits import checked
 from chaoslib_cp.vantage import Request, VantagePoint
 
 __all__ = ["scale_up_again", "start_scale_down", "stop_scale_down"]
@@ -46,7 +46,7 @@ SCALE_UP = Mitigation(
 VANTAGE_POINTS, FAULTS, MITIGATIONS = (SHOP_PAGE,), (SCALE_DOWN,), (SCALE_UP,)
 
 
-@activity
+@activity()
 def start_scale_down(
     deployment: str, namespace: str, configuration: JsonObject = ABSENT, secrets: JsonObject = ABSENT
 ) -> JsonObject:
@@ -73,7 +73,7 @@ def start_scale_down(
         ).as_dict()
 
 
-@activity
+@activity(between(timeout_s=(0, 3600)))
 def stop_scale_down(
     timeout_s: float = 60.0, configuration: JsonObject = ABSENT, secrets: JsonObject = ABSENT
 ) -> JsonObject:
@@ -82,11 +82,10 @@ def stop_scale_down(
     Returns:
         An ``Ended`` of what was taken back.
     """
-    checked("timeout_s", timeout_s, 0, 3600)
     return take_back(settings_of(configuration, secrets), timeout_s, SystemClock(), SCALE_DOWN.name).as_dict()
 
 
-@activity
+@activity(between(timeout_s=(0, 3600)))
 def scale_up_again(
     timeout_s: float = 60.0, configuration: JsonObject = ABSENT, secrets: JsonObject = ABSENT
 ) -> JsonObject:
@@ -95,6 +94,5 @@ def scale_up_again(
     Returns:
         An ``Ended`` of what was scaled up.
     """
-    checked("timeout_s", timeout_s, 0, 3600)
     done = take_back(settings_of(configuration, secrets), timeout_s, SystemClock(), SCALE_DOWN.name)
     return replace(done, by="its owner scaled up").as_dict()

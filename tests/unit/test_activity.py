@@ -10,7 +10,7 @@ from chaoslib_cp.activity import ABSENT, JsonObject, activity
 from chaoslib_cp.errors import TargetRefused
 
 
-@activity
+@activity()
 def sample(what: str, many: list[str], error: str = "", configuration: JsonObject = ABSENT) -> str:
     """An activity that fails as told."""
     failures: dict[str, BaseException] = {

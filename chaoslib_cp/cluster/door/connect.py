@@ -61,10 +61,12 @@ def choose(settings: Settings, identity: str) -> Choice:
     refuse_from_outside(path, content)
     names = [str(entry.get("name")) for entry in content["contexts"]]
     if context not in names:
+        source = settings.named_by(context_key(identity))
         option = ", or `chaos cp mark --context`" if identity == "admin" else ""
         raise TargetRefused(
-            f"kubeconfig {path} has no context {context!r} for identity {identity} (it has: {', '.join(names)}); "
-            f"nothing was changed; name one that it has: configuration.{context_key(identity)}{option}"
+            f"kubeconfig {path} has no context {context!r}{source} for identity {identity} "
+            f"(it has: {', '.join(names)}); nothing was changed; "
+            f"name one that it has: configuration.{context_key(identity)}{option}"
         )
     refuse_without_server(path, content, context)
     return Choice(identity, str(Path(path).expanduser().absolute()), context)

@@ -18,14 +18,13 @@ from chaoslib_cp.cluster.gate.allowed import PINS, pinned_uid, refuse_contexts
 from chaoslib_cp.cluster.gate.identities import refuse_other_clusters
 from chaoslib_cp.cluster.gate.marker import MARKER_NAME, MARKER_NAMESPACE, MARKER_PATH, Marker, parse_marker
 from chaoslib_cp.cluster.gate.permit import Permit, permit_for, write_permit
-from chaoslib_cp.cluster.gate.production import MOST_NODES, production_signs
+from chaoslib_cp.cluster.gate.production import max_nodes, production_signs
 from chaoslib_cp.cluster.undo.finished import put_aside_if_forgotten
 from chaoslib_cp.cluster.undo.pods import refuse_pods_at_work
 from chaoslib_cp.cluster.undo.run import is_part_of, undo_folder
 from chaoslib_cp.cluster.undo.second_record import refuse_runs_from_elsewhere
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused, UndoFailed
-from chaoslib_cp.limits import checked
 from chaoslib_cp.settings import Settings
 
 # A permit outlives any run we make (at most an hour of storm, then recovery), but not the working day.
@@ -176,8 +175,7 @@ def _marker(cluster: Cluster, uid: str, now_epoch_s: float) -> Marker:
 
 
 def _refuse_production(cluster: Cluster, marker: Marker, settings: Settings) -> None:
-    max_nodes = int(checked("configuration.max_nodes", settings.max_nodes, 1, MOST_NODES, whole=True))
-    for sign in production_signs(cluster, max_nodes, _HEALTHY_S):
+    for sign in production_signs(cluster, max_nodes(settings), _HEALTHY_S):
         if sign.kind not in marker.accepted_signs:
             raise TargetRefused(
                 f"{cluster.server} looks like production: {sign.words}; nothing was changed; if experiments may break "

@@ -11,6 +11,8 @@ from typing import Any
 
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.gate.marker import LABEL, MANAGED_DNS, NAME, NODE_COUNT, PROVIDER
+from chaoslib_cp.limits import checked
+from chaoslib_cp.settings import Settings
 
 # What Kubernetes itself is tested with (source: Kubernetes documentation, "Considerations for large clusters").
 MOST_NODES = 5000
@@ -83,6 +85,15 @@ class Sign:
 
     kind: str
     words: str
+
+
+def max_nodes(settings: Settings) -> int:
+    """How large a cluster this run may have.
+
+    Raises:
+        ProfileInvalid: ``max_nodes`` of the configuration is no whole number from 1 to 5000; nothing was changed.
+    """
+    return int(checked(settings.said("max_nodes"), settings.max_nodes, 1, MOST_NODES, whole=True))
 
 
 def production_signs(cluster: Cluster, max_nodes: int, timeout_s: float) -> Iterator[Sign]:

@@ -133,7 +133,7 @@ def test_a_run_that_was_not_taken_over_is_refused(monkeypatch: pytest.MonkeyPatc
     """Chaos Toolkit swallows what goes wrong while a control is configured: each hook says it and stops the run."""
     monkeypatch.setitem(sys.modules, "chaoslib_cp.control.ending", None)
     control.configure_control(EXPERIMENT, Registry())
-    told = r"could not take over the run \(ModuleNotFoundError: .*ending.*; nothing is injected; install"
+    told = r"could not take over the run: ModuleNotFoundError: .*ending.*; nothing is injected; install"
     hooks: list[Callable[[], None]] = [
         lambda: control.before_experiment_control({}, {}),
         lambda: control.before_hypothesis_control({}),

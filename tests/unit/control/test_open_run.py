@@ -93,7 +93,7 @@ def test_a_malformed_experiment_is_refused_before_anything_is_asked(
 ) -> None:
     """The person reads which key it is, and not only that the gate was not passed."""
     run.experiment = {**run.experiment, **more}
-    with pytest.raises(InterruptExecution, match=f"^refused, nothing was changed: .*{re.escape(says)}") as caught:
+    with pytest.raises(InterruptExecution, match=f"^refused, nothing was changed:\n  - .*{re.escape(says)}") as caught:
         run.open({}, None)
     assert "canary" not in str(caught.value)
     assert (run.armed, run.run_dir, cluster.api.requests) == (False, None, [])
@@ -105,7 +105,9 @@ def test_a_wrong_key_of_the_configuration_is_refused_before_anything_is_asked(
 ) -> None:
     """No folder, no observer, no request."""
     [(key, value)] = configuration.items()
-    with pytest.raises(InterruptExecution, match=f"refused, .*: configuration.{key} is {value}; nothing was changed"):
+    with pytest.raises(
+        InterruptExecution, match=f"refused, nothing was changed:\n  - configuration.{key} is {value}; use"
+    ):
         run.open(configuration, None)
     assert (run.armed, run.run_dir, cluster.api.requests) == (False, None, [])
 
@@ -196,11 +198,13 @@ def test_a_refused_file_asks_no_cluster_and_names_every_reason(
 ) -> None:
     """All of it is repaired in one go; nothing is armed."""
     registry.handlers[0].running({"runtime": {}})
-    with pytest.raises(InterruptExecution, match=r"^refused, nothing was changed: rollbacks strategy is 'default'"):
+    with pytest.raises(
+        InterruptExecution, match=r"^refused, nothing was changed:\n  - rollbacks strategy is 'default'"
+    ):
         run.open({}, None)
     assert cluster.api.requests == []
     assert not run.armed
-    with pytest.raises(InterruptExecution, match=r"no context 'nowhere'.*; rollbacks strategy is 'default'"):
+    with pytest.raises(InterruptExecution, match=r"no context 'nowhere'.*\n  - rollbacks strategy is 'default'"):
         run.open({"runner_context": "nowhere"}, None)
 
 

@@ -11,14 +11,16 @@ import pytest
 from chaoslib_cp.control.refusal import cluster_refusals, control_refusals, experiment_refusals
 from chaoslib_cp.settings import Settings, read_settings
 from tests.places import EXPERIMENTS
+from tests.scaffold.profiles import PROFILE
 
 SAFE: dict[str, Any] = {"rollbacks": {"strategy": "always"}, "hypothesis": {"strategy": "continuously"}}
 ROLLOUT = {"type": "python", "module": "chaoslib_cp.rollout.actions", "func": "start_agent_rollout"}
 STOP = {"type": "python", "module": "chaoslib_cp.rollout.actions", "func": "stop_agent_rollout"}
 RESTART = {"type": "python", "module": "chaoslib_cp.dns.actions", "func": "restart_dns_pods"}
+ARGUMENTS: dict[str, Any] = {"namespace": "${ns}", "profile": PROFILE}
 GOOD: dict[str, Any] = {
     "steady-state-hypothesis": {"probes": [{"type": "probe", "name": "p", "provider": {}}]},
-    "method": [{"type": "action", "name": "roll out", "provider": {**ROLLOUT, "arguments": {"namespace": "${ns}"}}}],
+    "method": [{"type": "action", "name": "roll out", "provider": {**ROLLOUT, "arguments": ARGUMENTS}}],
     "rollbacks": [{"type": "action", "name": "stop", "provider": STOP}],
 }
 
@@ -56,7 +58,7 @@ def test_a_coupling_is_judged_by_its_value() -> None:
     experiment["method"].append(restart)
     for coupling in ("none", "delete-pods", "restart-containers"):
         assert refusals(experiment, how=coupling, infrastructure="testbed") == []
-    assert refusals(experiment, how="reboot")[0].startswith("'restart': coupling 'reboot' is unknown")
+    assert refusals(experiment, how="reboot")[0].startswith("'restart': coupling is 'reboot'; nothing was changed; use")
 
 
 def test_a_crash_needs_somebody_who_can_crash_containers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,9 +84,10 @@ def test_a_placeholder_nobody_fills_is_refused() -> None:
     """Chaos Toolkit would pass the text of the placeholder on."""
     experiment = deepcopy(GOOD)
     experiment["method"][0]["provider"]["arguments"]["namespace"] = "${nowhere}"
-    assert refusals(experiment) == [
-        "'roll out': argument namespace asks for ${nowhere}, which the configuration does not have"
-    ]
+    says = "'roll out': its arguments ask for ${nowhere}, which the configuration does not have"
+    assert refusals(experiment) == [says]
+    experiment["method"][0]["provider"]["arguments"] = {"profile": {**PROFILE, "ramp_s": "${nowhere}"}}
+    assert refusals(experiment) == [says]
 
 
 def test_activities_of_others_are_theirs() -> None:
@@ -177,16 +180,17 @@ def test_what_is_started_must_be_stopped_by_its_own_name() -> None:
     assert len(refusals(experiment)) == 1
 
 
-def test_arguments_that_are_no_text_have_no_placeholders() -> None:
-    """A profile is a mapping; an activity may have no arguments at all."""
+def test_an_activity_without_what_it_needs_is_refused() -> None:
+    """Not in the middle of the storm."""
     experiment = deepcopy(GOOD)
-    experiment["method"][0]["provider"]["arguments"] = {"profile": {"path": "${not-looked-at}"}, "share": 0.5}
-    assert refusals(experiment) == []
     del experiment["method"][0]["provider"]["arguments"]
-    assert refusals(experiment) == []
+    assert refusals(experiment) == [
+        "'roll out': start_agent_rollout: missing a required argument: 'profile'; nothing was changed; "
+        "correct its arguments"
+    ]
 
 
-@pytest.mark.parametrize(("coupling", "words"), [("x${how}", "coupling 'x${how}' is unknown"), (3, "coupling 3 is")])
+@pytest.mark.parametrize(("coupling", "words"), [("x${how}", "coupling is 'xnone'"), (3, "coupling is '3'")])
 def test_a_coupling_that_is_only_partly_configured_or_no_text_is_unknown(coupling: object, words: str) -> None:
     """The whole of it is one of the three names."""
     experiment = deepcopy(GOOD)

@@ -1,0 +1,141 @@
+"""What an activity asks of its arguments: looked at before a run begins, and again before the activity does anything.
+
+Each activity declares it once, in its decorator (``activity.py``); the control finds it here by the activity's name.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.limits import checked, is_number
+
+Check = Callable[..., object]
+"""Called with the arguments by name; raises ``ProfileInvalid`` where one is wrong, and changes nothing."""
+
+_FROM_CHAOS_TOOLKIT: Final = ("configuration", "secrets")
+_SHOWN: Final = 80
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number between the two, both included."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class _Activity:
+    function: Callable[..., object]
+    checks: tuple[Check, ...]
+
+
+_DECLARED: Final[dict[str, _Activity]] = {}
+
+
+def between(**ranges: tuple[float, float] | Whole) -> Check:
+    """Make the check that arguments lie in their ranges.
+
+    Args:
+        ranges: Smallest and largest value of each argument, both included; :class:`Whole` for a number of things.
+    """
+
+    def check(**arguments: Any) -> None:
+        for name, range_ in ranges.items():
+            whole = isinstance(range_, Whole)
+            least, most = (range_.least, range_.most) if isinstance(range_, Whole) else range_
+            checked(name, arguments[name], least, most, whole=whole)
+
+    return check
+
+
+def declare(function: Callable[..., object], checks: tuple[Check, ...]) -> None:
+    """Note what an activity asks of its arguments."""
+    _DECLARED[f"{function.__module__}:{function.__name__}"] = _Activity(function, checks)
+
+
+def is_declared(name: str) -> bool:
+    """Whether an activity has said what it asks of its arguments; its module must have been imported.
+
+    Args:
+        name: The activity, as ``module:function``.
+    """
+    return name in _DECLARED
+
+
+def refuse_arguments(name: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments of an activity, without calling it.
+
+    Args:
+        name: The activity, as ``module:function``; one that :func:`is_declared`.
+        arguments: What an experiment gives it, placeholders filled.
+
+    Raises:
+        ProfileInvalid: One is unknown, missing, of another type or not in its range; nothing was changed.
+    """
+    one = _DECLARED[name]
+    known = list(_experiments_own(inspect.signature(one.function)))
+    for given in arguments:
+        if given not in known:
+            raise ProfileInvalid(
+                f"{one.function.__name__} has no argument {given!r}; nothing was changed; use {', '.join(known)}"
+            )
+    refuse(one.function, **arguments)
+
+
+def refuse(function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+    """Refuse arguments with which an activity cannot be called.
+
+    Raises:
+        ProfileInvalid: One is missing, of another type or not in its range; nothing was changed.
+    """
+    signature = inspect.signature(function)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise ProfileInvalid(f"{function.__name__}: {error}; nothing was changed; correct its arguments") from None
+    bound.apply_defaults()
+    given = {name: bound.arguments[name] for name in _experiments_own(signature)}
+    hints = typing.get_type_hints(function)
+    for name, value in given.items():
+        _refuse_placeholders(name, value)
+        is_left_out = value is signature.parameters[name].default
+        if not is_left_out and (wanted := _wanted(hints.get(name), value)):
+            raise ProfileInvalid(f"{name} is {str(value)[:_SHOWN]!r}; nothing was changed; use {wanted}")
+    for check in _DECLARED[f"{function.__module__}:{function.__name__}"].checks:
+        check(**given)
+
+
+def _experiments_own(signature: inspect.Signature) -> Iterator[str]:
+    """The parameters whose values stand in an experiment; Chaos Toolkit gives the others by itself."""
+    return (name for name in signature.parameters if name not in _FROM_CHAOS_TOOLKIT)
+
+
+def _refuse_placeholders(name: str, value: Any) -> None:
+    if isinstance(value, str) and "${" in value:
+        raise ProfileInvalid(
+            f"{name} has the unfilled placeholder {value[:_SHOWN]!r}; nothing was changed; "
+            "declare it in the experiment's configuration"
+        )
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    for one in inner:
+        _refuse_placeholders(name, one)
+
+
+def _wanted(hint: object, value: object) -> str:
+    """What an argument must be, in a user's words; empty where it is that, or where nobody says."""
+    kind = typing.get_origin(hint) or hint
+    if kind is str:
+        return "" if isinstance(value, str) else "a text"
+    if kind is bool:
+        return "" if isinstance(value, bool) else "true or false"
+    if kind is float:
+        return "" if is_number(value) else "a number"
+    if kind is int:
+        return "" if is_number(value, whole=True) else "a whole number"
+    if kind is dict:
+        return "" if isinstance(value, Mapping) else "a mapping"
+    return ""
