@@ -16,6 +16,7 @@ Check = Callable[..., object]
 """Called with the arguments by name; raises ``ProfileInvalid`` where one is wrong, and changes nothing."""
 
 _FROM_CHAOS_TOOLKIT: Final = ("configuration", "secrets")
+_NUMBERS: Final = (float, int)
 _SHOWN: Final = 80
 
 
@@ -99,14 +100,14 @@ def refuse(function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
         raise ProfileInvalid(f"{function.__name__}: {error}; nothing was changed; correct its arguments") from None
     bound.apply_defaults()
     given = {name: bound.arguments[name] for name in _experiments_own(signature)}
-    hints = typing.get_type_hints(function)
     for name, value in given.items():
         _refuse_placeholders(name, value)
-        is_left_out = value is signature.parameters[name].default
-        if not is_left_out and (wanted := _wanted(hints.get(name), value)):
-            raise ProfileInvalid(f"{name} is {str(value)[:_SHOWN]!r}; nothing was changed; use {wanted}")
+    hints = typing.get_type_hints(function)
+    typed = {name: hints.get(name) for name in given if given[name] is not signature.parameters[name].default}
+    _refuse_types({name: hint for name, hint in typed.items() if hint not in _NUMBERS}, given)
     for check in _DECLARED[f"{function.__module__}:{function.__name__}"].checks:
         check(**given)
+    _refuse_types(typed, given)  # last: where a number has a range, the check has named that, too
 
 
 def _experiments_own(signature: inspect.Signature) -> Iterator[str]:
@@ -123,6 +124,12 @@ def _refuse_placeholders(name: str, value: Any) -> None:
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     for one in inner:
         _refuse_placeholders(name, one)
+
+
+def _refuse_types(hints: Mapping[str, object], given: Mapping[str, Any]) -> None:
+    for name, hint in hints.items():
+        if wanted := _wanted(hint, given[name]):
+            raise ProfileInvalid(f"{name} is {repr(given[name])[:_SHOWN]}; nothing was changed; use {wanted}")
 
 
 def _wanted(hint: object, value: object) -> str:

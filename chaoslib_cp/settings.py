@@ -33,6 +33,11 @@ def context_key(identity: str) -> str:
     return f"{identity.replace('-', '_')}_context"
 
 
+def context_variable(identity: str) -> str:
+    """Variable of the environment that names the context of one of ``IDENTITIES`` where the configuration does not."""
+    return f"CHAOSLIB_CP_{context_key(identity).upper()}"
+
+
 OWN_KEYS: Final = frozenset({
     "agent_image",
     "allowed_contexts",
@@ -209,20 +214,23 @@ def _read_beside(
     configuration: Mapping[str, Any], secrets: Mapping[str, Any], environ: Mapping[str, str]
 ) -> dict[str, str]:
     """Keys whose value the configuration does not give, with the place that gives it."""
+    variables = {"kubeconfig": "KUBECONFIG", **{context_key(one): context_variable(one) for one in IDENTITIES}}
     found = {}
-    if environ.get("KUBECONFIG"):
-        found["kubeconfig"] = "variable KUBECONFIG"
     if secrets.get("KUBERNETES_CONTEXT"):
         found["runner_context"] = "KUBERNETES_CONTEXT of the secrets"
     elif environ.get("KUBERNETES_CONTEXT"):
         found["runner_context"] = "variable KUBERNETES_CONTEXT"
+    found |= {key: f"variable {name}" for key, name in variables.items() if environ.get(name)}
     return {key: place for key, place in found.items() if not configuration.get(key)}
 
 
 def _contexts(
     configuration: Mapping[str, Any], secrets: Mapping[str, Any], environ: Mapping[str, str]
 ) -> dict[str, str]:
-    named = {identity: configuration.get(context_key(identity)) for identity in IDENTITIES}
+    named = {
+        identity: configuration.get(context_key(identity)) or environ.get(context_variable(identity))
+        for identity in IDENTITIES
+    }
     named["runner"] = named["runner"] or secrets.get("KUBERNETES_CONTEXT") or environ.get("KUBERNETES_CONTEXT")
     return {identity: str(context) for identity, context in named.items() if context}
 

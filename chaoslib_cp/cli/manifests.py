@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chaoslib_cp.cli import output
+from chaoslib_cp.cluster.gate.roles import AGENT_ACCOUNT
 from chaoslib_cp.version import VERSION
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ _LABEL = re.compile(r"(?:[a-z0-9.-]+/)?[A-Za-z0-9_.-]{1,63}=[A-Za-z0-9_.-]{0,63}
 @click.option("--dns-namespace", default="kube-system", show_default=True, help="Namespace of the pods of cluster DNS.")
 @click.option("--dns-selector", default="k8s-app=kube-dns", show_default=True, help="Labels of these pods.")
 @click.option("--dns-port", type=click.IntRange(1, 65535), default=53, show_default=True, help="The port they answer.")
+@click.option(
+    "--service-account",
+    "service_accounts",
+    default=(AGENT_ACCOUNT,),
+    multiple=True,
+    show_default=True,
+    help="ServiceAccount that rollouts make for agents; may be given several times.",
+)
 @click.option("--external-name", default="", help="A name outside that the prober asks for; none by default.")
 @output.json_option
 def command(  # noqa: PLR0913 - one for each option
@@ -33,6 +42,7 @@ def command(  # noqa: PLR0913 - one for each option
     dns_namespace: str,
     dns_selector: str,
     dns_port: int,
+    service_accounts: tuple[str, ...],
     external_name: str,
     as_json: bool,
 ) -> None:
@@ -51,7 +61,7 @@ def command(  # noqa: PLR0913 - one for each option
 
     _refuse_name(cluster_dns)
     dns = _place(dns_namespace, dns_selector, dns_port)
-    roles = [*role_manifests(dns_namespace), *fault_roles(fault_kinds())]
+    roles = [*role_manifests(dns_namespace, service_accounts), *fault_roles(fault_kinds())]
     prober = prober_manifests(cluster_dns, image, external_name, cluster_domain, dns, image_pull_secret)
     items = [*roles, *(one for one in prober if one not in roles)]  # both need the namespace
     listed = {"apiVersion": "v1", "kind": "List", "items": items}

@@ -38,7 +38,7 @@ def command(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Declare a cluster a test cluster: experiments may break it.
 
-    Without the mark every experiment refuses to start. It is the ConfigMap chaoslib-cp-test-cluster in kube-system,
+    Without the mark every experiment refuses to start. It is the ConfigMap chaoslib-cp-test-cluster in kube-public,
     it names one cluster, and it expires. Run this first without --cluster-uid: nothing is changed, and you read which
     cluster it would be. A testbed is marked by `up`.
     """

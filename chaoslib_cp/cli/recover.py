@@ -30,8 +30,15 @@ _INSIDE_TIMEOUT_S = 900.0
     help="Call this open entry done as it is now; undo nothing. Repeatable.",
     multiple=True,
 )
+@click.option(
+    "--context",
+    "contexts",
+    metavar="IDENTITY=NAME",
+    help="Context of an identity (break-glass, runner, admin) in KUBECONFIG, where it has another name. Repeatable.",
+    multiple=True,
+)
 @output.json_option
-def command(kept: tuple[str, ...], as_json: bool) -> None:
+def command(kept: tuple[str, ...], contexts: tuple[str, ...], as_json: bool) -> None:
     """Undo whatever an interrupted run left in a cluster. Needs no arguments and may be run twice.
 
     It reads the undo logs of this user, removes what is ours and still there, and goes on past what fails. If
@@ -44,21 +51,37 @@ def command(kept: tuple[str, ...], as_json: bool) -> None:
     """
     from chaoslib_cp.waits import telling
 
+    named = _read_contexts(contexts)
     if kept:
         _keep(kept, as_json)
         return
     with telling(output.say):
-        _recover(as_json)
+        _recover(named, as_json)
 
 
-def _recover(as_json: bool) -> None:
+def _read_contexts(given: Iterable[str]) -> dict[str, str]:
+    """Contexts by the configuration's key for them, each given as IDENTITY=NAME."""
+    from chaoslib_cp.settings import IDENTITIES, context_key
+
+    found = {}
+    for one in given:
+        identity, _, name = one.partition("=")
+        if identity not in IDENTITIES or not name:
+            raise click.BadParameter(
+                f"{one} is not IDENTITY=NAME with an identity of {', '.join(IDENTITIES)}", param_hint="--context"
+            )
+        found[context_key(identity)] = name
+    return found
+
+
+def _recover(contexts: Mapping[str, str], as_json: bool) -> None:
     from chaoslib_cp.cluster.undo.recover import open_logs, recover
     from chaoslib_cp.settings import read_settings
     from chaoslib_cp.testbed.instance import around_us
 
     inside = around_us()
     only = str(inside.kubeconfig) if inside else None  # no other cluster can be reached from inside
-    settings, named = read_settings(), ""
+    settings, named = read_settings(contexts), ""
     reports = []
     if not inside:
         named = _testbed_of(settings.kubeconfig)
@@ -211,22 +234,30 @@ def _recover_inside(testbeds: Iterable[str]) -> list[dict[str, Any]]:
     reports: list[dict[str, Any]] = []
     for name in testbeds:
         enter = ["exec", "--name", name, "--"]
-        with waiting_for(f"recovery inside testbed {name}", _INSIDE_TIMEOUT_S, at_once=True):
-            done = subprocess.run(
-                chaos_command("cp", *enter, *chaos_command("cp", "recover", "--json")),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                timeout=_INSIDE_TIMEOUT_S,
-                check=False,
-                **handed_to(Kind.OURS),
-            )
+        try:
+            with waiting_for(f"recovery inside testbed {name}", _INSIDE_TIMEOUT_S, at_once=True):
+                done = subprocess.run(
+                    chaos_command("cp", *enter, *chaos_command("cp", "recover", "--json")),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    timeout=_INSIDE_TIMEOUT_S,
+                    check=False,
+                    **handed_to(Kind.OURS),
+                )
+        except subprocess.TimeoutExpired:
+            reports.append(_without_report(name, f"was stopped: it had not ended after {_INSIDE_TIMEOUT_S:.0f} s"))
+            continue
         try:
             found = json.loads(done.stdout)["logs"]
             reports += [{**one, "kubectl": [_from_outside(enter, line) for line in one["kubectl"]]} for one in found]
         except (ValueError, KeyError):
-            words = f"recovery inside ended with {done.returncode} and no report"
-            reports.append({"run": f"testbed {name}", "path": "", "items": [], "problems": [words], "kubectl": []})
+            reports.append(_without_report(name, f"ended with {done.returncode} and no report"))
     return reports
+
+
+def _without_report(testbed: str, how: str) -> dict[str, Any]:
+    words = f"recovery inside {how}; what is open stays on record"
+    return {"run": f"testbed {testbed}", "path": "", "items": [], "problems": [words], "kubectl": []}
 
 
 def _from_outside(enter: Iterable[str], line: str) -> str:

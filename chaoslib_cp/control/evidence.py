@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, SCALE_NAME
 from chaoslib_cp.control.extension import own_blocks
 from chaoslib_cp.control.placeholder import PLACEHOLDER, filled
 from chaoslib_cp.dns.pods import BACK_OFF_S, recent_crashes
@@ -16,7 +17,7 @@ from chaoslib_cp.settings import OWN_KEYS, Settings
 from chaoslib_cp.version import VERSION
 
 _DISTRIBUTIONS = ("chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes", "kubernetes")
-_SCALE_PATH = "/api/v1/namespaces/chaoslib-cp/configmaps/chaoslib-cp-scale"
+_SCALE_PATH = f"/api/v1/namespaces/{LIBRARY_NAMESPACE}/configmaps/{SCALE_NAME}"
 _SCALE_KEY = "scale.json"
 _READ_TIMEOUT_S = 5.0
 _SECRET = re.compile(r"token|pass|pwd|secret|credential|cert|key|auth|private|bearer", re.IGNORECASE)
@@ -47,7 +48,7 @@ def scale(settings: Settings) -> dict[str, Any]:
     try:
         content = json.loads((found.get("data") or {}).get(_SCALE_KEY, ""))
     except ValueError:
-        return {"unknown": f"ConfigMap chaoslib-cp/chaoslib-cp-scale has no readable {_SCALE_KEY}"}
+        return {"unknown": f"ConfigMap {LIBRARY_NAMESPACE}/{SCALE_NAME} has no readable {_SCALE_KEY}"}
     return content if isinstance(content, dict) else {"unknown": f"{_SCALE_KEY} is not a mapping"}
 
 

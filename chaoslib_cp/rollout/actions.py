@@ -5,6 +5,7 @@ from typing import Any
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.arguments import between
 from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.gate.roles import AGENT_ACCOUNT
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.fault import read_expects
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
@@ -21,7 +22,7 @@ def _plan(expects: JsonObject, **planned: Any) -> StartPlan:
 @activity(_plan)
 def start_agent_rollout(
     profile: JsonObject,
-    service_account: str = "telemetry-agent",
+    service_account: str = AGENT_ACCOUNT,
     namespace: str = "kube-system",
     duration_s: float = 120.0,
     image: str = "",
@@ -37,7 +38,8 @@ def start_agent_rollout(
 
     Args:
         profile: Load profile of each agent (``chaoslib_cp/engine/load/profile.py`` lists the keys and limits).
-        service_account: Name of the agents' ServiceAccount, which is made.
+        service_account: Name of the agents' ServiceAccount, which is made. The runner's roles name it: for another than
+            telemetry-agent, apply those of ``chaos cp manifests --service-account NAME``.
         namespace: Where the agents live. All ServiceAccounts of kube-system share one priority level and flow, so
             there they queue in front of CoreDNS and the controllers; any other namespace must exist already.
         duration_s: Every agent ends by itself this many seconds from now, with no API needed; 1 to 3600.

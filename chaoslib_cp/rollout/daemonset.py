@@ -11,6 +11,7 @@ from typing import Any
 
 from chaoslib_cp.cluster.door.labels import ENDS_AT, FAULT_LABEL, OWNER_LABELS, ROLE_LABEL, RUN_LABEL
 from chaoslib_cp.cluster.door.nodes import LINUX, OS_LABEL
+from chaoslib_cp.cluster.gate.roles import object_name
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.version import VERSION
@@ -52,8 +53,8 @@ class AgentRollout:
 
     @property
     def name(self) -> str:
-        """Name of DaemonSet, ConfigMap, ClusterRole and binding."""
-        return f"chaoslib-cp-{self.profile.name}"
+        """Name of DaemonSet, ConfigMap, ClusterRole and binding: one that the runner's roles name (``roles.py``)."""
+        return object_name(self.fault)
 
     @property
     def labels(self) -> dict[str, str]:

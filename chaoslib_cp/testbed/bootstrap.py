@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from chaoslib_cp.agent.manifests import prober_manifests
+from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, SCALE_NAME
 from chaoslib_cp.cluster.gate import marker, roles
 from chaoslib_cp.testbed import addons, addresses, kwok
 from chaoslib_cp.testbed.api import ApiClient, Manifest
@@ -16,7 +17,6 @@ from chaoslib_cp.testbed.pki import PEOPLE
 from chaoslib_cp.testbed.spec import ClusterSpec
 from chaoslib_cp.version import VERSION
 
-LIBRARY_NAMESPACE = "chaoslib-cp"
 LIBRARY_IMAGE = f"chaoslib-cp:{VERSION}"
 MISSED_AFTER_S = 25.0
 TOUCHED = "chaoslib-cp.testbed/touched"
@@ -87,7 +87,7 @@ def _scale(spec: ClusterSpec, limits_enforced: bool) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "chaoslib-cp-scale", "namespace": LIBRARY_NAMESPACE},
+        "metadata": {"name": SCALE_NAME, "namespace": LIBRARY_NAMESPACE},
         "data": {"scale.json": json.dumps(scale)},
     }
 

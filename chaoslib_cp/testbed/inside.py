@@ -51,14 +51,17 @@ def execute(name: str, argv: list[str]) -> int:
     inherited = handed_to(Kind.GUEST, environment(name))
     folder = os.getcwd()
     _enter(name)
-    try:
-        # entering a mount namespace moves a process to its root folder
-        child = subprocess.Popen(argv, cwd=folder, preexec_fn=die_with_parent, **inherited)
-    except OSError as error:
-        # the folder, where that is not there inside, as one below /run
-        what = f"{argv[0]}: cannot be run" if error.filename != folder else f"{folder}: cannot be the working folder"
-        raise TestbedFailed(f"{what} inside testbed {name}: {error.strerror}") from error
-    with _passing_signals_to(child):
+    with _passing_signals() as relay:
+        try:
+            # entering a mount namespace moves a process to its root folder
+            child = subprocess.Popen(argv, cwd=folder, preexec_fn=die_with_parent, **inherited)
+        except OSError as error:
+            # the folder, where that is not there inside, as one below /run
+            what = (
+                f"{argv[0]}: cannot be run" if error.filename != folder else f"{folder}: cannot be the working folder"
+            )
+            raise TestbedFailed(f"{what} inside testbed {name}: {error.strerror}") from error
+        relay.pass_on_to(child)
         returncode = child.wait()
     return returncode if returncode >= 0 else 128 - returncode
 
@@ -73,15 +76,35 @@ def _enter(name: str) -> None:
         raise TestbedFailed(f"testbed {name} cannot be entered ({error}); are you the user who started it?") from error
 
 
-@contextlib.contextmanager
-def _passing_signals_to(child: "subprocess.Popen[bytes]") -> Iterator[None]:
-    def forward(number: int, _frame: object) -> None:
-        child.send_signal(number)
+class _Relay:
+    """Passes signals on to a child, also those that came before there was one: it may be known to run before we are."""
 
-    previous = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGHUP)}
-    previous[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+
+    def __call__(self, number: int, _frame: object) -> None:
+        """Handle a signal."""
+        if self._child is None:
+            self._early.append(number)
+        else:
+            self._child.send_signal(number)
+
+    def pass_on_to(self, child: "subprocess.Popen[bytes]") -> None:
+        """Send what has come so far, and whatever comes from now on."""
+        self._child = child
+        while self._early:
+            child.send_signal(self._early.pop(0))
+
+
+@contextlib.contextmanager
+def _passing_signals() -> Iterator[_Relay]:
+    relay = _Relay()
+    previous = {number: signal.signal(number, relay) for number in (signal.SIGTERM, signal.SIGHUP)}
+    # Ctrl-C reaches the child by the terminal. A handler, because a child would inherit that it is ignored.
+    previous[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        yield
+        yield relay
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -46,8 +46,8 @@ SETTINGS = settings(
     derandomize=not part.is_whole(),
     suppress_health_check=list(HealthCheck),
 )
-DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
-CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-telemetry"
+DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-agent-rollout-1"
+CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-agent-rollout-1"
 # Calls about rights, and those about each kind of object.
 ANYWHERE = st.sampled_from(["/", "/api/v1/", "/apis/rbac", "/apis/apps"])
 # The API server's default --request-timeout: how long a write that nobody waits for may take to land.

@@ -30,11 +30,11 @@ UNANSWERED_PLAN = dataclasses.replace(PLAN, image="unanswered")
 REFUSED_PLAN = dataclasses.replace(PLAN, image="refused")
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 NAMES = [
-    "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry",
-    "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-telemetry",
+    "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-agent-rollout-1",
+    "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-agent-rollout-1",
     "/api/v1/namespaces/kube-system/serviceaccounts/telemetry-agent",
-    f"{RBAC}/clusterroles/chaoslib-cp-telemetry",
-    f"{RBAC}/clusterrolebindings/chaoslib-cp-telemetry",
+    f"{RBAC}/clusterroles/chaoslib-cp-agent-rollout-1",
+    f"{RBAC}/clusterrolebindings/chaoslib-cp-agent-rollout-1",
 ]
 STRIDE = part.amount("foreign editor: calls from one edit to the next")
 INTERLEAVINGS = part.amount("foreign editor: interleavings, at least")

@@ -160,7 +160,7 @@ def test_who_passed_the_gate_before_another_run_died_is_refused_with_the_lock_in
     def another_run(request: Request) -> None:
         if "/services/" in request.path and not (state_root() / "undo").exists():
             log = UndoLog.create(state_root() / "undo", "died", {"cluster_uid": CLUSTER_UID}, SystemClock())
-            log.intend(to_delete("DaemonSet", "kube-system", "chaoslib-cp-telemetry", "died"))
+            log.intend(to_delete("DaemonSet", "kube-system", "chaoslib-cp-agent-rollout-1", "died"))
 
     kube.before_request = another_run
     playing, [reason] = starters.race(1)

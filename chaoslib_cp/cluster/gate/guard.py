@@ -79,6 +79,9 @@ def require_permit(cluster: Cluster, settings: Settings, clock: Clock) -> Permit
 def _pass(cluster: Cluster, settings: Settings, clock: Clock) -> Permit:
     _refuse_unverified(cluster)
     refuse_contexts(cluster, settings)
+    if not settings.is_without_control:
+        # what is known here is asked first: after a crash in the storm the API may not answer
+        refuse_leftovers("", cluster.ca_sha256, settings.run, clock)
     uid = _cluster_uid(cluster, clock)
     pinned = pinned_uid(settings)
     if pinned and pinned != uid:
@@ -188,6 +191,12 @@ def refuse_leftovers(uid: str, ca_sha256: str, run: str, clock: Clock) -> None:
 
     Asks nothing of the cluster, so it is cheap to repeat.
 
+    Args:
+        uid: UID of the cluster's kube-system namespace; empty while nobody has asked.
+        ca_sha256: Digest of its authority.
+        run: This run.
+        clock: Source of time.
+
     Raises:
         TargetRefused: Something is left over, or a log cannot be read and may hold something; nothing was changed.
     """
@@ -205,7 +214,7 @@ def refuse_leftovers(uid: str, ca_sha256: str, run: str, clock: Clock) -> None:
             put_aside_if_forgotten(log, clock)
         is_here = log.header.get("cluster_uid") == uid or log.header.get("ca_sha256") == ca_sha256
         if is_here and items and not is_part_of(log.run, run):
-            holder = process_using(uid)
+            holder = process_using(str(log.header.get("cluster_uid")))
             if holder:
                 raise TargetRefused(f"process {holder} is playing run {log.run} here; nothing was changed; wait for it")
             raise TargetRefused(

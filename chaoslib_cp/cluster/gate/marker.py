@@ -7,7 +7,8 @@ from typing import Any
 from chaoslib_cp.errors import TargetRefused
 
 MARKER_NAME = "chaoslib-cp-test-cluster"
-MARKER_NAMESPACE = "kube-system"
+# Every cluster has it (source: Kubernetes documentation, "Namespaces"), and whoever plays runs may write nothing there.
+MARKER_NAMESPACE = "kube-public"
 MARKER_PATH = f"/api/v1/namespaces/{MARKER_NAMESPACE}/configmaps/{MARKER_NAME}"
 # What may speak against breaking a cluster (``production.py`` looks for it) unless its owner accepts it.
 NODE_COUNT = "node-count"
@@ -38,7 +39,7 @@ class Marker:
 def marker_manifest(
     cluster_uid: str, owner: str, expires_epoch_s: float, accepted_signs: Collection[str] = ()
 ) -> dict[str, Any]:
-    """The ConfigMap an owner creates in kube-system to mark a test cluster.
+    """The ConfigMap an owner creates in kube-public to mark a test cluster.
 
     Args:
         cluster_uid: UID of the namespace kube-system.

@@ -5,18 +5,23 @@ Kubernetes gives everybody who is authenticated (system:discovery, system:basic-
 one's own rights) is not asked for again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, OWNER_LABELS
 from chaoslib_cp.cluster.door.prober import PROBER_SERVICE
+from chaoslib_cp.cluster.gate.marker import MARKER_NAME, MARKER_NAMESPACE
 from chaoslib_cp.fault import FaultKind
 
 RUNNER = "chaoslib-cp-runner"
 AGENT_READS = "chaoslib-cp-agent-reads"
 _RBAC = "rbac.authorization.k8s.io"
 _SYSTEM = "kube-system"
-_MAKE_AND_TAKE_BACK = ["create", "delete", "get"]
+_TAKE_BACK = ["delete", "get"]
+AGENT_ACCOUNT = "telemetry-agent"
+"""The agents' ServiceAccount, where nobody names another."""
+ROLLOUTS = tuple(f"chaoslib-cp-agent-rollout-{number}" for number in range(1, 10))
+"""Names of what rollouts make, by the number of the rollout in its run: RBAC lets a right be for these alone."""
 _GRANTABLE = (
     ("", ("configmaps", "endpoints", "events", "namespaces", "nodes", "pods", "services")),
     ("apps", ("daemonsets", "deployments", "replicasets", "statefulsets")),
@@ -25,7 +30,18 @@ _GRANTABLE = (
 )
 
 
-def role_manifests(dns_namespace: str = _SYSTEM) -> list[dict[str, Any]]:
+def object_name(fault: str) -> str:
+    """Name of the objects that a fault makes.
+
+    Args:
+        fault: Its id, for example ``agent_rollout-1``.
+    """
+    return f"chaoslib-cp-{fault.replace('_', '-')}"
+
+
+def role_manifests(
+    dns_namespace: str = _SYSTEM, service_accounts: Sequence[str] = (AGENT_ACCOUNT,)
+) -> list[dict[str, Any]]:
     """Namespace, roles and bindings for the user ``chaoslib-cp-runner``.
 
     ``chaoslib-cp-runner`` is what the library itself does. ``chaoslib-cp-agent-reads`` is what agents may be told to
@@ -33,16 +49,21 @@ def role_manifests(dns_namespace: str = _SYSTEM) -> list[dict[str, Any]]:
 
     Args:
         dns_namespace: Where the pods of cluster DNS are.
+        service_accounts: Names of ServiceAccounts that rollouts make.
 
     Returns:
         Manifests in an order that can be applied one after the other.
     """
+    agents = _agent_objects(service_accounts)
     return [
         _object("v1", "Namespace", LIBRARY_NAMESPACE),
         *_cluster_role(RUNNER, _runner_rules()),
         *_cluster_role(AGENT_READS, _agent_reads()),
-        *_namespaced_role(RUNNER, _SYSTEM, [*_agent_objects(), *_system(with_dns=dns_namespace == _SYSTEM)]),
-        *_namespaced_role(RUNNER, LIBRARY_NAMESPACE, [*_agent_objects(), *_prober()]),
+        *_namespaced_role(
+            RUNNER, _SYSTEM, [*_made("", "configmaps", ROLLOUTS), *agents, *_system(with_dns=dns_namespace == _SYSTEM)]
+        ),
+        *_namespaced_role(RUNNER, LIBRARY_NAMESPACE, [*agents, *_own_namespace()]),
+        *_namespaced_role(RUNNER, MARKER_NAMESPACE, [_rule("", "configmaps", ["get"], MARKER_NAME)]),
         *([] if dns_namespace == _SYSTEM else _namespaced_role(RUNNER, dns_namespace, [_dns_pods()])),
     ]
 
@@ -71,12 +92,12 @@ def fault_roles(kinds: Iterable[FaultKind]) -> list[dict[str, Any]]:
 
 def _runner_rules() -> list[dict[str, Any]]:
     return [
-        _rule("", "namespaces", ["get"], only="kube-system"),  # its UID is the cluster's identity
+        _rule("", "namespaces", ["get"], "kube-system"),  # its UID is the cluster's identity
         _rule("", "nodes", ["list"]),
         _rule("", "services", ["list"]),  # cluster DNS is known by its port, wherever it is
         _rule("apps", "daemonsets", ["list"]),  # rollouts of other machines, wherever they are
-        _rule(_RBAC, "clusterroles", _MAKE_AND_TAKE_BACK),
-        _rule(_RBAC, "clusterrolebindings", _MAKE_AND_TAKE_BACK),
+        *_made(_RBAC, "clusterroles", ROLLOUTS),
+        *_made(_RBAC, "clusterrolebindings", ROLLOUTS),
     ]
 
 
@@ -86,10 +107,17 @@ def _agent_reads() -> list[dict[str, Any]]:
     return [*reads, {"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
 
 
-def _agent_objects() -> list[dict[str, Any]]:
-    kinds = (("", "configmaps"), ("", "serviceaccounts"), ("apps", "daemonsets"))
-    made = [_rule(group, name, _MAKE_AND_TAKE_BACK) for group, name in kinds]
-    return [*made, _rule("", "events", ["list"])]  # why no agent starts
+def _agent_objects(service_accounts: Sequence[str]) -> list[dict[str, Any]]:
+    return [
+        *_made("", "serviceaccounts", service_accounts),
+        *_made("apps", "daemonsets", ROLLOUTS),
+        _rule("", "events", ["list"]),  # why no agent starts
+    ]
+
+
+def _made(group: str, resource: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """What is made and taken back; RBAC can say which names may be read and deleted, but not which may be made."""
+    return [_rule(group, resource, ["create"]), _rule(group, resource, _TAKE_BACK, *names)]
 
 
 def _system(with_dns: bool) -> list[dict[str, Any]]:
@@ -101,12 +129,16 @@ def _dns_pods() -> dict[str, Any]:
     return _rule("", "pods", ["delete", "list"])
 
 
-def _prober() -> list[dict[str, Any]]:
-    return [_rule("", "services", ["get"], only=PROBER_SERVICE), _rule("", "pods", ["list"])]
+def _own_namespace() -> list[dict[str, Any]]:
+    return [
+        _rule("", "services", ["get"], PROBER_SERVICE),
+        _rule("", "pods", ["list"]),
+        _rule("", "configmaps", ["create", *_TAKE_BACK]),  # profiles, undo records, what the cluster stands for
+    ]
 
 
-def _rule(group: str, resource: str, verbs: list[str], only: str = "") -> dict[str, Any]:
-    names = {"resourceNames": [only]} if only else {}
+def _rule(group: str, resource: str, verbs: list[str], *only: str) -> dict[str, Any]:
+    names = {"resourceNames": list(only)} if only else {}
     return {"apiGroups": [group], "resources": [resource], **names, "verbs": list(verbs)}
 
 

@@ -27,6 +27,12 @@ def open_healers(log: UndoLog, settings: Settings) -> tuple[list[Cluster], list[
     Returns:
         Opened clusters, and why others could not be opened.
     """
+    gone = _gone_kubeconfig(log)
+    if gone and not settings.names_a_cluster:
+        return [], [
+            f"kubeconfig {gone} is gone, by which run {log.run} reached its cluster; nothing was undone; name another "
+            "file of that cluster: KUBECONFIG=FILE chaos cp recover"
+        ]
     recorded = _as_recorded(log, settings)
     clusters, reasons = [], []
     for identity in ("runner", "break-glass"):
@@ -123,4 +129,13 @@ def _as_recorded(log: UndoLog, settings: Settings) -> Settings:
     named = contexts_of(log.header)
     contexts = {identity: named[key] for identity in IDENTITIES if named.get(key := context_key(identity))}
     kubeconfig = str(log.header.get("kubeconfig") or "")
-    return settings.reached_by(kubeconfig if kubeconfig and Path(kubeconfig).exists() else "", contexts)
+    if not _gone_kubeconfig(log):
+        return settings.reached_by(kubeconfig, contexts)
+    # another file: whoever names it may have said which contexts it has
+    return settings.reached_by("", {key: name for key, name in contexts.items() if key not in settings.contexts})
+
+
+def _gone_kubeconfig(log: UndoLog) -> str:
+    """The kubeconfig that a log names, where there is no such file; empty otherwise."""
+    kubeconfig = str(log.header.get("kubeconfig") or "")
+    return kubeconfig if kubeconfig and not Path(kubeconfig).exists() else ""

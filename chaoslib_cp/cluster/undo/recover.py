@@ -1,6 +1,7 @@
 """Healing whatever any crash left, from the undo logs alone: no arguments, any number of times, with a sick API too."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.cluster.door.call import CallFailed
 from chaoslib_cp.cluster.door.connect import OPEN_LIMIT_S
 from chaoslib_cp.cluster.door.lock import process_using
-from chaoslib_cp.cluster.undo.by_hand import kubectl_lines, kubectl_lines_without_log
+from chaoslib_cp.cluster.undo.by_hand import contexts_of, kubectl_lines, kubectl_lines_without_log
 from chaoslib_cp.cluster.undo.finished import put_aside_if_finished, put_aside_if_forgotten
 from chaoslib_cp.cluster.undo.heal import heal_log, open_healers
 from chaoslib_cp.cluster.undo.leftovers import pod_item, wait_for_pods
@@ -16,7 +17,7 @@ from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.cluster.undo.second_record import rebuild_lost_logs, stranded_anywhere
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused, UndoFailed, said_safely
-from chaoslib_cp.settings import Settings, read_settings
+from chaoslib_cp.settings import IDENTITIES, Settings, context_key, read_settings
 from chaoslib_cp.waits import waiting_for
 
 RECOVER_S = 120.0
@@ -56,6 +57,7 @@ def recover(
     """
     settings, clock = settings or read_settings(), clock or SystemClock()
     paths = [path for path in find_logs(undo_folder()) if _is_meant(path, only_kubeconfig, clock)]
+    settings = _with_contexts_on_record(settings, paths, clock)
     reports = [_recover_one(path, settings, timeout_s, clock) for path in paths]
     reports += _recover_without_log(settings, timeout_s, clock)
     logs = [report for report in reports if report is not None]
@@ -141,6 +143,20 @@ def close_logs_of_deleted_cluster(cluster_uid: str, clock: Clock | None = None) 
     return closed
 
 
+def _with_contexts_on_record(settings: Settings, paths: Iterable[Path], clock: Clock) -> Settings:
+    """Take the contexts that nobody named from the open logs of runs by the same kubeconfig."""
+    for path in paths:
+        with suppress(UndoFailed):
+            header = UndoLog.read(path, clock).header
+            if settings.kubeconfig and header.get("kubeconfig") == str(
+                Path(settings.kubeconfig).expanduser().absolute()
+            ):
+                noted = contexts_of(header)
+                found = {one: noted[key] for one in IDENTITIES if noted.get(key := context_key(one))}
+                return settings.reached_by("", {**found, **settings.contexts})
+    return settings
+
+
 def _is_meant(path: Path, only_kubeconfig: str | None, clock: Clock) -> bool:
     """A log that cannot be read may be about any cluster."""
     if only_kubeconfig is None:
@@ -212,7 +228,10 @@ def _recover_without_log(settings: Settings, timeout_s: float, clock: Clock) -> 
             paths, problems = rebuild_lost_logs(settings, clock)
     except Exception as error:  # noqa: BLE001 - what was healed by the logs is to be reported all the same
         words = f"could not look for objects without an undo log: {said_safely(error)}; nothing was undone by it"
-        paths, problems = [], [f"{words}; set KUBECONFIG to one with a context break-glass or admin, or to none"]
+        paths, problems = (
+            [],
+            [f"{words}; name a context that may: --context break-glass=NAME or admin=NAME, or unset KUBECONFIG"],
+        )
     reports: list[dict[str, Any] | None] = [_recover_one(path, settings, timeout_s, clock) for path in paths]
     return [*reports, _report("(no undo log)", problems)] if problems else reports
 

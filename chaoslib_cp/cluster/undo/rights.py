@@ -40,11 +40,12 @@ def require_right(cluster: Cluster, right: Right, so: str) -> None:
         CallFailed: The API does not answer, so nobody knows; nothing was changed.
     """
     if not _is_allowed(cluster, right):
+        what = f"{right.what} {right.name}" if right.name else f"a {right.what}"
         where = f" in {right.namespace}" if right.namespace else ""
         raise TargetRefused(
-            f"{cluster.identity} ({cluster.context or cluster.server}) may not {right.verb} a {right.what}{where}, "
-            f"{so}; nothing was changed; apply the roles of `chaos cp manifests` (for agents in kube-system and "
-            "chaoslib-cp; elsewhere the runner needs such a Role, too)"
+            f"{cluster.identity} ({cluster.context or cluster.server}) may not {right.verb} {what}{where}, "
+            f"{so}; nothing was changed; apply the roles of `chaos cp manifests` (they are for agents in "
+            "kube-system and chaoslib-cp; elsewhere the runner needs such a Role, too)"
         )
 
 
@@ -54,6 +55,7 @@ def _is_allowed(cluster: Cluster, right: Right) -> bool:
         "group": right.group,
         "resource": right.resource,
         "namespace": right.namespace,
+        "name": right.name,
     }
     review = {
         "apiVersion": "authorization.k8s.io/v1",

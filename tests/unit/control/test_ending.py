@@ -25,7 +25,7 @@ from tests.scaffold.profiles import PROFILE
 from tests.scaffold.waiting import until
 from tests.unit.made_timeline import event, sample
 
-POD = "/api/v1/namespaces/kube-system/pods/chaoslib-cp-telemetry-x"
+POD = "/api/v1/namespaces/kube-system/pods/chaoslib-cp-agent-rollout-1-x"
 RUN = "20261122T120000Z-t"
 BOOTED_S = 40.0  # before the run's end, where a clock counts from the start of the machine
 
@@ -221,7 +221,7 @@ def test_what_cannot_be_taken_back_is_named_at_once(kube: KubeObjects, run: Run,
     assert isinstance(clock, ManualClock)
     ended(run, journal, kube)
     assert judged(journal)["left_behind"] == [
-        "DaemonSet kube-system/chaoslib-cp-telemetry",
+        "DaemonSet kube-system/chaoslib-cp-agent-rollout-1",
         "the undo log has open entries",
     ]
     assert judged(journal)["healed"] is False
@@ -231,7 +231,7 @@ def test_what_cannot_be_taken_back_is_named_at_once(kube: KubeObjects, run: Run,
 def test_pods_get_the_time_they_need_to_go(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
     """Kubelets and controllers end them after the objects are gone; a person is told what is awaited."""
     rolled_out(kube, run)
-    kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels(RUN)}}
+    kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-agent-rollout-1-x", "uid": "x", "labels": labels(RUN)}}
     asked = 0
 
     def go_at_the_fourth_look(request: Any) -> None:
@@ -245,7 +245,7 @@ def test_pods_get_the_time_they_need_to_go(kube: KubeObjects, run: Run, journal:
     clock = run.clock
     assert isinstance(clock, ManualClock)
     told: list[str] = []
-    waiting = "waiting for the rest of this run to go (Pod kube-system/chaoslib-cp-telemetry-x)"
+    waiting = "waiting for the rest of this run to go (Pod kube-system/chaoslib-cp-agent-rollout-1-x)"
     with telling(lambda line: told.append(line.partition(",")[0]), every_s=0.01, clock=clock):
         ended(run, journal, kube)
     assert judged(journal)["left_behind"] == []
@@ -255,9 +255,9 @@ def test_pods_get_the_time_they_need_to_go(kube: KubeObjects, run: Run, journal:
 def test_a_pod_that_never_goes_is_left_behind(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
     """After a while the run is over all the same, and not called healed."""
     rolled_out(kube, run)
-    kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels(RUN)}}
+    kube.objects[POD] = {"metadata": {"name": "chaoslib-cp-agent-rollout-1-x", "uid": "x", "labels": labels(RUN)}}
     ended(run, journal, kube)
-    assert judged(journal)["left_behind"] == ["Pod kube-system/chaoslib-cp-telemetry-x"]
+    assert judged(journal)["left_behind"] == ["Pod kube-system/chaoslib-cp-agent-rollout-1-x"]
     assert run.clock.monotonic_s() == HEAL_S
 
 
@@ -358,9 +358,9 @@ def test_without_an_observer_nothing_is_awaited(kube: KubeObjects, run: Run, jou
 
 NODES = "/api/v1/nodes"
 STRANDED = (
-    "Pod kube-system/chaoslib-cp-telemetry-x is still listed, for node ghost has no kubelet that answers ({why}); it "
-    "does nothing, and goes with that node, or by hand: kubectl --namespace kube-system delete pod "
-    "chaoslib-cp-telemetry-x --force"
+    "Pod kube-system/chaoslib-cp-agent-rollout-1-x is still listed, for node ghost has no kubelet that answers "
+    "({why}); it does nothing, and goes with that node, or by hand: kubectl --namespace kube-system delete pod "
+    "chaoslib-cp-agent-rollout-1-x --force"
 )
 DEAD_NODES: dict[str, tuple[dict[str, Any], str]] = {
     "no kubelet ever": ({}, "no kubelet has ever said that it is Ready"),
@@ -384,7 +384,7 @@ def on_ghost(kube: KubeObjects, run: Run, status: dict[str, Any], is_dying: bool
     """An agent's pod on a node that has no kubelet."""
     end = {"chaoslib-cp/ends-at-epoch-s": f"{run.clock.epoch_s() + left_s:.0f}"}
     dying = {"deletionTimestamp": "2026-11-27T04:00:00Z"} if is_dying else {}
-    metadata = {"name": "chaoslib-cp-telemetry-x", "uid": "x", "labels": labels(RUN), "annotations": end, **dying}
+    metadata = {"name": "chaoslib-cp-agent-rollout-1-x", "uid": "x", "labels": labels(RUN), "annotations": end, **dying}
     kube.objects[POD] = {"metadata": metadata, "spec": {"nodeName": "ghost"}, "status": status}
 
 
@@ -429,13 +429,13 @@ def test_a_pod_that_had_begun_on_a_node_that_died_is_waited_for_until_its_own_en
     kube.objects[f"{NODES}/ghost"] = {"metadata": {"name": "ghost"}, "status": {}}
     ended(run, journal, kube)
     on_ghost(kube, run, BEGAN)
-    assert leftovers(run.settings, run.clock) == ["Pod kube-system/chaoslib-cp-telemetry-x on node ghost"]
+    assert leftovers(run.settings, run.clock) == ["Pod kube-system/chaoslib-cp-agent-rollout-1-x on node ghost"]
     assert stranded_pods(run.settings, run.clock) == []
     on_ghost(kube, run, BEGAN, left_s=-1)
     said = recover(run.settings, clock=run.clock)
     assert said["healed"] is True
     [item] = [item for log in said["logs"] for item in log["items"]]
-    assert (item["object"], "node ghost" in item["outcome"]) == ("Pod kube-system/chaoslib-cp-telemetry-x", True)
+    assert (item["object"], "node ghost" in item["outcome"]) == ("Pod kube-system/chaoslib-cp-agent-rollout-1-x", True)
 
 
 def test_recover_waits_for_pods_that_are_still_ending(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:
@@ -446,7 +446,7 @@ def test_recover_waits_for_pods_that_are_still_ending(kube: KubeObjects, run: Ru
     still = recover(run.settings, timeout_s=3.0, clock=run.clock)
     [item] = still["logs"][0]["items"]
     assert (still["healed"], item["closed"]) == (False, False)
-    assert item["object"] == "1 pods, first Pod kube-system/chaoslib-cp-telemetry-x on node ghost"
+    assert item["object"] == "1 pods, first Pod kube-system/chaoslib-cp-agent-rollout-1-x on node ghost"
     assert item["outcome"].startswith("still listed; they end by themselves within")
     looks = 0
 

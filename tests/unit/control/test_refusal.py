@@ -190,7 +190,7 @@ def test_an_activity_without_what_it_needs_is_refused() -> None:
     ]
 
 
-@pytest.mark.parametrize(("coupling", "words"), [("x${how}", "coupling is 'xnone'"), (3, "coupling is '3'")])
+@pytest.mark.parametrize(("coupling", "words"), [("x${how}", "coupling is 'xnone'"), (3, "coupling is 3")])
 def test_a_coupling_that_is_only_partly_configured_or_no_text_is_unknown(coupling: object, words: str) -> None:
     """The whole of it is one of the three names."""
     experiment = deepcopy(GOOD)

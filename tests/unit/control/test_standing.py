@@ -82,7 +82,7 @@ def test_agents_that_do_not_start_are_told_with_the_reason(
     activity = {"type": "action", "name": "roll out"}
     teller.activity_started(activity, "method")
     teller.activity_ended(activity, "method", {"status": "succeeded", "output": output})
-    daemonset = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
+    daemonset = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-agent-rollout-1"
     labels = kube.objects[daemonset]["spec"]["template"]["metadata"]["labels"]
     state = {"waiting": {"reason": "CreateContainerError", "message": "no such image"}}
     kube.objects["/api/v1/namespaces/kube-system/pods/x"] = {

@@ -171,11 +171,11 @@ def test_a_few_pods_are_named_each(count: int, lines: int) -> None:
 
 def test_the_pods_of_one_workload_are_one_line() -> None:
     """Many pods of a name are counted, everything else is named."""
-    pods = [f"Pod kube-system/chaoslib-cp-telemetry-{number}" for number in range(74)]
+    pods = [f"Pod kube-system/chaoslib-cp-agent-rollout-1-{number}" for number in range(74)]
     left = ["DaemonSet kube-system/agent", *pods, "Pod kube-system/other-1", "the undo log has open entries"]
     assert grouped(left) == [
         "DaemonSet kube-system/agent",
         "Pod kube-system/other-1",
         "the undo log has open entries",
-        "74 of Pod kube-system/chaoslib-cp-telemetry-*",
+        "74 of Pod kube-system/chaoslib-cp-agent-rollout-1-*",
     ]

@@ -150,7 +150,7 @@ def test_wrong_arguments_are_refused(kube: KubeObjects, arguments: dict[str, Any
 
 def test_an_unmarked_cluster_is_refused(kube: KubeObjects) -> None:
     """Every action that changes something repeats the gate."""
-    kube.objects.pop("/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-test-cluster")
+    kube.objects.pop("/api/v1/namespaces/kube-public/configmaps/chaoslib-cp-test-cluster")
     with pytest.raises(ActivityFailed, match="not marked"):
         restart_dns_pods(configuration=settings(kube))
     assert kube.writes() == []

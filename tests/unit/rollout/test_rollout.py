@@ -23,8 +23,8 @@ from tests.scaffold.clocks import ManualClock
 from tests.scaffold.entries import to_delete
 from tests.scaffold.profiles import PROFILE
 
-DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
-CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-telemetry"
+DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-agent-rollout-1"
+CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-agent-rollout-1"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 RUN = "20261122T120000Z-openai"
 
@@ -153,7 +153,7 @@ def test_a_profile_may_not_say_whom_to_tell(kube: KubeObjects, own: dict[str, An
 def test_nothing_is_made_that_could_not_be_taken_back(kube: KubeObjects, verb: str, resource: str) -> None:
     """A role that lets us create and not delete would leave the storm's objects in the cluster."""
     kube.denied.add((verb, resource))
-    with pytest.raises(ActivityFailed, match=f"may not {verb} a .*nothing was changed; apply the roles"):
+    with pytest.raises(ActivityFailed, match=f"may not {verb} .*nothing was changed; apply the roles"):
         started(kube)
     assert kube.writes() == []
     assert open_logs() == []
@@ -205,7 +205,7 @@ def test_stop_says_what_is_left_and_keeps_it_on_record(kube: KubeObjects) -> Non
     with pytest.raises(ActivityFailed, match=r"1 of 5 changes.*DaemonSet.*chaos cp recover"):
         stop_agent_rollout(timeout_s=0, configuration=settings(kube))
     assert ours(kube) == [DAEMONSET]
-    assert leftovers(read_settings(settings(kube))) == ["DaemonSet kube-system/chaoslib-cp-telemetry"]
+    assert leftovers(read_settings(settings(kube))) == ["DaemonSet kube-system/chaoslib-cp-agent-rollout-1"]
     kube.heal()
     assert recover()["healed"]
     assert ours(kube) == []
@@ -234,7 +234,7 @@ def test_a_create_that_may_still_land_stays_on_record_until_it_cannot(kube: Kube
     clock = ManualClock()
     with open_cluster(read_settings(settings(kube))) as cluster:
         log = undo_log_for_change(read_settings(settings(kube)), cluster, CLUSTER_UID, clock)
-    log.intend(to_delete("DaemonSet", "kube-system", "chaoslib-cp-telemetry", RUN))
+    log.intend(to_delete("DaemonSet", "kube-system", "chaoslib-cp-agent-rollout-1", RUN))
     clock.pass_s(10)
     early = recover(timeout_s=0, clock=clock)
     assert not early["healed"]
@@ -245,7 +245,10 @@ def test_a_create_that_may_still_land_stays_on_record_until_it_cannot(kube: Kube
 
 def test_an_object_that_exists_already_is_not_taken_over(kube: KubeObjects) -> None:
     """Somebody's DaemonSet of that name survives start, stop and recover."""
-    kube.objects[DAEMONSET] = {"kind": "DaemonSet", "metadata": {"name": "chaoslib-cp-telemetry", "uid": "theirs"}}
+    kube.objects[DAEMONSET] = {
+        "kind": "DaemonSet",
+        "metadata": {"name": "chaoslib-cp-agent-rollout-1", "uid": "theirs"},
+    }
     with pytest.raises(ActivityFailed, match="409"):
         started(kube)
     stop_agent_rollout(configuration=settings(kube))
@@ -258,13 +261,13 @@ def test_an_object_that_somebody_recreated_is_left_alone(kube: KubeObjects) -> N
     started(kube)
     kube.objects[DAEMONSET]["metadata"]["uid"] = "theirs"
     result = stop_agent_rollout(configuration=settings(kube))
-    assert "left alone" in result["details"]["outcomes"]["DaemonSet kube-system/chaoslib-cp-telemetry"]
+    assert "left alone" in result["details"]["outcomes"]["DaemonSet kube-system/chaoslib-cp-agent-rollout-1"]
     assert DAEMONSET in kube.objects
 
 
 def test_an_unmarked_cluster_gets_no_rollout(kube: KubeObjects) -> None:
     """Every start action repeats the gate."""
-    kube.objects.pop("/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-test-cluster")
+    kube.objects.pop("/api/v1/namespaces/kube-public/configmaps/chaoslib-cp-test-cluster")
     with pytest.raises(ActivityFailed, match=r"TargetRefused.*not marked"):
         started(kube)
     assert kube.writes() == []

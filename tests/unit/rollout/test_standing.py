@@ -13,9 +13,9 @@ from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.profiles import PROFILE
 
 SYSTEM = "/api/v1/namespaces/kube-system"
-DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"
-NAME = "chaoslib-cp-telemetry"
-QUOTA = 'Error creating: pods "chaoslib-cp-telemetry-x" is forbidden: exceeded quota: few-pods, requested: pods=1'
+DAEMONSET = "/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-agent-rollout-1"
+NAME = "chaoslib-cp-agent-rollout-1"
+QUOTA = 'Error creating: pods "chaoslib-cp-agent-rollout-1-x" is forbidden: exceeded quota: few-pods, requested: pods=1'
 POLICY = 'Error creating: pods "x" is forbidden: violates PodSecurity "restricted:latest": seccompProfile'
 WEBHOOK = 'Error creating: admission webhook "validate.kyverno.svc" denied the request: image is not signed'
 

@@ -190,7 +190,8 @@ class DeleteObject:
         """Undo finds out whether an object is ours, then deletes it."""
         ours = our_object(entry)
         group, resource = group_and_resource(ours.object_kind)
-        return [Right(verb, group, resource, ours.object_kind, ours.namespace) for verb in ("get", "delete")]
+        of_one = (group, resource, ours.object_kind, ours.namespace, ours.name)
+        return [Right(verb, *of_one) for verb in ("get", "delete")]
 
     def find(self, cluster: Cluster, timeout_s: float, as_runner: bool) -> Iterator[Found]:
         """Whatever carries a run, a fault and an end, of the kinds that we make."""

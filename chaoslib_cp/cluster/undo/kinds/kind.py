@@ -25,6 +25,7 @@ class Right:
         resource: For example ``daemonsets``.
         what: The same for people, for example ``DaemonSet``.
         namespace: Empty for what has none.
+        name: Of the one object; empty for any.
     """
 
     verb: str
@@ -32,6 +33,7 @@ class Right:
     resource: str
     what: str
     namespace: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,8 @@ class RestoreObject:
         """Undo looks at the fields, then patches them."""
         edited = edited_object(entry)
         group, resource = group_and_resource(edited.object_kind)
-        return [Right(verb, group, resource, edited.object_kind, edited.namespace) for verb in ("get", "patch")]
+        of_one = (group, resource, edited.object_kind, edited.namespace, edited.name)
+        return [Right(verb, *of_one) for verb in ("get", "patch")]
 
     def find(self, cluster: Cluster, timeout_s: float, as_runner: bool) -> Iterator[Found]:
         """By the records in the cluster; the runner may not list them."""

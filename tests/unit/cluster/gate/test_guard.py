@@ -38,7 +38,7 @@ def leave_something(kube: KubeObjects, run_dir: str) -> None:
     configuration = kube.configuration(chaoslib_cp_run_dir=run_dir)
     with open_cluster(read_settings(configuration)) as cluster:
         log = undo_log_for_change(read_settings(configuration), cluster, CLUSTER_UID, ManualClock())
-    log.intend(to_delete("DaemonSet", "kube-system", "chaoslib-cp-telemetry", read_settings(configuration).run))
+    log.intend(to_delete("DaemonSet", "kube-system", "chaoslib-cp-agent-rollout-1", read_settings(configuration).run))
 
 
 def test_a_marked_cluster_passes_and_leaves_a_permit_that_only_this_user_reads(kube: KubeObjects) -> None:
@@ -49,6 +49,15 @@ def test_a_marked_cluster_passes_and_leaves_a_permit_that_only_this_user_reads(k
     assert permit.addresses == (f"127.0.0.1:{kube.server.port}",)
     assert permit.owner == "tests"
     assert permit_path(permit.run).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_an_earlier_run_left_is_told_while_the_api_is_silent(kube: KubeObjects) -> None:
+    """After a crash in the storm: what is known here is asked first, and `recover` is what helps."""
+    leave_something(kube, "/runs/earlier")
+    kube.server.requests.clear()
+    with pytest.raises(TargetRefused, match=r"run earlier left 1 things .* run `chaos cp recover`"):
+        check_gate(settings(kube), ManualClock())
+    assert kube.server.requests == []
 
 
 def elsewhere(ends_in_s: float) -> Callable[[KubeObjects], None]:

@@ -24,13 +24,13 @@ def test_the_mark_is_this_config_map() -> None:
         "kind": "ConfigMap",
         "metadata": {
             "name": "chaoslib-cp-test-cluster",
-            "namespace": "kube-system",
+            "namespace": "kube-public",
             "labels": {"app.kubernetes.io/managed-by": "chaoslib-cp"},
         },
         "data": {**DATA, "accepted_signs": "label,provider"},
     }
     assert marker_manifest("u", "Ada", 1_700_000_000.0)["data"] == DATA
-    assert MARKER_PATH == "/api/v1/namespaces/kube-system/configmaps/chaoslib-cp-test-cluster"
+    assert MARKER_PATH == "/api/v1/namespaces/kube-public/configmaps/chaoslib-cp-test-cluster"
     assert SIGNS == ("node-count", "name", "label", "provider", "managed-dns")
 
 

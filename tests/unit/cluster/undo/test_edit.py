@@ -352,7 +352,7 @@ def test_a_right_that_is_missing_is_told_before_anything_is_changed(
 ) -> None:
     """What cannot be taken back is not done."""
     kube.denied = {right}
-    with pytest.raises(TargetRefused, match=f"may not {right[0]} a .*could not be taken back; nothing was changed"):
+    with pytest.raises(TargetRefused, match=f"may not {right[0]} .*could not be taken back; nothing was changed"):
         edit(cluster, log, log.next_fault("scale"), SCALE, ManualClock())
     assert (kube.writes(), log.items()) == ([], [])
 

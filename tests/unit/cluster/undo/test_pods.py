@@ -130,10 +130,12 @@ def test_pods_that_stay_are_a_problem_until_their_own_end(kube: KubeObjects) -> 
     assert report["healed"] is False
     items = {item["object"]: item for item in report["logs"][0]["items"]}
     assert {name for name, item in items.items() if not item["closed"]} == {
-        "DaemonSet kube-system/chaoslib-cp-telemetry",
+        "DaemonSet kube-system/chaoslib-cp-agent-rollout-1",
         "ServiceAccount kube-system/telemetry-agent",
     }
-    says = "2 pods of its run are still at work, first Pod kube-system/chaoslib-cp-telemetry-a-uid-5; they end by "
+    says = (
+        "2 pods of its run are still at work, first Pod kube-system/chaoslib-cp-agent-rollout-1-a-uid-5; they end by "
+    )
     assert f"already gone, but {says}themselves within 500 s" in str(items)
     assert open_logs(clock) == ["r"]
     with pytest.raises(TargetRefused, match="run r left 2 things in this cluster"):
@@ -153,7 +155,7 @@ def test_pods_of_an_agent_that_the_administrator_removed_are_waited_for_too(kube
     log = UndoLog.read(undo_folder() / "r.jsonl", clock)
     [number] = [item.number for item in log.items() if "DaemonSet" in str(item.entry)]
     kube.control_daemonsets()
-    del kube.objects["/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"]
+    del kube.objects["/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-agent-rollout-1"]
     log.done(number, "deleted by the administrator")
     assert recover(timeout_s=0, clock=clock)["healed"] is False
     [left] = log.open_items()
@@ -196,7 +198,7 @@ def test_the_gate_refuses_while_agents_of_an_earlier_run_are_at_work(kube: KubeO
     clock = ManualClock(time.time())  # noqa: TID251 - stop takes the real clock
     rolled_out(kube, clock)
     assert stop_agent_rollout(timeout_s=0.0, configuration=settings(kube))["details"]["undone"] == 5
-    says = r"^Pod kube-system/chaoslib-cp-telemetry-a-uid-5 in https.* is of run r and still at work; nothing"
+    says = r"^Pod kube-system/chaoslib-cp-agent-rollout-1-a-uid-5 in https.* is of run r and still at work; nothing"
     with pytest.raises(TargetRefused, match=says + " was changed; wait for it: it ends by itself in (589|590) s"):
         check_gate(read_settings(settings(kube, "next")), clock)
     assert len(pods(kube)) == 2
@@ -257,7 +259,7 @@ def test_a_run_is_not_kept_from_its_own_cluster_by_agents_it_has_on_record(kube:
     log = UndoLog.read(undo_folder() / "adhoc-11111111-1.jsonl", clock)
     for item in log.open_items():
         log.done(item.number, "deleted")
-    del kube.objects["/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-telemetry"]
+    del kube.objects["/apis/apps/v1/namespaces/kube-system/daemonsets/chaoslib-cp-agent-rollout-1"]
     with pytest.raises(TargetRefused, match="is of run adhoc-11111111-1 and still at work"):
         check_gate(kube.settings(), clock)
     assert math.isclose(last_end_s(log), NOW_S + 600)

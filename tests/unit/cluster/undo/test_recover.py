@@ -17,7 +17,7 @@ from chaoslib_cp.cluster.undo.recover import close_logs_of_deleted_cluster, open
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
-from chaoslib_cp.settings import read_settings
+from chaoslib_cp.settings import context_key, read_settings
 from chaoslib_cp.state import state_root
 from chaoslib_cp.waits import telling
 from tests.fakes.api_server import Answer, Request
@@ -292,6 +292,37 @@ def test_a_cluster_that_was_named_and_not_looked_into_is_a_problem(
     assert re.search(f"could not look for objects without an undo log: .*{says}.*; nothing was undone by it; ", problem)
     monkeypatch.delenv("KUBECONFIG")
     assert recover(timeout_s=0, clock=CLOCK) == {"healed": True, "logs": []}
+
+
+def test_contexts_of_other_names_are_those_of_the_open_log_or_those_that_are_told(
+    kube: KubeObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster of somebody's own: nobody repeats what the log has, and the names can be told where no log has them."""
+    monkeypatch.setenv("KUBECONFIG", str(kube.kubeconfig))
+    for context in ("runner", "admin", "break-glass"):
+        kube.rename_context(context, f"their-{context}")
+    named = {context_key(one): f"their-{one}" for one in ("runner", "admin", "break-glass")}
+    changed(kube, **named)
+    assert recover(timeout_s=5, clock=CLOCK)["healed"]
+    assert CONFIG_MAP not in kube.objects
+    [report] = recover(timeout_s=0, clock=CLOCK)["logs"]
+    assert "name a context that may: --context break-glass=NAME" in report["problems"][0]
+    monkeypatch.setenv("CHAOSLIB_CP_BREAK_GLASS_CONTEXT", "their-break-glass")
+    assert recover(timeout_s=0, clock=CLOCK) == {"healed": True, "logs": []}
+
+
+def test_a_kubeconfig_that_is_gone_is_named(kube: KubeObjects, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary folder of a CI job, for example."""
+    changed(kube)
+    moved = kube.kubeconfig.rename(kube.kubeconfig.with_name("moved"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    [report] = recover(timeout_s=0, clock=CLOCK)["logs"]
+    assert report["problems"] == [
+        f"kubeconfig {kube.kubeconfig} is gone, by which run r reached its cluster; nothing was undone; "
+        "name another file of that cluster: KUBECONFIG=FILE chaos cp recover"
+    ]
+    monkeypatch.setenv("KUBECONFIG", str(moved))
+    assert recover(timeout_s=5, clock=CLOCK)["healed"]
 
 
 @pytest.mark.parametrize("renamed", [(), ("runner",), ("runner", "break-glass")])

@@ -115,4 +115,4 @@ def test_a_look_for_lost_logs_that_fails_costs_no_report_of_the_others(
         "could not look for objects without an undo log: unforeseen TypeError at "
         "chaoslib_cp/cluster/undo/kinds/delete_object.py:"
     )
-    assert "; nothing was undone by it; set KUBECONFIG" in problem
+    assert "; nothing was undone by it; name a context" in problem

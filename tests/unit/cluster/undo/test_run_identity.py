@@ -234,7 +234,8 @@ def test_rights_are_asked_for_each_kind_once_and_refused_with_its_place(cluster:
     reviews = [request.json() for request in kube.server.requests if request.path == REVIEWS]
     assert {one["apiVersion"] for one in reviews} == {"authorization.k8s.io/v1"}
     assert {one["kind"] for one in reviews} == {"SelfSubjectAccessReview"}
-    system, rbac = {"namespace": "kube-system", "group": ""}, {"namespace": "", "group": "rbac.authorization.k8s.io"}
+    system = {"namespace": "kube-system", "group": "", "name": "ours"}
+    rbac = {"namespace": "", "group": "rbac.authorization.k8s.io", "name": "ours"}
     assert [one["spec"]["resourceAttributes"] for one in reviews] == [
         {"verb": "get", "resource": "configmaps", **system},
         {"verb": "delete", "resource": "configmaps", **system},
@@ -242,9 +243,9 @@ def test_rights_are_asked_for_each_kind_once_and_refused_with_its_place(cluster:
         {"verb": "delete", "resource": "clusterroles", **rbac},
     ]
     kube.denied = {("delete", "configmaps"), ("get", "clusterroles")}
-    with pytest.raises(TargetRefused, match=r"^runner \(runner\) may not delete a ConfigMap in kube-system, so"):
+    with pytest.raises(TargetRefused, match=r"^runner \(runner\) may not delete ConfigMap ours in kube-system, so"):
         require_undo_rights(cluster, [of_manifest(CONFIG_MAP)])
-    with pytest.raises(TargetRefused, match=r"may not get a ClusterRole, so"):
+    with pytest.raises(TargetRefused, match=r"may not get ClusterRole ours, so"):
         require_undo_rights(cluster, [of_manifest(ROLE)])
 
 

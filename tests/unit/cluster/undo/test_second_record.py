@@ -53,7 +53,7 @@ def test_objects_without_an_undo_log_are_found_and_taken_back(kube: KubeObjects)
     rolled_out_and_log_lost(kube)
     report = recovered(later(3600))
     assert report["healed"]
-    assert report["logs"][0]["items"][0]["object"] == "DaemonSet kube-system/chaoslib-cp-telemetry"
+    assert report["logs"][0]["items"][0]["object"] == "DaemonSet kube-system/chaoslib-cp-agent-rollout-1"
     assert ours(kube) == []
     assert recovered(later(3600)) == {"healed": True, "logs": []}
 

@@ -19,7 +19,7 @@ from tests.scaffold.entries import observed, to_delete
 
 CLOCK = ManualClock()
 FULL = 4_000_000
-DAEMONSET = to_delete("DaemonSet", "kube-system", "chaoslib-cp-telemetry", "run-1")
+DAEMONSET = to_delete("DaemonSet", "kube-system", "chaoslib-cp-agent-rollout-1", "run-1")
 
 
 def make_log(folder: Path) -> UndoLog:
@@ -180,7 +180,7 @@ def test_two_writers_lose_nothing_of_each_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        pytest.param(lambda text: text.replace("chaoslib-cp-telemetry", "coredns"), id="another object's name"),
+        pytest.param(lambda text: text.replace("chaoslib-cp-agent-rollout-1", "coredns"), id="another object's name"),
         pytest.param(lambda text: text.replace('"type": "intent"', '"type": "intend"'), id="another type"),
         pytest.param(lambda text: text.split("\n", 1)[1], id="no header"),
         pytest.param(lambda text: "nonsense\n" + text, id="garbage first"),
