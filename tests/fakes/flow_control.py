@@ -4,7 +4,7 @@
     flow_control.groups["user-admin"] = ("system:masters",)     # by the common name of the client's certificate
     flow_control.schema_of["user-observer"] = "catch-all"
 
-A bearer token stands for the user of its own name.
+A bearer token ``token-of-USER`` stands for that user.
 """
 
 import json
@@ -45,7 +45,7 @@ class FlowControl:
         kube.server.on("POST", WHO_AM_I, self._review)
 
     def _review(self, request: Request) -> Answer:
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        token = request.headers.get("authorization", "").removeprefix("Bearer token-of-")
         user = token or request.peer_name or ""
         if not user:
             return Answer(401)

@@ -4,6 +4,7 @@ Every answer of a server with priority and fairness names its FlowSchema and pri
 Kubernetes documentation, "Flow control"). Who may list these objects can turn the UIDs into names; the runner may not.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -113,6 +114,35 @@ def flow_of(cluster: Cluster, names: FlowNames = UNNAMED, timeout_s: float = DEF
         is_exempt=level in names.exempt if level in names.levels else None,
         is_by_user=schema in names.by_user if schema in names.schemas else None,
     )
+
+
+def flow_warnings(flows: Mapping[str, Flow]) -> list[str]:
+    """Say what of the flows of a run's identities spoils what it measures; one line each.
+
+    Args:
+        flows: By identity; one that is missing is not spoken of.
+    """
+    warnings = []
+    if not any(flow.flow_schema for flow in flows.values()):
+        return ["the API server has no priority and fairness: everybody waits with everybody"] if flows else []
+    for identity, flow in flows.items():
+        if identity == "break-glass" and flow.is_exempt is False:
+            warnings.append(
+                f"break-glass is not exempt: its requests wait in priority level {flow.priority_level}, so it may be "
+                "locked out, too; let it be a member of system:masters"
+            )
+        elif identity != "break-glass" and flow.is_exempt:
+            warnings.append(
+                f"{identity} is exempt from priority and fairness: what it meets is not what an ordinary user meets; "
+                "let it be no member of system:masters"
+            )
+    for one, other in itertools.combinations(flows, 2):
+        if flows[one].waits_with(flows[other]):
+            warnings.append(
+                f"{one} and {other} share a flow in priority level {flows[one].priority_level} (FlowSchema "
+                f"{flows[one].flow_schema}): each waits for the other's requests; give each a user of its own"
+            )
+    return warnings
 
 
 def _items(listed: dict[str, Any] | None) -> dict[str, tuple[str, Mapping[str, Any]]]:
