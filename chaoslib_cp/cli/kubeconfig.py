@@ -96,6 +96,7 @@ def _make(asked: Asked, held: ExitStack) -> dict[str, Any]:
     held.callback(maker.cluster.close)
     by = f"context {maker.cluster.context!r} of {maker.cluster.kubeconfig}"
     output.say(f"{by} makes the credentials, at {maker.cluster.server}")
+    _refuse_production(maker.cluster.context)
     refuse_output(asked.output, asked.force, [maker.cluster.kubeconfig, *filter(None, [asked.break_glass_file])])
     warnings: list[str] = []
     names = _names(maker, warnings)
@@ -116,6 +117,22 @@ def _make(asked: Asked, held: ExitStack) -> dict[str, Any]:
         "identities": {name: _shown(flow, credentials[name]) for name, flow in flows.items()},
         "warnings": warnings,
     }
+
+
+def _refuse_production(context: str) -> None:
+    """Refuse a context that says production: under the new names no gate would see that any more.
+
+    Raises:
+        TargetRefused: Its name says so; nothing was changed.
+    """
+    from chaoslib_cp.cluster.gate.production import sounds_like_production
+    from chaoslib_cp.errors import TargetRefused
+
+    if sounds_like_production(context):
+        raise TargetRefused(
+            f"the name of context {context} says production, and the contexts of the new file would no longer say it; "
+            f"nothing was changed; if it is a test cluster: kubectl config rename-context {shlex.quote(context)} NEW"
+        )
 
 
 def _names(maker: "Source", warnings: list[str]) -> "FlowNames":

@@ -12,7 +12,8 @@ from typing import Any, Final
 from chaoslib_cp.cluster.door.call import DEFAULT_TIMEOUT_S, Cluster
 
 _REVIEW: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-_GROUP: Final = "/apis/flowcontrol.apiserver.k8s.io/v1"
+_GROUP: Final = "/apis/flowcontrol.apiserver.k8s.io"
+_VERSIONS: Final = ("v1", "v1beta3")  # the second before 1.29
 _NOT_SAID: Final = (403, 404)  # system:basic-user was cut down, or a server older than 1.28
 
 
@@ -70,14 +71,14 @@ def flow_names(cluster: Cluster, timeout_s: float = DEFAULT_TIMEOUT_S) -> FlowNa
 
     Args:
         cluster: As an identity that may list them, such as an administrator.
-        timeout_s: Limit of each of the two calls.
+        timeout_s: Limit of each call.
 
     Raises:
         TargetRefused: This identity may not.
         TargetUnreachable: No answer, or the server is unwell.
     """
-    schemas = _items(cluster.get(f"{_GROUP}/flowschemas", timeout_s=timeout_s))
-    levels = _items(cluster.get(f"{_GROUP}/prioritylevelconfigurations", timeout_s=timeout_s))
+    schemas = _listed(cluster, "flowschemas", timeout_s)
+    levels = _listed(cluster, "prioritylevelconfigurations", timeout_s)
     return FlowNames(
         schemas={uid: name for uid, (name, _) in schemas.items()},
         levels={uid: name for uid, (name, _) in levels.items()},
@@ -145,7 +146,11 @@ def flow_warnings(flows: Mapping[str, Flow]) -> list[str]:
     return warnings
 
 
-def _items(listed: dict[str, Any] | None) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Name and spec of each object of a list, by UID; none where the server does not have such objects."""
-    items = (listed or {}).get("items") or ()
-    return {str(one["metadata"]["uid"]): (str(one["metadata"]["name"]), one.get("spec") or {}) for one in items}
+def _listed(cluster: Cluster, kind: str, timeout_s: float) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Name and spec of each object of a kind, by UID; none where the server does not have such objects."""
+    for version in _VERSIONS:
+        listed = cluster.get(f"{_GROUP}/{version}/{kind}", timeout_s=timeout_s)
+        if listed is not None:
+            items = listed.get("items") or ()
+            return {str(one["metadata"]["uid"]): (str(one["metadata"]["name"]), one.get("spec") or {}) for one in items}
+    return {}

@@ -175,6 +175,15 @@ def test_no_kubeconfig_is_ever_guessed(place: Place, tmp_path: Path) -> None:
     assert "names no certificate authority" in place.refused(place.run("--context", "admin"))
 
 
+def test_a_context_that_says_production_is_refused(place: Place) -> None:
+    """In the new file its name would be gone, and with it a sign that the gate looks for."""
+    place.kube.rename_context("admin", "eu-prod-1")
+    said = place.refused(place.run("--context", "eu-prod-1"))
+    assert "the name of context eu-prod-1 says production" in said
+    assert "nothing was changed; if it is a test cluster: kubectl config rename-context eu-prod-1 NEW" in said
+    assert place.kube.server.requests == []
+
+
 def test_files_of_yours_stay(place: Place) -> None:
     """An existing file is replaced with --force only, and the one that is read never."""
     place.file.write_text("mine")

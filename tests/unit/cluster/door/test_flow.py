@@ -37,6 +37,20 @@ def test_user_groups_and_flow_are_what_the_server_says(kube: KubeObjects, flow_c
     assert kube.writes() == []
 
 
+@pytest.mark.usefixtures("flow_control")
+def test_servers_before_1_29_are_asked_in_their_version(kube: KubeObjects) -> None:
+    """And a server with neither has no names."""
+    old = FLOW_CONTROL.replace("/v1", "/v1beta3")
+    for path in [path for path in kube.objects if path.startswith(FLOW_CONTROL)]:
+        kube.objects[path.replace(FLOW_CONTROL, old)] = kube.objects.pop(path)
+    kube.fail_next("GET", f"{FLOW_CONTROL}/", Answer(404), times=4)
+    with open_cluster(kube.settings(), "admin") as admin:
+        names = flow_names(admin)
+        assert (names.schemas["schema-exempt"], names.exempt) == ("exempt", frozenset({"level-exempt"}))
+        kube.fail_next("GET", old, Answer(404), times=2)
+        assert flow_names(admin) == UNNAMED
+
+
 def test_who_may_not_list_them_sees_uids(kube: KubeObjects, flow_control: FlowControl) -> None:
     """Whether such a flow is exempt is then not known, and not guessed."""
     kube.fail_next("GET", FLOW_CONTROL, Answer(403))
