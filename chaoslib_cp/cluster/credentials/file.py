@@ -62,12 +62,19 @@ def refuse_output(output: Path, may_replace: bool, sources: list[str]) -> None:
         )
     if not os.path.lexists(output):
         return
-    if any(output.exists() and Path(source).expanduser().samefile(output) for source in sources):
+    if any(_is_same(output, Path(source).expanduser()) for source in sources):
         raise TargetRefused(
             f"{output} is the kubeconfig that is read, which stays; nothing was changed; name another file"
         )
     if not may_replace:
         raise TargetRefused(f"{output} exists; nothing was changed; name another file, or replace it with --force")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of the two is not there
+        return False
 
 
 def _can_be_written_to(folder: Path) -> bool:

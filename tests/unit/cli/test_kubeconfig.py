@@ -189,6 +189,8 @@ def test_files_of_yours_stay(place: Place) -> None:
     place.file.write_text("mine")
     assert f"{place.file} exists; nothing was changed" in place.refused(place.run())
     assert place.file.read_text() == "mine"
+    said = place.refused(place.run("--force", "--break-glass-file", "/nonexistent"))
+    assert "kubeconfig /nonexistent: No such file or directory" in said
     before = place.kube.kubeconfig.read_text()
     for force in ([], ["--force"]):
         said = place.refused(place.run("--output", str(place.kube.kubeconfig), *force))
