@@ -34,6 +34,29 @@ def read_kubeconfig(path: str, named_by: str = "") -> Document:
     Raises:
         TargetRefused: It cannot be read, or is none; nothing was changed.
     """
+    content = _content(path, named_by)
+    lists = {key: _entries(path, content, key) for key in (*_CONTENT_KEYS, "extensions")}
+    for key, inner in _CONTENT_KEYS.items():
+        for entry in lists[key]:
+            if not isinstance(entry.get(inner), dict | None):
+                raise _malformed(path, f"{inner} of {entry.get('name')!r} in {key} is not a mapping")
+    return lists
+
+
+def current_context(path: str, named_by: str = "") -> str:
+    """Return what a kubeconfig says is its current context; empty where it says nothing.
+
+    Args:
+        path: The file.
+        named_by: As for :func:`read_kubeconfig`.
+
+    Raises:
+        TargetRefused: It cannot be read, or is none; nothing was changed.
+    """
+    return str(_content(path, named_by).get("current-context") or "")
+
+
+def _content(path: str, named_by: str) -> dict[str, Any]:
     place = f"kubeconfig {path}{named_by}"
     try:
         content = yaml.load(Path(path).expanduser().read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - safe
@@ -45,12 +68,7 @@ def read_kubeconfig(path: str, named_by: str = "") -> Document:
         raise TargetRefused(f"{place} is not YAML; nothing was changed; name another file") from None
     if not isinstance(content, dict):
         raise TargetRefused(f"{place} is not a kubeconfig; nothing was changed; name another file")
-    lists = {key: _entries(path, content, key) for key in (*_CONTENT_KEYS, "extensions")}
-    for key, inner in _CONTENT_KEYS.items():
-        for entry in lists[key]:
-            if not isinstance(entry.get(inner), dict | None):
-                raise _malformed(path, f"{inner} of {entry.get('name')!r} in {key} is not a mapping")
-    return lists
+    return content
 
 
 def refuse_without_server(path: str, content: Mapping[str, Any], context: str) -> None:

@@ -21,6 +21,7 @@ _COMMANDS = (
     "doctor",
     "programs",
     "manifests",
+    "kubeconfig",
     "mark",
     "recover",
     "restart-containers",
@@ -29,7 +30,7 @@ _COMMANDS = (
 )
 
 _TESTBED_PACKAGES = frozenset({"cryptography", "grpc", "google"})
-"""Top-level packages that only the extra [testbed] brings."""
+"""Top-level packages that only the extra [testbed] brings: for the testbed, and for keys of `kubeconfig`."""
 
 
 class ControlPlaneGroup(click.Group):
@@ -59,8 +60,8 @@ class ControlPlaneGroup(click.Group):
             from chaoslib_cp.testbed.doctor import extra_command
 
             raise click.ClickException(
-                f"the embedded testbed needs the Python package {error.name}, which is not installed; nothing was "
-                f"changed; run: {extra_command()}"
+                f"chaos cp {ctx.invoked_subcommand} needs the Python package {error.name}, which is not installed; "
+                f"nothing was changed; run: {extra_command()}"
             ) from error
 
 

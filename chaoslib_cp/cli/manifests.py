@@ -33,6 +33,8 @@ _LABEL = re.compile(r"(?:[a-z0-9.-]+/)?[A-Za-z0-9_.-]{1,63}=[A-Za-z0-9_.-]{0,63}
     help="ServiceAccount that rollouts make for agents; may be given several times.",
 )
 @click.option("--external-name", default="", help="A name outside that the prober asks for; none by default.")
+@click.option("--service-accounts", is_flag=True, help="ServiceAccounts too, for `chaos cp kubeconfig --tokens`.")
+@click.option("--admin-group", default="", help="A group to make cluster-admin, where no usable one is.")
 @output.json_option
 def command(  # noqa: PLR0913 - one for each option
     image: str,
@@ -44,6 +46,8 @@ def command(  # noqa: PLR0913 - one for each option
     dns_port: int,
     service_accounts: tuple[str, ...],
     external_name: str,
+    service_accounts: bool,
+    admin_group: str,
     as_json: bool,
 ) -> None:
     """Print namespace, roles and workload prober, for `kubectl apply --filename -`.
@@ -51,11 +55,13 @@ def command(  # noqa: PLR0913 - one for each option
     Nothing is sent to a cluster. A testbed has all of it already. Agents are given the prober's image and pull secret,
     too. Where a node-local cache is what pods have in resolv.conf, --cluster-dns says the address behind it; on
     OpenShift the pods of cluster DNS are in openshift-dns. Faults of extensions (CHAOSLIB_CP_EXTENSIONS) bring roles of
-    their own.
+    their own. Users are bound, as `chaos cp kubeconfig` makes them; with --service-accounts, ServiceAccounts of the
+    same names in namespace chaoslib-cp as well, of which that of the administrator is cluster-admin.
     """
     import yaml
 
     from chaoslib_cp.agent.manifests import prober_manifests
+    from chaoslib_cp.cluster.credentials.rights import with_accounts
     from chaoslib_cp.cluster.gate.roles import fault_roles, role_manifests
     from chaoslib_cp.faults import fault_kinds
 
@@ -64,6 +70,7 @@ def command(  # noqa: PLR0913 - one for each option
     roles = [*role_manifests(dns_namespace, service_accounts), *fault_roles(fault_kinds())]
     prober = prober_manifests(cluster_dns, image, external_name, cluster_domain, dns, image_pull_secret)
     items = [*roles, *(one for one in prober if one not in roles)]  # both need the namespace
+    items = with_accounts(items, service_accounts, admin_group)
     listed = {"apiVersion": "v1", "kind": "List", "items": items}
     output.show(listed, as_json, lambda: str(yaml.safe_dump_all(items, sort_keys=False)).rstrip())
 

@@ -15,6 +15,7 @@ from typing import Any
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.inheritance import Kind, handed_to, python_module
+from chaoslib_cp.stop_signals import stop_signals_raise
 from chaoslib_cp.testbed import doctor
 from chaoslib_cp.testbed.cgroups import NOT_ENFORCED, CgroupTree, backend
 from chaoslib_cp.testbed.instance import SUPERVISOR_MODULE, Instance, is_alive, lock
@@ -77,7 +78,7 @@ def _bring_up(instance: Instance, spec: ClusterSpec, say: Say, rootless: bool, e
     doctor.require(rootless)
     programs = find_or_get_programs(say, elsewhere=elsewhere)
     try:
-        with _stop_signals_raise():
+        with stop_signals_raise():
             _write_plan(instance, spec, programs.folder, rootless)
             process = _start(instance)
             _follow(instance, say, process)
@@ -163,21 +164,6 @@ def _refuse_other_spec(instance: Instance, spec: ClusterSpec) -> None:
 
 def _silence(_words: str) -> None:
     """Tell nobody."""
-
-
-@contextlib.contextmanager
-def _stop_signals_raise() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block like Ctrl-C does, by an exception, so that it can clean up."""
-
-    def stop(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _start(instance: Instance) -> "subprocess.Popen[bytes]":

@@ -131,6 +131,9 @@ def controller_manager(layout: Layout) -> Component:
         "leader-elect": "true",
         "root-ca-file": str(layout.pki / "ca.crt"),
         "service-account-private-key-file": str(layout.pki / "sa.key"),
+        # certificate requests of people (`chaos cp kubeconfig`) are signed, as on a kubeadm cluster
+        "cluster-signing-cert-file": str(layout.pki / "ca.crt"),
+        "cluster-signing-key-file": str(layout.pki / "ca.key"),
         "requestheader-client-ca-file": str(layout.pki / "front-proxy-ca.crt"),
         "client-ca-file": str(layout.pki / "ca.crt"),
         "cluster-cidr": addresses.POD_CIDR,

@@ -14,6 +14,9 @@ def write(layout: Layout, spec: ClusterSpec) -> None:
     layout.pki.mkdir(mode=0o700, exist_ok=True)
     layout.config.mkdir(mode=0o700, exist_ok=True)
     authority = pki.Authority(layout.pki)
+    # The controller manager signs certificate requests with it. Components run as the user who brings the testbed up,
+    # whose folder this is; pods see nothing of it.
+    authority.keep_key()
     for name, identity in {**pki.PEOPLE, **pki.COMPONENTS}.items():
         authority.client(name, identity)
     dns_names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]

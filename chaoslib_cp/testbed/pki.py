@@ -79,6 +79,10 @@ class Authority:
         self.certificate = folder / f"{name}.crt"
         _write(self.certificate, certificate.public_bytes(serialization.Encoding.PEM))
 
+    def keep_key(self) -> None:
+        """Write its own key beside its certificate, readable for the owner only: for who signs in its name."""
+        _write(self.certificate.with_suffix(".key"), _private_pem(self._key))
+
     def client(self, name: str, identity: Identity) -> None:
         """Make a client certificate: the user is its common name, each group an organization."""
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, identity.user)]

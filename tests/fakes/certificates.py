@@ -37,7 +37,7 @@ class Authority:
         kept = ec.derive_private_key(self.ALWAYS_THE_SAME, ec.SECP256R1()) if certificate else None
         self._key = kept or ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        own = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0), [])
+        own = self._sign(self._name, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=0), [])
         self.ca_file = folder / f"{name}.pem"
         self.ca_file.write_bytes(certificate or own.public_bytes(serialization.Encoding.PEM))
 
@@ -53,7 +53,8 @@ class Authority:
         parts = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
         parts += [x509.NameAttribute(NameOID.ORGANIZATION_NAME, one) for one in organizations]
         names = [x509.IPAddress(ipaddress.ip_address(address)), x509.DNSName("localhost")]
-        certificate = self._sign(x509.Name(parts), key, x509.BasicConstraints(ca=False, path_length=None), names, lasts)
+        leaf = x509.BasicConstraints(ca=False, path_length=None)
+        certificate = self._sign(x509.Name(parts), key.public_key(), leaf, names, lasts)
         stem = common_name.replace(":", "-")
         made = PemFiles(self._folder / f"{stem}.crt", self._folder / f"{stem}.key")
         made.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -63,6 +64,15 @@ class Authority:
             )
         )
         return made
+
+    def sign(self, request_pem: bytes, lasts: datetime.timedelta) -> bytes:
+        """Return a certificate for who is named in a request."""
+        request = x509.load_pem_x509_csr(request_pem)
+        key = request.public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        leaf = x509.BasicConstraints(ca=False, path_length=None)
+        certificate = self._sign(request.subject, key, leaf, [], lasts)
+        return certificate.public_bytes(serialization.Encoding.PEM)
 
     def server_context(self, ask_for_certificate: bool = False) -> ssl.SSLContext:
         """Return a context for a server on 127.0.0.1."""
@@ -82,7 +92,7 @@ class Authority:
     def _sign(
         self,
         subject: x509.Name,
-        key: ec.EllipticCurvePrivateKey,
+        key: ec.EllipticCurvePublicKey,
         constraints: x509.BasicConstraints,
         names: list[x509.GeneralName],
         lasts: datetime.timedelta = datetime.timedelta(days=1),
@@ -92,13 +102,13 @@ class Authority:
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
-            .public_key(key.public_key())
+            .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(hours=2))
             .not_valid_after(now + lasts)
             .add_extension(constraints, critical=True)
             # Python 3.13 checks chains strictly (RFC 5280): both identifiers must be there
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if constraints.ca:

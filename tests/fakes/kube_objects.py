@@ -32,6 +32,7 @@ CONTEXTS = ("runner", "admin", "break-glass", "observer")
 KINDS = {name: kind.collection for name, kind in OBJECT_KINDS.items()}
 METHODS = ("GET", "POST", "DELETE", "PATCH")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+WHO_AM_I = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 FAR_FUTURE_S = 4_000_000_000.0
 _SYSTEM = "/api/v1/namespaces/kube-system"
 
@@ -187,7 +188,7 @@ class KubeObjects:
         return [
             one
             for one in self.server.requests
-            if one.method != "GET" and "dryRun" not in one.query and one.path != REVIEWS
+            if one.method != "GET" and "dryRun" not in one.query and one.path not in (REVIEWS, WHO_AM_I)
         ]
 
     def rename_context(self, old: str, new: str) -> None:

@@ -57,12 +57,16 @@ class Answer:
         body: The whole body.
         latency_s: Seconds from the start of the call, connecting included, to the last byte.
         served_epoch_s: The server's clock in its answer (header Date, whole seconds); None when it did not say.
+        flow_schema_uid: UID of the FlowSchema that took the request in; empty without priority and fairness.
+        priority_level_uid: UID of the priority level that it was given.
     """
 
     status: int
     body: bytes = field(repr=False)
     latency_s: float
     served_epoch_s: float | None = None
+    flow_schema_uid: str = ""
+    priority_level_uid: str = ""
 
     @property
     def outcome(self) -> Outcome:
@@ -166,8 +170,15 @@ class Cluster:
         response.release_conn()
         if response.status == 401:
             self.connection.login.distrust()
-        served_s = _epoch_s(response.headers.get("Date"))
-        return Answer(int(response.status), content, time.monotonic() - started_s, served_s)
+        told = response.headers
+        return Answer(
+            int(response.status),
+            content,
+            time.monotonic() - started_s,
+            _epoch_s(told.get("Date")),
+            told.get("X-Kubernetes-PF-FlowSchema-UID", ""),
+            told.get("X-Kubernetes-PF-PriorityLevel-UID", ""),
+        )
 
     def get(self, path: str, timeout_s: float = DEFAULT_TIMEOUT_S, **query: str) -> dict[str, Any] | None:
         """Read one object or list; None when there is none (404).

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from chaoslib_cp.cluster.door.address import server_parts
 from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.cluster.door.connection import Connection, connection_of
+from chaoslib_cp.cluster.door.connection import Connection, ConnectionSettings, connection_of
 from chaoslib_cp.cluster.door.context import read_context
 from chaoslib_cp.cluster.door.own_keys import PLACE, read_own_keys
 from chaoslib_cp.cluster.door.proxies import refuse_proxy
 from chaoslib_cp.cluster.door.within import within
 from chaoslib_cp.errors import TargetRefused
-from chaoslib_cp.kubeconfig import refuse_from_outside, refuse_without_server
+from chaoslib_cp.kubeconfig import Document, refuse_from_outside, refuse_without_server
 from chaoslib_cp.settings import Settings, context_key
 
 OPEN_LIMIT_S = 20.0
@@ -77,6 +77,25 @@ def open_cluster(settings: Settings, identity: str = "runner", known_addresses: 
     return Cluster(describe(settings, identity, known_addresses))
 
 
+def open_context(document: Document, kubeconfig: str, context: str, identity: str) -> Cluster:
+    """Open a cluster by a kubeconfig that is perhaps not written yet; nothing is sent to it yet.
+
+    Args:
+        document: The kubeconfig.
+        kubeconfig: Its path.
+        context: A context that it has.
+        identity: One of ``settings.IDENTITIES``.
+
+    Raises:
+        TargetRefused: Server or credentials cannot be used.
+        TargetUnreachable: Something did not end in time.
+    """
+    choice = Choice(identity, kubeconfig, context)
+    return Cluster(
+        within(OPEN_LIMIT_S, f"opening the cluster as {identity}", lambda: _describe_context(document, choice, ()))
+    )
+
+
 def describe(settings: Settings, identity: str = "runner", known_addresses: Sequence[str] = ()) -> Connection:
     """Read all that one identity needs to ask a cluster, within ``OPEN_LIMIT_S``.
 
@@ -98,14 +117,20 @@ def describe(settings: Settings, identity: str = "runner", known_addresses: Sequ
 
 def _describe(settings: Settings, identity: str, known_addresses: Sequence[str]) -> Connection:
     choice = choose(settings, identity)
-    place = str(choice)
     if choice.kubeconfig:
-        told = read_context(settings.kubeconfig_document, choice.kubeconfig, choice.context, place)
-    else:
-        told = read_own_keys(settings.secrets)
-    parts = server_parts(told.server, place)
-    refuse_proxy(parts, place)
-    return connection_of(told, parts, (identity, choice.context, choice.kubeconfig), known_addresses)
+        return _describe_context(settings.kubeconfig_document, choice, known_addresses)
+    return _connection(read_own_keys(settings.secrets), choice, known_addresses)
+
+
+def _describe_context(document: Document, choice: Choice, known_addresses: Sequence[str]) -> Connection:
+    told = read_context(document, choice.kubeconfig, choice.context, str(choice))
+    return _connection(told, choice, known_addresses)
+
+
+def _connection(told: ConnectionSettings, choice: Choice, known_addresses: Sequence[str]) -> Connection:
+    parts = server_parts(told.server, str(choice))
+    refuse_proxy(parts, str(choice))
+    return connection_of(told, parts, (choice.identity, choice.context, choice.kubeconfig), known_addresses)
 
 
 def _choose_without_kubeconfig(settings: Settings, identity: str) -> Choice:

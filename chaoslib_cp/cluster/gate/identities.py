@@ -26,7 +26,7 @@ def refuse_other_clusters(cluster: Cluster, uid: str, settings: Settings, timeou
     for identity in IDENTITIES[1:]:
         if _has_context(settings, identity):
             with open_cluster(settings, identity) as other:
-                _refuse_elsewhere(other, cluster, uid, timeout_s)
+                refuse_elsewhere(other, cluster, uid, timeout_s)
 
 
 def _has_context(settings: Settings, identity: str) -> bool:
@@ -37,7 +37,8 @@ def _has_context(settings: Settings, identity: str) -> bool:
     return True
 
 
-def _refuse_elsewhere(other: Cluster, cluster: Cluster, uid: str, timeout_s: float) -> None:
+def refuse_elsewhere(other: Cluster, cluster: Cluster, uid: str, timeout_s: float) -> None:
+    """Refuse one identity whose context leads to another cluster; arguments and errors: as above."""
     if not other.is_verified or other.ca_sha256 != cluster.ca_sha256:
         raise TargetRefused(_words(other, cluster, "it has another certificate authority, or none"))
     if other.server == cluster.server:
@@ -53,5 +54,5 @@ def _refuse_elsewhere(other: Cluster, cluster: Cluster, uid: str, timeout_s: flo
 def _words(other: Cluster, cluster: Cluster, why: str) -> str:
     return (
         f"context {other.context!r}, used as {other.identity}, leads to {other.server}, and nothing shows that this is "
-        f"the cluster of the runner: {why}; nothing was changed; let it lead to {cluster.server}"
+        f"the cluster of the {cluster.identity}: {why}; nothing was changed; let it lead to {cluster.server}"
     )

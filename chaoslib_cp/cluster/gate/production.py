@@ -123,11 +123,12 @@ def production_signs(cluster: Cluster, max_nodes: int, timeout_s: float) -> Iter
 
 def _names(cluster: Cluster) -> Iterator[Sign]:
     for what, name in (("context", cluster.context), ("server", cluster.server)):
-        if _sounds_like_production(name):
+        if sounds_like_production(name):
             yield Sign(NAME, f"the name of {what} {name} says production")
 
 
-def _sounds_like_production(name: str) -> bool:
+def sounds_like_production(name: str) -> bool:
+    """Whether a word of a name says production, and no word before it denies that."""
     words = re.split(r"[^a-z0-9]+", name.lower())
     return any(
         _PRODUCTION.fullmatch(word) and before not in _NEGATIONS
@@ -162,7 +163,7 @@ def _provider_id(node: Mapping[str, Any]) -> str:
 
 def _stage(what: str, found: Mapping[str, Any]) -> Iterator[Sign]:
     for key, value in _tags(found).items():
-        if key.rpartition("/")[2].lower() in _STAGE_KEYS and _sounds_like_production(value):
+        if key.rpartition("/")[2].lower() in _STAGE_KEYS and sounds_like_production(value):
             yield Sign(LABEL, f"{what} says {key}={value}")
 
 
