@@ -25,8 +25,8 @@ _LABEL = re.compile(r"(?:[a-z0-9.-]+/)?[A-Za-z0-9_.-]{1,63}=[A-Za-z0-9_.-]{0,63}
 @click.option("--dns-selector", default="k8s-app=kube-dns", show_default=True, help="Labels of these pods.")
 @click.option("--dns-port", type=click.IntRange(1, 65535), default=53, show_default=True, help="The port they answer.")
 @click.option(
-    "--service-account",
-    "service_accounts",
+    "--agent-account",
+    "agent_accounts",
     default=(AGENT_ACCOUNT,),
     multiple=True,
     show_default=True,
@@ -44,7 +44,7 @@ def command(  # noqa: PLR0913 - one for each option
     dns_namespace: str,
     dns_selector: str,
     dns_port: int,
-    service_accounts: tuple[str, ...],
+    agent_accounts: tuple[str, ...],
     external_name: str,
     service_accounts: bool,
     admin_group: str,
@@ -67,7 +67,7 @@ def command(  # noqa: PLR0913 - one for each option
 
     _refuse_name(cluster_dns)
     dns = _place(dns_namespace, dns_selector, dns_port)
-    roles = [*role_manifests(dns_namespace, service_accounts), *fault_roles(fault_kinds())]
+    roles = [*role_manifests(dns_namespace, agent_accounts), *fault_roles(fault_kinds())]
     prober = prober_manifests(cluster_dns, image, external_name, cluster_domain, dns, image_pull_secret)
     items = [*roles, *(one for one in prober if one not in roles)]  # both need the namespace
     items = with_accounts(items, service_accounts, admin_group)

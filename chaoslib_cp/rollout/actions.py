@@ -39,7 +39,7 @@ def start_agent_rollout(
     Args:
         profile: Load profile of each agent (``chaoslib_cp/engine/load/profile.py`` lists the keys and limits).
         service_account: Name of the agents' ServiceAccount, which is made. The runner's roles name it: for another than
-            telemetry-agent, apply those of ``chaos cp manifests --service-account NAME``.
+            telemetry-agent, apply those of ``chaos cp manifests --agent-account NAME``.
         namespace: Where the agents live. All ServiceAccounts of kube-system share one priority level and flow, so
             there they queue in front of CoreDNS and the controllers; any other namespace must exist already.
         duration_s: Every agent ends by itself this many seconds from now, with no API needed; 1 to 3600.

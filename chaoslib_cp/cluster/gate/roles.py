@@ -40,7 +40,7 @@ def object_name(fault: str) -> str:
 
 
 def role_manifests(
-    dns_namespace: str = _SYSTEM, service_accounts: Sequence[str] = (AGENT_ACCOUNT,)
+    dns_namespace: str = _SYSTEM, agent_accounts: Sequence[str] = (AGENT_ACCOUNT,)
 ) -> list[dict[str, Any]]:
     """Namespace, roles and bindings for the user ``chaoslib-cp-runner``.
 
@@ -49,12 +49,12 @@ def role_manifests(
 
     Args:
         dns_namespace: Where the pods of cluster DNS are.
-        service_accounts: Names of ServiceAccounts that rollouts make.
+        agent_accounts: Names of ServiceAccounts that rollouts make.
 
     Returns:
         Manifests in an order that can be applied one after the other.
     """
-    agents = _agent_objects(service_accounts)
+    agents = _agent_objects(agent_accounts)
     return [
         _object("v1", "Namespace", LIBRARY_NAMESPACE),
         *_cluster_role(RUNNER, _runner_rules()),
@@ -107,9 +107,9 @@ def _agent_reads() -> list[dict[str, Any]]:
     return [*reads, {"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
 
 
-def _agent_objects(service_accounts: Sequence[str]) -> list[dict[str, Any]]:
+def _agent_objects(agent_accounts: Sequence[str]) -> list[dict[str, Any]]:
     return [
-        *_made("", "serviceaccounts", service_accounts),
+        *_made("", "serviceaccounts", agent_accounts),
         *_made("apps", "daemonsets", ROLLOUTS),
         _rule("", "events", ["list"]),  # why no agent starts
     ]
