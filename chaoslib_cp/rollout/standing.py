@@ -7,6 +7,7 @@ from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.labels import FAULT_LABEL, RUN_LABEL
+from chaoslib_cp.cluster.door.live_pods import complaints, said
 from chaoslib_cp.cluster.undo.kinds.delete_object import OurObject, our_object
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.fault import Standing
@@ -16,8 +17,6 @@ from chaoslib_cp.settings import Settings
 _READ_S: Final = 5.0
 _A_FEW: Final = "5"  # of two hundred agents that do not start, five say why
 _LONGEST_WORDS: Final = 300
-# A container that waits for these has nothing to complain of (source: kubelet, kuberuntime and kubelet_pods.go).
-_ON_ITS_WAY: Final = ("ContainerCreating", "PodInitializing")
 
 
 def rollout_standing(settings: Settings, fault: str) -> Standing:
@@ -58,24 +57,10 @@ def _pods(cluster: Cluster, ours: OurObject, fault: str) -> list[dict[str, Any]]
 def _reasons(cluster: Cluster, ours: OurObject, pods: list[dict[str, Any]]) -> Iterator[str]:
     """Why no agent runs, the most telling reason first."""
     for pod in pods:
-        yield from _of_pod(pod)
+        yield from complaints(pod)
     yield from _warnings(cluster, ours.namespace, ours.object_kind, ours.name)
     for pod in pods[:1]:
         yield from _warnings(cluster, ours.namespace, "Pod", str(pod["metadata"]["name"]))
-
-
-def _of_pod(pod: Mapping[str, Any]) -> Iterator[str]:
-    """What a pod's own status complains of: a container that waits, a pod that failed, no node that takes it."""
-    status = pod.get("status") or {}
-    for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") and waiting["reason"] not in _ON_ITS_WAY:
-            yield _said(waiting)
-    if status.get("phase") == "Failed":
-        yield _said(status)
-    for condition in status.get("conditions") or []:
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            yield _said(condition)
 
 
 def _warnings(cluster: Cluster, namespace: str, kind: str, name: str) -> Iterator[str]:
@@ -83,18 +68,12 @@ def _warnings(cluster: Cluster, namespace: str, kind: str, name: str) -> Iterato
     chosen = f"involvedObject.kind={kind},involvedObject.name={name}"
     listed = cluster.get(f"/api/v1/namespaces/{namespace}/events", timeout_s=_READ_S, fieldSelector=chosen) or {}
     warnings = [one for one in listed.get("items") or [] if one.get("type") == "Warning"]
-    yield from map(_said, sorted(warnings, key=_seen_at, reverse=True))
+    yield from map(said, sorted(warnings, key=_seen_at, reverse=True))
 
 
 def _seen_at(event: Mapping[str, Any]) -> str:
     """When it was seen last, as a text that sorts by time."""
     return str(event.get("lastTimestamp") or event.get("eventTime") or "")
-
-
-def _said(what: Mapping[str, Any]) -> str:
-    """Reason and message as the API has them."""
-    reason, message = str(what.get("reason") or ""), str(what.get("message") or "")
-    return f"{reason}: {message}" if reason and message else reason or message
 
 
 def _one_line(words: str) -> str:

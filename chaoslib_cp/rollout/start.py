@@ -107,8 +107,13 @@ def _as_configured(plan: StartPlan, settings: Settings) -> StartPlan:
 
 def _with_image(plan: StartPlan, permit: Permit) -> StartPlan:
     """Take image and secret of the prober where nobody names others: the cluster has shown that it can pull those."""
-    image = plan.image or permit.prober_image or AGENT_IMAGE
+    image = image_of_agents(plan.image, permit.prober_image)
     return replace(plan, image=image, image_pull_secret=plan.image_pull_secret or permit.prober_pull_secret)
+
+
+def image_of_agents(named: str, prober_image: str) -> str:
+    """Which image agents run: the one that an argument or the configuration names, else the prober's, else our own."""
+    return named or prober_image or AGENT_IMAGE
 
 
 def _refuse_image(*named: tuple[str, Any]) -> None:

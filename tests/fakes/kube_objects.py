@@ -88,7 +88,8 @@ class KubeObjects:
         late: Requests that are carried out when :meth:`land_late` is called.
         refused_images: Images of DaemonSets that are answered 422.
         authority: Who issues its certificates; a new one if not given.
-        denied: Pairs of verb and resource that a review of rights denies.
+        denied: What a review of rights denies: verb and resource, perhaps with who asks in front of them, and the
+            namespace behind.
         uid: UID of its kube-system.
         pods_outlive_by: For how many requests pods outlive their DaemonSet; None for no controller, so no pods.
     """
@@ -99,7 +100,7 @@ class KubeObjects:
     before_request: Callable[[Request], None] = lambda _request: None
     late: list[Request] = field(default_factory=list)
     refused_images: set[str] = field(default_factory=set)
-    denied: set[tuple[str, str]] = field(default_factory=set)
+    denied: set[tuple[str, ...]] = field(default_factory=set)
     authority: Authority | None = None
     uid: str = CLUSTER_UID
     pods_outlive_by: int | None = None
@@ -341,9 +342,7 @@ class KubeObjects:
     def _create(self, request: Request) -> Answer:
         manifest = request.json()
         if request.path == REVIEWS:
-            asked = manifest["spec"]["resourceAttributes"]
-            is_allowed = (asked["verb"], asked["resource"]) not in self.denied
-            return json_answer({"status": {"allowed": is_allowed}}, 201)
+            return json_answer({"status": {"allowed": self._allows(request)}}, 201)
         path = f"{request.path}/{manifest['metadata']['name']}"
         containers = (((manifest.get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers") or []
         if self.refused_images & {container["image"] for container in containers}:
@@ -356,6 +355,13 @@ class KubeObjects:
             manifest["metadata"]["resourceVersion"] = "1"
             self.objects[path] = manifest
         return json_answer(manifest, 201)
+
+    def _allows(self, request: Request) -> bool:
+        spec = request.json()["spec"]
+        asked = spec.get("resourceAttributes") or spec["nonResourceAttributes"]
+        what = (asked["verb"], asked.get("resource") or asked["path"])
+        who = (request.peer_name or "").removeprefix("user-")
+        return not {what, (who, *what), (who, *what, asked.get("namespace", ""))} & self.denied
 
     def _delete(self, request: Request) -> Answer:
         found = self.objects.get(request.path)

@@ -1,12 +1,15 @@
 """Which pods are alive: an API server lists the dead, the dying and those of dead nodes beside them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.nodes import dead_nodes
 
 _OVER: Final = ("Succeeded", "Failed")  # an evicted pod is Failed (source: Kubernetes documentation, Pod lifecycle)
+
+# A container that waits for these has nothing to complain of (source: kubelet, kuberuntime and kubelet_pods.go).
+_ON_ITS_WAY: Final = ("ContainerCreating", "PodInitializing")
 
 
 def is_over(pod: Mapping[str, Any]) -> bool:
@@ -47,3 +50,23 @@ def live_pods(cluster: Cluster, listed: Mapping[str, Any] | None, timeout_s: flo
     nodes = {str((pod.get("spec") or {}).get("nodeName") or "") for pod in here if not is_ready(pod)} - {""}
     dead = dead_nodes(cluster, nodes, timeout_s) if nodes else {}
     return [pod for pod in here if is_ready(pod) or (pod.get("spec") or {}).get("nodeName") not in dead]
+
+
+def complaints(pod: Mapping[str, Any]) -> Iterator[str]:
+    """What a pod's own status complains of: a container that waits, a pod that failed, no node that takes it."""
+    status = pod.get("status") or {}
+    for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") and waiting["reason"] not in _ON_ITS_WAY:
+            yield said(waiting)
+    if status.get("phase") == "Failed":
+        yield said(status)
+    for condition in status.get("conditions") or []:
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            yield said(condition)
+
+
+def said(what: Mapping[str, Any]) -> str:
+    """Reason and message as the API has them."""
+    reason, message = str(what.get("reason") or ""), str(what.get("message") or "")
+    return f"{reason}: {message}" if reason and message else reason or message

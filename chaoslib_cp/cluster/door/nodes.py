@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from chaoslib_cp.cluster.door.call import CallFailed, Cluster
+from chaoslib_cp.cluster.door.call import DEFAULT_TIMEOUT_S, CallFailed, Cluster
 from chaoslib_cp.errors import TargetRefused
 
 _NODES: Final = "/api/v1/nodes"
@@ -33,14 +33,18 @@ def runs_linux(node: Mapping[str, Any]) -> bool:
     return bool(labels.get(OS_LABEL, LINUX) == LINUX)
 
 
-def count_nodes(cluster: Cluster) -> int | None:
+def count_nodes(cluster: Cluster, timeout_s: float = DEFAULT_TIMEOUT_S) -> int | None:
     """How many nodes can run an agent: alive, and Linux; None when the cluster lists none at all.
+
+    Args:
+        cluster: As whom.
+        timeout_s: Limit of the one call.
 
     Raises:
         TargetRefused: This identity may not list nodes.
         CallFailed: The API does not answer.
     """
-    nodes = (cluster.get(_NODES) or {}).get("items") or []
+    nodes = (cluster.get(_NODES, timeout_s) or {}).get("items") or []
     return sum(runs_linux(node) and not why_not_alive(node) for node in nodes) if nodes else None
 
 

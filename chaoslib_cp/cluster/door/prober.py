@@ -1,16 +1,23 @@
 """Where the workload prober's page is: an address and port that need no DNS and no API once they are known."""
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
 
+from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
-from chaoslib_cp.cluster.door.live_pods import live_pods
+from chaoslib_cp.cluster.door.live_pods import is_dying, is_over, live_pods
+from chaoslib_cp.errors import ProfileInvalid, TargetUnreachable
+from chaoslib_cp.outcome import of_socket_error
+from chaoslib_cp.settings import Settings
 
 PROBER_SERVICE = "workload-prober"
 _CONTAINER: Final = "prober"
+_DNS_ARGUMENT: Final = "--cluster-dns="
 _PAGE_S: Final = 2.0
 _MOST_BYTES: Final = 4_000_000
 _NOTHING_OLD: Final = "/?after=999999999999999999"
@@ -31,8 +38,76 @@ class ProberFacts:
     image_pull_secret: str = ""
 
 
+@dataclass(frozen=True)
+class ProberObjects:
+    """The prober as the API shows it.
+
+    Attributes:
+        service: The Service of its page; None when there is none.
+        pods: Its pods that have not ended and were not deleted.
+    """
+
+    service: Mapping[str, Any] | None = None
+    pods: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def node_port(self) -> int:
+        """The port of its page on every node; 0 when the Service has none."""
+        return _node_port(self.service or {})
+
+    @property
+    def facts(self) -> ProberFacts:
+        """What follows from these pods."""
+        hosts = [(pod.get("status") or {}).get("hostIP") for pod in self.pods]
+        port = self.node_port
+        pages = tuple(dict.fromkeys(f"{_bracketed(str(host))}:{port}" for host in hosts if host and port))
+        return ProberFacts(pages, *_image(self.pods[0] if self.pods else {}))
+
+    @property
+    def told_dns(self) -> str:
+        """The address of cluster DNS that its manifest names; empty when it takes that of its resolv.conf."""
+        containers = [one for pod in self.pods for one in _probers(pod)]
+        words = [str(word) for one in containers for word in one.get("args") or []]
+        return next((word.removeprefix(_DNS_ARGUMENT) for word in words if word.startswith(_DNS_ARGUMENT)), "")
+
+
+@dataclass(frozen=True)
+class ProberPage:
+    """What the prober's page says of itself.
+
+    Attributes:
+        nameservers: What pods have in their resolv.conf.
+        ahead_s: Seconds that the prober's clock is ahead of ours; None where the page does not tell.
+    """
+
+    nameservers: tuple[str, ...] = ()
+    ahead_s: float | None = None
+
+
+def read_prober(cluster: Cluster, namespace: str = LIBRARY_NAMESPACE, timeout_s: float = 5.0) -> ProberObjects:
+    """Read the prober's Service and pods.
+
+    Args:
+        cluster: As the runner.
+        namespace: Where the prober lives.
+        timeout_s: Limit of each of the two reads.
+
+    Raises:
+        TargetRefused: The runner may not read Services or Pods.
+        CallFailed: The API does not answer.
+    """
+    where = f"/api/v1/namespaces/{namespace}"
+    service = cluster.get(f"{where}/services/{PROBER_SERVICE}", timeout_s=timeout_s)
+    if service is None:
+        return ProberObjects()
+    selector = ",".join(f"{key}={value}" for key, value in (service["spec"].get("selector") or {}).items())
+    listed = cluster.get(f"{where}/pods", timeout_s=timeout_s, labelSelector=selector) or {}
+    pods = [pod for pod in listed.get("items") or [] if not is_over(pod) and not is_dying(pod)]
+    return ProberObjects(service, tuple(pods))
+
+
 def find_prober(cluster: Cluster, namespace: str = LIBRARY_NAMESPACE, timeout_s: float = 5.0) -> ProberFacts:
-    """Look the prober up.
+    """Look the prober up: its pods on nodes that are alive.
 
     Args:
         cluster: As the runner.
@@ -46,31 +121,65 @@ def find_prober(cluster: Cluster, namespace: str = LIBRARY_NAMESPACE, timeout_s:
         TargetRefused: The runner may not read Services or Pods.
         CallFailed: The API does not answer.
     """
-    where = f"/api/v1/namespaces/{namespace}"
-    service = cluster.get(f"{where}/services/{PROBER_SERVICE}", timeout_s=timeout_s)
-    port = _node_port(service or {})
-    if service is None or not port:
-        return ProberFacts()
-    selector = ",".join(f"{key}={value}" for key, value in (service["spec"].get("selector") or {}).items())
-    pods = live_pods(cluster, cluster.get(f"{where}/pods", timeout_s=timeout_s, labelSelector=selector), timeout_s)
-    hosts = [(pod.get("status") or {}).get("hostIP") for pod in pods]
-    pages = tuple(dict.fromkeys(f"{_bracketed(str(host))}:{port}" for host in hosts if host))
-    return ProberFacts(pages, *_image(pods[0] if pods else {}))
+    found = read_prober(cluster, namespace, timeout_s)
+    alive = live_pods(cluster, {"items": found.pods}, timeout_s) if found.node_port else []
+    return ProberObjects(found.service, tuple(alive)).facts
+
+
+def configured_pages(settings: Settings) -> tuple[str, ...]:
+    """The pages that the configuration names; none when the prober is to be looked up.
+
+    Raises:
+        ProfileInvalid: ``prober_pages`` is no list of texts; nothing was changed.
+    """
+    given = settings.prober_pages
+    pages = [] if given is None or given == "" else given
+    if not isinstance(pages, list | tuple) or not all(isinstance(page, str) for page in pages):
+        raise ProfileInvalid(
+            f"{settings.said('prober_pages')} is {given!r}; nothing was changed; use a list of ip:port, or leave it out"
+        )
+    return tuple(pages)
 
 
 def nameservers_of_pods(pages: tuple[str, ...]) -> tuple[str, ...]:
     """The addresses that the prober has in its own resolv.conf, as its page tells; none when no page answers."""
     for page in pages:
+        with suppress(TargetUnreachable):
+            if found := read_page(page).nameservers:
+                return found
+    return ()
+
+
+def read_page(page: str) -> ProberPage:
+    """Ask a page what it says of itself, within 2 s.
+
+    Args:
+        page: ``ip:port``.
+
+    Raises:
+        TargetUnreachable: Nothing answers there, or what answers is no prober; its words are one outcome.
+    """
+    clock = SystemClock()
+    try:
         connection = HTTPConnection(*_host_and_port(page), timeout=_PAGE_S)
+        sent_s = clock.epoch_s()
         try:
             connection.request("GET", _NOTHING_OLD)
-            told = json.loads(connection.getresponse().read(_MOST_BYTES))["nameservers"]
-            return tuple(map(str, told))
-        except (OSError, HTTPException, ValueError, LookupError, TypeError):
-            continue
+            told = json.loads(connection.getresponse().read(_MOST_BYTES))
         finally:
             connection.close()
-    return ()
+        middle_s = (sent_s + clock.epoch_s()) / 2
+        if not {"prober", "nameservers"} & told.keys():
+            raise TargetUnreachable("not a prober's page")
+        now_s = told.get("now_s")
+        return ProberPage(
+            nameservers=tuple(map(str, told.get("nameservers") or ())),
+            ahead_s=float(now_s) - middle_s if now_s is not None else None,
+        )
+    except OSError as error:
+        raise TargetUnreachable(of_socket_error(error)) from error
+    except (HTTPException, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise TargetUnreachable("not a prober's page") from error
 
 
 def _host_and_port(page: str) -> tuple[str, int]:
@@ -83,14 +192,18 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _node_port(service: dict[str, Any]) -> int:
+def _node_port(service: Mapping[str, Any]) -> int:
     ports = (service.get("spec") or {}).get("ports") or []
     return next((int(port["nodePort"]) for port in ports if port.get("nodePort")), 0)
 
 
-def _image(pod: dict[str, Any]) -> tuple[str, str]:
-    """Image and pull secret; what an admission webhook put beside the prober is not meant."""
-    spec = pod.get("spec") or {}
-    images = [str(one.get("image") or "") for one in spec.get("containers") or [] if one.get("name") == _CONTAINER]
-    secrets = [str(one.get("name") or "") for one in spec.get("imagePullSecrets") or []]
+def _probers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The prober's own containers; what an admission webhook put beside it is not meant."""
+    return [one for one in (pod.get("spec") or {}).get("containers") or [] if one.get("name") == _CONTAINER]
+
+
+def _image(pod: Mapping[str, Any]) -> tuple[str, str]:
+    """Image and pull secret."""
+    images = [str(one.get("image") or "") for one in _probers(pod)]
+    secrets = [str(one.get("name") or "") for one in (pod.get("spec") or {}).get("imagePullSecrets") or []]
     return next(iter(images), ""), next(iter(secrets), "")

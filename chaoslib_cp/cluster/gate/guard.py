@@ -64,7 +64,7 @@ def require_permit(cluster: Cluster, settings: Settings, clock: Clock) -> Permit
             nothing says that it is this cluster that answers. Nothing was changed.
         TargetUnreachable: There is no permit and the API is too unwell to pass the gate.
     """
-    _refuse_unverified(cluster)
+    refuse_unverified(cluster)
     refuse_contexts(cluster, settings)
     pinned = pinned_uid(settings)
     permit = permit_for(settings, cluster, pinned, clock)
@@ -77,21 +77,16 @@ def require_permit(cluster: Cluster, settings: Settings, clock: Clock) -> Permit
 
 
 def _pass(cluster: Cluster, settings: Settings, clock: Clock) -> Permit:
-    _refuse_unverified(cluster)
+    refuse_unverified(cluster)
     refuse_contexts(cluster, settings)
     if not settings.is_without_control:
         # what is known here is asked first: after a crash in the storm the API may not answer
         refuse_leftovers("", cluster.ca_sha256, settings.run, clock)
     uid = _cluster_uid(cluster, clock)
-    pinned = pinned_uid(settings)
-    if pinned and pinned != uid:
-        raise TargetRefused(
-            f"{cluster.server} is cluster {uid}, this run is pinned to {pinned} ({PINS}); nothing was changed; "
-            "name the right cluster"
-        )
+    refuse_other_pin(cluster, uid, settings)
     run = settings.run_on(uid)
-    marker = _marker(cluster, uid, clock.epoch_s())
-    _refuse_production(cluster, marker, settings)
+    marker = require_marker(cluster, uid, clock.epoch_s())
+    refuse_production(cluster, marker, settings)
     refuse_other_clusters(cluster, uid, settings, _HEALTHY_S)
     refuse_leftovers(uid, cluster.ca_sha256, run, clock)
     refuse_runs_from_elsewhere(cluster, uid, clock, _HEALTHY_S)
@@ -105,8 +100,26 @@ def _pass(cluster: Cluster, settings: Settings, clock: Clock) -> Permit:
     return permit
 
 
-def _refuse_unverified(cluster: Cluster) -> None:
-    """Without an authority that is enforced, whoever answers at the address passes for the cluster."""
+def refuse_other_pin(cluster: Cluster, uid: str, settings: Settings) -> None:
+    """Refuse a cluster that is not the one which the run is pinned to.
+
+    Raises:
+        TargetRefused: It is another one, or two are named; nothing was changed.
+    """
+    pinned = pinned_uid(settings)
+    if pinned and pinned != uid:
+        raise TargetRefused(
+            f"{cluster.server} is cluster {uid}, this run is pinned to {pinned} ({PINS}); nothing was changed; "
+            "name the right cluster"
+        )
+
+
+def refuse_unverified(cluster: Cluster) -> None:
+    """Refuse a cluster without an authority that is enforced: whoever answers at the address would pass for it.
+
+    Raises:
+        TargetRefused: It has none; nothing was changed.
+    """
     if not cluster.is_verified:
         raise TargetRefused(
             f"nothing proves that {cluster.server} is the cluster that was meant: its certificate is not checked "
@@ -126,7 +139,7 @@ def _for_the_storm(cluster: Cluster) -> dict[str, Any]:
         prober = find_prober(cluster, timeout_s=_HEALTHY_S)
     try:
         dns = find_cluster_dns(cluster, _HEALTHY_S, lambda: nameservers_of_pods(prober.pages))
-        noted = {"dns_namespace": dns.namespace, "dns_selector": dns.selector}
+        noted = {"dns_namespace": dns.namespace, "dns_selector": dns.selector, "dns_addresses": dns.addresses}
         noted["dns_pods"] = list_dns_pods(cluster, dns, timeout_s=_HEALTHY_S)
     except ControlPlaneError as error:
         noted["dns_doubt"] = "" if noted else str(error)
@@ -156,7 +169,13 @@ def _cluster_uid(cluster: Cluster, clock: Clock) -> str:
     return uid
 
 
-def _marker(cluster: Cluster, uid: str, now_epoch_s: float) -> Marker:
+def require_marker(cluster: Cluster, uid: str, now_epoch_s: float) -> Marker:
+    """The owner's mark, which must be for this cluster and still count.
+
+    Raises:
+        TargetRefused: It is not there, for another cluster, over, or not readable; nothing was changed.
+        CallFailed: The API does not answer.
+    """
     found = cluster.get(MARKER_PATH, timeout_s=_HEALTHY_S)
     if found is None:
         raise TargetRefused(
@@ -177,7 +196,14 @@ def _marker(cluster: Cluster, uid: str, now_epoch_s: float) -> Marker:
     return marker
 
 
-def _refuse_production(cluster: Cluster, marker: Marker, settings: Settings) -> None:
+def refuse_production(cluster: Cluster, marker: Marker, settings: Settings) -> None:
+    """Refuse a cluster that looks like production in a way that its owner did not accept.
+
+    Raises:
+        TargetRefused: It does, or the runner may not look; nothing was changed.
+        ProfileInvalid: ``max_nodes`` is not a number in its range; nothing was changed.
+        CallFailed: The API does not answer.
+    """
     for sign in production_signs(cluster, max_nodes(settings), _HEALTHY_S):
         if sign.kind not in marker.accepted_signs:
             raise TargetRefused(

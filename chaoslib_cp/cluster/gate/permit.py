@@ -36,6 +36,7 @@ class Permit:
         dns_pods: The DNS pods there were (name by UID), noted likewise.
         dns_namespace: Where those are.
         dns_selector: What labels they have, as a label selector.
+        dns_addresses: Addresses of the Services in front of them; none where no Service was found.
         dns_doubt: Why nobody can tell which pods are meant; empty when somebody can.
         prober_image: The image that the prober ran, empty when there was no prober.
         prober_pull_secret: The secret with which that was pulled, empty for none.
@@ -55,6 +56,7 @@ class Permit:
     dns_pods: Mapping[str, str] = field(default_factory=dict)
     dns_namespace: str = USUAL.namespace
     dns_selector: str = USUAL.selector
+    dns_addresses: tuple[str, ...] = ()
     dns_doubt: str = ""
     prober_image: str = ""
     prober_pull_secret: str = ""
@@ -62,7 +64,7 @@ class Permit:
     @property
     def dns(self) -> ClusterDns:
         """Where the DNS servers are."""
-        return ClusterDns(self.dns_namespace, self.dns_selector)
+        return ClusterDns(self.dns_namespace, self.dns_selector, addresses=self.dns_addresses)
 
     def refusal(self, cluster: Cluster, pinned_uid: str, clock: Clock) -> str:
         """Why it does not cover a change of this cluster now; empty when it does."""
@@ -151,6 +153,7 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
             "dns_pods": dict() as pods,
             "dns_namespace": str() as dns_namespace,
             "dns_selector": str() as dns_selector,
+            "dns_addresses": [*dns_addresses],
             "dns_doubt": str() as doubt,
             "prober_image": str() as image,
             "prober_pull_secret": str() as pull_secret,
@@ -167,6 +170,7 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
                 dns_pods=named,
                 dns_namespace=dns_namespace,
                 dns_selector=dns_selector,
+                dns_addresses=tuple(map(str, dns_addresses)),
                 dns_doubt=doubt,
                 prober_image=image,
                 prober_pull_secret=pull_secret,

@@ -60,7 +60,9 @@ def role_manifests(
         *_cluster_role(RUNNER, _runner_rules()),
         *_cluster_role(AGENT_READS, _agent_reads()),
         *_namespaced_role(
-            RUNNER, _SYSTEM, [*_made("", "configmaps", ROLLOUTS), *agents, *_system(with_dns=dns_namespace == _SYSTEM)]
+            RUNNER,
+            _SYSTEM,
+            [*agent_object_rules(agent_accounts), *_system(with_dns=dns_namespace == _SYSTEM)],
         ),
         *_namespaced_role(RUNNER, LIBRARY_NAMESPACE, [*agents, *_own_namespace()]),
         *_namespaced_role(RUNNER, MARKER_NAMESPACE, [_rule("", "configmaps", ["get"], MARKER_NAME)]),
@@ -105,6 +107,15 @@ def _agent_reads() -> list[dict[str, Any]]:
     """Nobody can grant what he does not hold (source: Kubernetes documentation, RBAC, privilege escalation)."""
     reads = [_rule(group, name, ["get", "list", "watch"]) for group, names in _GRANTABLE for name in names]
     return [*reads, {"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
+
+
+def agent_object_rules(agent_accounts: Sequence[str] = (AGENT_ACCOUNT,)) -> list[dict[str, Any]]:
+    """What the runner needs where agents live: to make and take back their objects, and to see why none starts.
+
+    Args:
+        agent_accounts: Names of ServiceAccounts that rollouts make.
+    """
+    return [*_made("", "configmaps", ROLLOUTS), *_agent_objects(agent_accounts)]
 
 
 def _agent_objects(agent_accounts: Sequence[str]) -> list[dict[str, Any]]:

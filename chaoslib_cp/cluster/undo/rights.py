@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 
 from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.review import Access, may
 from chaoslib_cp.cluster.undo.kinds import Right, kind_of
 from chaoslib_cp.engine.undo.entry import Entry
 from chaoslib_cp.errors import TargetRefused
-
-_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 def require_undo_rights(cluster: Cluster, entries: Iterable[Entry]) -> None:
@@ -39,7 +38,8 @@ def require_right(cluster: Cluster, right: Right, so: str) -> None:
         TargetRefused: It is missing; nothing was changed.
         CallFailed: The API does not answer, so nobody knows; nothing was changed.
     """
-    if not _is_allowed(cluster, right):
+    access = Access(right.verb, right.group, right.resource, right.namespace, right.name)
+    if not may(cluster, access):
         what = f"{right.what} {right.name}" if right.name else f"a {right.what}"
         where = f" in {right.namespace}" if right.namespace else ""
         raise TargetRefused(
@@ -47,21 +47,3 @@ def require_right(cluster: Cluster, right: Right, so: str) -> None:
             f"{so}; nothing was changed; apply the roles of `chaos cp manifests` (they are for agents in "
             "kube-system and chaoslib-cp; elsewhere the runner needs such a Role, too)"
         )
-
-
-def _is_allowed(cluster: Cluster, right: Right) -> bool:
-    attributes = {
-        "verb": right.verb,
-        "group": right.group,
-        "resource": right.resource,
-        "namespace": right.namespace,
-        "name": right.name,
-    }
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
-    }
-    answer = cluster.call("POST", _REVIEWS, body=review)
-    cluster.expect_success(answer, "ask for its own rights")
-    return (answer.json().get("status") or {}).get("allowed") is True

@@ -136,6 +136,7 @@ def test_a_permit_holds_no_secret(kube: KubeObjects) -> None:
         "dns_pods",
         "dns_namespace",
         "dns_selector",
+        "dns_addresses",
         "dns_doubt",
         "prober_image",
         "prober_pull_secret",
