@@ -23,6 +23,7 @@ _COMMANDS = (
     "manifests",
     "kubeconfig",
     "mark",
+    "check",
     "recover",
     "restart-containers",
     "read-setting",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chaoslib_cp.check.table import CHECKS
 from chaoslib_cp.testbed.commands import GONE_WITHIN_S
 from tests.places import ROOT
 from tests.testbed.conftest import CHAOS, Testbed, chaos_cp
@@ -106,6 +107,16 @@ def marked_by(testbed: Testbed) -> str:
     """Return the owner whom the mark names."""
     mark = testbed.get("configmap", "--namespace", "kube-public", "chaoslib-cp-test-cluster")
     return str(mark["data"]["owner"])
+
+
+def test_check_finds_nothing_wrong_and_changes_nothing(testbed: Testbed) -> None:
+    """A testbed has all that the shipped experiment needs; every check has looked."""
+    ended = testbed.run("chaos", "cp", "check", "--json", str(EXPERIMENT))
+    findings = json.loads(ended.stdout)
+    assert [one for one in findings if one["level"] != "ok"] == []
+    assert (ended.returncode, {one["check"] for one in findings}) == (0, {"experiment", *(row.name for row in CHECKS)})
+    flows = {one["on"]: one["what"] for one in findings if one["check"] == "flows"}
+    assert flows["break-glass"] == "FlowSchema exempt, priority level exempt"
 
 
 def test_manifests_are_accepted_by_a_cluster(testbed: Testbed, tmp_path: Path) -> None:

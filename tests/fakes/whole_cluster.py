@@ -1,0 +1,88 @@
+"""A cluster that is as a run needs it, and hands with which a test breaks it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+
+from chaoslib_cp.clock import SystemClock
+from tests.fakes.api_server import Answer, FakeApiServer, Request, json_answer
+from tests.fakes.flow_control import FlowControl
+from tests.fakes.kube_objects import KubeObjects
+
+WHERE = "/api/v1/namespaces/chaoslib-cp"
+SERVICE = f"{WHERE}/services/workload-prober"
+POD = f"{WHERE}/pods/workload-prober-1"
+DEPLOYMENT = "/apis/apps/v1/namespaces/chaoslib-cp/deployments/workload-prober"
+IMAGE = "registry.example.org/chaoslib-cp:1"
+LABELS = {"chaoslib-cp/role": "prober"}
+MAY_NOT = ("create", "update", "patch", "delete")
+
+
+@dataclass
+class WholeCluster:
+    """A cluster with everything in its place.
+
+    Attributes:
+        kube: Its objects, and its API server.
+        flow_control: Who is who.
+        prober: Serves the prober's page.
+        server_ahead_s: How far the API server's clock is ahead.
+        prober_ahead_s: The same of the prober's.
+        nameservers: What pods have in their resolv.conf.
+    """
+
+    kube: KubeObjects
+    flow_control: FlowControl
+    prober: FakeApiServer
+    server_ahead_s: float = 0.0
+    prober_ahead_s: float = 0.0
+    nameservers: tuple[str, ...] = ("10.96.0.10",)
+
+    def fill(self) -> None:
+        """Put everything there."""
+        kube = self.kube
+        kube.add_dns_service()
+        kube.add_dns_pod("coredns-a")
+        for number in range(8):
+            kube.add_node(f"worker-{number}", kubernetes_io__os="linux")
+        self.flow_control.groups["user-break-glass"] = ("system:masters",)
+        kube.denied |= {("runner", verb, "configmaps", "kube-public") for verb in MAY_NOT}
+        port = {"nodePort": self.prober.port}
+        kube.objects[SERVICE] = {"metadata": {"name": "workload-prober"}, "spec": {"selector": LABELS, "ports": [port]}}
+        kube.objects[POD] = {
+            "metadata": {"name": "workload-prober-1", "namespace": "chaoslib-cp", "labels": LABELS},
+            "spec": {"containers": [{"name": "prober", "image": IMAGE, "args": ["--cluster-dns="]}]},
+            "status": {"hostIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]},
+        }
+        kube.objects[DEPLOYMENT] = {"metadata": {"name": "workload-prober", "namespace": "chaoslib-cp"}}
+        kube.server.on("GET", "/version", self._version)
+        self.prober.on("GET", "/", self._page)
+
+    @property
+    def pod(self) -> dict[str, Any]:
+        """The prober's pod."""
+        return self.kube.objects[POD]
+
+    def tell_dns(self, address: str) -> None:
+        """Let the prober's manifest name an address of cluster DNS."""
+        self.pod["spec"]["containers"][0]["args"] = [f"--cluster-dns={address}"]
+
+    def _version(self, _: Request) -> Answer:
+        date = formatdate(SystemClock().epoch_s() + self.server_ahead_s, usegmt=True)
+        return Answer(200, {"Date": date}, b'{"gitVersion": "v1.36.0"}')
+
+    def _page(self, _: Request) -> Answer:
+        now_s = SystemClock().epoch_s() + self.prober_ahead_s
+        page = {"prober": "a", "now_s": now_s, "nameservers": self.nameservers, "samples": [], "accounts": []}
+        return json_answer(page)
+
+
+@contextmanager
+def whole_cluster(kube: KubeObjects) -> Iterator[WholeCluster]:
+    """Fill a cluster, and serve its prober's page, while the block lasts."""
+    with FakeApiServer() as prober:
+        made = WholeCluster(kube, FlowControl(kube), prober)
+        made.fill()
+        yield made
