@@ -19,6 +19,7 @@ from chaoslib.run import RunEventHandler
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.lock import RunLock, locks_folder
 from chaoslib_cp.cluster.gate.guard import check_gate, refuse_leftovers
+from chaoslib_cp.cluster.gate.permit import Permit
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.abort import AbortWatch
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules
@@ -31,7 +32,7 @@ from chaoslib_cp.control.rounds import Rounds
 from chaoslib_cp.control.standing import StandingWatch
 from chaoslib_cp.control.stop import StopLatch
 from chaoslib_cp.control.telling import Teller
-from chaoslib_cp.control.watching import observe_plan, wait_for_sight
+from chaoslib_cp.control.watching import observe_plan, wait_for_sight, warn_of_blind_spots
 from chaoslib_cp.errors import ControlPlaneError, said_safely
 from chaoslib_cp.observe.session import ObserveSession, start
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
@@ -153,14 +154,15 @@ class Run:
             reasons = (one.replace("; nothing was changed", "") for one in refused)  # said once, above them
             raise InterruptExecution("refused, nothing was changed:" + "".join(f"\n  - {one}" for one in reasons))
         with waiting_for("the gate: is this the cluster that is meant, marked as a test cluster and whole", None):
-            cluster_uid, run_dir = self._take_cluster()
+            permit, run_dir = self._take_cluster()
         self.run_dir = run_dir
         configuration[RUN_DIR_KEY] = str(run_dir)  # activities read it there
         with waiting_for("what the cluster says of itself", None):
-            self._gather_facts(cluster_uid, run_dir.name, configuration)
+            warn_of_blind_spots(self.settings, permit.dns)
+            self._gather_facts(permit.cluster_uid, run_dir.name, configuration)
         self._start_watching(run_dir, configuration)
 
-    def _take_cluster(self) -> tuple[str, Path]:
+    def _take_cluster(self) -> tuple[Permit, Path]:
         """Pass the gate, keep other runs out, and make the run's folder, which has the name that the permit is for."""
         name = run_name(self.experiment)
         now = datetime.fromtimestamp(self.clock.epoch_s(), UTC)
@@ -178,7 +180,7 @@ class Run:
         if run_dir != self.settings.run_dir:
             self.settings = replace(self.settings, run_dir=run_dir)
             check_gate(self.settings, self.clock)
-        return permit.cluster_uid, run_dir
+        return permit, run_dir
 
     def _gather_facts(self, cluster_uid: str, run: str, configuration: Mapping[str, Any]) -> None:
         """Ask, while the API still answers, for what the summary says of the run and its cluster."""
@@ -202,7 +204,7 @@ class Run:
         self._rules = read_rules(self.experiment, self.settings)
         blind = wait_for_sight(run_dir, self.experiment, configuration, self.settings, self.clock)
         if blind:
-            logger.warning("No samples yet of %s: is the prober there (`chaos cp manifests`)?", ", ".join(blind))
+            logger.warning("No samples yet of %s; `chaos cp check` looks for the cause", ", ".join(blind))
 
     def enter(self, phase: Phase) -> None:
         """Go on to another part of the experiment; whatever comes after the method is shielded from signals.

@@ -1,13 +1,17 @@
 """The observer's orders, which follow from the experiment's configuration, and waiting until it sees something."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.check.sight import blind_spots
 from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.door.cluster_dns import ClusterDns
 from chaoslib_cp.cluster.door.connect import choose
+from chaoslib_cp.cluster.door.prober import configured_pages
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.limits import checked
 from chaoslib_cp.observe.plan import MAX_DURATION_S, ObservePlan
@@ -17,6 +21,8 @@ from chaoslib_cp.results.hypothesis import read_hypothesis
 from chaoslib_cp.settings import IDENTITIES, Settings
 from chaoslib_cp.vantage import VantagePoint, all_points, asked_by_observer
 from chaoslib_cp.waits import waiting_for
+
+logger = logging.getLogger("chaostoolkit")
 
 DEFAULT_OBSERVE_S = 1800.0
 """Longer than any shipped run; the observer ends by itself after it, whatever becomes of the control."""
@@ -83,7 +89,7 @@ def observe_plan(run_dir: Path, epoch_offset_s: float, settings: Settings) -> Ob
         kubeconfig=chosen["runner"].kubeconfig,
         duration_s=_observe_s(settings),
         contexts={identity: choice.context for identity, choice in chosen.items()},
-        prober_pages=_prober_pages(settings),
+        prober_pages=configured_pages(settings),
         epoch_offset_s=epoch_offset_s,
     )
 
@@ -102,7 +108,7 @@ def _plan(settings: Settings, **facts: Any) -> ObservePlan:
 
 def watching_refusals(settings: Settings) -> Iterator[str]:
     """Say what is wrong with the keys that say how long is watched and where the prober is, one line each."""
-    for read in (_observe_s, _prober_pages):
+    for read in (_observe_s, configured_pages):
         try:
             read(settings)
         except ProfileInvalid as error:
@@ -119,14 +125,15 @@ def _observe_s(settings: Settings) -> float:
     return checked(settings.said("observe_s"), given, _SHORTEST_OBSERVE_S, MAX_DURATION_S)
 
 
-def _prober_pages(settings: Settings) -> tuple[str, ...]:
-    given = settings.prober_pages
-    pages = [] if given is None or given == "" else given
-    if not isinstance(pages, list | tuple) or not all(isinstance(page, str) for page in pages):
-        raise ProfileInvalid(
-            f"{settings.said('prober_pages')} is {given!r}; nothing was changed; use a list of ip:port, or leave it out"
-        )
-    return tuple(pages)
+def warn_of_blind_spots(settings: Settings, dns: ClusterDns) -> None:
+    """Say, one line each, what nobody will see in this run, why, and what to do; asks the API two questions.
+
+    Args:
+        settings: What the run was told.
+        dns: Cluster DNS, as the gate found it.
+    """
+    for found in blind_spots(settings, dns):
+        logger.warning("Blind: %s", found.sentence())
 
 
 def wait_for_sight(

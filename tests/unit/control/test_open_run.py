@@ -48,6 +48,7 @@ def test_a_run_that_passed_has_a_folder_a_permit_a_lock_and_an_observer(
     run.open(configuration, None)
     assert run.armed
     assert "No samples yet" not in caplog.text
+    assert "Blind: chaoslib-cp/workload-prober: there is no prober, so nobody sees" in caplog.text
     assert run.run_dir is not None
     assert run.run_dir.parent == Path.cwd() / "runs"
     assert re.fullmatch("20231114T221320Z-[0-9a-f]{6}-t", run.run_dir.name)  # no other folder's run has that name
