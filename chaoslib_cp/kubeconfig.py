@@ -158,4 +158,4 @@ def _entries(path: str, content: Mapping[str, Any], key: str) -> list[dict[str, 
 
 
 def _malformed(path: str, what: str) -> TargetRefused:
-    return TargetRefused(f"kubeconfig {path}: {what}; nothing was changed; mend it, or name another file")
+    return TargetRefused(f"kubeconfig {path}: {what}; nothing was changed; correct it, or name another file")

@@ -20,7 +20,16 @@ _MUST_RUN_IN_CI = ("programs", "contract", "testbed")
 # What says nothing about time, so that it may share the machine with tests that need no testbed.
 _BESIDE_OTHERS = tuple(
     f"tests/testbed/test_{name}.py"
-    for name in ("up_down", "crash_points", "recover_from_outside", "failed_start", "edits", "pods", "kubeconfig")
+    for name in (
+        "up_down",
+        "crash_points",
+        "recover_from_outside",
+        "failed_start",
+        "edits",
+        "pods",
+        "kubeconfig",
+        "own_cluster",
+    )
 )
 
 

@@ -33,7 +33,7 @@ class Once(Generic[Thing]):
     """Something that is looked up when it is needed first. Why it cannot be had is raised once, then ``NotKnown``.
 
     Args:
-        missing: What is said when it was looked for in vain.
+        missing: What is said when it was looked for and not found.
         look: Looks it up.
     """
 

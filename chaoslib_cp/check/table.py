@@ -65,7 +65,7 @@ def _look(row: Check, scene: Scene) -> Iterator[Finding]:
         try:
             yield from row.look(scene)
         except NotKnown as error:
-            yield Finding("warning", row.what, f"not looked at: {error}", "mend what is wrong above first")
+            yield Finding("warning", row.what, f"not looked at: {error}", "correct what is wrong above first")
         except ControlPlaneError as error:
             yield refusal(error, row.what)
         except Exception as error:  # noqa: BLE001 - a mistake in one check must not cost the others

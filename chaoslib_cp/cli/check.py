@@ -31,7 +31,7 @@ def _variables(_context: click.Context, _option: click.Parameter, given: tuple[s
 @output.json_option
 @click.pass_context
 def command(ctx: click.Context, experiment: Path | None, var: dict[str, Any], as_json: bool) -> None:
-    """Look at all that a run needs of a cluster, and say how to mend what is wrong. Changes nothing.
+    """Look at all that a run needs of a cluster, and say how to correct what is wrong. Changes nothing.
 
     It reads the kubeconfig that KUBECONFIG names, or the configuration of EXPERIMENT (JSON or YAML), and asks the API
     server as each of the four identities, 20 s for each at most: contexts, who they are, their rights and queues, the
@@ -80,7 +80,7 @@ def _read(path: Path) -> dict[str, Any]:
         is_told = isinstance(error, ChaosException | OSError | ValueError)
         words = " ".join(str(error).split()) if is_told else "its keys do not have the shape of one"
         raise ProfileInvalid(
-            f"{path} is no experiment that can be played ({words}); nothing was asked; mend it"
+            f"{path} is no experiment that can be played ({words}); nothing was asked; correct it"
         ) from error
     return dict(document)
 
@@ -93,7 +93,9 @@ def _configuration(document: "Mapping[str, Any]", var: dict[str, Any]) -> dict[s
     try:
         return dict(load_configuration(document.get("configuration") or {}, dict(var)))
     except (ChaosException, ValueError, TypeError) as error:
-        raise ProfileInvalid(f"the configuration cannot be resolved ({error}); nothing was asked; mend it") from error
+        raise ProfileInvalid(
+            f"the configuration cannot be resolved ({error}); nothing was asked; correct it"
+        ) from error
 
 
 def _of_file(document: "Mapping[str, Any]", configuration: dict[str, Any]) -> "tuple[Settings, list[Finding]]":

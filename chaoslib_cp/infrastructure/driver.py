@@ -150,5 +150,5 @@ def killed_from_json(program: str, text: str) -> list[str]:
         return [str(one) for one in content["killed"]]
     except (ValueError, KeyError, TypeError) as error:
         raise TargetUnreachable(
-            f'{program} did not answer {{"killed": [...]}}; what it had done stays; mend the program'
+            f'{program} did not answer {{"killed": [...]}}; what it had done stays; correct the program'
         ) from error

@@ -77,7 +77,9 @@ def value_from_json(program: str, text: str) -> Value:
     try:
         value = json.loads(text)["value"]
     except (ValueError, KeyError, TypeError) as error:
-        raise TargetUnreachable(f'{program} did not answer {{"value": ...}}; mend the program') from error
+        raise TargetUnreachable(f'{program} did not answer {{"value": ...}}; correct the program') from error
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TargetUnreachable(f'{program} did not answer {{"value": ...}} with a number or a text; mend the program')
+        raise TargetUnreachable(
+            f'{program} did not answer {{"value": ...}} with a number or a text; correct the program'
+        )
     return value if isinstance(value, str) else float(value)

@@ -88,7 +88,7 @@ def read_plan(path: Path) -> ObservePlan:
     try:
         return ObservePlan(**{**document, "prober_pages": tuple(document.get("prober_pages", ()))})
     except (TypeError, AttributeError) as error:
-        raise ProfileInvalid(f"plan {path}: {error}; nothing was asked; mend that key") from error
+        raise ProfileInvalid(f"plan {path}: {error}; nothing was asked; correct that key") from error
 
 
 def _check_seconds(key: str, given: Mapping[str, float], zero_is_off: bool) -> None:
@@ -101,4 +101,4 @@ def _check_seconds(key: str, given: Mapping[str, float], zero_is_off: bool) -> N
 
 
 def _wrong(key: str, value: object, wanted: str) -> ProfileInvalid:
-    return ProfileInvalid(f"observe plan: {key} is {value}, wanted {wanted}; nothing was asked; mend the plan")
+    return ProfileInvalid(f"observe plan: {key} is {value}, wanted {wanted}; nothing was asked; correct the plan")

@@ -146,7 +146,7 @@ class ProberPull:
 def _target(page: str) -> HttpsTarget:
     address, _, port = page.rpartition(":")
     if not address or not port.isdigit():
-        raise ProfileInvalid(f"prober page {page!r} is not ip:port; nothing was asked; mend the plan")
+        raise ProfileInvalid(f"prober page {page!r} is not ip:port; nothing was asked; correct the plan")
     return HttpsTarget(address.strip("[]"), int(port), page)
 
 

@@ -113,6 +113,6 @@ def write_whole(output: Path, content: Mapping[str, Any], may_replace: bool) -> 
             raise
     except OSError as error:
         raise TargetRefused(
-            f"{output} could not be written ({error.strerror}); no file is left, and the credentials are lost; mend "
+            f"{output} could not be written ({error.strerror}); no file is left, and the credentials are lost; correct "
             "that, or name another file"
         ) from error

@@ -234,7 +234,7 @@ def test_writes_tell_the_server_how_long_we_wait(kube: KubeObjects) -> None:
 
 @pytest.mark.parametrize(("status", "error"), [(401, TargetRefused), (403, TargetRefused), (422, ProfileInvalid)])
 def test_a_status_becomes_the_error_the_user_can_act_on(kube: KubeObjects, status: int, error: type[Exception]) -> None:
-    """Not allowed and not accepted are different things to mend."""
+    """Not allowed and not accepted are different things to correct."""
     kube.fail_next("GET", "/version", Answer(status, {}, b'{"message": "because\\nof that"}'))
     with opened(kube) as cluster, pytest.raises(error, match=f"{status} because of that"):
         cluster.get("/version")

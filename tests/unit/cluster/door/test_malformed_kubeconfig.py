@@ -80,7 +80,7 @@ def test_what_is_no_list_of_mappings_is_refused_by_its_name(kube: KubeObjects, c
         with pytest.raises(TargetRefused) as caught:
             ask(settings, identity)
         assert str(caught.value) == (
-            f"kubeconfig {kube.kubeconfig}: {says}; nothing was changed; mend it, or name another file"
+            f"kubeconfig {kube.kubeconfig}: {says}; nothing was changed; correct it, or name another file"
         )
 
 
@@ -209,7 +209,7 @@ def test_a_bad_authority_is_mended_in_the_kubeconfig(kube: KubeObjects, data: st
 def test_a_bad_authority_of_chaosk8s_own_keys_is_mended_there(
     kube: KubeObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: object
 ) -> None:
-    """There is no kubeconfig to mend."""
+    """There is no kubeconfig to correct."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "no-certificate").write_text("none")
     secrets = {"KUBERNETES_HOST": f"https://127.0.0.1:{kube.server.port}", "KUBERNETES_CA_CERT_FILE": given}
