@@ -28,9 +28,10 @@ _BESIDE_OTHERS = tuple(
         "edits",
         "pods",
         "kubeconfig",
-        "own_cluster",
     )
 )
+# The same, on a testbed of its own that no other test needs: it may share the machine with another testbed, too.
+_APART = "tests/testbed/test_own_cluster.py"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,7 +82,7 @@ def leave_nothing(state: Path) -> None:
 
 
 class OneTestbedAtATime(LoadScopeScheduling):  # type: ignore[misc]
-    """Hands tests out one by one; those of tests/testbed as two groups, each to one worker.
+    """Hands tests out one by one; those of tests/testbed as three groups, each to one worker.
 
     The group is told by the path: pytest-xdist 3.8 loses its own group marks with pytest 9.2.
     """
@@ -89,6 +90,8 @@ class OneTestbedAtATime(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         if not nodeid.startswith("tests/testbed/"):
             return nodeid
+        if nodeid.startswith(_APART):
+            return "testbed, apart"
         return "testbed, beside others" if nodeid.startswith(_BESIDE_OTHERS) else "testbed, alone"
 
 
@@ -100,13 +103,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneTestbedAt
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run what is cheap first: unmarked tests, then those with `chaos` processes, last those on the testbed.
 
-    Where several workers share the tests (pytest-xdist), one of them begins with the tests on the testbed that may run
+    Where several workers share the tests (pytest-xdist), two of them begin with the tests on the testbed that may run
     beside others. One plays the rest of those after everything else: a storm is about time, and wants the machine for
     itself.
     """
 
     def cost(item: pytest.Item) -> int:
-        if _is_worker(config) and item.nodeid.startswith(_BESIDE_OTHERS):
+        if _is_worker(config) and item.nodeid.startswith((_APART, *_BESIDE_OTHERS)):
             return -1
         return sum(2**rank for rank, name in enumerate(_MUST_RUN_IN_CI) if item.get_closest_marker(name))
 

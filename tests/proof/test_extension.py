@@ -136,7 +136,7 @@ def test_a_lost_undo_log_is_written_again_from_the_cluster(
 def test_without_a_right_nothing_is_changed(kube: KubeObjects, verb: str) -> None:
     """What could not be taken back is not made."""
     kube.denied.add((verb, "deployments"))
-    with pytest.raises(ActivityFailed, match=rf"may not {verb} a Deployment"):
+    with pytest.raises(ActivityFailed, match=rf"may not {verb} Deployment web"):
         start(kube)
     assert kube.objects[WEB]["spec"]["replicas"] == 3
 
@@ -155,7 +155,12 @@ def test_the_owner_is_asked_for_the_rights_it_needs() -> None:
 
 def test_a_start_without_its_stop_is_refused() -> None:
     """As one of ours."""
-    provider = {"type": "python", "module": "scale_down", "func": "start_scale_down", "arguments": {}}
+    provider = {
+        "type": "python",
+        "module": "scale_down",
+        "func": "start_scale_down",
+        "arguments": {"deployment": "web", "namespace": "shop"},
+    }
     experiment = {"method": [{"type": "action", "name": "scale down", "provider": provider}]}
     refused = list(experiment_refusals(experiment, SAFE, {}, read_settings()))
     assert refused == ["'scale down' is never stopped: add stop_scale_down of scale_down to rollbacks"]

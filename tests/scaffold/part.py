@@ -41,6 +41,7 @@ AMOUNTS: Final = {
     "runner killed: kills": Amount(8, 1000),
     "testbed, crash points: kills": Amount(8, 40),
     "testbed, runner killed: kills": Amount(1, 20),
+    "testbed, stopped: signals": Amount(1, 4),
     "testbed, rights: rights taken away": Amount(3, 1000),  # more than there are: every one
     "testbed, up and down: rounds": Amount(2, 10),
 }

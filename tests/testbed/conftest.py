@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -78,14 +78,23 @@ def can_run_testbeds() -> None:
         pytest.skip(str(reason))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_at_a_time() -> Iterator[None]:
-    """Wait until no other worker of this run plays tests on a testbed."""
+_ours: list[TextIO] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Wait until no other worker of this run plays tests on a testbed, and let none until this worker has ended.
+
+    Before any fixture brings a testbed up; a module that says that it stands apart waits for nobody.
+    """
+    module = item.getparent(pytest.Module)
+    if _ours or (module and getattr(module.obj, "STANDS_APART", False)):
+        return
     folder = Path(os.environ["XDG_STATE_HOME"])
     shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    with (shared / "one-at-a-time").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
+    held = (shared / "one-at-a-time").open("w")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    _ours.append(held)
 
 
 @pytest.fixture(scope="session")

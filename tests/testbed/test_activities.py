@@ -75,7 +75,13 @@ def test_a_rollout_reaches_every_node_and_leaves_nothing(testbed: Testbed, run_d
     nodes = testbed.get("nodes")["items"]
     assert started["details"]["nodes"] == len(nodes)
     testbed.kubectl(
-        "rollout", "status", "daemonset/chaoslib-cp-gentle", "-n", "kube-system", "--timeout=90s", timeout_s=120
+        "rollout",
+        "status",
+        "daemonset/chaoslib-cp-agent-rollout-1",
+        "-n",
+        "kube-system",
+        "--timeout=90s",
+        timeout_s=120,
     )
     seen = play(testbed, run_dir, "rollout.probes", "rollout_progress")
     assert (seen["ok"], seen["desired"], seen["ready_share"]) == (True, len(nodes), 1.0)

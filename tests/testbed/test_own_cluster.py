@@ -15,6 +15,7 @@ from tests.places import ROOT
 from tests.testbed.conftest import Testbed, brought_up
 
 pytestmark = pytest.mark.testbed
+STANDS_APART = True
 
 PAGE = "docs/howto-own-cluster.md"
 # Two nodes, and so little CPU that their agents drown the API server in seconds.
@@ -27,7 +28,7 @@ SHORT = {
     "METRICS_PERIOD_S": 0.2,
     "LIST_PERIOD_S": 2,
     "AGENT_RAMP_S": 2,
-    "AGENT_DURATION_S": 30,
+    "AGENT_DURATION_S": 20,
     "REACTION_S": 5,
     "RECOVERY_TIMEOUT_S": 150,
 }

@@ -110,7 +110,7 @@ def test_a_restarting_server_is_seen_and_found_again() -> None:
 
         def answer(_request: object) -> Answer:
             if len(server.requests) == 3:
-                asyncio.get_running_loop().call_later(0.03, server.drop_connections)
+                asyncio.get_running_loop().call_later(0.005, server.drop_connections)  # long before the next try is due
             return Answer()
 
         server.on("GET", "/metrics", answer)
