@@ -87,11 +87,13 @@ def _zones(name: str, line: int) -> tuple[str, ...]:
 
 def _reverse_zones(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> tuple[str, ...]:
     """The reverse zones that together are a network: a label stands for 8 bits of IPv4, 4 bits of IPv6."""
-    bits = 8 if network.version == 4 else 4
+    bits, number = (8, "d") if network.version == 4 else (4, "x")
     length = -(-network.prefixlen // bits) * bits
-    dropped = (network.max_prefixlen - length) // bits
-    subnets = network.subnets(new_prefix=length)
-    return tuple(".".join((*one.network_address.reverse_pointer.split(".")[dropped:], "")) for one in subnets)
+    labels = network.network_address.reverse_pointer.split(".")[(network.max_prefixlen - length) // bits :]
+    if length == network.prefixlen:
+        return (f"{'.'.join(labels)}.",)
+    first, rest = int(labels[0], 10 if number == "d" else 16), ".".join(labels[1:])
+    return tuple(f"{first + step:{number}}.{rest}." for step in range(2 ** (length - network.prefixlen)))
 
 
 def _is_domain_name(name: str) -> bool:

@@ -10,10 +10,10 @@ from typing import Final
 from chaoslib_cp.engine.poison.corefile import Corefile, Directive, ServerBlock, Snippet
 from chaoslib_cp.engine.poison.lookup import served_twice
 from chaoslib_cp.engine.poison.parser import parse_corefile
-from chaoslib_cp.engine.poison.tokens import Span, read_tokens, unfit
+from chaoslib_cp.engine.poison.tokens import Span, read_tokens, shown, unfit
 
 _INDENT: Final = "    "
-_BLANKS: Final = re.compile(r"[ \t]*")
+_AROUND: Final = " \t\r\n"
 _REST_OF_LINE: Final = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\r?\n|\r?$(?![\s\S]))")
 
 
@@ -25,7 +25,7 @@ def append(corefile: Corefile, text: str) -> str:
     """
     gap = "" if not corefile.text or corefile.text.endswith("\n") else "\n"
     end = Span(len(corefile.text), len(corefile.text))
-    return _with_parts(corefile, end, f"{gap}{text.rstrip()}\n", text)
+    return _with_parts(corefile, end, f"{gap}{text.rstrip(_AROUND)}\n", text)
 
 
 def insert_before(corefile: Corefile, block: ServerBlock, text: str) -> str:
@@ -35,9 +35,10 @@ def insert_before(corefile: Corefile, block: ServerBlock, text: str) -> str:
         ProfileInvalid: ``text`` is no such thing.
     """
     start = _line_start(corefile.text, block.span.start)
-    gap = "" if start == block.span.start or not corefile.text[start : block.span.start].strip() else "\n"
-    at = block.span.start if gap else start
-    return _with_parts(corefile, Span(at, at), f"{gap}{text.strip()}\n", text)
+    own_line = _is_blank(corefile.text[start : block.span.start])
+    at = start if own_line else block.span.start
+    gap = "" if own_line else "\n"
+    return _with_parts(corefile, Span(at, at), f"{gap}{text.strip(_AROUND)}\n", text)
 
 
 def replace_block(corefile: Corefile, block: ServerBlock, text: str) -> str:
@@ -46,7 +47,7 @@ def replace_block(corefile: Corefile, block: ServerBlock, text: str) -> str:
     Raises:
         ProfileInvalid: ``text`` is no such thing.
     """
-    return _with_parts(corefile, block.span, text.strip(), text)
+    return _with_parts(corefile, block.span, text.strip(_AROUND), text)
 
 
 def insert_directive(corefile: Corefile, block: ServerBlock, text: str) -> str:
@@ -61,7 +62,7 @@ def insert_directive(corefile: Corefile, block: ServerBlock, text: str) -> str:
         at = _line_end(corefile.text, block.span.end)
         return _within(corefile, block, Span(at, at), f"\n{lines}")
     start = _line_start(corefile.text, block.closing)
-    if corefile.text[start : block.closing].strip():
+    if not _is_blank(corefile.text[start : block.closing]):
         return _within(corefile, block, Span(block.closing, block.closing), f"\n{lines}\n")
     return _within(corefile, block, Span(start, start), f"{lines}\n")
 
@@ -75,7 +76,7 @@ def replace_directive(corefile: Corefile, block: ServerBlock, directive: Directi
     """
     _refuse_elsewhere(block, directive)
     _refuse_other_than_directives(text)
-    return _within(corefile, block, directive.span, text.strip())
+    return _within(corefile, block, directive.span, text.strip(_AROUND))
 
 
 def remove_directive(corefile: Corefile, block: ServerBlock, directive: Directive) -> str:
@@ -88,7 +89,7 @@ def remove_directive(corefile: Corefile, block: ServerBlock, directive: Directiv
     start, end = directive.span
     line = _line_start(corefile.text, start)
     rest = _REST_OF_LINE.match(corefile.text, end)
-    if rest and not corefile.text[line:start].strip() and rest.end() <= block.span.end:
+    if rest and _is_blank(corefile.text[line:start]):
         start, end = line, rest.end()
     return _within(corefile, block, Span(start, end), "")
 
@@ -119,7 +120,7 @@ def _spliced(corefile: Corefile, span: Span, put_in: str, wanted: list[str]) -> 
     if _sources(read) != wanted:
         raise unfit(line, "an edit here would be read as part of something else: put braces round the block")
     if twice := served_twice(read):
-        raise unfit(line, f"with this edit two blocks would serve {twice.zone} on port {twice.port}")
+        raise unfit(line, f"with this edit two blocks would serve {shown(twice.zone)} on port {twice.port}")
     return made
 
 
@@ -135,10 +136,15 @@ def _sources(corefile: Corefile, before: int | None = None, behind: int = 0) -> 
 
 
 def _as_in(corefile: Corefile, text: str) -> str:
-    """A text with the line ends of the Corefile, which are those of its first line."""
-    plain = text.replace("\r\n", "\n")
-    first = corefile.text.find("\n")
-    return plain.replace("\n", "\r\n") if first > 0 and corefile.text[first - 1] == "\r" else plain
+    """A text with the line ends of the Corefile, where each has a carriage return; else as it is."""
+    if not 0 < corefile.text.count("\n") == corefile.text.count("\r\n"):
+        return text
+    return text.replace("\r\n", "\n").replace("\n", "\r\n")
+
+
+def _is_blank(text: str) -> bool:
+    """Whether there is nothing in a part of a line."""
+    return not text.strip(_AROUND)
 
 
 def _line_start(text: str, at: int) -> int:
@@ -159,20 +165,20 @@ def _indent_of(corefile: Corefile, block: ServerBlock) -> str:
         return _INDENT
     start = block.directives[0].span.start
     blanks = corefile.text[_line_start(corefile.text, start) : start]
-    return blanks if _BLANKS.fullmatch(blanks) else _INDENT
+    return blanks if _is_blank(blanks) else _INDENT
 
 
 def _indented(text: str, blanks: str) -> str:
     """Lines behind blanks; a text with a line end inside of quotes stays as it is."""
     if any("\n" in token.text for token in read_tokens(text)):
         return text
-    return "\n".join(f"{blanks}{line}" if line.strip() else line for line in text.splitlines())
+    return "\n".join(f"{blanks}{line}" if not _is_blank(line) else line for line in text.split("\n"))
 
 
 def _refuse_elsewhere(block: ServerBlock, directive: Directive) -> None:
     """Refuse to edit a snippet where a block is meant."""
     if not block.span.start <= directive.span.start <= directive.span.end <= block.span.end:
-        raise unfit(directive.line, f"{directive.name} is not in the block that begins on line {block.line}")
+        raise unfit(directive.line, f"{shown(directive.name)} is not in the block that begins on line {block.line}")
 
 
 def _refuse_other_than_directives(text: str) -> None:

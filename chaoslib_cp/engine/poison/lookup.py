@@ -8,7 +8,8 @@ from chaoslib_cp.engine.poison.addresses import DNS, Address, fully_qualified
 from chaoslib_cp.engine.poison.corefile import IMPORT, Corefile, Directive, ServerBlock, Snippet
 from chaoslib_cp.engine.poison.tokens import shown, unfit
 
-_MOST_IMPORTS: Final = 10_000  # as CoreDNS has it (source: github.com/coredns/caddy, ``caddyfile/parse.go``)
+_MOST_LINES: Final = 10_000  # CoreDNS allows as many imports (source: github.com/coredns/caddy, ``caddyfile/parse.go``)
+_DEEPEST: Final = 10
 
 
 def block_for(corefile: Corefile, zone: str, port: int) -> ServerBlock | None:
@@ -43,7 +44,8 @@ def resolve_snippets(corefile: Corefile, block: ServerBlock) -> tuple[Directive,
     directive that came from a snippet has its span inside of the snippet.
 
     Raises:
-        ProfileInvalid: Snippets import each other without end, or more often than CoreDNS allows. Nothing was changed.
+        ProfileInvalid: Snippets import each other without end or more than 10 deep, or bring in more than 10,000 lines.
+            Nothing was changed.
     """
     known = {one.name: one for one in corefile.snippets if one.span.end <= block.span.start}
     return _Expansion(known).of(block.directives, ())
@@ -54,13 +56,13 @@ def served_twice(corefile: Corefile) -> Address | None:
 
     Blocks with ``view`` or ``bind``, or with an import that may bring one in, may share a zone: they are not compared.
     """
-    seen: set[Address] = set()
+    serving: dict[Address, list[ServerBlock]] = {}
     for block in corefile.blocks:
-        if {"view", "bind", IMPORT}.isdisjoint(_names(corefile, block)):
-            for address in block.addresses:
-                if address in seen:
-                    return address
-                seen.add(address)
+        for address in block.addresses:
+            serving.setdefault(address, []).append(block)
+    for address, blocks in serving.items():
+        if len(blocks) > 1 and sum({"view", "bind", IMPORT}.isdisjoint(_names(corefile, one)) for one in blocks) > 1:
+            return address
     return None
 
 
@@ -75,11 +77,11 @@ def _names(corefile: Corefile, block: ServerBlock) -> set[str]:
 
 
 class _Expansion:
-    """Puts snippets in, and counts how often."""
+    """Puts snippets in, and counts the lines that they bring."""
 
     def __init__(self, known: dict[str, Snippet]) -> None:
         self._known = known
-        self._count = 0
+        self._lines = 0
 
     def of(self, directives: tuple[Directive, ...], inside: tuple[str, ...]) -> tuple[Directive, ...]:
         """The directives with snippets put in; ``inside`` names the snippets that they came from."""
@@ -88,19 +90,17 @@ class _Expansion:
     def _each(self, directives: tuple[Directive, ...], inside: tuple[str, ...]) -> Iterator[Directive]:
         """One directive after the other."""
         for directive in directives:
-            snippet = (
-                self._known.get(directive.arguments[0]) if directive.name == IMPORT and directive.arguments else None
-            )
+            self._count(directive, inside)
+            snippet = self._known.get(directive.arguments[0]) if directive.name == IMPORT else None
             if snippet is not None:
-                self._allow(directive, snippet.name, inside)
                 yield from self._each(snippet.directives, (*inside, snippet.name))
             elif directive.body:
                 yield replace(directive, body=self.of(directive.body, inside))
             else:
                 yield directive
 
-    def _allow(self, directive: Directive, name: str, inside: tuple[str, ...]) -> None:
+    def _count(self, directive: Directive, inside: tuple[str, ...]) -> None:
         """Refuse what would not end."""
-        self._count += 1
-        if name in inside or self._count > _MOST_IMPORTS:
-            raise unfit(directive.line, f"the snippet {shown(name)} is imported by itself or too often")
+        self._lines += bool(inside)
+        if len(inside) > _DEEPEST or self._lines > _MOST_LINES:
+            raise unfit(directive.line, f"snippets import each other too deep or too often, here {shown(inside[-1])}")

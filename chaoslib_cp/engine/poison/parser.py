@@ -8,11 +8,12 @@ there would do something else than it says. Which plugins exist, and what they t
 from collections.abc import Iterator
 from typing import Final
 
-from chaoslib_cp.engine.poison.addresses import addresses_of
+from chaoslib_cp.engine.poison.addresses import Address, addresses_of
 from chaoslib_cp.engine.poison.corefile import IMPORT, Corefile, Directive, ServerBlock, Snippet
 from chaoslib_cp.engine.poison.tokens import Span, Token, is_new_line, read_tokens, shown, unfit
 
-_DEEPEST: Final = 20  # no plugin has more than three levels; a deeper text is an accident or an attack
+_MOST_ZONES: Final = 10_000  # a short key can stand for 128; clusters have a handful
+_DEEPEST: Final = 10  # no plugin has more than three levels; a deeper text is an accident or an attack
 
 
 def parse_corefile(text: str) -> Corefile:
@@ -39,6 +40,7 @@ class _Reader:
         self._tokens = read_tokens(text)
         self._at = 0
         self._names: set[str] = set()
+        self._zones = 0
 
     def parts(self) -> Iterator[ServerBlock | Snippet | Directive]:
         """Server blocks, snippets and imports, in order."""
@@ -77,7 +79,7 @@ class _Reader:
         name = keys[0].text[1:-1] if len(keys) == 1 and keys[0].text[:1] == "(" and keys[0].text[-1:] == ")" else None
         if name is not None and self._next() is not None:
             return self._snippet(name, first)
-        addresses = tuple(address for key in keys for address in addresses_of(key.text, key.line))
+        addresses = tuple(address for key in keys for address in self._addresses(key))
         if self._next_is("{"):
             directives = self._braced(depth=0, strict=True)
             closing: int | None = self._last().span.start
@@ -87,6 +89,14 @@ class _Reader:
                 raise unfit(stray.line, "a closing brace closes nothing")
         span = Span(first.span.start, self._last().span.end)
         return ServerBlock(tuple(key.text for key in keys), addresses, directives, first.line, span, closing)
+
+    def _addresses(self, key: Token) -> tuple[Address, ...]:
+        """What a key stands for."""
+        found = addresses_of(key.text, key.line)
+        self._zones += len(found)
+        if self._zones > _MOST_ZONES:
+            raise unfit(key.line, f"the keys up to here stand for more than {_MOST_ZONES} zones")
+        return found
 
     def _snippet(self, name: str, first: Token) -> Snippet:
         """A snippet, behind its name."""

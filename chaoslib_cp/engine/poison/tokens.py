@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 from chaoslib_cp.errors import ProfileInvalid
 
-MOST_BYTES: Final = 1 << 20
-"""The most that a Corefile may hold (source: Kubernetes documentation, "ConfigMaps": 1 MiB)."""
+MOST_BYTES: Final = 1 << 17
+"""The most that is read, in bytes: an eighth of what a ConfigMap can hold, and dozens of times what clusters have."""
 MOST_SHOWN: Final = 60
 """How many characters of a word a message repeats."""
 
@@ -67,10 +67,10 @@ def read_tokens(text: str) -> tuple[Token, ...]:
 
     Raises:
         ProfileInvalid: A quote is opened and never closed (CoreDNS reads on to the end: what is put behind it would be
-            part of the word), or the text is larger than a ConfigMap can be.
+            part of the word), or the text has more than ``MOST_BYTES``.
     """
     if len(text) > MOST_BYTES or len(text.encode(errors="replace")) > MOST_BYTES:
-        raise unfit(1, f"the text has more than {MOST_BYTES} bytes, which no ConfigMap holds")
+        raise unfit(1, f"the text has more than {MOST_BYTES} bytes")
     tokens: list[Token] = []
     at, line = _skip(text, len(_BYTE_ORDER_MARK) if text.startswith(_BYTE_ORDER_MARK) else 0, 1)
     while at < len(text):
@@ -94,10 +94,10 @@ def _skip(text: str, at: int, line: int) -> tuple[int, int]:
 
 def _word_at(text: str, at: int, line: int) -> tuple[Token, int]:
     """The word that begins here, and where to go on."""
-    if quoted := _QUOTED.match(text, at):
-        return Token(quoted[1].replace('\\"', '"'), line, Span(at, quoted.end())), quoted.end()
-    bare = _BARE.match(text, at)
-    if text[at] == '"' or bare is None:
+    found = (_QUOTED if text[at] == '"' else _BARE).match(text, at)
+    if found is None:
         raise unfit(line, "a quote is opened and never closed")
-    end = at + len(bare[1].rstrip("\r"))
-    return Token(bare[1].replace("\r", ""), line, Span(at, end)), bare.end()
+    if text[at] == '"':
+        return Token(found[1].replace('\\"', '"'), line, Span(at, found.end())), found.end()
+    end = at + len(found[1].rstrip("\r"))
+    return Token(found[1].replace("\r", ""), line, Span(at, end)), found.end()
