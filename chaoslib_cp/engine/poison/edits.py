@@ -1,7 +1,7 @@
 """Edits of a Corefile: each returns a new text in which everything outside of the edit is as it was, byte for byte.
 
-What is put in takes over the line ends of the Corefile. The new text is read again before it is
-returned: where the edit would be read as something else than it says, it is refused.
+What is put in takes over the line ends of the Corefile. The new text is read again before it is returned: what would be
+read as something else than the edit says is refused.
 """
 
 import re
