@@ -1,0 +1,169 @@
+"""Arming: cluster DNS gets a cache in front of itself, behind which lies begin and end without another reload.
+
+The server block that answers for the cluster's domain becomes two in the same CoreDNS: a front, which keeps the keys
+and has a cache, and a backend on another port, which knows the truth. Lies stand beside the backend, each behind its
+gate (``lies.py``). So a lie is withdrawn by the clock alone, and what caches made of it stays there for its TTL: any
+reload would throw them away (source: CoreDNS, plugins cache and reload; each reload builds every plugin anew).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from chaoslib_cp.engine.poison.corefile import Corefile, Directive, ServerBlock
+from chaoslib_cp.engine.poison.edits import append, replace_block
+from chaoslib_cp.engine.poison.lies import MAX_TTL_S, Lie
+from chaoslib_cp.engine.poison.lookup import block_for
+from chaoslib_cp.engine.poison.parser import parse_corefile
+from chaoslib_cp.engine.poison.risks import front_cache_refusals
+from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.limits import checked
+
+BACKEND_PORT: Final = 5399
+"""Where the backend answers, at every address of its pod: what a replica says past its cache can be asked there."""
+REVISION_NAME: Final = "rev.cp.invalid."
+"""Its TXT record says which revision of the Corefile a replica runs."""
+
+_RELOAD: Final = "reload 2s 1s"
+"""How often CoreDNS looks for a new Corefile while it is armed: the way back takes seconds (facts/dns.md 1a)."""
+# What belongs to the server that clients ask; all other plugins are about the truth, and go behind the cache.
+_FRONT: Final = frozenset({"bind", "bufsize", "debug", "health", "log", "loop", "loadbalance", "nsid", "pprof"})
+_BOTH: Final = frozenset({"bind", "errors"})
+_ONCE: Final = frozenset({"prometheus"})
+_REPLACED: Final = frozenset({"cache", "reload"})
+
+
+@dataclass(frozen=True)
+class Poison:
+    """What is told for how long.
+
+    Attributes:
+        lies: Each about other names.
+        begins_at_epoch_s: When all gates open, seconds since 1970: when every replica runs this revision.
+        ends_at_epoch_s: When they close, whoever is alive by then.
+        revision: What ``rev.cp.invalid`` says.
+        pin_s: Caches keep every good answer, true or not, for this long, seconds; 0 for as long as its TTL says.
+    """
+
+    lies: tuple[Lie, ...]
+    begins_at_epoch_s: float
+    ends_at_epoch_s: float
+    revision: str
+    pin_s: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be told."""
+        if not self.lies and not self.pin_s:
+            raise ProfileInvalid("there is no lie and no pin; nothing was changed; name one")
+        if not self.begins_at_epoch_s < self.ends_at_epoch_s:
+            raise ProfileInvalid("the lie would end before it begins; nothing was changed; give it more time")
+        if '"' in self.revision or "\\" in self.revision or not self.revision.isprintable():
+            raise ProfileInvalid(f"revision {self.revision!r} cannot stand in a Corefile; nothing was changed")
+        checked("pin_s", self.pin_s, 0, MAX_TTL_S, whole=True)
+        told = [(lie.name, type_) for lie in self.lies for type_ in lie.types or ("every type",)]
+        twice = next((one for one in told if told.count(one) > 1), None)
+        if twice:
+            raise ProfileInvalid(f"two lies are about {twice[0]} {twice[1]}; nothing was changed; leave one of them")
+
+
+def armed(text: str, poison: Poison, zone: str, port: int = 53) -> str:
+    """Return the Corefile of an armed cluster DNS.
+
+    Args:
+        text: The Corefile as it is.
+        poison: What it will tell.
+        zone: The cluster's domain, for example ``cluster.local``.
+        port: The port on which the DNS pods are asked.
+
+    Returns:
+        The new text; all server blocks but that of the zone are in it byte for byte.
+
+    Raises:
+        ProfileInvalid: It cannot be read, or something in it stands against a cache in front, one reason after the
+            other; nothing was changed.
+    """
+    corefile = parse_corefile(text)
+    _refuse_used(corefile)
+    refused = front_cache_refusals(corefile, zone, port)
+    block = block_for(corefile, zone, port)
+    if refused or block is None:
+        raise ProfileInvalid(f"{'; '.join(refused)}; nothing was changed")
+    made = replace_block(corefile, block, "\n".join(_two(corefile, block, poison)))
+    parts = [_revision_block(block, poison, port), *_lying(block, corefile, poison)]
+    for part in parts:
+        made = append(parse_corefile(made), part)
+    return made
+
+
+def _refuse_used(corefile: Corefile) -> None:
+    """Refuse what is there already: a second fault would be told over the first."""
+    for block in corefile.blocks:
+        for zone, port in block.zones:
+            if port == BACKEND_PORT or zone == REVISION_NAME:
+                raise ProfileInvalid(
+                    f"line {block.line} of the Corefile has {zone} on port {port} already, as an armed one has; "
+                    "nothing was changed; run `chaos cp recover`, or stop the fault that armed it"
+                )
+
+
+def _two(corefile: Corefile, block: ServerBlock, poison: Poison) -> Iterator[str]:
+    """The block as a front and a backend."""
+    front = [one for one in block.directives if one.name in _FRONT | _BOTH | _ONCE]
+    behind = [one for one in block.directives if one.name not in _FRONT | _ONCE | _REPLACED or one.name in _BOTH]
+    yield f"{', '.join(block.keys)} {{"
+    yield from _sources(corefile, front)
+    yield from _cache(block, poison)
+    yield f"    forward . {_loopback(block)}:{BACKEND_PORT} {{\n        max_fails 0\n    }}"
+    yield f"    {_RELOAD}"
+    yield "}"
+    yield f"{' '.join(f'{zone}:{BACKEND_PORT}' for zone, _ in block.zones)} {{"
+    yield from _sources(corefile, behind)
+    yield "}"
+
+
+def _sources(corefile: Corefile, directives: Sequence[Directive]) -> Iterator[str]:
+    return (f"    {corefile.source(one)}" for one in directives)
+
+
+def _cache(block: ServerBlock, poison: Poison) -> Iterator[str]:
+    """A cache that keeps lies for their whole TTL, and the truth for as long as the one that was there."""
+    longest_s = max([poison.pin_s, *(lie.ttl_s for lie in poison.lies)])
+    good_s, denied_s = max(longest_s, _cap_s(block, "success")), max(longest_s, _cap_s(block, "denial"))
+    failures_s = max([5, *(lie.ttl_s for lie in poison.lies if lie.kind == "servfail")])
+    yield "    cache {"
+    yield f"        success 9984 {f'{poison.pin_s} {poison.pin_s}' if poison.pin_s else good_s}"
+    yield f"        denial 9984 {denied_s}"
+    yield f"        servfail {failures_s}s"
+    yield "    }"
+
+
+def _cap_s(block: ServerBlock, part: str) -> int:
+    """How long the block's own cache keeps answers at most, seconds: ``cache [TTL] { success CAPACITY [TTL] }``."""
+    cache = next((one for one in block.directives if one.name == "cache"), None)
+    if cache is None:
+        return 0
+    option = next((one.arguments[1:2] for one in cache.body if one.name == part), ())
+    given = [*option, *cache.arguments[:1]]
+    return next((int(one) for one in given if one.isdecimal()), MAX_TTL_S)
+
+
+def _loopback(block: ServerBlock) -> str:
+    """The backend's address: its own where the block is bound to addresses, which then are the only ones."""
+    bound = next((one.arguments for one in block.directives if one.name == "bind" and one.arguments), ())
+    return bound[0] if bound else "127.0.0.1"
+
+
+def _bind(corefile: Corefile, block: ServerBlock) -> str:
+    return "".join(f"    {corefile.source(one)}\n" for one in block.directives if one.name == "bind")
+
+
+def _revision_block(block: ServerBlock, poison: Poison, port: int) -> str:
+    bound = "".join(f"    bind {' '.join(one.arguments)}\n" for one in block.directives if one.name == "bind")
+    answer = f'        answer "{{{{ .Name }}}} 0 IN TXT \\"{poison.revision}\\""\n'
+    return f"{REVISION_NAME}:{port} {{\n{bound}    template IN TXT {{\n{answer}    }}\n}}\n"
+
+
+def _lying(block: ServerBlock, corefile: Corefile, poison: Poison) -> Iterator[str]:
+    for number, lie in enumerate(poison.lies, 1):
+        told = lie.block(BACKEND_PORT, f"lie-{number}", poison.begins_at_epoch_s, poison.ends_at_epoch_s)
+        yield told.replace("{\n", f"{{\n{_bind(corefile, block)}", 1)

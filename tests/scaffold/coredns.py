@@ -1,0 +1,60 @@
+"""A real CoreDNS on loopback, with a Corefile of a test's own."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dns.message
+import dns.query
+import pytest
+
+from chaoslib_cp.testbed.programs import find_programs
+from tests.scaffold.waiting import until
+
+ADDRESS = "127.0.0.1"
+_STARTS_WITHIN_S = 10.0
+
+
+def program() -> Path:
+    """The program, which `make test` has built by now; a machine without it skips, and CI fails."""
+    found = find_programs()
+    if found is None:
+        assert os.environ.get("CI") != "true", "there is no CoreDNS: `make programs` builds it"
+        pytest.skip("there is no CoreDNS: `make programs` builds it")
+    return found.folder / "coredns"
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment, for UDP and TCP."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
+        held.bind((ADDRESS, 0))
+        return int(held.getsockname()[1])
+
+
+@contextmanager
+def running(corefile: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run it for the block; what it says is in a file beside the Corefile."""
+    log = corefile.with_suffix(".log")
+    with log.open("wb") as said:
+        process = subprocess.Popen([str(program()), "-conf", str(corefile)], stdout=said, stderr=said)
+    try:
+        until(lambda: b"CoreDNS-" in log.read_bytes() or process.poll() is not None, "CoreDNS", _STARTS_WITHIN_S)
+        assert process.poll() is None, log.read_text()
+        yield process
+    finally:
+        process.kill()
+        process.wait(5)
+
+
+def ask(name: str, type_: str, port: int) -> dns.message.Message:
+    """Ask one question and return the whole answer."""
+    return dns.query.udp(dns.message.make_query(name, type_), ADDRESS, port=port, timeout=3)
+
+
+def said(answer: dns.message.Message) -> tuple[str, dict[str, int]]:
+    """The code of an answer, and each record's data in its answer section with its TTL."""
+    records = {str(data): rrset.ttl for rrset in answer.answer for data in rrset}
+    return dns.rcode.to_text(answer.rcode()), records
