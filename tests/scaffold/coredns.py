@@ -3,7 +3,7 @@
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,12 +19,11 @@ _STARTS_WITHIN_S = 10.0
 
 
 def program() -> Path:
-    """The program, which `make test` has built by now; a machine without it skips, and CI fails."""
+    """The program; a test with the marker ``programs`` is skipped where it was not got, and fails in CI."""
     found = find_programs()
     if found is None:
-        assert os.environ.get("CI") != "true", "there is no CoreDNS: `make programs` builds it"
-        pytest.skip("there is no CoreDNS: `make programs` builds it")
-    return found.folder / "coredns"
+        pytest.skip("there is no CoreDNS: `make programs` gets it")
+    return found.path("coredns")
 
 
 def free_port() -> int:
@@ -35,15 +34,27 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(corefile: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run it for the block; what it says is in a file beside the Corefile."""
-    log = corefile.with_suffix(".log")
+def running(corefile: Path, port: int = 0, environment: Mapping[str, str] | None = None) -> Iterator[Path]:
+    """Run it for the block; what it says is in a file beside the Corefile.
+
+    Args:
+        corefile: The file.
+        port: Of keys without one; 0 for the usual one.
+        environment: Variables for it.
+
+    Yields:
+        The file with what it says.
+    """
+    log, own = corefile.with_suffix(".log"), ["-dns.port", str(port)] if port else []
+    variables = {"PATH": os.environ["PATH"], **(environment or {})}
     with log.open("wb") as said:
-        process = subprocess.Popen([str(program()), "-conf", str(corefile)], stdout=said, stderr=said)
+        process = subprocess.Popen(
+            [str(program()), "-conf", str(corefile), *own], cwd=corefile.parent, env=variables, stdout=said, stderr=said
+        )
     try:
         until(lambda: b"CoreDNS-" in log.read_bytes() or process.poll() is not None, "CoreDNS", _STARTS_WITHIN_S)
         assert process.poll() is None, log.read_text()
-        yield process
+        yield log
     finally:
         process.kill()
         process.wait(5)

@@ -59,7 +59,8 @@ def unfit(line: int, what: str) -> ProfileInvalid:
 
 def shown(word: str) -> str:
     """A word of the Corefile as a message repeats it: quoted, without line ends, and not longer than a line bears."""
-    return repr(word if len(word) <= MOST_SHOWN else f"{word[:MOST_SHOWN]}...")
+    quoted = repr(word)  # odd characters grow to ten times their length
+    return quoted if len(quoted) <= MOST_SHOWN else f"{quoted[:MOST_SHOWN]}...{quoted[-1]}"
 
 
 def read_tokens(text: str) -> tuple[Token, ...]:

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,11 +52,10 @@ def stock(port: int) -> str:
     return STOCK.format(port=port, truth=TRUTH)
 
 
-def poison(begins_s: float = 1e9, ends_s: float = 2e9, **changed: object) -> Poison:
+def poison(begins_s: float = 1e9, ends_s: float = 2e9, **changed: Any) -> Poison:
     """One lie."""
-    return Poison(
-        **{"lies": (LIE,), "begins_at_epoch_s": begins_s, "ends_at_epoch_s": ends_s, "revision": "r-1", **changed}
-    )  # type: ignore[arg-type]
+    usual: dict[str, Any] = {"lies": (LIE,), "begins_at_epoch_s": begins_s, "ends_at_epoch_s": ends_s}
+    return Poison(**{**usual, "revision": "r-1", **changed})
 
 
 def revision(port: int) -> set[str]:
@@ -63,6 +63,7 @@ def revision(port: int) -> set[str]:
     return {data.strip('"') for data in coredns.said(coredns.ask(REVISION_NAME, "TXT", port))[1]}
 
 
+@pytest.mark.programs
 def test_a_lie_begins_and_ends_by_the_clock_and_the_cache_keeps_it(tmp_path: Path) -> None:
     """One reload to arm and one to go back; between them nothing is touched but one name."""
     port, corefile = coredns.free_port(), tmp_path / "Corefile"
@@ -159,10 +160,10 @@ def test_a_pin_keeps_every_good_answer_for_its_time() -> None:
         ("", {"lies": (LIE, LIE)}, f"two lies are about {API} A"),
     ],
 )
-def test_what_cannot_be_armed_is_refused(text: str, changed: dict[str, object], words: str) -> None:
+def test_what_cannot_be_armed_is_refused(text: str, changed: dict[str, Any], words: str) -> None:
     """In one line, and nothing was changed."""
     with pytest.raises(ProfileInvalid) as refused:
-        armed(text, poison(**changed), ZONE)  # type: ignore[arg-type]
+        armed(text, poison(**changed), ZONE)
     assert words in str(refused.value)
     assert "nothing was changed" in str(refused.value)
 

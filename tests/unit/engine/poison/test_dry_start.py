@@ -1,9 +1,5 @@
 """CoreDNS itself takes what the editor yields: each Corefile is brought to this machine by edits alone, and started."""
 
-import os
-import socket
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +8,12 @@ import pytest
 from chaoslib_cp.engine.poison.corefile import Corefile, Directive, ServerBlock
 from chaoslib_cp.engine.poison.edits import append, insert_directive, remove_directive, replace_block, replace_directive
 from chaoslib_cp.engine.poison.parser import parse_corefile
-from chaoslib_cp.testbed.programs import find_programs
+from tests.scaffold import coredns
 from tests.scaffold.corefiles import NAMES, corefile
 
 pytestmark = pytest.mark.programs
 
 HOME = "127.0.0.1"
-PATIENCE_S = 30.0
 # What listens on a port of its own, reads what only a cluster has, or asks others as soon as it starts.
 ELSEWHERE = {"health", "ready", "prometheus", "loop", "bind", "tls", "forward"}
 # An API server that nobody is; CoreDNS starts without it, and is told not to wait for it.
@@ -77,38 +72,11 @@ def at_home(name: str, port: int) -> str:
     return append(parse_corefile(text), CANARY % port)
 
 
-def free_port() -> int:
-    """A port that nobody has just now, for UDP and TCP."""
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        tcp.bind((HOME, 0))
-        udp.bind(tcp.getsockname())
-        return int(tcp.getsockname()[1])
-
-
-def last_words(process: "subprocess.Popen[bytes]", output: Path) -> str:
-    """Wait until CoreDNS has started or ended; what it said by then. It is stopped."""
-    ends_s = time.monotonic() + PATIENCE_S
-    try:
-        while process.poll() is None and b"CoreDNS-" not in output.read_bytes() and time.monotonic() < ends_s:
-            time.sleep(0.02)
-        return output.read_text()
-    finally:
-        process.kill()
-        process.wait()
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_coredns_starts_with_an_edited_corefile(name: str, tmp_path: Path) -> None:
     """It says its version only when every plugin has taken its lines and every address is listened on."""
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("there is no coredns: `make programs` gets it")
-    port, output = free_port(), tmp_path / "output"
-    (tmp_path / "Corefile").write_bytes(at_home(name, port).encode())
-    command = [str(programs.path("coredns")), "-conf", "Corefile", "-dns.port", str(port)]
-    environment = {"PATH": os.environ["PATH"], "SUCCESS_TTL": "30"}
-    with output.open("wb") as words:
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=words, stderr=subprocess.STDOUT)
-    said = last_words(process, output)
-    assert "CoreDNS-" in said, said
-    assert f"rev.cp.invalid.:{port} on {HOME}" in said
+    port = coredns.free_port()
+    path = tmp_path / "Corefile"
+    path.write_bytes(at_home(name, port).encode())
+    with coredns.running(path, port=port, environment={"SUCCESS_TTL": "30"}) as said:
+        assert f"rev.cp.invalid.:{port} on {HOME}" in said.read_text()

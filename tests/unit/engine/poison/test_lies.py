@@ -113,6 +113,7 @@ def test_there_is_a_question_for_every_lie() -> None:
     assert ASKED.keys() == LIES.keys()
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("kind", LIES)
 def test_a_lie_stays_in_caches_after_its_gate_has_closed_and_nothing_else_is_touched(
     poisoned: Poisoned, kind: str
