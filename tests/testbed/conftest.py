@@ -83,7 +83,7 @@ _ours: list[TextIO] = []
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Wait until no other worker of this run plays tests on a testbed, and let none until this worker has ended.
+    """Wait until no other worker plays tests on a testbed, and let none until this one has played its last.
 
     Before any fixture brings a testbed up; a module that says that it stands apart waits for nobody.
     """
@@ -95,6 +95,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     held = (shared / "one-at-a-time").open("w")
     fcntl.flock(held, fcntl.LOCK_EX)
     _ours.append(held)
+
+
+def pytest_sessionfinish() -> None:
+    """Let another worker go on: this one has played its last test, and waits only for the others to end."""
+    while _ours:
+        _ours.pop().close()
 
 
 @pytest.fixture(scope="session")
