@@ -94,8 +94,10 @@ def test_the_page_leads_from_nothing_to_a_verdict_and_to_nothing_left(
         assert ended.stderr.rstrip().endswith("No resources found")
         looked, broke = summaries(tmp_path)
         assert looked["verdict"] == "held", looked["why"]
-        # so small a cluster may be too drowned to delete its DNS pods; the agents of both nodes began in any case
         assert broke["faults"][0]["delivered"]["done"] == 2, broke["why"]
+        # the one excuse for no clear verdict: so small a cluster may be too drowned to delete its DNS pods
+        excused = [why for why in broke["why"] if why.startswith("DNS restart was not delivered")]
+        assert broke["verdict"] in ("held", "broke") or broke["why"] == excused, broke["why"]
         nothing_is_left(testbed)
 
 
