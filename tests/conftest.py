@@ -28,6 +28,7 @@ _BESIDE_OTHERS = tuple(
         "edits",
         "pods",
         "kubeconfig",
+        "command_line",
     )
 )
 # The same, on a testbed of its own that no other test needs: it may share the machine with another testbed, too.
