@@ -1,0 +1,181 @@
+"""Where the DNS servers read their Corefile: which key of which ConfigMap, and which version of CoreDNS reads it.
+
+Names differ from one distribution to the next (coredns, rke2-coredns-rke2-coredns, dns-default). What is the same
+everywhere is how a pod is told: an argument of its container names a file, a mount has it, and a volume says which
+ConfigMap that is.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.cluster_dns import ClusterDns
+from chaoslib_cp.cluster.door.live_pods import live_pods
+from chaoslib_cp.cluster.undo.objects import object_path
+from chaoslib_cp.errors import TargetRefused
+
+_CALL_S: Final = 5.0
+_DNS_PORT: Final = 53
+_USUAL_FILE: Final = "Corefile"  # in the working folder, where no argument names another (source: CoreDNS, run.go)
+_VERSION: Final = re.compile(r":v?(\d+)\.(\d+)\.(\d+)")
+_RECONCILED: Final = ("addonmanager.kubernetes.io/mode", "Reconcile")
+
+
+@dataclass(frozen=True)
+class DnsServer:
+    """One pod that answers DNS.
+
+    Attributes:
+        name: Of the pod.
+        address: Its own; empty while it has none.
+    """
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class CorefileSource:
+    """Where a Corefile is kept, and who reads it.
+
+    Attributes:
+        namespace: Of the pods and of the ConfigMap.
+        config_map: Name of the ConfigMap.
+        key: Which of its keys.
+        text: What it holds.
+        version: Of CoreDNS, from the tag of its image: three numbers; None where the tag tells none.
+        image: Of the pods.
+        port: On which the pods are asked.
+        servers: The pods that are alive.
+    """
+
+    namespace: str
+    config_map: str
+    key: str
+    text: str
+    version: tuple[int, int, int] | None
+    image: str
+    port: int
+    servers: tuple[DnsServer, ...]
+
+    def __str__(self) -> str:
+        return f"{self.key} of ConfigMap {self.namespace}/{self.config_map}"
+
+
+def find_corefile(cluster: Cluster, where: ClusterDns, timeout_s: float = _CALL_S) -> CorefileSource:
+    """Find the Corefile of the DNS servers. Reads only.
+
+    Args:
+        cluster: As the runner.
+        where: Where the DNS servers are.
+        timeout_s: Limit of each call.
+
+    Raises:
+        TargetRefused: They are no CoreDNS, do not read a ConfigMap, read different ones, or somebody else keeps that
+            ConfigMap as it is; nothing was changed.
+        CallFailed: The API does not answer.
+    """
+    listed = cluster.get(where.pods_path, timeout_s=timeout_s, labelSelector=where.selector)
+    pods = live_pods(cluster, listed, timeout_s)
+    if not pods:
+        raise TargetRefused(f"none of the {where} is alive; nothing was changed; use a cluster whose DNS runs in pods")
+    told = {_told(pod, where) for pod in pods}
+    if len(told) > 1:
+        raise TargetRefused(
+            f"{where} read different Corefiles or run different images ({_differences(told)}); nothing was changed; "
+            "wait until their rollout is done"
+        )
+    [(config_map, key, image, port)] = told
+    found = cluster.get(object_path("ConfigMap", where.namespace, config_map), timeout_s=timeout_s)
+    text = ((found or {}).get("data") or {}).get(key)
+    if found is None or text is None:
+        raise TargetRefused(
+            f"ConfigMap {where.namespace}/{config_map} has no key {key}, which {where} read; nothing was changed; "
+            "repair their configuration first"
+        )
+    _refuse_keepers(found, f"ConfigMap {where.namespace}/{config_map}")
+    servers = tuple(
+        DnsServer(pod["metadata"]["name"], str((pod.get("status") or {}).get("podIP") or "")) for pod in pods
+    )
+    return CorefileSource(where.namespace, config_map, key, text, _version(image), image, port, servers)
+
+
+def _told(pod: Mapping[str, Any], where: ClusterDns) -> tuple[str, str, str, int]:
+    """ConfigMap, key, image and port of one pod."""
+    for container in (pod.get("spec") or {}).get("containers") or []:
+        for path in _corefiles(container):
+            found = _from_config_map(pod, container, path)
+            if found:
+                return *found, str(container.get("image")), _port(container)
+    images = ", ".join(str(one.get("image")) for one in (pod.get("spec") or {}).get("containers") or [])
+    raise TargetRefused(
+        f"pod {where.namespace}/{pod['metadata']['name']} ({images}) reads no Corefile from a ConfigMap, so it is no "
+        "CoreDNS that can be told anything; nothing was changed; use a cluster whose DNS is CoreDNS"
+    )
+
+
+def _corefiles(container: Mapping[str, Any]) -> Iterator[str]:
+    """The file that a container is told to read, in each way in which it can be told."""
+    words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+    for word, following in pairwise([*words, ""]):
+        if word.lstrip("-") == "conf":
+            yield following
+        elif word.lstrip("-").startswith("conf="):
+            yield word.partition("=")[2]
+    if "coredns" in str(container.get("image")):
+        yield f"/{_USUAL_FILE}"
+
+
+def _from_config_map(pod: Mapping[str, Any], container: Mapping[str, Any], path: str) -> tuple[str, str] | None:
+    """Name and key of the ConfigMap that stands behind a file of a container; None when none does."""
+    volumes = {str(one["name"]): one for one in (pod.get("spec") or {}).get("volumes") or []}
+    for mount in container.get("volumeMounts") or []:
+        top = PurePosixPath(str(mount["mountPath"]))
+        config_map = (volumes.get(str(mount["name"])) or {}).get("configMap") or {}
+        if not config_map or not PurePosixPath(path).is_relative_to(top):
+            continue
+        within = str(PurePosixPath(path).relative_to(top))
+        name = str(mount.get("subPath") or "") if within == "." else within
+        keys = {str(one["path"]): str(one["key"]) for one in config_map.get("items") or []}
+        return str(config_map["name"]), keys.get(name, name)
+    return None
+
+
+def _port(container: Mapping[str, Any]) -> int:
+    """On which port it is asked over UDP: mostly 53, on OpenShift 5353."""
+    ports = [one for one in container.get("ports") or [] if one.get("protocol") == "UDP"]
+    return int(ports[0]["containerPort"]) if ports else _DNS_PORT
+
+
+def _version(image: str) -> tuple[int, int, int] | None:
+    """The version in an image's tag; builds of distributions carry it with something behind: v1.11.1-eksbuild.4."""
+    found = _VERSION.search(image.partition("@")[0])
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def _refuse_keepers(config_map: Mapping[str, Any], named: str) -> None:
+    """Refuse what an operator or an add-on manager keeps: it would undo the edit, or overwrite the undo."""
+    metadata = config_map.get("metadata") or {}
+    label, value = _RECONCILED
+    owners = [f"{one.get('kind')} {one.get('name')}" for one in metadata.get("ownerReferences") or []]
+    managers = [
+        str(one.get("manager")) for one in metadata.get("managedFields") or [] if str(one.get("manager")) == "eks"
+    ]
+    keepers = [
+        *owners,
+        *managers,
+        *(["the add-on manager"] if (metadata.get("labels") or {}).get(label) == value else []),
+    ]
+    if keepers:
+        raise TargetRefused(
+            f"{named} is kept as it is by {keepers[0]}, which would overwrite every edit; nothing was changed; use a "
+            "cluster whose DNS configuration is your own"
+        )
+
+
+def _differences(told: set[tuple[str, str, str, int]]) -> str:
+    return "; ".join(sorted(f"{config_map}/{key} by {image}" for config_map, key, image, _ in told))
