@@ -12,12 +12,12 @@ from chaoslib_cp.errors import TargetRefused
 from tests.fakes.kube_objects import KubeObjects
 
 SELECTOR = {"k8s-app": "kube-dns"}
-ALONE = {"mountPath": "/Corefile", "subPath": "Corefile"}
+ALONE: dict[str, Any] = {"mountPath": "/Corefile", "subPath": "Corefile"}
 TEXT = ".:53 {\n    whoami\n}\n"
 
 
 def pod_spec(
-    image: str, args: list[str], config_map: Mapping[str, Any], port: int = 53, **mounted: str
+    image: str, args: list[str], config_map: Mapping[str, Any], port: int = 53, **mounted: Any
 ) -> dict[str, Any]:
     """The spec of a DNS pod whose Corefile comes from a ConfigMap."""
     container = {
