@@ -20,7 +20,8 @@ from chaoslib_cp.cluster.gate.roles import (
     role_manifests,
 )
 from chaoslib_cp.errors import ControlPlaneError
-from chaoslib_cp.vantage import Request, asked_by_observer
+from chaoslib_cp.vantage import asked_by_observer
+from chaoslib_cp.vantage_point import Request
 
 _SYSTEM: Final = "kube-system"
 _SHOWN: Final = 6
@@ -56,7 +57,7 @@ def runner_needs(plays: Plays, dns_namespace: str) -> list[Access]:
     """
     agents = agent_object_rules(plays.agent_accounts)
     found = []
-    for manifest in [*role_manifests(dns_namespace, plays.agent_accounts), *fault_roles(plays.faults)]:
+    for manifest in [*role_manifests(dns_namespace, plays.agent_accounts), *fault_roles(plays.faults, dns_namespace)]:
         if manifest["metadata"]["name"] != AGENT_READS:
             namespace = str(manifest["metadata"].get("namespace") or "")
             rules = [rule for rule in manifest.get("rules") or [] if not namespace or rule not in agents]

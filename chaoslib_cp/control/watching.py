@@ -19,7 +19,8 @@ from chaoslib_cp.observe.prober_pull import PULL_DEADLINE_S, PULL_PERIOD_S
 from chaoslib_cp.observe.recent import recent_lines, recent_samples, timeline_now_s
 from chaoslib_cp.results.hypothesis import read_hypothesis
 from chaoslib_cp.settings import IDENTITIES, Settings
-from chaoslib_cp.vantage import VantagePoint, all_points, asked_by_observer
+from chaoslib_cp.vantage import all_points, asked_by_observer
+from chaoslib_cp.vantage_point import VantagePoint
 from chaoslib_cp.waits import waiting_for
 
 logger = logging.getLogger("chaostoolkit")

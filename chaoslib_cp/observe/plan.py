@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.settings import Settings, read_settings
-from chaoslib_cp.vantage import LONGEST_PERIOD_S, SHORTEST_PERIOD_S, asked_by_observer
+from chaoslib_cp.vantage import asked_by_observer
+from chaoslib_cp.vantage_point import LONGEST_PERIOD_S, SHORTEST_PERIOD_S
 
 SCHEMA: Final = 1
 PLAN_FILE: Final = "observe-plan.json"

@@ -13,7 +13,8 @@ from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsSample, KeptConne
 from chaoslib_cp.engine.sample.pace import Question
 from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.way import Way
-from chaoslib_cp.vantage import ASK_AS, Request, asked_by_observer
+from chaoslib_cp.vantage import asked_by_observer
+from chaoslib_cp.vantage_point import ASK_AS, Request
 
 
 def ways_of(plan: ObservePlan) -> dict[str, Way]:

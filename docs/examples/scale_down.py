@@ -13,7 +13,7 @@ from chaoslib_cp.cluster.injection import injecting
 from chaoslib_cp.cluster.undo.edit import Edit
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.fault import Delivers, Expects, FaultKind, Injected, Mitigation
-from chaoslib_cp.vantage import Request, VantagePoint
+from chaoslib_cp.vantage_point import Request, VantagePoint
 
 __all__ = ["scale_up_again", "start_scale_down", "stop_scale_down"]
 

@@ -25,7 +25,7 @@ from chaoslib_cp.cluster.undo.objects import OBJECT_KINDS
 from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import Answer, FakeApiServer, Request, json_answer
 from tests.fakes.certificates import Authority
-from tests.fakes.json_patch import patched_by
+from tests.fakes.json_patch import merged_with, patched_by
 
 CLUSTER_UID = "11111111-2222-3333-4444-555555555555"
 CONTEXTS = ("runner", "admin", "break-glass", "observer")
@@ -378,10 +378,11 @@ class KubeObjects:
         found = self.objects.get(request.path)
         if found is None:
             return _status(404, "not found")
-        if request.headers.get("content-type") != "application/json-patch+json":
-            return _status(415, "only JSON patches here")
         try:
-            patched = patched_by(found, json.loads(request.body))
+            if request.headers.get("content-type") == "application/merge-patch+json":
+                patched = merged_with(found, request.json())
+            else:
+                patched = patched_by(found, request.body.decode())
         except (KeyError, ValueError, TypeError):
             return _status(422, "the server rejected our request due to an error in our request")
         patched["metadata"]["resourceVersion"] = str(int(found["metadata"].get("resourceVersion") or 0) + 1)

@@ -28,12 +28,13 @@ settings = read_settings({"chaoslib_cp_run_dir": "/runs/edits", "runner_context"
 CHANGE = (
     BEGIN
     + """
+OURS = {("data", "a"): "ours", ("data", "b"): 'ours: "é" && <b>'}
 with open_cluster(settings) as cluster:
     uid = cluster.get(CLUSTER_UID_PATH)["metadata"]["uid"]
     log = undo_log_for_change(settings, cluster, uid, clock)
     fault = log.next_fault("edits")
     edit(cluster, log, fault, Edit("Deployment", "kube-system", "coredns", {("spec", "replicas"): 1}), clock)
-    edit(cluster, log, fault, Edit("ConfigMap", "default", "theirs", {("data", "a"): "ours"}), clock)
+    edit(cluster, log, fault, Edit("ConfigMap", "default", "theirs", OURS), clock)
     change_setting(cluster, log, fault, SettingChange("api_server_cpu_cores", 3.0), settings, clock)
 print(json.dumps(leftovers(settings)))
 """
@@ -59,7 +60,8 @@ def test_edits_and_settings_are_put_back_and_foreign_edits_are_not_overwritten(t
     """The API server refuses a patch whose object was changed, and so nothing of anybody is lost."""
     coredns = ("deployment", "--namespace", "kube-system", "coredns")
     replicas, cores = testbed.get(*coredns)["spec"]["replicas"], quota(testbed)
-    testbed.kubectl("create", "configmap", "--namespace", "default", "theirs", "--from-literal=a=theirs")
+    literals = ("--from-literal=a=theirs", "--from-literal=b=theirs")
+    testbed.kubectl("create", "configmap", "--namespace", "default", "theirs", *literals)
     try:
         left = play(testbed, CHANGE)
         assert "Deployment kube-system/coredns: spec.replicas" in left
@@ -70,7 +72,7 @@ def test_edits_and_settings_are_put_back_and_foreign_edits_are_not_overwritten(t
         report = play(testbed, RECOVER)
         assert "was edited by somebody else since" in str(report)
         theirs = testbed.get("configmap", "--namespace", "default", "theirs")
-        assert theirs["data"] == {"a": "foreign"}
+        assert theirs["data"] == {"a": "foreign", "b": "theirs"}
         assert (testbed.get(*coredns)["spec"]["replicas"], quota(testbed)) == (replicas, cores)
         testbed.kubectl("delete", "configmap", "--namespace", "default", "theirs")
         assert play(testbed, RECOVER)["healed"] is True

@@ -44,7 +44,7 @@ def test_without_a_name_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
         ("raises", "raise ValueError('canary')", "unforeseen ValueError"),
         (
             "short",
-            "from chaoslib_cp.vantage import VantagePoint\nVantagePoint('n')",
+            "from chaoslib_cp.vantage_point import VantagePoint\nVantagePoint('n')",
             "VantagePoint has no 'label', 'asked_by'",
         ),
         ("lacks", FAULT.format(arguments='"melt", label="melting"'), "FaultKind 'melt' has no start; fill it in"),

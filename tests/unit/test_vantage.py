@@ -10,7 +10,8 @@ import pytest
 import chaoslib_cp
 from chaoslib_cp import extensions, vantage
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.vantage import AGENT_LOAD, API_READ, DNS_CACHED, VantagePoint
+from chaoslib_cp.vantage import AGENT_LOAD, API_READ, DNS_CACHED
+from chaoslib_cp.vantage_point import VantagePoint
 
 PACKAGE = Path(chaoslib_cp.__file__).parent
 TABLE = PACKAGE / "vantage.py"
@@ -122,5 +123,5 @@ def test_rows_of_others_come_after_ours(tmp_path: Path, monkeypatch: pytest.Monk
     assert vantage.named("api_read") is API_READ
     assert vantage.problems() == [
         "two vantage points are called 'api_read'; give one of them another name",
-        "VANTAGE_POINTS of an extension holds a int; use chaoslib_cp.vantage.VantagePoint",
+        "VANTAGE_POINTS of an extension holds a int; use chaoslib_cp.vantage_point.VantagePoint",
     ]

@@ -21,15 +21,17 @@ from urllib3.exceptions import TimeoutError as HttpTimeout
 
 from chaoslib_cp.cluster.door.address import first_that_accepts
 from chaoslib_cp.cluster.door.connection import Connection
+from chaoslib_cp.cluster.door.go_json import go_json
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.outcome import Outcome, of_http_status, of_socket_error
 from chaoslib_cp.version import VERSION
 
 Body = Mapping[str, Any] | Sequence[Mapping[str, Any]]
-"""What is sent as JSON: an object, or the operations of a patch."""
+"""What is sent as JSON: an object, or the operations of a patch. A patch that is an object is merged."""
 DEFAULT_TIMEOUT_S = 10.0
-# The only patch that we send says itself under which conditions it may be made (source: RFC 6902).
-_CONTENT_TYPES = {"PATCH": "application/json-patch+json"}
+# A list of operations says itself under which conditions it may be made (source: RFC 6902); an object is merged into
+# what is there (source: RFC 7396).
+_PATCHES = {True: "application/json-patch+json", False: "application/merge-patch+json"}
 _MAX_BODY_BYTES = 64 * 1024 * 1024  # a list of 10,000 pods is about 40 MB; more is no answer to a control call
 _NOT_SENT = (ConnectTimeoutError, NewConnectionError, SSLError)
 
@@ -144,7 +146,7 @@ class Cluster:
         """Make one call, with no retry and no redirect; an address that takes no connection is passed over.
 
         Args:
-            method: GET, POST, DELETE, or PATCH for a JSON patch.
+            method: GET, POST, DELETE, or PATCH.
             path: Path below the server, without the query.
             body: What to send as JSON: an object, or the operations of a patch.
             query: Query parameters. Writes also get ``timeout``: the server gives up when we do, so that a write
@@ -235,8 +237,8 @@ class Cluster:
                 response = self._pool.request(
                     method,
                     f"{self.connection.scheme}://{address}{self.connection.base_path}{target}",
-                    body=None if body is None else json.dumps(body).encode(),
-                    headers=self._headers("" if body is None else _CONTENT_TYPES.get(method, "application/json")),
+                    body=None if body is None else go_json(body).encode(),
+                    headers=self._headers(_content_type(method, body)),
                     timeout=urllib3.Timeout(total=max(0.001, deadline_s - time.monotonic())),
                     retries=False,
                     redirect=False,
@@ -277,6 +279,12 @@ def _epoch_s(date: str | None) -> float | None:
         return parsedate_to_datetime(date).timestamp() if date else None
     except ValueError:
         return None
+
+
+def _content_type(method: str, body: Body | None) -> str:
+    if body is None:
+        return ""
+    return _PATCHES[not isinstance(body, Mapping)] if method == "PATCH" else "application/json"
 
 
 def _chunks(response: urllib3.BaseHTTPResponse, deadline_s: float) -> Iterator[bytes]:

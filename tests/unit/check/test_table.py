@@ -19,7 +19,7 @@ from chaoslib_cp.cluster.door.connect import describe
 from chaoslib_cp.cluster.door.review import Access
 from chaoslib_cp.cluster.gate.marker import MARKER_PATH
 from chaoslib_cp.settings import Settings
-from chaoslib_cp.vantage import Request as Asked
+from chaoslib_cp.vantage_point import Request as Asked
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.kube_objects import CONTEXTS, REVIEWS, WHO_AM_I
 from tests.fakes.whole_cluster import DEPLOYMENT, IMAGE, POD, SERVICE, WholeCluster

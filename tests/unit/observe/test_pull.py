@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from chaoslib_cp.agent.prober_page import Page, serve
+from chaoslib_cp.agent.prober_page import RING_SAMPLES, Page, serve
 from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.engine.load.account import Account, account_of
 from chaoslib_cp.engine.load.totals import Totals
@@ -198,7 +198,7 @@ def test_silence_beyond_its_memory_is_said() -> None:
         pull = puller(prober, got)
         prober.sample()
         await pull.pull_once()
-        for _ in range(2010):
+        for _ in range(RING_SAMPLES + 10):
             prober.sample()
         await pull.pull_once()
         await prober.leave()

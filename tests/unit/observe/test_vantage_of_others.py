@@ -22,7 +22,7 @@ from tests.unit.observe.test_observer import authority, plan, server, wait_for
 __all__ = ["authority", "plan", "server"]  # fixtures
 
 ROW = """
-from chaoslib_cp.vantage import Request, VantagePoint
+from chaoslib_cp.vantage_point import Request, VantagePoint
 
 LEASE = VantagePoint(
     name="lease_read",

@@ -3,7 +3,6 @@
 Compare and swap, by the version of the object and by content: what somebody else edited since is never overwritten.
 """
 
-import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.go_json import go_json
 from chaoslib_cp.cluster.undo.fields import Field, parse_field, swap
 from chaoslib_cp.cluster.undo.healer import WRITE_MAY_LAND_S, Healer
 from chaoslib_cp.cluster.undo.kinds.kind import Found, Right
@@ -133,7 +133,7 @@ class RestoreObject:
         """The same compare and swap: refused where a field is no longer as we made it."""
         edited = edited_object(item.entry)
         where = f" --namespace {edited.namespace}" if edited.namespace else ""
-        patch = json.dumps(swap(edited.fields, {"uid": edited.uid}, back=True), ensure_ascii=False)
+        patch = go_json(swap(edited.fields, {"uid": edited.uid}, back=True))
         return [
             f"{kubectl}{where} patch {edited.object_kind.lower()} {edited.name} --type json "
             f"--patch {shlex.quote(patch)}"

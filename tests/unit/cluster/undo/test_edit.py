@@ -43,7 +43,7 @@ def kube(kube: KubeObjects) -> KubeObjects:
     kube.objects[COREFILE] = {
         "kind": "ConfigMap",
         "metadata": {"name": "coredns", "namespace": "kube-system", "uid": "u2", "resourceVersion": "8"},
-        "data": {"Corefile": '.:53 {\n  "é"\n}\n', "a/b~c": "x"},
+        "data": {"Corefile": '.:53 {\n  "é" && <x>\n}\n', "a/b~c": "x"},
     }
     return kube
 
