@@ -145,4 +145,6 @@ def _wanted(hint: object, value: object) -> str:
         return "" if is_number(value, whole=True) else "a whole number"
     if kind is dict:
         return "" if isinstance(value, Mapping) else "a mapping"
+    if kind is list:
+        return "" if isinstance(value, list) else "a list"
     return ""

@@ -21,6 +21,9 @@ INJECTED: Final = "chaoslib_cp.Injected"
 ENDED: Final = "chaoslib_cp.Ended"
 NOT_PLAYED: Final = "chaoslib_cp.NotPlayed"
 
+DNS_NAMESPACE: Final = "{dns_namespace}"
+"""In ``FaultKind.rights``: the namespace of the cluster's DNS pods, which an owner names to `chaos cp manifests`."""
+
 FAULT_TROUBLE: Final = "fault_trouble"
 """Event of the timeline: nothing of a fault has begun, and somebody says why (``fault``, ``words``)."""
 FAULT_INJECTED: Final = "fault_injected"
@@ -178,7 +181,8 @@ class FaultKind:
             returns a :class:`Standing`. Asked every 2 s while nothing has begun, for a minute; empty for what is over
             at once.
         rights: What the runner must be allowed to do for it beyond the shipped roles, as rules of a Kubernetes Role,
-            each with ``namespace`` beside its keys (empty for the whole cluster).
+            each with ``namespace`` beside its keys (empty for the whole cluster, ``DNS_NAMESPACE`` for that of cluster
+            DNS).
     """
 
     name: str = ""

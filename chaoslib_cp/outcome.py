@@ -19,7 +19,8 @@ Outcome = Literal[
     "servfail",
     "nxdomain",
     "nodata",
-    "wrong_answer",
+    "wrong",  # an answer that never was the true one
+    "stale",  # an answer that was the true one before
     "error",
     "aborted",  # by us, before it was over
 ]

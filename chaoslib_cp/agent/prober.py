@@ -8,73 +8,39 @@ that needs no lookup. Where it is an IPv6 address, AAAA records are asked for. T
 not disturb each other: they end in different caches.
 """
 
-import argparse
 import asyncio
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
-from os import environ
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from chaoslib_cp.agent.prober_page import Page, serve
+from chaoslib_cp.agent.prober_settings import ProberSettings, one_text, settings_from
+from chaoslib_cp.agent.watched import Watch
 from chaoslib_cp.clock import SteadyTime, SystemClock
+from chaoslib_cp.engine.poison.revision import REVISION_NAME, read_revision
 from chaoslib_cp.engine.sample import dns
 from chaoslib_cp.engine.sample.pace import Question, Sampler, StallMeter
-from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.vantage import DNS_CACHED, DNS_EXTERNAL, DNS_POD, DNS_UNCACHED, VantagePoint
+from chaoslib_cp.vantage import DNS_CACHED, DNS_EXTERNAL, DNS_POD, DNS_REVISION, DNS_UNCACHED
+from chaoslib_cp.vantage_point import VantagePoint
 
 FIND_PODS_PERIOD_S: Final = 5.0
-RESOLV_CONF: Final = Path("/etc/resolv.conf")
-
-
-@dataclass(frozen=True)
-class ProberSettings:
-    """What to ask and whom.
-
-    Attributes:
-        nameserver: The pod's own resolver: the node-local cache where there is one.
-        cluster_dns: ClusterIP of cluster DNS, asked past the node-local cache.
-        sentinel: Name of the sentinel Service.
-        expected: The one right answer to it.
-        dns_pods: Headless Service over the DNS pods; empty to leave single pods out.
-        external: A name outside the cluster; empty to leave it out.
-        dns_port: Port of all DNS servers but the single pods.
-        pods_port: Port of each DNS pod; None for ``dns_port``.
-        nameservers: What the pod's resolv.conf lists; the page tells.
-    """
-
-    nameserver: str
-    cluster_dns: str
-    sentinel: str
-    expected: str
-    dns_pods: str = ""
-    external: str = ""
-    dns_port: int = dns.DNS_PORT
-    pods_port: int | None = None
-    nameservers: tuple[str, ...] = ()
-
-    @property
-    def families(self) -> tuple[str, str]:
-        """Record types of addresses, that of the cluster's Services first."""
-        return ("AAAA", "A") if ":" in self.expected else ("A", "AAAA")
 
 
 @dataclass
-class _PodQuestions:
-    """The DNS pods known last and the task that asks each."""
+class _Followed:
+    """Questions that come and go, and the task that asks each."""
 
-    asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    asking: dict[Any, asyncio.Task[None]] = field(default_factory=dict)
 
-    def follow(self, addresses: set[str], start: Callable[[str], asyncio.Task[None]]) -> None:
-        """Ask exactly ``addresses`` from now on."""
-        for gone in self.asking.keys() - addresses:
+    def follow(self, wanted: Mapping[Any, Question], start: Callable[[Question], asyncio.Task[None]]) -> None:
+        """Ask exactly what is wanted from now on."""
+        for gone in self.asking.keys() - wanted.keys():
             self.asking.pop(gone).cancel()
-        for new in addresses - self.asking.keys():
-            self.asking[new] = start(new)
+        for new in wanted.keys() - self.asking.keys():
+            self.asking[new] = start(wanted[new])
 
 
 class Prober:
@@ -84,7 +50,10 @@ class Prober:
         self._settings = settings
         self._time = SteadyTime(SystemClock())
         self._stalls = StallMeter(self._time)
-        self._pods = _PodQuestions()
+        self._pods = _Followed()
+        self._revisions = _Followed()
+        self._watched = _Followed()
+        self._watch = Watch(settings, self._time)
         self.page = Page(secrets.token_hex(4), self._time, settings.nameservers)
         self._sampler = Sampler(self._time, self._stalls, self.page.add)
 
@@ -93,14 +62,17 @@ class Prober:
         self._stalls.start()
         try:
             async with asyncio.TaskGroup() as group:
-                for question in self._questions():
-                    group.create_task(self._sampler.keep_asking(question))
+                for question in self._questions(group):
+                    self._keep_asking(group, question)
                 if self._settings.dns_pods:
                     group.create_task(self._follow_dns_pods(group))
         finally:
             self._stalls.stop()
 
-    def _questions(self) -> list[Question]:
+    def _keep_asking(self, group: asyncio.TaskGroup, question: Question) -> asyncio.Task[None]:
+        return group.create_task(self._sampler.keep_asking(question))
+
+    def _questions(self, group: asyncio.TaskGroup) -> list[Question]:
         wanted = self._settings
         questions = [
             # Half a period apart, so that the two answers of one moment come from two moments.
@@ -110,18 +82,20 @@ class Prober:
         if wanted.external:
             ask = self._question_of_either(wanted.nameserver, wanted.external, DNS_EXTERNAL.deadline_s)
             questions.append(Question(DNS_EXTERNAL.name, wanted.external, DNS_EXTERNAL.period_s, ask, 0.4))
+        if wanted.nameserver != wanted.cluster_dns:
+            questions.append(self._about_the_revision(wanted.nameserver, wanted.dns_port, group))
         return questions
 
     def _about_the_sentinel(self, point: VantagePoint, server: str, first_s: float = 0.0) -> Question:
         """The sentinel's address, asked of ``server``; any other address is a wrong answer."""
         port = self._settings.pods_port if point is DNS_POD else None
         ask = self._question(server, self._settings.sentinel, point.deadline_s, port)
-        expected = _address(self._settings.expected)
+        expected = one_text(self._settings.expected)
 
         async def ask_and_compare() -> dns.DnsSample:
             sample = await ask()
-            if sample.outcome == "ok" and tuple(map(_address, sample.answers)) != (expected,):
-                return replace(sample, outcome="wrong_answer")
+            if sample.outcome == "ok" and tuple(map(one_text, sample.answers)) != (expected,):
+                return replace(sample, outcome="wrong")
             return sample
 
         return Question(point.name, server, point.period_s, ask_and_compare, first_s)
@@ -152,118 +126,33 @@ class Prober:
 
         The lookup goes past the node-local cache, which would show replaced pods for a TTL longer.
         """
-
-        def start(address: str) -> asyncio.Task[None]:
-            return group.create_task(self._sampler.keep_asking(self._about_the_sentinel(DNS_POD, address, 0.1)))
-
         find = self._question_of_either(self._settings.cluster_dns, self._settings.dns_pods, DNS_POD.deadline_s)
         while True:
             found = await find()
             if found.outcome == "ok":
-                self._pods.follow(set(found.answers), start)
+                self._ask_pods(found.answers, group)
             await asyncio.sleep(FIND_PODS_PERIOD_S)
 
+    def _ask_pods(self, addresses: Sequence[str], group: asyncio.TaskGroup) -> None:
+        """Ask exactly these pods from now on: for the sentinel, and for what they run."""
+        port = self._settings.pods_port or self._settings.dns_port
+        for gone in self._revisions.asking.keys() - set(addresses):
+            self._watch.gone(str(gone))
+        sentinel = {address: self._about_the_sentinel(DNS_POD, address, 0.1) for address in addresses}
+        revision = {address: self._about_the_revision(address, port, group) for address in addresses}
+        self._pods.follow(sentinel, lambda question: self._keep_asking(group, question))
+        self._revisions.follow(revision, lambda question: self._keep_asking(group, question))
 
-@dataclass(frozen=True)
-class ResolvConf:
-    """What a resolv.conf(5) says.
+    def _about_the_revision(self, server: str, port: int, group: asyncio.TaskGroup) -> Question:
+        """Which Corefile a server runs; what it says there is watched from then on."""
 
-    Attributes:
-        nameservers: In the order in which a C library asks: the second only where the first does not answer.
-        domain: The cluster's DNS domain, from the search list that a kubelet writes; empty where there is none.
-    """
+        async def ask_and_follow() -> dns.DnsSample:
+            sample = await dns.ask(server, REVISION_NAME, "TXT", DNS_REVISION.deadline_s, port=port)
+            self._watch.heard(server, read_revision(sample.answers), is_silent=sample.rcode is None)
+            self._watched.follow(self._watch.questions(), lambda question: self._keep_asking(group, question))
+            return sample
 
-    nameservers: tuple[str, ...]
-    domain: str = ""
-
-
-def read_resolv_conf(text: str) -> ResolvConf:
-    """Read the text of a resolv.conf(5).
-
-    Raises:
-        ProfileInvalid: It has no nameserver.
-    """
-    lines = [line.split() for line in text.splitlines()]
-    nameservers = tuple(words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
-    if not nameservers:
-        raise ProfileInvalid(
-            "no nameserver in /etc/resolv.conf; nothing was asked; give the pod dnsPolicy ClusterFirst"
-        )
-    # the last search line counts; a kubelet writes NAMESPACE.svc.DOMAIN svc.DOMAIN DOMAIN (source: kubelet, dns.go)
-    search = next((words[1:] for words in reversed(lines) if words and words[0] == "search"), [])
-    domains = [name.removeprefix("svc.").rstrip(".") for name in search if name.startswith("svc.")]
-    return ResolvConf(nameservers, next(iter(domains), ""))
-
-
-def cluster_dns_behind(resolver: ResolvConf) -> str:
-    """The address of cluster DNS where nobody named one: the pod's nameserver, unless that is a cache of its node.
-
-    Raises:
-        ProfileInvalid: It is one, so the address behind it must be named.
-    """
-    nameserver = resolver.nameservers[0]
-    address = ip_address(nameserver.partition("%")[0])
-    if address.is_link_local or address.is_loopback:
-        raise ProfileInvalid(
-            f"pods ask {nameserver}, a cache on their node; nothing was asked; name the address of cluster DNS behind "
-            "it: `chaos cp manifests --cluster-dns ADDRESS`"
-        )
-    return nameserver
-
-
-def _address(text: str) -> str:
-    """One text for one address: IPv6 may be written in many ways (RFC 5952)."""
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        return text
-
-
-def settings_from(arguments: Sequence[str], resolv_conf: Path = RESOLV_CONF) -> tuple[ProberSettings, int]:
-    """Read the command line, resolv.conf and the sentinel's address; return the settings and the page's port.
-
-    Raises:
-        ProfileInvalid: The sentinel's address is not in the environment, there is no nameserver, or the address or the
-            domain of cluster DNS is neither given nor in resolv.conf.
-    """
-    parser = argparse.ArgumentParser(prog="prober", description=__doc__)
-    parser.add_argument("--cluster-dns", default="", help="ClusterIP of cluster DNS; by default what resolv.conf has")
-    parser.add_argument("--sentinel", required=True, help="name of the sentinel Service")
-    parser.add_argument("--dns-pods", default="", help="name of a headless Service over the DNS pods")
-    parser.add_argument("--dns-pods-port", type=int, default=dns.DNS_PORT, help="port of each of them")
-    parser.add_argument("--external", default="", help="a name outside the cluster")
-    parser.add_argument("--port", type=int, default=8080, help="port of the page")
-    given = parser.parse_args(arguments)
-    expected = environ.get("SENTINEL_SERVICE_HOST", "")
-    if not expected:
-        raise ProfileInvalid(
-            "SENTINEL_SERVICE_HOST is not set; nothing was asked; create Service 'sentinel' before this pod, then "
-            "restart the pod"
-        )
-    resolver = read_resolv_conf(resolv_conf.read_text(encoding="utf-8"))
-    settings = ProberSettings(
-        nameserver=resolver.nameservers[0],
-        cluster_dns=given.cluster_dns or cluster_dns_behind(resolver),
-        sentinel=_in_domain(given.sentinel, resolver),
-        expected=expected,
-        dns_pods=_in_domain(given.dns_pods, resolver),
-        external=given.external,
-        pods_port=given.dns_pods_port,
-        nameservers=resolver.nameservers,
-    )
-    return settings, given.port
-
-
-def _in_domain(name: str, resolver: ResolvConf) -> str:
-    """A Service's whole name: without a domain it ends with ``.svc``."""
-    if not name.endswith(".svc"):
-        return name
-    if not resolver.domain:
-        raise ProfileInvalid(
-            "no search list of a cluster in /etc/resolv.conf; nothing was asked; name the cluster's domain: "
-            "`chaos cp manifests --cluster-domain DOMAIN`"
-        )
-    return f"{name}.{resolver.domain}"
+        return Question(DNS_REVISION.name, server, DNS_REVISION.period_s, ask_and_follow, 0.3)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -22,8 +22,8 @@ from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.vantage import AGENT_LOAD
 
-#: About 280 s of samples at seven a second; a page of all of them is some 600 kB.
-RING_SAMPLES: Final = 2000
+#: About 500 s of samples at twelve a second, 150 s while the most that can be watched is; all are some 1.8 MB.
+RING_SAMPLES: Final = 6000
 #: One agent on each node of the largest cluster that a rehearsal is made for; some 500 bytes each.
 MAX_ACCOUNTS: Final = 1024
 _MAX_HEAD_BYTES: Final = 4096
@@ -89,7 +89,7 @@ class Page:
         self._accounts: OrderedDict[tuple[str, str], _Heard] = OrderedDict()
 
     def add(self, record: Record) -> None:
-        """Number a sample and keep it until 2,000 newer ones have come."""
+        """Number a sample and keep it until 6,000 newer ones have come."""
         self._last += 1
         self._samples.append({"seq": self._last, **record})
 

@@ -66,7 +66,8 @@ def wait_until_saturated(settings: Settings, limits: Saturation, timeout_s: floa
 
 def wait_until_recovered(settings: Settings, good_in_a_row: int, timeout_s: float, clock: Clock) -> dict[str, Any]:
     """Poll until everything users need is good again or time is up; keys are told by the probe of the same name."""
-    names = [point.name for point in all_points() if point.users_need]
+    needed = {point.name: point for point in all_points() if point.users_need}
+    names = list(needed)
     collected: dict[str, dict[float, Any]] = {name: {} for name in names}
 
     def look() -> dict[str, Any]:
@@ -76,6 +77,7 @@ def wait_until_recovered(settings: Settings, good_in_a_row: int, timeout_s: floa
         runs: Samples = {
             vantage: [found[at_s] for at_s in sorted(found)][-good_in_a_row:] for vantage, found in collected.items()
         }
+        runs = {vantage: run for vantage, run in runs.items() if run or not needed[vantage].is_optional}
         late = [m for m, run in runs.items() if len(run) < good_in_a_row or not all(sample["ok"] for sample in run)]
         outcomes = {vantage: summary(run, 1.0)["last_outcome"] for vantage, run in runs.items()}
         return {"ok": not late, "not_recovered": late, **outcomes}

@@ -67,7 +67,7 @@ def command(  # noqa: PLR0913 - one for each option
 
     _refuse_name(cluster_dns)
     dns = _place(dns_namespace, dns_selector, dns_port)
-    roles = [*role_manifests(dns_namespace, agent_accounts), *fault_roles(fault_kinds())]
+    roles = [*role_manifests(dns_namespace, agent_accounts), *fault_roles(fault_kinds(), dns_namespace)]
     prober = prober_manifests(cluster_dns, image, external_name, cluster_domain, dns, image_pull_secret)
     items = [*roles, *(one for one in prober if one not in roles)]  # both need the namespace
     items = with_accounts(items, service_accounts, admin_group)

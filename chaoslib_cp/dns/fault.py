@@ -1,12 +1,30 @@
-"""A restart of the DNS servers as a kind of fault."""
+"""What can be done to DNS, as kinds of fault."""
 
 from typing import Final
 
-from chaoslib_cp.fault import FaultKind
+from chaoslib_cp.fault import DNS_NAMESPACE, FaultKind
 
 DNS_RESTART: Final = FaultKind(
     name="dns_restart",
     label="DNS restart",
     start="chaoslib_cp.dns.actions:restart_dns_pods",
     example={"coupling": "delete-pods", "wait_for_fresh_cache": False, "timeout_s": 2.0},
+)
+
+DNS_POISON: Final = FaultKind(
+    name="dns_poison",
+    label="DNS poison",
+    start="chaoslib_cp.dns.actions:start_dns_poison",
+    stop="chaoslib_cp.dns.actions:stop_dns_poison",
+    example={"name": "api.shop.svc.cluster.local", "lie": "nxdomain", "ttl_s": 10, "duration_s": 40.0},
+    rights=(
+        {
+            "namespace": DNS_NAMESPACE,
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["coredns"],
+            "verbs": ["get", "patch"],
+        },
+        {"namespace": DNS_NAMESPACE, "apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]},
+    ),
 )

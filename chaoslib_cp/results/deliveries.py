@@ -8,6 +8,7 @@ from chaoslib_cp.fault import FAULT_TROUBLE, Delivers
 from chaoslib_cp.results.delivery import delivered
 from chaoslib_cp.results.faults import Fault, Faults
 from chaoslib_cp.results.recording import Recording
+from chaoslib_cp.vantage import AGENT_LOAD, SERVER_AFTER
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,21 @@ def _judge(recording: Recording, fault: Fault) -> Delivered:
     promised = fault.delivers
     if promised is None:
         return Delivered(fault.id, fault.label)
-    return _by_accounts(recording, fault, promised) if promised.vantage else _at_once(fault, promised)
+    if not promised.vantage:
+        return _at_once(fault, promised)
+    is_told = promised.vantage == AGENT_LOAD.name
+    return _by_accounts(recording, fault, promised) if is_told else _as_seen(recording, fault, promised)
+
+
+def _as_seen(recording: Recording, fault: Fault, promised: Delivers) -> Delivered:
+    """How many of those that are asked where the fault is injected were seen to do what it promised."""
+    until_s = fault.ended_s if fault.deadline_s is None else fault.deadline_s
+    asked = [sample for sample in recording.of(promised.vantage) if fault.began_s <= sample.at_s <= until_s]
+    done = len({sample.target.rpartition(SERVER_AFTER)[2] for sample in asked if not sample.ok})
+    wanted = promised.wanted or 0
+    is_short = done < promised.share * wanted or not done
+    why = f"only {done} of {wanted} {promised.what}" if asked else f"nobody saw whether {promised.what}"
+    return Delivered(fault.id, fault.label, promised.what, promised.wanted, done, why if is_short else "")
 
 
 def _trouble(recording: Recording, fault: Fault) -> str:

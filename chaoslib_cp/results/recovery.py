@@ -9,7 +9,7 @@ from chaoslib_cp.results.faults import RUN_ENDED, Faults
 from chaoslib_cp.results.figure import Figure, absent, seconds
 from chaoslib_cp.results.recording import Recording
 from chaoslib_cp.results.streaks import Episode, episodes_of
-from chaoslib_cp.vantage import all_points, named
+from chaoslib_cp.vantage import AGENT_LOAD, all_points, named
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ def rollout_share_at_first_signal(recording: Recording, faults: Faults) -> Figur
     asked = [
         (fault, fault.delivers.vantage, fault.delivers.wanted)
         for fault in faults.each
-        if fault.delivers and fault.delivers.vantage and fault.delivers.wanted and fault.began_s <= signal.at_s
+        if fault.delivers and fault.delivers.vantage == AGENT_LOAD.name and fault.delivers.wanted
+        if fault.began_s <= signal.at_s
     ]
     found = [
         agents_began(recording.of(vantage), fault.id, wanted, fault.began_s, signal.at_s)

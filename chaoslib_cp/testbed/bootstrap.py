@@ -8,6 +8,7 @@ from typing import Any
 from chaoslib_cp.agent.manifests import prober_manifests
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, SCALE_NAME
 from chaoslib_cp.cluster.gate import marker, roles
+from chaoslib_cp.faults import fault_kinds
 from chaoslib_cp.testbed import addons, addresses, kwok
 from chaoslib_cp.testbed.api import ApiClient, Manifest
 from chaoslib_cp.testbed.cgroups import NOT_ENFORCED
@@ -46,6 +47,7 @@ def create_objects(api: ApiClient, spec: ClusterSpec, uid: str, limits_enforced:
     manifests: list[Manifest] = [
         _admin_binding(),
         *roles.role_manifests(),
+        *roles.fault_roles(fault_kinds()),
         *kwok.manifests(),
         *farm_access.manifests(),
         *addons.render(

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from chaoslib_cp.agent.manifests import prober_manifests
-from chaoslib_cp.cluster.gate.roles import role_manifests
+from chaoslib_cp.cluster.gate.roles import fault_roles, role_manifests
+from chaoslib_cp.faults import fault_kinds
 from tests.exported import exported
 from tests.scaffold import part
 from tests.scaffold.figures import note
@@ -153,7 +154,7 @@ def activity(area: str, name: str, arguments: dict[str, Any] | None = None, kind
 def granted() -> dict[str, set[Right]]:
     """What `chaos cp manifests` asks an owner for, by the name of the role."""
     found: dict[str, set[Right]] = {}
-    for role in [*role_manifests(), *prober_manifests("10.96.0.10", "image")]:
+    for role in [*role_manifests(), *fault_roles(fault_kinds()), *prober_manifests("10.96.0.10", "image")]:
         if role["kind"] not in ("Role", "ClusterRole"):
             continue
         name, namespace = role["metadata"]["name"], role["metadata"].get("namespace", "")

@@ -11,7 +11,7 @@ from typing import Any
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, OWNER_LABELS
 from chaoslib_cp.cluster.door.prober import PROBER_SERVICE
 from chaoslib_cp.cluster.gate.marker import MARKER_NAME, MARKER_NAMESPACE
-from chaoslib_cp.fault import FaultKind
+from chaoslib_cp.fault import DNS_NAMESPACE, FaultKind
 
 RUNNER = "chaoslib-cp-runner"
 AGENT_READS = "chaoslib-cp-agent-reads"
@@ -70,11 +70,12 @@ def role_manifests(
     ]
 
 
-def fault_roles(kinds: Iterable[FaultKind]) -> list[dict[str, Any]]:
+def fault_roles(kinds: Iterable[FaultKind], dns_namespace: str = _SYSTEM) -> list[dict[str, Any]]:
     """Roles and bindings for what the runner needs for kinds of fault beyond the roles above.
 
     Args:
-        kinds: Kinds of fault; those of extensions say what they need in ``rights``.
+        kinds: Kinds of fault; they say what they need in ``rights``.
+        dns_namespace: Where the pods of cluster DNS are.
 
     Returns:
         One role, with its binding, for each namespace of each kind; a ClusterRole where a rule names no namespace.
@@ -82,12 +83,12 @@ def fault_roles(kinds: Iterable[FaultKind]) -> list[dict[str, Any]]:
     made = []
     for kind in kinds:
         name = f"{RUNNER}-{kind.name.replace('_', '-')}"
-        for namespace in dict.fromkeys(str(rule.get("namespace") or "") for rule in kind.rights):
-            rules = [
-                {key: value for key, value in rule.items() if key != "namespace"}
-                for rule in kind.rights
-                if (rule.get("namespace") or "") == namespace
-            ]
+        by_namespace: dict[str, list[dict[str, Any]]] = {}
+        for rule in kind.rights:
+            namespace = str(rule.get("namespace") or "").replace(DNS_NAMESPACE, dns_namespace)
+            rights = {key: value for key, value in rule.items() if key != "namespace"}
+            by_namespace.setdefault(namespace, []).append(rights)
+        for namespace, rules in by_namespace.items():
             made += _namespaced_role(name, namespace, rules) if namespace else _cluster_role(name, rules)
     return made
 

@@ -15,15 +15,13 @@ from chaoslib_cp.engine.poison.edits import append, replace_block
 from chaoslib_cp.engine.poison.lies import MAX_TTL_S, Lie
 from chaoslib_cp.engine.poison.lookup import block_for
 from chaoslib_cp.engine.poison.parser import parse_corefile
+from chaoslib_cp.engine.poison.revision import REVISION_NAME, Revision
 from chaoslib_cp.engine.poison.risks import front_cache_refusals
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 
 BACKEND_PORT: Final = 5399
 """Where the backend answers, at every address of its pod: what a replica says past its cache can be asked there."""
-REVISION_NAME: Final = "rev.cp.invalid."
-"""Its TXT record says which revision of the Corefile a replica runs."""
-
 _RELOAD: Final = "reload 2s 1s"
 """How often CoreDNS looks for a new Corefile while it is armed: the way back takes seconds (facts/dns.md 1a)."""
 # What belongs to the server that clients ask; all other plugins are about the truth, and go behind the cache.
@@ -41,15 +39,17 @@ class Poison:
         lies: Each about other names.
         begins_at_epoch_s: When all gates open, seconds since 1970: when every replica runs this revision.
         ends_at_epoch_s: When they close, whoever is alive by then.
-        revision: What ``rev.cp.invalid`` says.
+        revision: Its name, which ``rev.cp.invalid`` says.
         pin_s: Caches keep every good answer, true or not, for this long, seconds; 0 for as long as its TTL says.
+        watched: Name and type of more questions to watch, for example a name whose true answer will change.
     """
 
     lies: tuple[Lie, ...]
-    begins_at_epoch_s: float
-    ends_at_epoch_s: float
+    begins_at_epoch_s: int
+    ends_at_epoch_s: int
     revision: str
     pin_s: int = 0
+    watched: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what could not be told."""
@@ -57,13 +57,18 @@ class Poison:
             raise ProfileInvalid("there is no lie and no pin; nothing was changed; name one")
         if not self.begins_at_epoch_s < self.ends_at_epoch_s:
             raise ProfileInvalid("the lie would end before it begins; nothing was changed; give it more time")
-        if '"' in self.revision or "\\" in self.revision or not self.revision.isprintable():
-            raise ProfileInvalid(f"revision {self.revision!r} cannot stand in a Corefile; nothing was changed")
         checked("pin_s", self.pin_s, 0, MAX_TTL_S, whole=True)
         told = [(lie.name, type_) for lie in self.lies for type_ in lie.types or ("every type",)]
         twice = next((one for one in told if told.count(one) > 1), None)
         if twice:
             raise ProfileInvalid(f"two lies are about {twice[0]} {twice[1]}; nothing was changed; leave one of them")
+        self.announced  # noqa: B018 - refuses what cannot stand in a TXT record
+
+    @property
+    def announced(self) -> Revision:
+        """What the armed servers say of themselves."""
+        asked = dict.fromkeys([*(question for lie in self.lies for question in lie.questions), *self.watched])
+        return Revision(self.revision, self.begins_at_epoch_s, self.ends_at_epoch_s, tuple(asked))
 
 
 def armed(text: str, poison: Poison, zone: str, port: int = 53) -> str:
@@ -159,7 +164,8 @@ def _bind(corefile: Corefile, block: ServerBlock) -> str:
 
 def _revision_block(block: ServerBlock, poison: Poison, port: int) -> str:
     bound = "".join(f"    bind {' '.join(one.arguments)}\n" for one in block.directives if one.name == "bind")
-    answer = f'        answer "{{{{ .Name }}}} 0 IN TXT \\"{poison.revision}\\""\n'
+    said = " ".join(f'\\"{string}\\"' for string in poison.announced.strings)
+    answer = f'        answer "{{{{ .Name }}}} 0 IN TXT {said}"\n'
     return f"{REVISION_NAME}:{port} {{\n{bound}    template IN TXT {{\n{answer}    }}\n}}\n"
 
 

@@ -84,6 +84,11 @@ class Lie:
         return LIES[self.kind].types(self)
 
     @property
+    def questions(self) -> tuple[tuple[str, str], ...]:
+        """Name and type of questions that hear it, for whoever wants to see it: one name, where it is about many."""
+        return tuple((LIES[self.kind].example(self), type_) for type_ in self.types or ("A",))
+
+    @property
     def answers(self) -> tuple[tuple[str, str], ...]:
         """What it says: type and data of each record; nothing for an answer without data."""
         return LIES[self.kind].answers(self)
@@ -139,6 +144,7 @@ class LieKind:
         types: Types of question that one such lie is about.
         answers: Type and data of each record that one says.
         names: The part of the gate that says which names it is about.
+        example: One of those names.
         rcode: The code of the answer where that is not NOERROR.
         has_addresses: It answers with addresses.
         has_target: It answers with a name.
@@ -148,6 +154,7 @@ class LieKind:
     types: Callable[[Lie], tuple[str, ...]]
     answers: Callable[[Lie], tuple[tuple[str, str], ...]]
     names: Callable[[Lie], str]
+    example: Callable[[Lie], str] = lambda lie: lie.name
     rcode: str = ""
     has_addresses: bool = False
     has_target: bool = False
@@ -192,11 +199,12 @@ LIES: Final[Mapping[str, LieKind]] = {
         _families, _addresses, _exactly, has_addresses=True,
     ),
     "zone": LieKind(
-        "all names of a namespace have another address", _families, _addresses, _below, has_addresses=True
+        "all names of a namespace have another address",
+        _families, _addresses, _below, lambda lie: f"cp-example.{lie.name}", has_addresses=True
     ),
     "search-hijack": LieKind(
         "names of the world are answered inside the cluster, through the search list",
-        _families, _addresses, _foreign_names, has_addresses=True,
+        _families, _addresses, _foreign_names, lambda lie: f"www.example.com.{lie.name}", has_addresses=True,
     ),
     "nxdomain": LieKind(
         "the name does not exist", _every_type, _nothing, _exactly, rcode="NXDOMAIN"

@@ -6,53 +6,21 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.engine.poison.arming import BACKEND_PORT, REVISION_NAME, Poison, armed
+from chaoslib_cp.engine.poison.arming import BACKEND_PORT, Poison, armed
 from chaoslib_cp.engine.poison.lies import Lie
 from chaoslib_cp.engine.poison.parser import parse_corefile
+from chaoslib_cp.engine.poison.revision import REVISION_NAME
 from chaoslib_cp.errors import ProfileInvalid
 from tests.scaffold import coredns
+from tests.scaffold.corefiles import TRUTH, stock
 from tests.scaffold.waiting import until
 
 API, OTHER, ZONE = "api.shop.svc.cluster.local.", "other.shop.svc.cluster.local.", "cluster.local"
-TRUTH, FORGED = "10.96.0.50", "192.0.2.66"
+FORGED = "192.0.2.66"
 LIE = Lie("wrong-address", API, 40, (FORGED,))
-# The plugin kubernetes has no API server here: whoever is asked first knows these two names.
-STOCK = """# kept
-.:{port} {{
-    bind 127.0.0.1
-    errors
-    hosts {{
-        {truth} api.shop.svc.cluster.local other.shop.svc.cluster.local
-        ttl 30
-        no_reverse
-        fallthrough
-    }}
-    kubernetes cluster.local in-addr.arpa ip6.arpa {{
-        endpoint http://127.0.0.1:1
-        startup_timeout 1s
-        pods insecure
-        fallthrough in-addr.arpa ip6.arpa
-    }}
-    prometheus 127.0.0.1:0
-    cache 30 {{
-        disable success cluster.local
-    }}
-    reload 2s 1s
-    loadbalance
-}}
-other.example:{port} {{
-    bind 127.0.0.1
-    whoami   # not ours
-}}
-"""
 
 
-def stock(port: int) -> str:
-    """The Corefile as it was."""
-    return STOCK.format(port=port, truth=TRUTH)
-
-
-def poison(begins_s: float = 1e9, ends_s: float = 2e9, **changed: Any) -> Poison:
+def poison(begins_s: int = 1_000_000_000, ends_s: int = 2_000_000_000, **changed: Any) -> Poison:
     """One lie."""
     usual: dict[str, Any] = {"lies": (LIE,), "begins_at_epoch_s": begins_s, "ends_at_epoch_s": ends_s}
     return Poison(**{**usual, "revision": "r-1", **changed})
@@ -60,7 +28,7 @@ def poison(begins_s: float = 1e9, ends_s: float = 2e9, **changed: Any) -> Poison
 
 def revision(port: int) -> set[str]:
     """What the canary says."""
-    return {data.strip('"') for data in coredns.said(coredns.ask(REVISION_NAME, "TXT", port))[1]}
+    return {data.split('"')[1] for data in coredns.said(coredns.ask(REVISION_NAME, "TXT", port))[1]}
 
 
 @pytest.mark.programs

@@ -1,0 +1,151 @@
+"""What the workload prober is told: its command line, its pod's resolv.conf and the sentinel's address."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from os import environ
+from pathlib import Path
+from typing import Final
+
+from chaoslib_cp.engine.poison.arming import BACKEND_PORT
+from chaoslib_cp.engine.sample import dns
+from chaoslib_cp.errors import ProfileInvalid
+
+RESOLV_CONF: Final = Path("/etc/resolv.conf")
+
+
+@dataclass(frozen=True)
+class ProberSettings:
+    """What to ask and whom.
+
+    Attributes:
+        nameserver: The pod's own resolver: the node-local cache where there is one.
+        cluster_dns: ClusterIP of cluster DNS, asked past the node-local cache.
+        sentinel: Name of the sentinel Service.
+        expected: The one right answer to it.
+        dns_pods: Headless Service over the DNS pods; empty to leave single pods out.
+        external: A name outside the cluster; empty to leave it out.
+        dns_port: Port of all DNS servers but the single pods.
+        pods_port: Port of each DNS pod; None for ``dns_port``.
+        nameservers: What the pod's resolv.conf lists; the page tells.
+        backend_port: Where an armed DNS pod answers past its cache.
+    """
+
+    nameserver: str
+    cluster_dns: str
+    sentinel: str
+    expected: str
+    dns_pods: str = ""
+    external: str = ""
+    dns_port: int = dns.DNS_PORT
+    pods_port: int | None = None
+    nameservers: tuple[str, ...] = ()
+    backend_port: int = BACKEND_PORT
+
+    @property
+    def families(self) -> tuple[str, str]:
+        """Record types of addresses, that of the cluster's Services first."""
+        return ("AAAA", "A") if ":" in self.expected else ("A", "AAAA")
+
+
+@dataclass(frozen=True)
+class ResolvConf:
+    """What a resolv.conf(5) says.
+
+    Attributes:
+        nameservers: In the order in which a C library asks: the second only where the first does not answer.
+        domain: The cluster's DNS domain, from the search list that a kubelet writes; empty where there is none.
+    """
+
+    nameservers: tuple[str, ...]
+    domain: str = ""
+
+
+def read_resolv_conf(text: str) -> ResolvConf:
+    """Read the text of a resolv.conf(5).
+
+    Raises:
+        ProfileInvalid: It has no nameserver.
+    """
+    lines = [line.split() for line in text.splitlines()]
+    nameservers = tuple(words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
+    if not nameservers:
+        raise ProfileInvalid(
+            "no nameserver in /etc/resolv.conf; nothing was asked; give the pod dnsPolicy ClusterFirst"
+        )
+    # the last search line counts; a kubelet writes NAMESPACE.svc.DOMAIN svc.DOMAIN DOMAIN (source: kubelet, dns.go)
+    search = next((words[1:] for words in reversed(lines) if words and words[0] == "search"), [])
+    domains = [name.removeprefix("svc.").rstrip(".") for name in search if name.startswith("svc.")]
+    return ResolvConf(nameservers, next(iter(domains), ""))
+
+
+def cluster_dns_behind(resolver: ResolvConf) -> str:
+    """The address of cluster DNS where nobody named one: the pod's nameserver, unless that is a cache of its node.
+
+    Raises:
+        ProfileInvalid: It is one, so the address behind it must be named.
+    """
+    nameserver = resolver.nameservers[0]
+    address = ip_address(nameserver.partition("%")[0])
+    if address.is_link_local or address.is_loopback:
+        raise ProfileInvalid(
+            f"pods ask {nameserver}, a cache on their node; nothing was asked; name the address of cluster DNS behind "
+            "it: `chaos cp manifests --cluster-dns ADDRESS`"
+        )
+    return nameserver
+
+
+def settings_from(arguments: Sequence[str], resolv_conf: Path = RESOLV_CONF) -> tuple[ProberSettings, int]:
+    """Read the command line, resolv.conf and the sentinel's address; return the settings and the page's port.
+
+    Raises:
+        ProfileInvalid: The sentinel's address is not in the environment, there is no nameserver, or the address or the
+            domain of cluster DNS is neither given nor in resolv.conf.
+    """
+    parser = argparse.ArgumentParser(prog="prober", description=__doc__)
+    parser.add_argument("--cluster-dns", default="", help="ClusterIP of cluster DNS; by default what resolv.conf has")
+    parser.add_argument("--sentinel", required=True, help="name of the sentinel Service")
+    parser.add_argument("--dns-pods", default="", help="name of a headless Service over the DNS pods")
+    parser.add_argument("--dns-pods-port", type=int, default=dns.DNS_PORT, help="port of each of them")
+    parser.add_argument("--external", default="", help="a name outside the cluster")
+    parser.add_argument("--port", type=int, default=8080, help="port of the page")
+    given = parser.parse_args(arguments)
+    expected = environ.get("SENTINEL_SERVICE_HOST", "")
+    if not expected:
+        raise ProfileInvalid(
+            "SENTINEL_SERVICE_HOST is not set; nothing was asked; create Service 'sentinel' before this pod, then "
+            "restart the pod"
+        )
+    resolver = read_resolv_conf(resolv_conf.read_text(encoding="utf-8"))
+    settings = ProberSettings(
+        nameserver=resolver.nameservers[0],
+        cluster_dns=given.cluster_dns or cluster_dns_behind(resolver),
+        sentinel=_in_domain(given.sentinel, resolver),
+        expected=expected,
+        dns_pods=_in_domain(given.dns_pods, resolver),
+        external=given.external,
+        pods_port=given.dns_pods_port,
+        nameservers=resolver.nameservers,
+    )
+    return settings, given.port
+
+
+def _in_domain(name: str, resolver: ResolvConf) -> str:
+    """A Service's whole name: without a domain it ends with ``.svc``."""
+    if not name.endswith(".svc"):
+        return name
+    if not resolver.domain:
+        raise ProfileInvalid(
+            "no search list of a cluster in /etc/resolv.conf; nothing was asked; name the cluster's domain: "
+            "`chaos cp manifests --cluster-domain DOMAIN`"
+        )
+    return f"{name}.{resolver.domain}"
+
+
+def one_text(address: str) -> str:
+    """One text for one address: IPv6 may be written in many ways (RFC 5952). Other texts stay as they are."""
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return address

@@ -1,0 +1,138 @@
+"""Poisoning cluster DNS in three acts: arm the servers, let them lie between two moments, leave the lie to the caches.
+
+Arming edits the Corefile once, which every DNS server reloads; that flushes their caches. The lie begins and ends by
+the servers' own clocks, with no API and no further reload, so what caches took of it stays there for its TTL. Going
+back edits the Corefile again, byte for byte as it was, and flushes what is left.
+"""
+
+import secrets
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.health import refuse_unwell
+from chaoslib_cp.cluster.gate.guard import require_permit
+from chaoslib_cp.cluster.injection import Injection, injecting
+from chaoslib_cp.cluster.undo.edit import Edit
+from chaoslib_cp.cluster.undo.kinds.observe_only import observed
+from chaoslib_cp.cluster.undo.take_back import take_back
+from chaoslib_cp.dns.armed import ANNOTATION, refuse_unseen, touch_if_possible, touch_pods, wait_for_revision
+from chaoslib_cp.dns.corefile_source import CorefileSource, find_corefile
+from chaoslib_cp.dns.fault import DNS_POISON
+from chaoslib_cp.dns.poison_plan import PoisonPlan
+from chaoslib_cp.engine.poison.arming import Poison
+from chaoslib_cp.errors import ControlPlaneError, TargetRefused, TargetUnreachable
+from chaoslib_cp.fault import Delivers, Ended, Expects, Injected
+from chaoslib_cp.settings import Settings
+from chaoslib_cp.vantage import DNS_WATCHED_BACKEND, DNS_WATCHED_CACHED
+from chaoslib_cp.waits import waiting_for
+
+USUAL: Final = Expects(DNS_WATCHED_CACHED.name, window_s=5.0, within_s=60.0)
+"""What users of DNS suffer: what they ask for is answered falsely, once their caches ask anew."""
+
+_UNWELL: Final = "a reload of CoreDNS would then lose all that it knows of the cluster"
+_MARGIN_S: Final = 1.0
+
+
+def start(plan: PoisonPlan, settings: Settings, clock: Clock) -> Injected:
+    """Arm the DNS servers and wait until they lie; what it returns is told by ``start_dns_poison``."""
+    with injecting(settings, DNS_POISON, clock) as injection:
+        if injection.permit.dns_doubt:
+            raise TargetRefused(f"no DNS server is poisoned: {injection.permit.dns_doubt}")
+        refuse_unwell(injection.cluster, _UNWELL)
+        source = find_corefile(injection.cluster, injection.permit.dns)
+        revision = f"{injection.fault.replace('_', '-')}-{secrets.token_hex(3)}"
+        plan.corefile(source, plan.poison(revision, clock.epoch_s()))  # what it refuses comes before any wait
+        refuse_unseen(settings, source.servers, clock)
+        poison = plan.poison(revision, clock.epoch_s())
+        _arm(injection, source, plan.corefile(source, poison), poison, plan.touch_pods)
+        armed_after_s = _wait_until_armed(injection, source, poison, plan)
+        _wait_for_the_gates(poison, clock)
+    return Injected(
+        fault=injection.fault,
+        kind=DNS_POISON.name,
+        label=DNS_POISON.label,
+        delivers=Delivers("DNS servers lied", wanted=len(source.servers), share=1.0, vantage=DNS_WATCHED_BACKEND.name),
+        expects=(plan.expects,),
+        deadline_epoch_s=float(poison.ends_at_epoch_s),
+        parameters=_effective(plan),
+        details={
+            "revision": revision,
+            "corefile": str(source),
+            "armed_after_s": armed_after_s,
+            "begins_epoch_s": poison.begins_at_epoch_s,
+            "ends_epoch_s": poison.ends_at_epoch_s,
+        },
+    )
+
+
+def stop(settings: Settings, timeout_s: float, fault: str | None, clock: Clock) -> Ended:
+    """Give the DNS servers their Corefile back; what it returns is told by ``stop_dns_poison``."""
+    ended = take_back(settings, timeout_s, clock, DNS_POISON.name, fault)
+    if not ended.faults:
+        return ended
+    return replace(ended, details={**ended.details, **_seen_to_the_end(settings, timeout_s, clock)})
+
+
+def _arm(injection: Injection, source: CorefileSource, text: str, poison: Poison, touches: bool) -> None:
+    """Act one: the edit is on record before it is made."""
+    ends_s = float(poison.ends_at_epoch_s)
+    path = ("data", source.key)
+    injection.edit(Edit("ConfigMap", source.namespace, source.config_map, {path: text}, ends_at_epoch_s=ends_s))
+    if touches:
+        names = ", ".join(server.name for server in source.servers)
+        words = f"annotation {ANNOTATION} of pods {source.namespace}/{names}"
+        number = injection.log.intend(observed(injection.fault, words))
+        touch_pods(injection.cluster, source, poison.revision)
+        injection.log.done(number, "nothing to undo: the annotation means nothing, and goes with the pods")
+
+
+def _wait_until_armed(
+    injection: Injection, source: CorefileSource, poison: Poison, plan: PoisonPlan
+) -> dict[str, float | None]:
+    """Refuse to go on when a server does not run the new Corefile before its gates open: nobody knows what it does.
+
+    Raises:
+        TargetUnreachable: One does not; the Corefile is given back.
+    """
+    left_s = max(0.0, poison.begins_at_epoch_s - injection.clock.epoch_s() - _MARGIN_S)
+    seen = wait_for_revision(injection.settings, source.servers, poison.revision, left_s, injection.clock)
+    late = [f"{one.name} ({one.address})" for one in source.servers if seen[one.address] is None]
+    if late:
+        raise TargetUnreachable(
+            f"DNS server {', '.join(late[:3])} does not run the new Corefile after {plan.arm_within_s:g} s; the old "
+            "one is given back; use a larger arm_within_s, and look for a reload error in the log of that pod"
+        )
+    return seen
+
+
+def _wait_for_the_gates(poison: Poison, clock: Clock) -> None:
+    left_s = poison.begins_at_epoch_s - clock.epoch_s()
+    with waiting_for("the lie to begin", left_s):
+        while (left_s := poison.begins_at_epoch_s - clock.epoch_s()) > 0:
+            clock.sleep(min(left_s, 0.5))
+
+
+def _seen_to_the_end(settings: Settings, timeout_s: float, clock: Clock) -> dict[str, Any]:
+    """How the servers went back to their own Corefile, as far as it can be seen: the fault is taken back already."""
+    try:
+        with open_cluster(settings) as cluster:
+            source = find_corefile(cluster, require_permit(cluster, settings, clock).dns)
+            not_touched = touch_if_possible(cluster, source, None)
+        seen = wait_for_revision(settings, source.servers, "", timeout_s, clock)
+    except ControlPlaneError as error:
+        return {"disarmed_after_s": None, "reason": str(error)}
+    return {"disarmed_after_s": seen, **({"reason": not_touched} if not_touched else {})}
+
+
+def _effective(plan: PoisonPlan) -> dict[str, Any]:
+    told = [{key: value for key, value in asdict(lie).items() if value} for lie in plan.lies]
+    return {
+        "lies": told[:8],
+        "lie_count": len(told),
+        "duration_s": plan.duration_s,
+        "arm_within_s": plan.arm_within_s,
+        "zone": plan.zone,
+        "touch_pods": plan.touch_pods,
+    }

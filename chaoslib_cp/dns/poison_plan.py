@@ -1,0 +1,139 @@
+"""What `start_dns_poison` is asked for, checked before anything is changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chaoslib_cp.dns.corefile_source import CorefileSource
+from chaoslib_cp.engine.poison.addresses import fully_qualified
+from chaoslib_cp.engine.poison.arming import Poison, armed
+from chaoslib_cp.engine.poison.forbidden import refuse_forbidden
+from chaoslib_cp.engine.poison.lies import NOWHERE, Lie
+from chaoslib_cp.engine.poison.lookup import block_for
+from chaoslib_cp.engine.poison.parser import parse_corefile
+from chaoslib_cp.engine.poison.truth import cluster_domain, truth_ttl_s
+from chaoslib_cp.errors import ProfileInvalid, TargetRefused
+from chaoslib_cp.fault import Expects
+from chaoslib_cp.limits import checked
+
+OLDEST: Final = (1, 11, 3)
+"""Since this version of CoreDNS a view knows the time (source: CoreDNS go.mod, expr 1.14; facts/dns.md section 5)."""
+LONGEST_S: Final = 3600
+LONGEST_ARMING_S: Final = 300
+_LIE_KEYS: Final = ("name", "lie", "ttl_s", "addresses", "target", "port")
+
+
+@dataclass(frozen=True)
+class PoisonPlan:
+    """Arguments of ``start_dns_poison``, checked.
+
+    Attributes:
+        lies: What is told, at least one thing.
+        duration_s: For how long DNS servers tell it.
+        arm_within_s: After how long every DNS server must be armed: then the lies begin.
+        zone: Where lies stay; empty for the cluster's domain.
+        touch_pods: The DNS pods get an annotation, so that their kubelets hand the Corefile on at once.
+        expects: What users of DNS are expected to suffer.
+    """
+
+    lies: tuple[Lie, ...]
+    duration_s: float
+    arm_within_s: float
+    zone: str
+    touch_pods: bool
+    expects: Expects
+
+    def __post_init__(self) -> None:
+        """Refuse what needs no look at the cluster."""
+        checked("duration_s", self.duration_s, 1, LONGEST_S)
+        checked("arm_within_s", self.arm_within_s, 5, LONGEST_ARMING_S)
+
+    def poison(self, revision: str, now_epoch_s: float) -> Poison:
+        """The lies with their times: they begin when the time for arming is over."""
+        begins_s = int(now_epoch_s + self.arm_within_s) + 1
+        return Poison(self.lies, begins_s, begins_s + int(self.duration_s), revision)
+
+    def corefile(self, source: CorefileSource, poison: Poison) -> str:
+        """The Corefile that tells it.
+
+        Raises:
+            TargetRefused: This CoreDNS could not end a lie by itself, or cannot be armed; nothing was changed.
+            ProfileInvalid: A lie is about what must stay true, or would be over before anybody heard it; nothing was
+                changed.
+        """
+        _refuse_version(source)
+        corefile = parse_corefile(source.text)
+        domain = cluster_domain(corefile, source.port)
+        if not domain:
+            raise TargetRefused(
+                f"no kubernetes plugin in {source} names the cluster's domain; nothing was changed; poison a CoreDNS "
+                "that answers for the cluster"
+            )
+        refuse_forbidden(self.lies, self.zone or domain, domain)
+        for lie in self.lies:
+            if block_for(corefile, lie.name, source.port) != block_for(corefile, domain, source.port):
+                raise ProfileInvalid(
+                    f"{lie.name} is answered by another server block of {source} than {domain}; nothing was changed; "
+                    "use a name that this block answers"
+                )
+        kept_s = truth_ttl_s(corefile, domain, source.port)
+        if self.duration_s <= kept_s:
+            raise ProfileInvalid(
+                f"duration_s is {self.duration_s:g}, and a cache may keep the truth for {kept_s} s: the lie could be "
+                f"over before anybody hears it; nothing was changed; use more than {kept_s}"
+            )
+        return armed(source.text, poison, domain, source.port)
+
+
+def lies_of(told: Mapping[str, Any]) -> tuple[Lie, ...]:
+    """The lies that arguments ask for.
+
+    Args:
+        told: ``name``, ``lie``, ``ttl_s``, ``addresses``, ``target``, ``port`` and ``also``, as ``start_dns_poison``
+            tells them.
+
+    Raises:
+        ProfileInvalid: One could not be said, or ``also`` is no list of such mappings; nothing was changed.
+    """
+    first = {key: told[key] for key in _LIE_KEYS}
+    return tuple(_lie(first, given) for given in (first, *(told["also"] or ())))
+
+
+def _lie(first: Mapping[str, Any], given: object) -> Lie:
+    if not isinstance(given, Mapping) or not given.keys() <= set(_LIE_KEYS) or "name" not in given:
+        raise ProfileInvalid(
+            f"a lie of also is {str(given)[:80]!r}; nothing was changed; use a mapping with name, and any of "
+            f"{', '.join(_LIE_KEYS[1:])}"
+        )
+    told = {"ttl_s": first["ttl_s"], "lie": first["lie"], **given}
+    addresses, target = told.get("addresses"), told.get("target") or ""
+    if addresses is not None and not isinstance(addresses, list):
+        raise ProfileInvalid(f"addresses is {addresses!r}; nothing was changed; use a list of addresses")
+    return Lie(
+        kind=told["lie"],
+        name=_absolute("name", told["name"]),
+        ttl_s=told["ttl_s"],
+        addresses=tuple(map(str, addresses or NOWHERE[:1])),
+        target=_absolute("target", target) if target else "",
+        port=told.get("port") or 0,
+    )
+
+
+def _absolute(what: str, given: object) -> str:
+    if not isinstance(given, str) or not given:
+        raise ProfileInvalid(f"{what} is {given!r}; nothing was changed; use a DNS name")
+    return fully_qualified(given)
+
+
+def _refuse_version(source: CorefileSource) -> None:
+    least = ".".join(map(str, OLDEST))
+    if source.version is None:
+        raise TargetRefused(
+            f"image {source.image} tells no version of CoreDNS, and a lie ends by itself only from {least} on; nothing "
+            "was changed; give the image a tag with its version"
+        )
+    if source.version < OLDEST:
+        raise TargetRefused(
+            f"CoreDNS {'.'.join(map(str, source.version))} could not end a lie by itself; nothing was changed; use "
+            f"{least} or later"
+        )

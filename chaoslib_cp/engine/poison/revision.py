@@ -1,0 +1,74 @@
+"""What an armed DNS server says of itself: which revision of its Corefile it runs, and what to watch meanwhile.
+
+It stands in the TXT record of ``rev.cp.invalid``. So the workload prober learns from DNS itself which names are lied
+about and when: nobody has to send it a command, and no API is needed.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from chaoslib_cp.errors import ProfileInvalid
+
+REVISION_NAME: Final = "rev.cp.invalid."
+"""Nobody's name (RFC 2606: ``invalid`` is never delegated)."""
+MOST_QUESTIONS: Final = 16
+"""More would be load."""
+
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_GATE: Final = re.compile(r"gate (\d{1,12}) (\d{1,12})")
+_ASK: Final = re.compile(r"ask ([a-z0-9_.-]{1,253}) ([A-Z]{1,10})")
+_STRING: Final = re.compile(r'"([^"\\]*)"')
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One revision of a Corefile.
+
+    Attributes:
+        id: Its name, small letters, digits, dots and hyphens.
+        begins_at_epoch_s: When its lies begin, seconds since 1970; 0 when it has none.
+        ends_at_epoch_s: When they end.
+        questions: Name and type of what is lied about, or kept: what shall be watched.
+    """
+
+    id: str
+    begins_at_epoch_s: int = 0
+    ends_at_epoch_s: int = 0
+    questions: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot stand in a Corefile."""
+        if not _ID.fullmatch(self.id):
+            raise ProfileInvalid(f"revision {self.id!r} cannot stand in a Corefile; nothing was changed")
+        if len(self.questions) > MOST_QUESTIONS:
+            raise ProfileInvalid(
+                f"{len(self.questions)} questions would have to be watched; nothing was changed; tell fewer lies at "
+                f"once, {MOST_QUESTIONS} questions at most"
+            )
+
+    def is_truthful_at(self, epoch_s: float, margin_s: float) -> bool:
+        """Whether no gate is open then, on any clock that differs from ours by less than ``margin_s`` seconds."""
+        return not self.begins_at_epoch_s - margin_s <= epoch_s <= self.ends_at_epoch_s + margin_s
+
+    @property
+    def strings(self) -> tuple[str, ...]:
+        """The strings of the TXT record; each is under 255 characters, as a TXT record needs (RFC 1035, 3.3)."""
+        gate = [f"gate {self.begins_at_epoch_s} {self.ends_at_epoch_s}"] if self.ends_at_epoch_s else []
+        return (self.id, *gate, *(f"ask {name} {type_}" for name, type_ in self.questions))
+
+
+def read_revision(records: Iterable[str]) -> Revision | None:
+    """Read a TXT record as DNS libraries write it: each string in double quotes.
+
+    Returns:
+        None when it is no such record: whoever answers may be somebody else.
+    """
+    strings = _STRING.findall(" ".join(records))
+    if not strings or not _ID.fullmatch(strings[0]):
+        return None
+    gate = next((found for one in strings[1:] if (found := _GATE.fullmatch(one))), None)
+    begins, ends = (int(gate[1]), int(gate[2])) if gate else (0, 0)
+    asked = [(found[1], found[2]) for one in strings[1:] if (found := _ASK.fullmatch(one))]
+    return Revision(strings[0], begins, ends, tuple(asked[:MOST_QUESTIONS]))
