@@ -18,6 +18,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "api_health": {},
     "api_is_saturated": {"timeout_s": 1.0},
     "restart_dns_pods": {"coupling": "delete-pods", "wait_for_fresh_cache": False, "timeout_s": 2.0},
+    "start_dns_poison": {"name": "api.shop.svc.cluster.local", "lie": "nxdomain", "duration_s": 40.0, "ttl_s": 10},
+    "stop_dns_poison": {"timeout_s": 10.0},
     "workload_dns": {},
     "admin_write": {},
     "break_glass_write": {},

@@ -107,7 +107,7 @@ def start_dns_poison(
             ``addresses``, ``target`` and ``port``; 16 questions can be watched.
         zone: Below which all names must be, or be it; the cluster's domain without it. Name another one for a name
             outside the cluster, or for an address ("10.in-addr.arpa").
-        arm_within_s: Seconds until the lie begins, 5 to 300: every server must run the new Corefile by then. A stock
+        arm_within_s: Seconds until the lie begins, 1 to 300: every server must run the new Corefile by then. A stock
             CoreDNS looks for one every 30 s, 15 s sooner or later.
         touch_pods: Annotate the DNS pods, so that their kubelets hand the new Corefile on at once; without it that
             takes up to two minutes more, and the right to patch pods is not needed.

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from chaoslib_cp.dns.corefile_source import CorefileSource
 from chaoslib_cp.engine.poison.addresses import fully_qualified
-from chaoslib_cp.engine.poison.arming import Poison, armed
+from chaoslib_cp.engine.poison.arming import Poison, armed, refuse_armed
 from chaoslib_cp.engine.poison.forbidden import refuse_forbidden
 from chaoslib_cp.engine.poison.lies import NOWHERE, Lie
 from chaoslib_cp.engine.poison.lookup import block_for
@@ -46,7 +46,7 @@ class PoisonPlan:
     def __post_init__(self) -> None:
         """Refuse what needs no look at the cluster."""
         checked("duration_s", self.duration_s, 1, LONGEST_S)
-        checked("arm_within_s", self.arm_within_s, 5, LONGEST_ARMING_S)
+        checked("arm_within_s", self.arm_within_s, 1, LONGEST_ARMING_S)
 
     def poison(self, revision: str, now_epoch_s: float) -> Poison:
         """The lies with their times: they begin when the time for arming is over."""
@@ -63,6 +63,7 @@ class PoisonPlan:
         """
         _refuse_version(source)
         corefile = parse_corefile(source.text)
+        refuse_armed(corefile)
         domain = cluster_domain(corefile, source.port)
         if not domain:
             raise TargetRefused(

@@ -1,10 +1,11 @@
 """A real CoreDNS on loopback, with a Corefile of a test's own."""
 
 import os
+import random
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import dns.message
@@ -27,10 +28,16 @@ def program() -> Path:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment, for UDP and TCP."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
-        held.bind((ADDRESS, 0))
-        return int(held.getsockname()[1])
+    """A port that nobody listens on at this moment, for UDP and TCP.
+
+    Below those that the kernel gives to whoever connects: such a one may be taken before CoreDNS listens.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
+        with suppress(OSError), ExitStack() as held:
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                held.enter_context(socket.socket(socket.AF_INET, kind)).bind((ADDRESS, port))
+            return port
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def armed(text: str, poison: Poison, zone: str, port: int = 53) -> str:
             other; nothing was changed.
     """
     corefile = parse_corefile(text)
-    _refuse_used(corefile)
+    refuse_armed(corefile)
     refused = front_cache_refusals(corefile, zone, port)
     block = block_for(corefile, zone, port)
     if refused or block is None:
@@ -100,8 +100,12 @@ def armed(text: str, poison: Poison, zone: str, port: int = 53) -> str:
     return made
 
 
-def _refuse_used(corefile: Corefile) -> None:
-    """Refuse what is there already: a second fault would be told over the first."""
+def refuse_armed(corefile: Corefile) -> None:
+    """Refuse a Corefile that is armed already: a second fault would be told over the first.
+
+    Raises:
+        ProfileInvalid: It is; nothing was changed.
+    """
     for block in corefile.blocks:
         for zone, port in block.zones:
             if port == BACKEND_PORT or zone == REVISION_NAME:

@@ -22,6 +22,7 @@ from tests.scaffold.waiting import until_async
 API, OTHER, PODS = (f"{name}.shop.svc.cluster.local." for name in ("api", "other", "pods"))
 ASKED = (API, "A")
 LAYERS = ("dns_watched_cached", "dns_watched_uncached", "dns_watched_pod")
+ADDRESS = "127.0.0.53"  # the backend's port is the same everywhere, so another test may have it at 127.0.0.1
 BEGINS_IN_S, LASTS_S, TTL_S = 4, 7, 6
 FLOOR_S = 5  # CoreDNS keeps every answer for so long at least (source: plugin cache, minTTL)
 
@@ -61,7 +62,7 @@ def test_a_lie_is_seen_at_every_layer_and_ends_at_each_in_its_time(tmp_path: Pat
     begins_s = round(time.time()) + BEGINS_IN_S  # noqa: TID251 - the clock of the DNS server
     ends_s = begins_s + LASTS_S
     # a cache that holds the truth asks for the lie only when that is too old
-    text = stock(port).replace("ttl 30", f"ttl 1\n        127.0.0.1 {PODS}")
+    text = stock(port).replace("ttl 30", f"ttl 1\n        127.0.0.1 {PODS}").replace("127.0.0.1", ADDRESS)
     poison = Poison((Lie("wrong-address", API, TTL_S, ("192.0.2.66",)),), begins_s, ends_s, "r-1")
     corefile.write_text(armed(text, poison, "cluster.local", port))
     with coredns.running(corefile):
@@ -88,7 +89,7 @@ def _outcomes(samples: list[dict[str, Any]], vantage: str) -> tuple[str, ...]:
 
 async def _probed(port: int, until_s: float) -> list[dict[str, Any]]:
     """The samples of a prober that asks one server for everything until a moment."""
-    asker = Prober(ProberSettings("127.0.0.1", "127.0.0.1", OTHER, TRUTH, PODS, dns_port=port))
+    asker = Prober(ProberSettings(ADDRESS, ADDRESS, OTHER, TRUTH, PODS, dns_port=port))
     asking = asyncio.ensure_future(asker.run())
     await until_async(lambda: time.time() > until_s, "the lie to be over", 40)  # noqa: TID251 - as above
     asking.cancel()

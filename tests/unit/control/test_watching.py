@@ -183,5 +183,6 @@ def test_each_vantage_point_has_a_pace_and_a_time_within_which_news_must_come() 
     assert found == {
         "api_livez": slow, "api_version": slow, "api_read": Pace(1.0, 3.0), "admin_write": slow,
         "break_glass_write": Pace(9.0, 19.0), "dns_cached": resolver, "dns_uncached": resolver, "dns_pod": pod,
-        "dns_external": pod,
+        "dns_external": pod, "dns_revision": pod, "dns_watched_backend": pod, "dns_watched_pod": pod,
+        "dns_watched_uncached": pod, "dns_watched_cached": pod,
     }  # fmt: skip
