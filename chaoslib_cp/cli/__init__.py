@@ -26,6 +26,8 @@ _COMMANDS = (
     "check",
     "recover",
     "restart-containers",
+    "reload-containers",
+    "oom-kill-containers",
     "read-setting",
     "set-setting",
 )

@@ -16,10 +16,10 @@ from chaoslib_cp.control.given import given_refusals
 from chaoslib_cp.control.placeholder import filled
 from chaoslib_cp.control.watching import watching_refusals
 from chaoslib_cp.dns.fault import DNS_RESTART
-from chaoslib_cp.dns.restart import RESTART_CONTAINERS
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused
 from chaoslib_cp.faults import fault_kinds, problems
 from chaoslib_cp.infrastructure import open_driver
+from chaoslib_cp.infrastructure.container_act import CONTAINER_ACTS
 from chaoslib_cp.rollout.start import image_refusals
 from chaoslib_cp.settings import Settings
 
@@ -134,9 +134,10 @@ def _never_stopped(method: Iterable[Mapping[str, Any]], rollbacks: Iterable[Mapp
 
 def _driver_refusals(name: object, activity: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[str]:
     arguments = (activity.get("provider") or {}).get("arguments") or {}
-    if filled(arguments.get("coupling"), configuration) == RESTART_CONTAINERS:
+    coupling = filled(arguments.get("coupling"), configuration)
+    if coupling in tuple(CONTAINER_ACTS):
         yield (
-            f"{name!r}: coupling {RESTART_CONTAINERS} needs an infrastructure driver, and none is chosen; "
+            f"{name!r}: coupling {coupling} needs an infrastructure driver, and none is chosen; "
             "set configuration.infrastructure, or use coupling delete-pods"
         )
 

@@ -25,12 +25,19 @@ def restart_dns_pods(
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,
 ) -> JsonObject:
-    """Restart all cluster DNS servers, the step that couples a sick API to DNS: a starting CoreDNS must list first.
+    """Restart or reload all cluster DNS servers, the step that couples a sick API to DNS: CoreDNS must list anew.
+
+    With couplings other than ``delete-pods`` nothing is asked of the API but which pods there are, so they are played
+    while it is away: a CoreDNS that has lost what it knew answers SERVFAIL for names of the cluster until it is back.
 
     Args:
         coupling: ``none`` does nothing and says so (synced CoreDNS outlives the API); ``delete-pods`` deletes the pods
-            through the API as the runner; ``restart-containers`` kills the containers through the infrastructure
-            driver, as a crash would, and only those of pods that this cluster's API named, now or at the gate.
+            through the API as the runner. The others go through the infrastructure driver, to the containers of
+            those pods only that this cluster's API named, now or at the gate: ``restart-containers`` kills them, as a
+            crash would; ``reload-containers`` sends SIGUSR1, at which CoreDNS (and nothing else) reads its Corefile
+            anew, forgets its caches and the cluster, and after 5 s serves without it; ``oom-kill-containers`` lowers
+            the memory limit of each below what it uses, so that the kernel kills it as it kills one that has grown too
+            large. The kubelet starts it again with the pod's own limit: nothing stays changed.
         wait_for_fresh_cache: First wait until the node cache has just renewed its record, so that the mask that
             follows lasts a whole TTL. At most one TTL and 3 s more; without samples of the cache it is skipped.
         timeout_s: Seconds for the restart and for watching it, 1 to 300; the wait for the cache is extra, and so are
@@ -46,7 +53,8 @@ def restart_dns_pods(
         (``chaoslib_cp/fault.py`` tells its keys) that is over at once and delivers what was killed or deleted, of how
         many. ``details`` has ``cache`` (how the wait for a fresh entry went) and ``restart``: with delete-pods
         ``pods``, ``accepted``, ``outcomes`` (of deletes that were not accepted), ``accepted_s``, ``rescheduled_s`` and
-        ``synced_s`` (null if not seen in time); with restart-containers ``killed``, ``names`` and ``took_s``.
+        ``synced_s`` (null if not seen in time); with restart-containers ``killed``, ``names`` and ``took_s``; with
+        the other two ``reloaded`` (how many were sent the signal) or ``oom_killed`` in place of ``killed``.
 
     Raises:
         ProfileInvalid: An argument is wrong, or there is no such infrastructure driver. Nothing was changed.

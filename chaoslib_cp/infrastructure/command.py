@@ -4,15 +4,19 @@ from collections.abc import Collection
 from pathlib import Path
 
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.infrastructure.driver import CpuSeconds, killed_from_json, restart_arguments, run_program
+from chaoslib_cp.infrastructure.container_act import ContainerAct, act_arguments, done_from_json
+from chaoslib_cp.infrastructure.driver import CpuSeconds, run_program
 from chaoslib_cp.infrastructure.setting import Value, read_arguments, set_arguments, value_from_json
 
 
 class CommandDriver:
     """Starts ``PROGRAM restart-containers --namespace N --label K=V --pod-uid UID ...``.
 
-    It answers ``{"killed": ["...", ...]}``. That it kills nothing but containers of pods with these UIDs is its duty:
-    nobody can check it from here. ``PROGRAM read-setting --setting NAME --cluster-uid UID`` and ``set-setting`` with
+    It answers ``{"killed": ["...", ...]}``. The other acts are told in the same way: ``reload-containers``, answered
+    with ``reloaded``, and ``oom-kill-containers``, with ``oom_killed``. That it touches nothing but containers of pods
+    with these UIDs is its duty: nobody can check it from here.
+
+    ``PROGRAM read-setting --setting NAME --cluster-uid UID`` and ``set-setting`` with
     ``--value`` and ``--expected`` beside these answer ``{"value": ...}``, what the setting is then. That it belongs to
     the cluster with that UID, and is set only where it is as expected, is its duty as well.
     """
@@ -29,10 +33,12 @@ class CommandDriver:
             )
         self._program = program
 
-    def restart_containers(self, namespace: str, label: str, pod_uids: Collection[str], timeout_s: float) -> list[str]:
-        """Let the program kill the containers of these pods; see :class:`Driver`."""
-        arguments = restart_arguments(namespace, label, pod_uids)
-        return killed_from_json(self._program, run_program([self._program, *arguments], timeout_s))
+    def act_on_containers(
+        self, act: ContainerAct, namespace: str, label: str, pod_uids: Collection[str], timeout_s: float
+    ) -> list[str]:
+        """Let the program do it to the containers of these pods; see :class:`Driver`."""
+        arguments = act_arguments(act, namespace, label, pod_uids)
+        return done_from_json(self._program, act, run_program([self._program, *arguments], timeout_s))
 
     def cpu_seconds(self, timeout_s: float) -> CpuSeconds | None:  # noqa: ARG002 - the contract has it
         """Nothing here counts it; see :class:`Driver`."""

@@ -1,13 +1,13 @@
 """The contract of a driver, and how all of them start programs."""
 
-import json
 import shutil
 import subprocess
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from chaoslib_cp.errors import TargetRefused, TargetUnreachable
+from chaoslib_cp.infrastructure.container_act import ContainerAct
 from chaoslib_cp.infrastructure.setting import Value
 from chaoslib_cp.inheritance import Kind, handed_to
 
@@ -28,25 +28,28 @@ class CpuSeconds:
 class Driver(Protocol):
     """Reaches a cluster's machines without its API."""
 
-    def restart_containers(self, namespace: str, label: str, pod_uids: Collection[str], timeout_s: float) -> list[str]:
-        """Kill the containers of these pods as a crash would; the kubelet starts them again.
+    def act_on_containers(
+        self, act: ContainerAct, namespace: str, label: str, pod_uids: Collection[str], timeout_s: float
+    ) -> list[str]:
+        """Do one thing of ``CONTAINER_ACTS`` to the containers of these pods.
 
         A driver goes by a name, which another cluster may bear too; the UIDs are what says that a pod is of the cluster
         that was meant, so everything else is left alone.
 
         Args:
+            act: What is done.
             namespace: Namespace of the pods.
             label: ``key=value`` of the pods.
-            pod_uids: UIDs of the pods; without any nothing is killed.
+            pod_uids: UIDs of the pods; without any nothing is done.
             timeout_s: Limit of everything.
 
         Returns:
-            What was killed, for people: container ids or names; empty when none of the pods has a container running
+            To what it was done, for people: container ids or names; empty when none of the pods has a container running
             there, and then nothing was changed.
 
         Raises:
             TargetRefused: The driver cannot be used here; nothing was changed.
-            TargetUnreachable: It failed or took too long; some containers may have been killed.
+            TargetUnreachable: It failed or took too long; it may have been done to some containers.
         """
 
     def cpu_seconds(self, timeout_s: float) -> CpuSeconds | None:
@@ -95,12 +98,6 @@ class Driver(Protocol):
         """The command that does the same by hand; empty where there is none."""
 
 
-def restart_arguments(namespace: str, label: str, pod_uids: Collection[str]) -> list[str]:
-    """How a driver program is told which pods' containers to kill, UID by UID."""
-    uids = [argument for uid in pod_uids for argument in ("--pod-uid", uid)]
-    return ["restart-containers", "--namespace", namespace, "--label", label, *uids]
-
-
 def run_program(argv: Sequence[str], timeout_s: float, kind: Kind = Kind.THEIRS) -> str:
     """Start a program without a shell and return what it wrote.
 
@@ -137,18 +134,3 @@ def run_program(argv: Sequence[str], timeout_s: float, kind: Kind = Kind.THEIRS)
         said = (done.stderr.strip() or done.stdout.strip() or "nothing said").splitlines()[-1][:200]
         raise TargetUnreachable(f"{argv[0]} ended with {done.returncode}: {said}; what it had done stays")
     return done.stdout
-
-
-def killed_from_json(program: str, text: str) -> list[str]:
-    """Read ``{"killed": [...]}``, the answer of a driver program.
-
-    Raises:
-        TargetUnreachable: It answered something else.
-    """
-    try:
-        content: Any = json.loads(text)
-        return [str(one) for one in content["killed"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise TargetUnreachable(
-            f'{program} did not answer {{"killed": [...]}}; what it had done stays; correct the program'
-        ) from error

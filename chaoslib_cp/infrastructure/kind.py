@@ -1,12 +1,14 @@
-"""kind: its nodes are Docker containers with crictl inside, so no API is needed to kill what runs there."""
+"""kind: its nodes are Docker containers with crictl inside, so no API is needed to reach what runs there."""
 
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.infrastructure.container_act import ContainerAct
 from chaoslib_cp.infrastructure.driver import CpuSeconds, run_program
+from chaoslib_cp.infrastructure.node_container import ACTS, Docker, NodeContainer
 from chaoslib_cp.infrastructure.setting import Value
 
 # source: kind, pkg/cluster/internal/providers/docker and pkg/cluster/constants: every container carries both labels;
@@ -17,8 +19,6 @@ _NODE_ROLES = ("control-plane", "worker")
 # source: Kubernetes, pkg/kubelet/types/labels.go: the kubelet puts it on every sandbox
 _POD_UID_LABEL = "io.kubernetes.pod.uid"
 
-_Docker = Callable[..., str]
-
 
 class KindDriver:
     """Uses ``docker exec NODE crictl``."""
@@ -26,22 +26,23 @@ class KindDriver:
     def __init__(self, cluster: str) -> None:
         self._cluster = cluster
 
-    def restart_containers(self, namespace: str, label: str, pod_uids: Collection[str], timeout_s: float) -> list[str]:
-        """Stop the containers of these pods with a grace of 0 s on every node; see :class:`Driver`."""
+    def act_on_containers(
+        self, act: ContainerAct, namespace: str, label: str, pod_uids: Collection[str], timeout_s: float
+    ) -> list[str]:
+        """Act on the containers of these pods on every node; see :class:`Driver`."""
         deadline_s = time.monotonic() + timeout_s
 
         def docker(*argv: str) -> str:
             return run_program(["docker", *argv], max(1.0, deadline_s - time.monotonic()))
 
         found = [
-            (node, container)
+            NodeContainer(docker, node, container)
             for node in self._nodes(docker)
             for pod in _pods(docker, node, namespace, label, pod_uids)
             for container in _crictl(docker, node, "ps", "--pod", pod, "--state", "running", "-q").split()
         ]
-        for node, container in found:
-            _crictl(docker, node, "stop", "--timeout", "0", container)
-        return [f"{node}/{container}" for node, container in found]
+        ACTS[act](found)
+        return [str(one) for one in found]
 
     def cpu_seconds(self, timeout_s: float) -> CpuSeconds | None:  # noqa: ARG002 - the contract has it
         """Nothing here counts it; see :class:`Driver`."""
@@ -68,7 +69,7 @@ class KindDriver:
         """There is none."""
         return []
 
-    def _nodes(self, docker: _Docker) -> list[str]:
+    def _nodes(self, docker: Docker) -> list[str]:
         columns = f'{{{{.Label "{_ROLE_LABEL}"}}}} {{{{.Names}}}}'
         listed = docker("ps", "--filter", f"label={_CLUSTER_LABEL}={self._cluster}", "--format", columns)
         nodes = [name for role, _, name in (line.partition(" ") for line in listed.splitlines()) if role in _NODE_ROLES]
@@ -80,11 +81,11 @@ class KindDriver:
         return nodes
 
 
-def _crictl(docker: _Docker, node: str, *argv: str) -> str:
+def _crictl(docker: Docker, node: str, *argv: str) -> str:
     return docker("exec", node, "crictl", *argv)
 
 
-def _pods(docker: _Docker, node: str, namespace: str, label: str, pod_uids: Collection[str]) -> list[str]:
+def _pods(docker: Docker, node: str, namespace: str, label: str, pod_uids: Collection[str]) -> list[str]:
     """The node's sandboxes of these pods.
 
     The UIDs are compared here: a filter that some crictl did not know, or understood otherwise, would let others in.

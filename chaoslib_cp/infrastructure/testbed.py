@@ -4,7 +4,8 @@ import json
 from collections.abc import Collection
 
 from chaoslib_cp.errors import TargetUnreachable
-from chaoslib_cp.infrastructure.driver import CpuSeconds, killed_from_json, restart_arguments, run_program
+from chaoslib_cp.infrastructure.container_act import ContainerAct, act_arguments, done_from_json
+from chaoslib_cp.infrastructure.driver import CpuSeconds, run_program
 from chaoslib_cp.infrastructure.setting import Value, read_arguments, set_arguments, value_from_json
 from chaoslib_cp.inheritance import Kind, chaos_command
 
@@ -16,10 +17,12 @@ class TestbedDriver:
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
-    def restart_containers(self, namespace: str, label: str, pod_uids: Collection[str], timeout_s: float) -> list[str]:
-        """Kill the containers of these pods on all kubelet nodes; see :class:`Driver`."""
-        said = _chaos_cp(restart_arguments(namespace, label, pod_uids), timeout_s)
-        return killed_from_json("chaos cp restart-containers", said)
+    def act_on_containers(
+        self, act: ContainerAct, namespace: str, label: str, pod_uids: Collection[str], timeout_s: float
+    ) -> list[str]:
+        """Ask the runtimes of all kubelet nodes; see :class:`Driver`."""
+        said = _chaos_cp(act_arguments(act, namespace, label, pod_uids), timeout_s)
+        return done_from_json("chaos cp", act, said)
 
     def cpu_seconds(self, timeout_s: float) -> CpuSeconds | None:
         """Read the control groups; the agents are those of the fake nodes. See :class:`Driver`."""

@@ -6,15 +6,23 @@ Source: kernel documentation, cgroup-v1/memory.rst, scheduler/sched-bwc.rst, cgr
 """
 
 import contextlib
+import errno
 import os
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from chaoslib_cp.inheritance import Kind, handed_to
 
 ROOT = Path("/sys/fs/cgroup")
 # A short period keeps the longest stall short: at 20 ms a process at 0.2 core waits 16 ms, not 80 (measured,
 # shared/facts: 10 ms gave stalls of 20 ms, 100 ms stalls of 100 ms).
 CPU_PERIOD_US = 20_000
+# A group takes pages back while its limit is lowered to what it uses; each try drives them out again.
+LOWERING_TRIES = 10
+ASKED_BYTES = 4 * 1024 * 1024
+ASKED_WITHIN_S = 5.0
 NOT_ENFORCED = "not enforced: no control group may be made here, so overload depends on this machine's speed"
 
 
@@ -73,11 +81,20 @@ class CgroupTree:
         return files
 
     def limit(self, component: str, limits: Limits) -> None:
-        """Set or lift the limits of a group that exists."""
+        """Set or lift the limits of a group that exists.
+
+        A memory limit below what is in use makes the kernel kill, with version 1 as with version 2.
+        """
         for parent in self._parents:
             for name, value in self._settings(limits):
-                if (parent / component / name).exists():
-                    (parent / component / name).write_text(value)
+                file = parent / component / name
+                try:
+                    if file.exists():
+                        file.write_text(value)
+                except OSError as error:
+                    if error.errno != errno.EBUSY:
+                        raise
+                    _kill_by_limit(file)
 
     def cpu_cores(self, component: str) -> float | None:
         """CPU time per time that a group may use; None when nothing limits it."""
@@ -144,6 +161,32 @@ class CgroupTree:
                 except OSError:
                     left.append(folder)
         return left
+
+
+def _kill_by_limit(limit: Path) -> None:
+    """Do what version 2 does when a limit is set below what is in use, and version 1 refuses: let the kernel kill.
+
+    The limit becomes what is in use, once the kernel has taken back all that it can. Then a small process of ours in
+    that group asks for more: the kernel kills the largest of the group, which is not ours.
+
+    Raises:
+        OSError: The group took pages back faster than its limit was lowered.
+    """
+    for _ in range(LOWERING_TRIES):
+        with contextlib.suppress(OSError):
+            limit.write_text((limit.parent / "memory.usage_in_bytes").read_text().strip())
+            break
+    else:
+        raise OSError(errno.EBUSY, "its memory limit cannot be lowered to what it uses", str(limit))
+    # dd fills its buffer only once it is given something to read: by then it is in the group
+    asker = ["dd", f"bs={ASKED_BYTES}", "iflag=fullblock", "of=/dev/null"]
+    inherited = handed_to(Kind.TOOL)
+    with subprocess.Popen(asker, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, **inherited) as process:
+        (limit.parent / "cgroup.procs").write_text(str(process.pid))
+        try:
+            process.communicate(bytes(ASKED_BYTES), timeout=ASKED_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _first_number(text: str) -> int:

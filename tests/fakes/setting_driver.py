@@ -10,14 +10,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaoslib_cp.infrastructure.container_act import CONTAINER_ACTS
+
 PROGRAM = """#!{python}
 import fcntl, json, os, sys
 from pathlib import Path
 given = dict(zip(sys.argv[2::2], sys.argv[3::2]))
 file = Path({file!r})
 trouble = Path({trouble!r})
-if sys.argv[1] == "restart-containers":
-    print(json.dumps({{"killed": ["a"]}})); sys.exit()
+if sys.argv[1] in {acts!r}:
+    print(json.dumps({{{acts!r}[sys.argv[1]]: ["a"]}})); sys.exit()
 if given["--cluster-uid"] != {uid!r}:
     sys.exit("another cluster is meant")
 with open(str(file) + ".lock", "w") as lock:
@@ -53,7 +55,13 @@ class SettingDriver:
         """Write the program."""
         self.path = self.folder / "driver"
         self._file, self._trouble = self.folder / "setting", self.folder / "trouble"
-        text = PROGRAM.format(python=sys.executable, file=str(self._file), trouble=str(self._trouble), uid=self.uid)
+        text = PROGRAM.format(
+            python=sys.executable,
+            file=str(self._file),
+            trouble=str(self._trouble),
+            uid=self.uid,
+            acts={act.name: act.answer for act in CONTAINER_ACTS.values()},
+        )
         self.path.write_text(text)
         self.path.chmod(0o755)
         self.value = 0.4

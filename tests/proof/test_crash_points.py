@@ -21,6 +21,7 @@ from chaoslib_cp import extensions
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.dns.actions import restart_dns_pods
+from chaoslib_cp.infrastructure.container_act import CONTAINER_ACTS
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.settings import read_settings
 from tests.fakes.dying import AFTER, MODES, Death
@@ -53,9 +54,11 @@ def delete_dns_pods(settings: Settings) -> None:
     restart_dns_pods("delete-pods", wait_for_fresh_cache=False, timeout_s=1.0, configuration=settings)
 
 
-def restart_dns_containers(settings: Settings) -> None:
-    """Restart DNS past the API."""
-    restart_dns_pods("restart-containers", wait_for_fresh_cache=False, timeout_s=5.0, configuration=settings)
+def past_the_api(coupling: str) -> Callable[[Settings], Any]:
+    """Restart or reload DNS past the API."""
+    return lambda settings: restart_dns_pods(
+        coupling, wait_for_fresh_cache=False, timeout_s=5.0, configuration=settings
+    )
 
 
 def none_at_all(settings: Settings) -> None:
@@ -81,7 +84,7 @@ SCENARIOS: dict[str, Scenario] = {
         "remove_agent", roll_out, lambda settings: remove_agent(timeout_s=5.0, configuration=settings)),
     "stop": ("stop_agent_rollout", roll_out, lambda settings: stop_agent_rollout(configuration=settings)),
     "delete DNS pods": ("restart_dns_pods", nothing, delete_dns_pods),
-    "restart DNS containers": ("restart_dns_pods", nothing, restart_dns_containers),
+    **{f"DNS, {act}": ("restart_dns_pods", nothing, past_the_api(act)) for act in CONTAINER_ACTS},
     "restart no DNS": ("restart_dns_pods", nothing, none_at_all),
     # what only tests export: edits of what is not ours, and a setting of a driver
     "meddle": ("", nothing, meddle_with_all),

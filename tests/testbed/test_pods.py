@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.testbed.cri.client import kill_containers
+from chaoslib_cp.infrastructure.container_act import RESTART
+from chaoslib_cp.testbed.cri.client import act_on_containers
 from chaoslib_cp.testbed.instance import Instance
 from chaoslib_cp.version import VERSION
 from tests.scaffold.waiting import until
@@ -148,7 +149,7 @@ def test_crashed_containers_are_restarted(testbed: Testbed) -> None:
     before = {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0] for pod in pods}
     uids = [pod["metadata"]["uid"] for pod in pods]
     sockets = sorted((Instance(testbed.name).folder / "nodes").glob("*/cri.sock"))
-    killed = kill_containers(sockets, "kube-system", {"k8s-app": "kube-dns"}, uids)
+    killed = act_on_containers(RESTART, sockets, "kube-system", {"k8s-app": "kube-dns"}, uids)
     assert killed == sorted(f"kube-system/{name}/coredns" for name in before)
 
     def restarted() -> bool:

@@ -52,6 +52,18 @@ CONTAINER_RUNNING: ContainerState
 CONTAINER_EXITED: ContainerState
 CONTAINER_UNKNOWN: ContainerState
 
+class SignalContainerRequest(_message.Message):
+    __slots__ = ("container_id", "signal")
+    CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    container_id: str
+    signal: int
+    def __init__(self, container_id: _Optional[str] = ..., signal: _Optional[int] = ...) -> None: ...
+
+class SignalContainerResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class Int64Value(_message.Message):
     __slots__ = ("value",)
     VALUE_FIELD_NUMBER: _ClassVar[int]

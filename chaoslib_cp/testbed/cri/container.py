@@ -186,14 +186,15 @@ class Container:
         if self.state != api.CONTAINER_RUNNING:
             return
         if grace_s > 0:
-            self._signal(signal.SIGTERM)
+            self.signal(signal.SIGTERM)
             if self._ended.wait(grace_s):
                 return
-        self._signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         if not self._ended.wait(KILLED_WITHIN_S):
             raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, f"container {self.identity} outlived SIGKILL")
 
-    def _signal(self, number: signal.Signals) -> None:
+    def signal(self, number: int) -> None:
+        """Send a signal to the container's first process; one that has ended gets none."""
         with self._pidfd_lock:
             if self._pidfd is not None:
                 with contextlib.suppress(OSError):  # it ended meanwhile

@@ -213,8 +213,8 @@ class Runtime:
     ) -> api.UpdateContainerResourcesResponse:
         """Change a container's limits while it runs."""
         container = self._container(request.container_id)
-        container.config.linux.resources.CopyFrom(request.linux)
         self._options.limits.change(container.identity, request.linux)
+        container.config.linux.resources.CopyFrom(request.linux)
         return api.UpdateContainerResourcesResponse()
 
     def list_container_stats(self, request: api.ListContainerStatsRequest) -> api.ListContainerStatsResponse:
@@ -230,9 +230,7 @@ class Runtime:
 
     def exec_sync(self, request: api.ExecSyncRequest) -> api.ExecSyncResponse:
         """Run a command in a running container, as its user."""
-        container = self._container(request.container_id)
-        if container.state != api.CONTAINER_RUNNING:
-            raise CallFailed(grpc.StatusCode.FAILED_PRECONDITION, f"container {container.identity} is not running")
+        container = self._running(request.container_id)
         user = bubblewrap.user_of(container.config)
         hostname = self._sandbox(container.sandbox_id).hostname
         return execution.run(
@@ -241,6 +239,11 @@ class Runtime:
             bubblewrap.environment_of(container.config, container.image, hostname),
             request.timeout,
         )
+
+    def signal_container(self, request: api.SignalContainerRequest) -> api.SignalContainerResponse:
+        """Send a signal to a running container's first process."""
+        self._running(request.container_id).signal(request.signal)
+        return api.SignalContainerResponse()
 
     def _sandbox(self, identity: str) -> Sandbox:
         if identity not in self._sandboxes:
@@ -251,6 +254,12 @@ class Runtime:
         if identity not in self._containers:
             raise not_found("container", identity)
         return self._containers[identity]
+
+    def _running(self, identity: str) -> Container:
+        container = self._container(identity)
+        if container.state != api.CONTAINER_RUNNING:
+            raise CallFailed(grpc.StatusCode.FAILED_PRECONDITION, f"container {identity} is not running")
+        return container
 
     def _containers_of(self, sandbox_id: str) -> list[Container]:
         return [container for container in list(self._containers.values()) if container.sandbox_id == sandbox_id]

@@ -14,6 +14,7 @@ from chaoslib_cp.testbed.cri.service import ServiceHandler
 
 RUNTIME_SERVICE = api.DESCRIPTOR.services_by_name["RuntimeService"]
 IMAGE_SERVICE = api.DESCRIPTOR.services_by_name["ImageService"]
+NODE_SERVICE = api.DESCRIPTOR.services_by_name["NodeService"]
 # A call that waits for a container to end holds a thread for the grace period; a node has up to 110 pods to stop.
 THREADS = 32
 # Name of the socket in a node's folder.
@@ -39,7 +40,8 @@ def serve(socket: Path, runtime: Runtime, images: Images) -> grpc.Server:
     with contextlib.suppress(FileNotFoundError):
         socket.unlink()  # left by a runtime that was killed
     server = grpc.server(ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="cri"))
-    server.add_generic_rpc_handlers((ServiceHandler(RUNTIME_SERVICE, runtime), ServiceHandler(IMAGE_SERVICE, images)))
+    served = ((RUNTIME_SERVICE, runtime), (NODE_SERVICE, runtime), (IMAGE_SERVICE, images))
+    server.add_generic_rpc_handlers([ServiceHandler(service, servant) for service, servant in served])
     try:
         server.add_insecure_port(f"unix:{socket}")
     except RuntimeError as error:

@@ -12,8 +12,10 @@ import yaml
 from click.testing import CliRunner
 
 from chaoslib_cp.cli import cp
+from chaoslib_cp.infrastructure.container_act import CONTAINER_ACTS
 from tests.places import ROOT
 
+DNS_PODS = ("--namespace", "kube-system", "--label", "k8s-app=kube-dns")
 COMMANDS = cp.list_commands(click.Context(cp))
 
 
@@ -57,7 +59,7 @@ def test_chaos_knows_the_group() -> None:
     chaos = Path(sys.executable).with_name("chaos")
     done = subprocess.run([chaos, "cp", "--help"], capture_output=True, text=True, timeout=60, check=True)
     shown = {line.split()[0] for line in done.stdout.partition("Commands:")[2].splitlines() if line.strip()}
-    hidden = {"restart-containers", "read-setting", "set-setting"}
+    hidden = {"restart-containers", "reload-containers", "oom-kill-containers", "read-setting", "set-setting"}
     assert set(COMMANDS) - hidden <= shown
     assert not hidden & shown
 
@@ -139,7 +141,7 @@ def test_unknown_spec_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     [
         ["env"],
         ["exec", "--", "true"],
-        ["restart-containers", "--namespace", "kube-system", "--label", "k8s-app=kube-dns", "--pod-uid", "uid-1"],
+        *([act, *DNS_PODS, "--pod-uid", "uid-1"] for act in CONTAINER_ACTS),
     ],
     ids=lambda command: command[0],
 )
@@ -152,9 +154,10 @@ def test_no_testbed_is_one_line_that_says_how_to_start_one(command: list[str], t
     assert "testbed absent is not up; run: chaos cp up --name absent" in stderr
 
 
-def test_containers_are_not_restarted_without_saying_whose() -> None:
+@pytest.mark.parametrize("act", CONTAINER_ACTS)
+def test_containers_are_not_touched_without_saying_whose(act: str) -> None:
     """A label alone would match in every cluster."""
-    exit_code, _, stderr = run("restart-containers", "--namespace", "kube-system", "--label", "k8s-app=kube-dns")
+    exit_code, _, stderr = run(act, *DNS_PODS)
     assert exit_code == 2
     assert "--pod-uid" in stderr
 

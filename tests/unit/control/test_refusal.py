@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.control.refusal import cluster_refusals, control_refusals, experiment_refusals
+from chaoslib_cp.dns.restart import COUPLINGS
+from chaoslib_cp.infrastructure.container_act import CONTAINER_ACTS
 from chaoslib_cp.settings import Settings, read_settings
 from tests.places import EXPERIMENTS
 from tests.scaffold.profiles import PROFILE
@@ -52,11 +54,11 @@ def test_an_experiment_without_a_hypothesis_needs_no_hypothesis_strategy() -> No
 
 
 def test_a_coupling_is_judged_by_its_value() -> None:
-    """A coupling given through the configuration is looked up; each of the three known ones passes."""
+    """A coupling given through the configuration is looked up; each of the known ones passes."""
     experiment = deepcopy(GOOD)
     restart = {"type": "action", "name": "restart", "provider": {**RESTART, "arguments": {"coupling": "${how}"}}}
     experiment["method"].append(restart)
-    for coupling in ("none", "delete-pods", "restart-containers"):
+    for coupling in COUPLINGS:
         assert refusals(experiment, how=coupling, infrastructure="testbed") == []
     assert refusals(experiment, how="reboot")[0].startswith("'restart': coupling is 'reboot'; nothing was changed; use")
 
@@ -67,7 +69,8 @@ def test_a_crash_needs_somebody_who_can_crash_containers(monkeypatch: pytest.Mon
     experiment = deepcopy(GOOD)
     restart = {"type": "action", "name": "restart", "provider": {**RESTART, "arguments": {"coupling": "${how}"}}}
     experiment["method"].append(restart)
-    assert "needs an infrastructure driver" in refusals(experiment, how="restart-containers")[0]
+    for coupling in CONTAINER_ACTS:
+        assert f"coupling {coupling} needs an infrastructure driver" in refusals(experiment, how=coupling)[0]
     assert refusals(experiment, how="delete-pods") == []
 
 

@@ -1,4 +1,4 @@
-"""DNS containers are crashed past the API: those of the cluster that was meant, whatever the infrastructure's name."""
+"""DNS containers are crashed, reloaded or killed for their memory past the API: those of the cluster meant."""
 
 import json
 import stat
@@ -14,6 +14,8 @@ from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.cluster.undo.run import undo_folder
 from chaoslib_cp.dns.actions import restart_dns_pods
+from chaoslib_cp.fault import Delivers, Injected, read
+from chaoslib_cp.infrastructure.container_act import OOM_KILL, RELOAD, RESTART, ContainerAct
 from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import HANG, RESET, Answer
 from tests.fakes.kube_objects import KubeObjects
@@ -34,9 +36,9 @@ def executable(path: Path, body: str) -> None:
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-def own_driver(folder: Path, *killed: str) -> str:
+def own_driver(folder: Path, *done: str, answer_as: str = "killed") -> str:
     """Configure a driver program that answers so and leaves its arguments beside it."""
-    answer = json.dumps({"killed": killed})
+    answer = json.dumps({answer_as: done})
     executable(folder / "driver", f'json.dump(sys.argv[1:], open(sys.argv[0] + ".args", "w"))\nprint({answer!r})')
     return f"command:{folder / 'driver'}"
 
@@ -52,21 +54,38 @@ def uids(kube: KubeObjects) -> list[str]:
     return [found["metadata"]["uid"] for path, found in kube.objects.items() if path.startswith(PODS)]
 
 
-def crash(kube: KubeObjects, infrastructure: str) -> dict[str, Any]:
+def crash(kube: KubeObjects, infrastructure: str, coupling: str = "restart-containers") -> dict[str, Any]:
     """Restart the containers past the API."""
     configuration = settings(kube, infrastructure=infrastructure)
-    result: dict[str, Any] = restart_dns_pods(coupling="restart-containers", configuration=configuration)
+    result: dict[str, Any] = restart_dns_pods(coupling=coupling, configuration=configuration)
     return result
 
 
-def test_containers_are_restarted_through_the_infrastructure(kube: KubeObjects, tmp_path: Path) -> None:
-    """As a crash would, without the API."""
-    result = crash(kube, own_driver(tmp_path, "worker-1/abc", "worker-2/def"))
-    assert result["details"]["restart"]["killed"] == 2
-    wanted = ["restart-containers", "--namespace", "kube-system", "--label", "k8s-app=kube-dns"]
+@pytest.mark.parametrize(
+    ("act", "label", "delivers", "after"),
+    [
+        (RESTART, "DNS restart", "DNS containers killed", "starts them again"),
+        (RELOAD, "DNS reload", "DNS containers told to reload", "they run on"),
+        (OOM_KILL, "DNS memory kill", "DNS containers killed by their memory limit", "the limit of their pod"),
+    ],
+    ids=lambda one: getattr(one, "name", ""),
+)
+def test_dns_servers_lose_what_they_know_by_the_infrastructure(
+    kube: KubeObjects, tmp_path: Path, act: ContainerAct, label: str, delivers: str, after: str
+) -> None:
+    """By a crash, a reload or a memory kill, without the API; what was done is delivered, and nothing is to undo."""
+    driver = own_driver(tmp_path, "worker-1/abc", "worker-2/def", answer_as=act.answer)
+    injected = read(result := crash(kube, driver, act.name))
+    assert isinstance(injected, Injected)
+    assert (injected.kind, injected.label, injected.lasts) == ("dns_restart", label, False)
+    assert injected.delivers == Delivers(delivers, wanted=2, done=2)
+    assert result["details"]["restart"][act.answer] == 2
+    wanted = [act.name, "--namespace", "kube-system", "--label", "k8s-app=kube-dns"]
     assert told(tmp_path) == [*wanted, *(word for uid in uids(kube) for word in ("--pod-uid", uid))]
     assert kube.writes() == []
     assert open_logs() == []
+    (log,) = undo_folder().glob("*.jsonl")
+    assert after in log.read_text()
 
 
 def test_pods_that_were_replaced_since_the_gate_are_the_ones_to_crash(kube: KubeObjects, tmp_path: Path) -> None:
@@ -79,15 +98,19 @@ def test_pods_that_were_replaced_since_the_gate_are_the_ones_to_crash(kube: Kube
     assert len(told(tmp_path)) == 5 + 2 * 2
 
 
-@pytest.mark.parametrize("answer", [Answer(429), Answer(401), RESET, HANG])
-def test_a_drowned_api_keeps_nobody_from_crashing_the_pods_the_gate_noted(
-    kube: KubeObjects, tmp_path: Path, answer: Answer
+@pytest.mark.parametrize(
+    ("answer", "act"),
+    [*((answer, RESTART) for answer in (Answer(429), Answer(401), RESET, HANG)), (RESET, RELOAD), (RESET, OOM_KILL)],
+)
+def test_a_drowned_api_keeps_nobody_from_the_pods_the_gate_noted(
+    kube: KubeObjects, tmp_path: Path, answer: Answer, act: ContainerAct
 ) -> None:
     """It is asked once, for two seconds at most."""
     check_gate(read_settings(settings(kube)))
     kube.fail_next("GET", PODS, answer, times=99)
     began_s = time.monotonic()
-    assert crash(kube, own_driver(tmp_path, "one"))["details"]["restart"]["killed"] == 1
+    restart = crash(kube, own_driver(tmp_path, "one", answer_as=act.answer), act.name)["details"]["restart"]
+    assert restart[act.answer] == 1
     assert time.monotonic() - began_s < 5
     assert set(uids(kube)) <= set(told(tmp_path))
 
@@ -111,7 +134,7 @@ elif "ps" in sys.argv: print("c1")""",
     assert "infrastructure kind runs no container of the DNS pods kube-system/coredns-a, coredns-b" in str(
         refused.value
     )
-    assert "nothing was restarted; set configuration.infrastructure to the one of this cluster" in str(refused.value)
+    assert "nothing was changed; set configuration.infrastructure to the one of this cluster" in str(refused.value)
     assert "crictl pods" in log.read_text()
     assert " stop " not in log.read_text()
     assert open_logs() == []
@@ -119,11 +142,11 @@ elif "ps" in sys.argv: print("c1")""",
 
 def test_a_driver_that_killed_nothing_is_no_success(kube: KubeObjects, tmp_path: Path) -> None:
     """And the undo log does not say that something was restarted."""
-    with pytest.raises(ActivityFailed, match=r"TargetRefused.*nothing was restarted"):
+    with pytest.raises(ActivityFailed, match=r"TargetRefused.*nothing was changed"):
         crash(kube, own_driver(tmp_path))
     assert open_logs() == []
     (log,) = undo_folder().glob("*.jsonl")
-    assert "nothing to undo: nothing was restarted" in log.read_text()
+    assert "nothing to undo: nothing was changed" in log.read_text()
     assert "starts them again" not in log.read_text()
 
 
@@ -134,7 +157,7 @@ def test_without_a_dns_pod_no_driver_is_started(kube: KubeObjects, tmp_path: Pat
         check_gate(read_settings(settings(kube)))
     for path in [path for path in kube.objects if path.startswith(PODS)]:
         del kube.objects[path]
-    with pytest.raises(ActivityFailed, match=r"TargetRefused.*no pod with k8s-app=kube-dns.*nothing was restarted"):
+    with pytest.raises(ActivityFailed, match=r"TargetRefused.*no pod with k8s-app=kube-dns.*nothing was changed"):
         crash(kube, own_driver(tmp_path, "one"))
     assert not (tmp_path / "driver.args").exists()
     assert open_logs() == []

@@ -1,10 +1,16 @@
 """Limits are written to the right files, for both kinds of groups, and everything made is removed."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from chaoslib_cp.testbed.cgroups import UNLIMITED, CgroupTree, Limits, backend
+from chaoslib_cp.testbed.cri.limits import Group
+from tests.scaffold.waiting import PATIENCE_S
 
 
 def _v1(root: Path) -> Path:
@@ -51,6 +57,29 @@ def test_v1_quota_is_cores_times_period(tmp_path: Path) -> None:
     assert (group / "cpu.cfs_quota_us").read_text() == "4000"
     tree.limit("api", UNLIMITED)
     assert (group / "cpu.cfs_quota_us").read_text() == "-1"
+
+
+@pytest.mark.skipif(backend() == "none", reason="no control group may be made here")
+def test_a_memory_limit_below_what_is_in_use_kills() -> None:
+    """With both kinds of groups, by the kernel; version 1 alone would refuse such a limit."""
+    tree = CgroupTree(f"lowered-{os.getpid()}", backend())
+    files = tree.make("hog", Limits(memory_mib=64))
+    hog = "import sys; held = bytearray(30 << 20); print(flush=True)\nwhile True: held[::4096] = bytes(30 << 8)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", hog],
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: [file.write_text("0") for file in files] and None,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        tree.limit("hog", Limits(memory_mib=4))
+        assert process.wait(PATIENCE_S) == -signal.SIGKILL
+        assert Group(files).was_out_of_memory()
+    finally:
+        process.kill()
+        process.communicate()
+        assert tree.remove() == []
 
 
 def test_v2_limits(tmp_path: Path) -> None:

@@ -99,6 +99,18 @@ def test_kill_without_grace_is_a_crash(tmp_path: Path, spawner: Executor) -> Non
     assert container.status().exit_code == 128 + 9
 
 
+def test_a_signal_reaches_the_first_process(tmp_path: Path, spawner: Executor) -> None:
+    """It runs on, and does what it does at that signal; after its end a signal is nobody's."""
+    container = _container(tmp_path)
+    _start(container, spawner, "trap 'echo reloaded' USR1; echo ready; while :; do sleep 0.05; done")
+    until(lambda: "ready" in container.log_path.read_text(), "its first word")
+    container.signal(signal.SIGUSR1)
+    until(lambda: "reloaded" in container.log_path.read_text(), "what it says at the signal")
+    assert container.state == api.CONTAINER_RUNNING
+    container.stop(0)
+    container.signal(signal.SIGUSR1)
+
+
 def test_program_that_cannot_be_executed_is_a_start_error(tmp_path: Path, spawner: Executor) -> None:
     """A wrong command is told as such, with the words of the program that tried, not as an ordinary exit."""
     container = _container(tmp_path)
