@@ -36,7 +36,7 @@ class KindDriver:
             return run_program(["docker", *argv], max(1.0, deadline_s - time.monotonic()))
 
         found = [
-            NodeContainer(docker, node, container)
+            NodeContainer(docker, node, container, deadline_s)
             for node in self._nodes(docker)
             for pod in _pods(docker, node, namespace, label, pod_uids)
             for container in _crictl(docker, node, "ps", "--pod", pod, "--state", "running", "-q").split()

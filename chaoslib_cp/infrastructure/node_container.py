@@ -32,11 +32,13 @@ class NodeContainer:
         docker: How docker is run.
         node: Its node.
         identity: Its id in the node's runtime.
+        deadline_s: When time is up, on the monotonic clock.
     """
 
     docker: Docker
     node: str
     identity: str
+    deadline_s: float
 
     def __str__(self) -> str:
         return f"{self.node}/{self.identity}"
@@ -58,15 +60,15 @@ class NodeContainer:
         """What the runtime says of it.
 
         Raises:
-            TargetRefused: It said something else.
+            TargetUnreachable: It said something else.
         """
         try:
             found = json.loads(self.crictl("inspect", "--output", "json"))
             status: dict[str, Any] = (found[0] if isinstance(found, list) else found)["status"]
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise TargetRefused(
-                f"crictl on node {self.node} did not describe container {self.identity} as JSON; nothing was changed; "
-                "use a node image of kind's own"
+            raise TargetUnreachable(
+                f"crictl on node {self.node} did not describe container {self.identity} as JSON; what had been done "
+                "stays; use a node image of kind's own"
             ) from error
         return status
 
@@ -74,7 +76,8 @@ class NodeContainer:
         """Its memory limit, bytes.
 
         Raises:
-            TargetRefused: It has none.
+            TargetRefused: It has none; nothing was changed.
+            TargetUnreachable: The runtime does not tell.
         """
         resources = (self.status().get("resources") or {}).get("linux") or {}
         limit_bytes = int(resources.get("memoryLimitInBytes") or 0)
@@ -93,7 +96,7 @@ class NodeContainer:
         Raises:
             TargetUnreachable: It was not killed.
         """
-        ends_at_s = time.monotonic() + OOM_KILL_WITHIN_S
+        ends_at_s = min(self.deadline_s, time.monotonic() + OOM_KILL_WITHIN_S)
         trouble = "it lives on"
         try:
             self.crictl("update", "--memory", str(LOWERED_LIMIT_BYTES))

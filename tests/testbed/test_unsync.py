@@ -47,12 +47,15 @@ def answers(testbed: Testbed, servers: list[str]) -> set[str]:
     return set(testbed.run("python", "-c", ASK, *servers).stdout.split())
 
 
-def last_ends(testbed: Testbed) -> list[tuple[int, str, int]]:
-    """How often each DNS container was started again, and how it ended before; empty until all have ended once."""
+def last_ends(testbed: Testbed) -> list[tuple[int, str, int, str]]:
+    """How often each DNS container was started again, how it ended before, and its limit now; once all have ended."""
     containers = [pod["status"]["containerStatuses"][0] for pod in dns_pods(testbed)]
-    ended = [(one["restartCount"], one["lastState"].get("terminated")) for one in containers]
-    told = [(count, end["reason"], end["exitCode"]) for count, end in ended if end]
-    return told if len(told) == len(ended) else []
+    told = [
+        (one["restartCount"], end["reason"], end["exitCode"], one["resources"]["limits"]["memory"])
+        for one in containers
+        if (end := one["lastState"].get("terminated")) and "running" in one["state"]
+    ]
+    return told if len(told) == len(containers) else []
 
 
 def lose(testbed: Testbed, run_dir: Path, coupling: str, servers: list[str]) -> dict[str, Any]:
@@ -75,4 +78,4 @@ def test_a_reload_and_a_memory_kill_while_the_api_is_away_are_the_outage(testbed
     assert (reloaded["delivers"]["done"], killed["delivers"]["done"]) == (len(servers), len(servers))
     until(lambda: answers(testbed, servers) == {"NOERROR"}, "DNS servers that have synced again")
     ends = until(lambda: last_ends(testbed), "what the kubelets tell of each container's last end")
-    assert ends == [(1, "OOMKilled", 137)] * len(servers)
+    assert ends == [(1, "OOMKilled", 137, "170Mi")] * len(servers)
