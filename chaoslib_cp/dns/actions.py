@@ -6,7 +6,7 @@ from chaoslib_cp.activity import ABSENT, JsonList, JsonObject, activity, setting
 from chaoslib_cp.arguments import between
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.dns import poison, restart
-from chaoslib_cp.dns.poison_plan import PoisonPlan, lies_of
+from chaoslib_cp.dns.poison_plan import PoisonPlan, told_of
 from chaoslib_cp.fault import read_expects
 
 __all__ = ["restart_dns_pods", "start_dns_poison", "stop_dns_poison"]
@@ -73,7 +73,7 @@ def _poison_plan(
     *, duration_s: float, arm_within_s: float, zone: str, touch_pods: bool, expects: JsonObject, **told: Any
 ) -> PoisonPlan:
     usual = read_expects(expects, poison.USUAL)
-    return PoisonPlan(lies_of(told), duration_s, arm_within_s, zone, touch_pods, usual)
+    return PoisonPlan(*told_of(told), duration_s, arm_within_s, zone, touch_pods, usual)
 
 
 @activity(_poison_plan)
@@ -103,7 +103,8 @@ def start_dns_poison(
     Args:
         name: The DNS name that is lied about; for the lies ``zone`` and ``search-hijack`` the zone above the names.
         lie: One of ``wrong-address``, ``zone``, ``search-hijack``, ``nxdomain``, ``nodata-a``, ``nodata-aaaa``,
-            ``servfail``, ``cname``, ``srv``, ``ptr``.
+            ``servfail``, ``cname``, ``srv``, ``ptr``; or ``pin``: the true address of now is kept for ``ttl_s``,
+            whatever becomes true, until ``duration_s`` is over. Every good answer of these servers is kept as long.
         ttl_s: For how long caches may keep it, seconds, 1 to 3600; ``servfail`` to 300. CoreDNS keeps it 5 at least.
         duration_s: For how long the servers tell it, seconds, 1 to 3600; longer than a cache may keep the truth, which
             is what the Corefile says (``ttl`` of its plugin kubernetes), 5 at least.

@@ -53,7 +53,7 @@ def start(plan: PoisonPlan, settings: Settings, clock: Clock) -> Injected:
         fault=injection.fault,
         kind=DNS_POISON.name,
         label=DNS_POISON.label,
-        delivers=Delivers("DNS servers lied", wanted=len(source.servers), share=1.0, vantage=DNS_WATCHED_BACKEND.name),
+        delivers=_delivers(plan, len(source.servers)),
         expects=(plan.expects,),
         deadline_epoch_s=float(poison.ends_at_epoch_s),
         parameters=_effective(plan),
@@ -126,11 +126,19 @@ def _seen_to_the_end(settings: Settings, timeout_s: float, clock: Clock) -> dict
     return {"disarmed_after_s": seen, **({"reason": not_touched} if not_touched else {})}
 
 
+def _delivers(plan: PoisonPlan, servers: int) -> Delivers:
+    """Lies are heard past the caches; a pin is there as soon as a server is armed."""
+    if plan.lies:
+        return Delivers("DNS servers lied", wanted=servers, share=1.0, vantage=DNS_WATCHED_BACKEND.name)
+    return Delivers("DNS servers pinned", wanted=servers, share=1.0, done=servers)
+
+
 def _effective(plan: PoisonPlan) -> dict[str, Any]:
     told = [{key: value for key, value in asdict(lie).items() if value} for lie in plan.lies]
     return {
         "lies": told[:8],
         "lie_count": len(told),
+        "pins": [list(pin) for pin in plan.pins],
         "duration_s": plan.duration_s,
         "arm_within_s": plan.arm_within_s,
         "zone": plan.zone,

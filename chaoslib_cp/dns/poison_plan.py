@@ -8,7 +8,7 @@ from chaoslib_cp.dns.corefile_source import CorefileSource
 from chaoslib_cp.engine.poison.addresses import fully_qualified
 from chaoslib_cp.engine.poison.arming import Poison, armed, refuse_armed
 from chaoslib_cp.engine.poison.forbidden import refuse_forbidden
-from chaoslib_cp.engine.poison.lies import NOWHERE, Lie
+from chaoslib_cp.engine.poison.lies import LIES, MAX_TTL_S, NOWHERE, Lie
 from chaoslib_cp.engine.poison.lookup import block_for
 from chaoslib_cp.engine.poison.parser import parse_corefile
 from chaoslib_cp.engine.poison.truth import cluster_domain, truth_ttl_s
@@ -20,6 +20,8 @@ OLDEST: Final = (1, 11, 3)
 """Since this version of CoreDNS a view knows the time (source: CoreDNS go.mod, expr 1.14; facts/dns.md section 5)."""
 LONGEST_S: Final = 3600
 LONGEST_ARMING_S: Final = 300
+PIN: Final = "pin"
+"""Not a lie: the truth of now is kept, whatever becomes true."""
 _LIE_KEYS: Final = ("name", "lie", "ttl_s", "addresses", "target", "port")
 
 
@@ -28,7 +30,8 @@ class PoisonPlan:
     """Arguments of ``start_dns_poison``, checked.
 
     Attributes:
-        lies: What is told, at least one thing.
+        lies: What is told; nothing where something is pinned.
+        pins: Names whose address is kept as it is, with the seconds that each answer is kept.
         duration_s: For how long DNS servers tell it.
         arm_within_s: After how long every DNS server must be armed: then the lies begin.
         zone: Where lies stay; empty for the cluster's domain.
@@ -37,6 +40,7 @@ class PoisonPlan:
     """
 
     lies: tuple[Lie, ...]
+    pins: tuple[tuple[str, int], ...]
     duration_s: float
     arm_within_s: float
     zone: str
@@ -51,7 +55,14 @@ class PoisonPlan:
     def poison(self, revision: str, now_epoch_s: float) -> Poison:
         """The lies with their times: they begin when the time for arming is over."""
         begins_s = int(now_epoch_s + self.arm_within_s) + 1
-        return Poison(self.lies, begins_s, begins_s + int(self.duration_s), revision)
+        return Poison(
+            self.lies,
+            begins_s,
+            begins_s + int(self.duration_s),
+            revision,
+            pin_s=max([0, *(ttl_s for _, ttl_s in self.pins)]),
+            watched=tuple((name, "A") for name, _ in self.pins),
+        )
 
     def corefile(self, source: CorefileSource, poison: Poison) -> str:
         """The Corefile that tells it.
@@ -71,14 +82,14 @@ class PoisonPlan:
                 "that answers for the cluster"
             )
         refuse_forbidden(self.lies, self.zone or domain, domain)
-        for lie in self.lies:
-            if block_for(corefile, lie.name, source.port) != block_for(corefile, domain, source.port):
+        for name in (*(lie.name for lie in self.lies), *(name for name, _ in self.pins)):
+            if block_for(corefile, name, source.port) != block_for(corefile, domain, source.port):
                 raise ProfileInvalid(
-                    f"{lie.name} is answered by another server block of {source} than {domain}; nothing was changed; "
+                    f"{name} is answered by another server block of {source} than {domain}; nothing was changed; "
                     "use a name that this block answers"
                 )
         kept_s = truth_ttl_s(corefile, domain, source.port)
-        if self.duration_s <= kept_s:
+        if self.lies and self.duration_s <= kept_s:
             raise ProfileInvalid(
                 f"duration_s is {self.duration_s:g}, and a cache may keep the truth for {kept_s} s: the lie could be "
                 f"over before anybody hears it; nothing was changed; use more than {kept_s}"
@@ -86,35 +97,48 @@ class PoisonPlan:
         return armed(source.text, poison, domain, source.port)
 
 
-def lies_of(told: Mapping[str, Any]) -> tuple[Lie, ...]:
-    """The lies that arguments ask for.
+def told_of(given: Mapping[str, Any]) -> tuple[tuple[Lie, ...], tuple[tuple[str, int], ...]]:
+    """The lies and the pins that arguments ask for.
 
     Args:
-        told: ``name``, ``lie``, ``ttl_s``, ``addresses``, ``target``, ``port`` and ``also``, as ``start_dns_poison``
+        given: ``name``, ``lie``, ``ttl_s``, ``addresses``, ``target``, ``port`` and ``also``, as ``start_dns_poison``
             tells them.
 
     Raises:
         ProfileInvalid: One could not be said, or ``also`` is no list of such mappings; nothing was changed.
     """
-    first = {key: told[key] for key in _LIE_KEYS}
-    return tuple(_lie(first, given) for given in (first, *(told["also"] or ())))
+    first = {key: given[key] for key in _LIE_KEYS}
+    each = [_completed(first, one) for one in (first, *(given["also"] or ()))]
+    pins = [
+        (_absolute("name", one["name"]), int(checked("ttl_s", one["ttl_s"], 1, MAX_TTL_S, whole=True)))
+        for one in each
+        if one["lie"] == PIN
+    ]
+    return tuple(_lie(one) for one in each if one["lie"] != PIN), tuple(pins)
 
 
-def _lie(first: Mapping[str, Any], given: object) -> Lie:
+def _completed(first: Mapping[str, Any], given: object) -> dict[str, Any]:
+    """What one lie is told to be; kind and TTL are those of the first where it has none."""
     if not isinstance(given, Mapping) or not given.keys() <= set(_LIE_KEYS) or "name" not in given:
         raise ProfileInvalid(
             f"a lie of also is {str(given)[:80]!r}; nothing was changed; use a mapping with name, and any of "
             f"{', '.join(_LIE_KEYS[1:])}"
         )
-    told = {"ttl_s": first["ttl_s"], "lie": first["lie"], **given}
+    return {"ttl_s": first["ttl_s"], "lie": first["lie"], **given}
+
+
+def _lie(told: Mapping[str, Any]) -> Lie:
     addresses, target = told.get("addresses"), told.get("target") or ""
     if addresses is not None and not isinstance(addresses, list):
         raise ProfileInvalid(f"addresses is {addresses!r}; nothing was changed; use a list of addresses")
+    kind = LIES.get(str(told["lie"]))
+    if kind is None:
+        raise ProfileInvalid(f"lie is {told['lie']!r}; nothing was changed; use one of {', '.join([*LIES, PIN])}")
     return Lie(
-        kind=told["lie"],
+        kind=str(told["lie"]),
         name=_absolute("name", told["name"]),
         ttl_s=told["ttl_s"],
-        addresses=tuple(map(str, addresses or NOWHERE[:1])),
+        addresses=tuple(map(str, addresses or NOWHERE[:1])) if kind.has_addresses else (),
         target=_absolute("target", target) if target else "",
         port=told.get("port") or 0,
     )

@@ -40,6 +40,7 @@ AMOUNTS: Final = {
     "foreign edits: interleavings, at least": Amount(15, 1000),
     "runner killed: kills": Amount(8, 1000),
     "testbed, crash points: kills": Amount(8, 40),
+    "testbed, DNS poison: rows": Amount(5, 1000),  # more than there are: every one
     "testbed, runner killed: kills": Amount(1, 20),
     "testbed, stopped: signals": Amount(1, 4),
     "testbed, rights: rights taken away": Amount(3, 1000),  # more than there are: every one

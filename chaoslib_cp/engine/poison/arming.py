@@ -12,7 +12,7 @@ from typing import Final
 
 from chaoslib_cp.engine.poison.corefile import Corefile, Directive, ServerBlock
 from chaoslib_cp.engine.poison.edits import append, replace_block
-from chaoslib_cp.engine.poison.lies import MAX_TTL_S, Lie
+from chaoslib_cp.engine.poison.lies import MAX_TTL_S, Lie, rfc3339
 from chaoslib_cp.engine.poison.lookup import block_for
 from chaoslib_cp.engine.poison.parser import parse_corefile
 from chaoslib_cp.engine.poison.revision import REVISION_NAME, Revision
@@ -40,7 +40,8 @@ class Poison:
         begins_at_epoch_s: When all gates open, seconds since 1970: when every replica runs this revision.
         ends_at_epoch_s: When they close, whoever is alive by then.
         revision: Its name, which ``rev.cp.invalid`` says.
-        pin_s: Caches keep every good answer, true or not, for this long, seconds; 0 for as long as its TTL says.
+        pin_s: Until all gates close, caches keep every good answer for this long, true or not, seconds; 0 for as long
+            as its TTL says. What is pinned is forgotten then.
         watched: Name and type of more questions to watch, for example a name whose true answer will change.
     """
 
@@ -68,7 +69,8 @@ class Poison:
     def announced(self) -> Revision:
         """What the armed servers say of themselves."""
         asked = dict.fromkeys([*(question for lie in self.lies for question in lie.questions), *self.watched])
-        return Revision(self.revision, self.begins_at_epoch_s, self.ends_at_epoch_s, tuple(asked))
+        gate = (self.begins_at_epoch_s, self.ends_at_epoch_s) if self.lies else (0, 0)
+        return Revision(self.revision, *gate, tuple(asked))
 
 
 def armed(text: str, poison: Poison, zone: str, port: int = 53) -> str:
@@ -116,13 +118,24 @@ def refuse_armed(corefile: Corefile) -> None:
 
 
 def _two(corefile: Corefile, block: ServerBlock, poison: Poison) -> Iterator[str]:
-    """The block as a front and a backend."""
+    """The block as a front and a backend; a pin is a front of its own before it, until its gate closes."""
     front = [one for one in block.directives if one.name in _FRONT | _BOTH | _ONCE]
     behind = [one for one in block.directives if one.name not in _FRONT | _ONCE | _REPLACED or one.name in _BOTH]
-    yield f"{', '.join(block.keys)} {{"
+    keys, to_backend = (
+        ", ".join(block.keys),
+        f"    forward . {_loopback(block)}:{BACKEND_PORT} {{\n        max_fails 0\n    }}",
+    )
+    if poison.pin_s:
+        yield f"{keys} {{"
+        yield f'    view pin {{\n        expr now() < date("{rfc3339(poison.ends_at_epoch_s)}")\n    }}'
+        yield from _sources(corefile, [one for one in front if one.name in _BOTH])
+        yield from _cache(block, poison, f"{poison.pin_s} {poison.pin_s}")
+        yield to_backend
+        yield "}"
+    yield f"{keys} {{"
     yield from _sources(corefile, front)
     yield from _cache(block, poison)
-    yield f"    forward . {_loopback(block)}:{BACKEND_PORT} {{\n        max_fails 0\n    }}"
+    yield to_backend
     yield f"    {_RELOAD}"
     yield "}"
     yield f"{' '.join(f'{zone}:{BACKEND_PORT}' for zone, _ in block.zones)} {{"
@@ -134,13 +147,13 @@ def _sources(corefile: Corefile, directives: Sequence[Directive]) -> Iterator[st
     return (f"    {corefile.source(one)}" for one in directives)
 
 
-def _cache(block: ServerBlock, poison: Poison) -> Iterator[str]:
-    """A cache that keeps lies for their whole TTL, and the truth for as long as the one that was there."""
-    longest_s = max([poison.pin_s, *(lie.ttl_s for lie in poison.lies)])
+def _cache(block: ServerBlock, poison: Poison, pinned: str = "") -> Iterator[str]:
+    """A cache that keeps lies for their whole TTL, and the truth for as long as the one that was there, or pinned."""
+    longest_s = max([0, *(lie.ttl_s for lie in poison.lies)])
     good_s, denied_s = max(longest_s, _cap_s(block, "success")), max(longest_s, _cap_s(block, "denial"))
     failures_s = max([5, *(lie.ttl_s for lie in poison.lies if lie.kind == "servfail")])
     yield "    cache {"
-    yield f"        success 9984 {f'{poison.pin_s} {poison.pin_s}' if poison.pin_s else good_s}"
+    yield f"        success 9984 {pinned or good_s}"
     yield f"        denial 9984 {denied_s}"
     yield f"        servfail {failures_s}s"
     yield "    }"

@@ -86,7 +86,9 @@ class Lie:
     @property
     def questions(self) -> tuple[tuple[str, str], ...]:
         """Name and type of questions that hear it, for whoever wants to see it: one name, where it is about many."""
-        return tuple((LIES[self.kind].example(self), type_) for type_ in self.types or ("A",))
+        # an alias is the same for both families, and a name without IPv6 could not show it for that one
+        types = self.types[:1] if self.kind == "cname" else self.types or ("A",)
+        return tuple((LIES[self.kind].example(self), type_) for type_ in types)
 
     @property
     def answers(self) -> tuple[tuple[str, str], ...]:
@@ -104,8 +106,8 @@ class Lie:
         """
         kind = LIES[self.kind]
         gate = [
-            f'now() >= date("{_rfc3339(begins_at_epoch_s)}")',
-            f'now() < date("{_rfc3339(ends_at_epoch_s)}")',
+            f'now() >= date("{rfc3339(begins_at_epoch_s)}")',
+            f'now() < date("{rfc3339(ends_at_epoch_s)}")',
             kind.names(self),
             *([f"type() in [{', '.join(repr(one) for one in self.types)}]"] if self.types else []),
         ]
@@ -235,5 +237,6 @@ def _type_of(lie: Lie, asked: str) -> str:
     return "CNAME" if lie.kind == "cname" else asked
 
 
-def _rfc3339(epoch_s: float) -> str:
+def rfc3339(epoch_s: float) -> str:
+    """A moment as gates have it (RFC 3339, UTC)."""
     return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

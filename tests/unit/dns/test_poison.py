@@ -10,7 +10,7 @@ from chaoslib.exceptions import ActivityFailed
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.dns.actions import start_dns_poison, stop_dns_poison
 from chaoslib_cp.dns.armed import ANNOTATION
-from chaoslib_cp.fault import Ended, Injected, read
+from chaoslib_cp.fault import Delivers, Ended, Injected, read
 from tests.fakes.api_server import Answer
 from tests.fakes.armed_dns import CONFIG_MAP, COREFILE, SERVERS, ArmedDns, armed_dns
 from tests.fakes.kube_objects import KubeObjects
@@ -57,6 +57,16 @@ def test_a_lie_is_armed_at_every_server_and_taken_back_byte_for_byte(dns: ArmedD
     again = read(stop_dns_poison(configuration=told(dns)))
     assert isinstance(again, Ended)
     assert again.faults == ()
+
+
+def test_a_pin_keeps_what_is_true_now(dns: ArmedDns) -> None:
+    """Nothing is forged, and the end needs no reload, either."""
+    made = read(start_dns_poison(NAME, "pin", ttl_s=600, configuration=told(dns), **QUICK))
+    assert isinstance(made, Injected)
+    assert made.delivers == Delivers("DNS servers pinned", wanted=2, share=1.0, done=2)
+    assert "success 9984 600 600" in dns.corefile
+    assert f"ask {NAME}. A" in dns.corefile
+    assert "gate" not in dns.corefile
 
 
 def test_without_the_right_to_patch_pods_nobody_is_hurried(dns: ArmedDns) -> None:

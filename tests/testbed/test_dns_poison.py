@@ -1,0 +1,234 @@
+"""Every lie on real DNS servers: it is told, it is proven, it ends by itself, and the way back leaves nothing.
+
+With the API servers stopped and the runner killed, too; docs/dns-faults.md has the rows with what was measured.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from chaoslib_cp.clock import SystemClock
+from tests.scaffold import part
+from tests.scaffold.figures import note
+from tests.scaffold.waiting import until
+from tests.testbed.conftest import CHAOS, Testbed, brought_up
+from tests.testbed.prober_samples import ProberSamples, Sample
+from tests.testbed.test_runner_killed import stopped_api_servers
+
+pytestmark = [pytest.mark.testbed, pytest.mark.proof]
+
+# The truth of names is kept for 5 s, so that a lie need not last for long to be heard everywhere.
+SPEC = (
+    "fake_nodes: 1\npods_per_fake_node: 1\nkubelet_nodes: 2\ndns_replicas: 2\n"
+    "cluster_dns_ttl_s: 5\nnode_cache_ttl_s: 5\n"
+)
+ARM_WITHIN_S, LASTS_S = 14.0, 20
+# A minute is a long time in `make test`, where other tests want the machine at the same moment.
+LATE_S = 1.0 if part.is_whole() else 5.0
+TTLS_S = (5, 40, 300) if part.is_whole() else (12,)
+COREFILE = ("configmap", "--namespace", "kube-system", "coredns")
+ADDRESS, OTHER = "192.0.2.66", "10.96.77.1"
+
+
+class Row(NamedTuple):
+    """One row of the taxonomy.
+
+    Attributes:
+        what: What is told.
+        lie: Arguments of the lie.
+        at_node_cache: Whether the caches of nodes ask these servers for it.
+    """
+
+    what: str
+    lie: dict[str, Any]
+    at_node_cache: bool = True
+
+
+def _of(name: str, lie: str, **more: Any) -> dict[str, Any]:
+    return {"name": f"{name}.shop.svc.cluster.local", "lie": lie, **more}
+
+
+ROWS = (
+    Row("wrong address, a black hole", _of("black-hole", "wrong-address", addresses=[ADDRESS])),
+    Row("wrong address, a port that refuses", _of("refused", "wrong-address", addresses=[OTHER])),
+    Row("wrong address, another service", _of("another", "wrong-address", addresses=["10.96.0.1"])),
+    Row("headless service, several addresses", _of("headless", "wrong-address", addresses=["192.0.2.9", "192.0.2.10"])),
+    Row("no such name (NXDOMAIN)", _of("gone", "nxdomain")),
+    Row("no IPv4 address (NODATA)", _of("no-a", "nodata-a")),
+    Row("the server fails (SERVFAIL)", _of("failing", "servfail")),
+    Row("another name (CNAME)", _of("alias", "cname", target="refused.shop.svc.cluster.local")),
+    Row("another host and port (SRV)", _of("_http._tcp.srv", "srv", target="nowhere.shop.svc.cluster.local", port=81)),
+    Row(
+        "another name for an address (PTR)",
+        {"name": "7.77.96.10.in-addr.arpa", "lie": "ptr", "target": "nowhere.shop.svc.cluster.local"},
+    ),
+    Row("a whole namespace", {"name": "stage.svc.cluster.local", "lie": "zone", "addresses": [ADDRESS]}),
+    Row(
+        "names of the world, through the search list",
+        {"name": "shop.svc.cluster.local", "lie": "search-hijack", "addresses": [ADDRESS]},
+    ),
+    Row("a name outside the cluster", {"name": "www.outside.test", "lie": "nxdomain"}, at_node_cache=False),
+)
+DRAWN = part.of(
+    list(enumerate(ROWS)), "testbed, DNS poison", at_least=part.amount("testbed, DNS poison: rows"), columns=0
+)
+SERVICES = ("black-hole", "refused", "another", "headless", "gone", "no-a", "failing", "alias", "srv", "pinned")
+
+START = """
+import json, os, signal, sys
+from chaoslib_cp.dns.actions import start_dns_poison
+print(json.dumps(start_dns_poison(**json.loads(sys.argv[1]))), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+# Killed between the entry on disk and the change: the moment at which the patch would leave.
+KILLED = """
+import json, os, signal, sys, urllib3
+from chaoslib_cp.dns.actions import start_dns_poison
+asked = urllib3.PoolManager.request
+def request(self, method, url, *args, **kwargs):
+    if method == "PATCH" and "/configmaps/coredns" in url and "dryRun" not in url:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return asked(self, method, url, *args, **kwargs)
+urllib3.PoolManager.request = request
+start_dns_poison(**json.loads(sys.argv[1]))
+"""
+
+
+@pytest.fixture(scope="module")
+def testbed(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:  # noqa: ARG001
+    """A testbed whose DNS servers look for a new Corefile every 2 s, with names to lie about."""
+    folder = tmp_path_factory.mktemp("poison")
+    (folder / "poison.yaml").write_text(SPEC)
+    (folder / "shop.yaml").write_text(json.dumps(names()))
+    with brought_up(str(folder / "poison.yaml"), f"poison-{os.getpid()}") as fresh:
+        fresh.kubectl("apply", "--filename", str(folder / "shop.yaml"))
+        text = corefile(fresh).replace("    reload\n", "    reload 2s 1s\n")
+        fresh.kubectl("patch", *COREFILE, "--type=merge", f"--patch={json.dumps({'data': {'Corefile': text}})}")
+        fresh.kubectl("rollout", "restart", "--namespace", "kube-system", "deployment/coredns")
+        fresh.kubectl("rollout", "status", "--namespace", "kube-system", "--timeout=60s", "deployment/coredns")
+        yield fresh
+
+
+def names() -> dict[str, Any]:
+    """What is true of the names: Services with addresses of their own, and nobody behind them."""
+    made: list[dict[str, Any]] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}]
+    for number, name in enumerate(SERVICES):
+        port = {"name": "http", "port": 80, "protocol": "TCP"}
+        spec = {"clusterIP": f"10.96.77.{number}", "ports": [port]}
+        metadata = {"name": name, "namespace": "shop"}
+        made.append({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    return {"apiVersion": "v1", "kind": "List", "items": made}
+
+
+def corefile(testbed: Testbed) -> str:
+    """What the DNS servers are told."""
+    return str(testbed.get(*COREFILE)["data"]["Corefile"])
+
+
+def arguments(rows: list[Row], ttl_s: int) -> dict[str, Any]:
+    """One arming that tells all these lies."""
+    first, *also = (row.lie for row in rows)
+    when = {"ttl_s": ttl_s, "duration_s": LASTS_S, "arm_within_s": ARM_WITHIN_S, "zone": "."}
+    return {**first, "also": [{"ttl_s": ttl_s, **one} for one in also], **when}
+
+
+def play(testbed: Testbed, code: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Run code inside that kills itself; returns what it printed before."""
+    ended = testbed.run(sys.executable, "-c", code, json.dumps(given), timeout_s=120)
+    assert ended.returncode in (-9, 137), ended.stderr
+    return dict(json.loads(ended.stdout)) if ended.stdout else {}
+
+
+def recover(testbed: Testbed) -> None:
+    """Take back what the killed runner left."""
+    ended = testbed.run(*CHAOS, "cp", "recover", timeout_s=180)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("ttl_s", TTLS_S)
+def test_lies_are_told_are_proven_end_by_themselves_and_are_taken_back(testbed: Testbed, ttl_s: int) -> None:
+    """The runner is killed when the lie begins, the API servers are stopped until it is over everywhere."""
+    rows, before = [row for _, row in DRAWN], corefile(testbed)
+    with ProberSamples(testbed) as samples:
+        made = play(testbed, START, arguments(rows, ttl_s))["details"]
+        with stopped_api_servers(testbed):
+            over_s = made["ends_epoch_s"] + ttl_s + 10
+            until(lambda: SystemClock().epoch_s() > over_s, "the lie to be over", LASTS_S + ttl_s + 20)
+    recover(testbed)
+    assert corefile(testbed) == before
+    for row in rows:
+        judge(row, samples, made)
+    assert [one for one in samples.of("dns_cached", "dns_uncached", "dns_pod") if one["outcome"] == "wrong"] == []
+    with ProberSamples(testbed) as after:
+        until(lambda: nobody_is_armed(after), "every DNS server to run its own Corefile", 150)
+    note("dns-poison", rows=len(rows), ttl_s=ttl_s, armed_s=max(made["armed_after_s"].values()))
+
+
+def judge(row: Row, samples: ProberSamples, made: dict[str, Any]) -> None:
+    """The lie of one row at every layer: it begins, stays in caches for its TTL and no longer, and is over."""
+    begins_s, ends_s = made["begins_epoch_s"], made["ends_epoch_s"]
+    zone = row.lie["name"]
+    for layer in ("dns_watched_backend", "dns_watched_pod", "dns_watched_uncached", "dns_watched_cached"):
+        if layer == "dns_watched_cached" and not row.at_node_cache:
+            continue
+        for target, series in samples.by_target(layer, zone).items():
+            told = [one for one in series if not one["ok"]]
+            where = f"{row.what}, {target} {layer}"
+            assert told, f"{where}: it was never heard"
+            assert begins_s - LATE_S < told[0]["at_s"], where
+            assert series[-1]["ok"], f"{where}: it is not over"
+            true_s = next(one["at_s"] for one in series if one["at_s"] > told[-1]["at_s"])
+            if layer == "dns_watched_backend":
+                assert told[-1]["at_s"] < ends_s + LATE_S, f"{where}: the gate closed late"
+                assert true_s > ends_s - LATE_S - 1, f"{where}: the gate closed early"
+            elif layer == "dns_watched_pod" and row.lie["lie"] in (
+                "wrong-address",
+                "zone",
+                "search-hijack",
+                "srv",
+                "ptr",
+            ):
+                assert life_error_s(told, true_s, ends_s) <= LATE_S, where
+                assert counts_down(told, ends_s), where
+
+
+def life_error_s(told: list[Sample], true_s: float, ends_s: float) -> float:
+    """How far the end that was seen is from the one that the TTL foretold just after the gate had closed.
+
+    A TTL is in whole seconds, and a cache is asked once a second: both are stretches of a second.
+    """
+    kept = [one for one in told if one["at_s"] > ends_s]
+    assert kept, "no cache kept it"
+    foretold_s = kept[0]["at_s"] + kept[0]["ttl_s"]
+    return float(max(0.0, kept[-1]["at_s"] - (foretold_s + 1), foretold_s - true_s))
+
+
+def counts_down(told: list[Sample], ends_s: float) -> bool:
+    """Whether the TTL goes down from one answer to the next once nobody tells the lie any more: a cache holds it."""
+    left_s = [one["ttl_s"] for one in told if one["at_s"] > ends_s]
+    return len(left_s) >= 3 and left_s == sorted(left_s, reverse=True) and left_s[0] > left_s[-1]
+
+
+def nobody_is_armed(samples: ProberSamples) -> bool:
+    """Whether the last thing that every DNS server said of its revision is nothing."""
+    samples.read()
+    last = {one["target"]: one for one in samples.of("dns_revision")}
+    return bool(last) and not any(one["answers"] for one in last.values())
+
+
+@pytest.mark.parametrize("row", [row for _, row in DRAWN][: None if part.is_whole() else 1], ids=lambda row: row.what)
+def test_a_kill_between_entry_and_change_leaves_the_corefile_alone(testbed: Testbed, row: Row) -> None:
+    """The entry is on disk, the change was never made: `recover` closes the one and finds nothing to restore."""
+    before = testbed.get(*COREFILE)
+    play(testbed, KILLED, arguments([row], 12))
+    recover(testbed)
+    after = testbed.get(*COREFILE)
+    assert after["data"] == before["data"]
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    records = testbed.get("configmaps", "-A", "-l", "chaoslib-cp/run")["items"]
+    assert records == []
+    note("dns-poison-killed", kills=1)
