@@ -21,6 +21,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "start_dns_poison": {"name": "api.shop.svc.cluster.local", "lie": "nxdomain", "duration_s": 40.0, "ttl_s": 10},
     "stop_dns_poison": {"timeout_s": 10.0},
     "workload_dns": {},
+    "dns_configuration_risks": {},
     "admin_write": {},
     "break_glass_write": {},
     "remove_agent": {"timeout_s": 5.0, "attempt_deadline_s": 2.0},

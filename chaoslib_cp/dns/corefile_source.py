@@ -6,7 +6,7 @@ ConfigMap that is.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
@@ -15,11 +15,14 @@ from typing import Any, Final
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.cluster_dns import ClusterDns
 from chaoslib_cp.cluster.door.live_pods import live_pods
+from chaoslib_cp.cluster.door.review import Access, may
+from chaoslib_cp.cluster.gate.roles import DNS_CONFIG_MAPS, NODE_CACHE_CONFIG_MAP
 from chaoslib_cp.cluster.undo.objects import object_path
 from chaoslib_cp.errors import TargetRefused
 
 _CALL_S: Final = 5.0
 _DNS_PORT: Final = 53
+_NODE_CACHE_FILE: Final = "/etc/coredns/Corefile.base"  # NodeLocal makes its own of it (source: node-cache, main.go)
 _USUAL_FILE: Final = "Corefile"  # in the working folder, where no argument names another (source: CoreDNS, run.go)
 _VERSION: Final = re.compile(r":v?(\d+)\.(\d+)\.(\d+)")
 _RECONCILED: Final = ("addonmanager.kubernetes.io/mode", "Reconcile")
@@ -51,6 +54,7 @@ class CorefileSource:
         image: Of the pods.
         port: On which the pods are asked.
         servers: The pods that are alive.
+        keeper: Who keeps the ConfigMap as it is: an operator or an add-on manager; empty where nobody does.
     """
 
     namespace: str
@@ -61,13 +65,14 @@ class CorefileSource:
     image: str
     port: int
     servers: tuple[DnsServer, ...]
+    keeper: str = ""
 
     def __str__(self) -> str:
         return f"{self.key} of ConfigMap {self.namespace}/{self.config_map}"
 
 
 def find_corefile(cluster: Cluster, where: ClusterDns, timeout_s: float = _CALL_S) -> CorefileSource:
-    """Find the Corefile of the DNS servers. Reads only.
+    """Find the Corefile of the DNS servers, to edit it. Reads only.
 
     Args:
         cluster: As the runner.
@@ -75,12 +80,35 @@ def find_corefile(cluster: Cluster, where: ClusterDns, timeout_s: float = _CALL_
         timeout_s: Limit of each call.
 
     Raises:
-        TargetRefused: They are no CoreDNS, do not read a ConfigMap, read different ones, or somebody else keeps that
-            ConfigMap as it is; nothing was changed.
+        TargetRefused: They are no CoreDNS, do not read a ConfigMap, read different ones, the runner may not read it, or
+            somebody else keeps that ConfigMap as it is; nothing was changed.
         CallFailed: The API does not answer.
     """
     listed = cluster.get(where.pods_path, timeout_s=timeout_s, labelSelector=where.selector)
-    pods = live_pods(cluster, listed, timeout_s)
+    source = read_corefile(cluster, where, live_pods(cluster, listed, timeout_s), timeout_s)
+    if source.keeper:
+        raise TargetRefused(
+            f"ConfigMap {source.namespace}/{source.config_map} is kept as it is by {source.keeper}, which would "
+            "overwrite every edit; nothing was changed; use a cluster whose DNS configuration is your own"
+        )
+    return source
+
+
+def read_corefile(
+    cluster: Cluster, where: ClusterDns, pods: Sequence[Mapping[str, Any]], timeout_s: float = _CALL_S
+) -> CorefileSource:
+    """Read the Corefile that pods are told, whoever keeps it.
+
+    Args:
+        cluster: As the runner.
+        where: Where the pods are.
+        pods: Those that are alive.
+        timeout_s: Limit of each call.
+
+    Raises:
+        TargetRefused: As :func:`find_corefile`, but for what somebody else keeps.
+        CallFailed: The API does not answer.
+    """
     if not pods:
         raise TargetRefused(f"none of the {where} is alive; nothing was changed; use a cluster whose DNS runs in pods")
     told = {_told(pod, where) for pod in pods}
@@ -90,18 +118,34 @@ def find_corefile(cluster: Cluster, where: ClusterDns, timeout_s: float = _CALL_
             "wait until their rollout is done"
         )
     [(config_map, key, image, port)] = told
-    found = cluster.get(object_path("ConfigMap", where.namespace, config_map), timeout_s=timeout_s)
+    found = _read_config_map(cluster, where.namespace, config_map, timeout_s)
     text = ((found or {}).get("data") or {}).get(key)
     if found is None or text is None:
         raise TargetRefused(
             f"ConfigMap {where.namespace}/{config_map} has no key {key}, which {where} read; nothing was changed; "
             "repair their configuration first"
         )
-    _refuse_keepers(found, f"ConfigMap {where.namespace}/{config_map}")
     servers = tuple(
         DnsServer(pod["metadata"]["name"], str((pod.get("status") or {}).get("podIP") or "")) for pod in pods
     )
-    return CorefileSource(where.namespace, config_map, key, text, _version(image), image, port, servers)
+    return CorefileSource(
+        where.namespace, config_map, key, text, _version(image), image, port, servers, _keeper_of(found)
+    )
+
+
+def _read_config_map(cluster: Cluster, namespace: str, name: str, timeout_s: float) -> dict[str, Any] | None:
+    """The ConfigMap; who may not read it is told which right is missing, and how to get it."""
+    try:
+        return cluster.get(object_path("ConfigMap", namespace, name), timeout_s=timeout_s)
+    except TargetRefused:
+        if may(cluster, Access("get", "", "configmaps", namespace, name), timeout_s):
+            raise
+        fix = "apply the roles of `chaos cp manifests` anew"
+        if name not in (*DNS_CONFIG_MAPS, NODE_CACHE_CONFIG_MAP):
+            fix = "give it that right by a Role of your own: the roles of `chaos cp manifests` do not know that name"
+        raise TargetRefused(
+            f"{cluster.identity} may not get ConfigMap {namespace}/{name}; nothing was changed; {fix}"
+        ) from None
 
 
 def _told(pod: Mapping[str, Any], where: ClusterDns) -> tuple[str, str, str, int]:
@@ -126,6 +170,8 @@ def _corefiles(container: Mapping[str, Any]) -> Iterator[str]:
             yield following
         elif word.lstrip("-").startswith("conf="):
             yield word.partition("=")[2]
+    if "node-cache" in str(container.get("image")):
+        yield _NODE_CACHE_FILE
     if "coredns" in str(container.get("image")):
         yield f"/{_USUAL_FILE}"
 
@@ -157,24 +203,16 @@ def _version(image: str) -> tuple[int, int, int] | None:
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
-def _refuse_keepers(config_map: Mapping[str, Any], named: str) -> None:
-    """Refuse what an operator or an add-on manager keeps: it would undo the edit, or overwrite the undo."""
+def _keeper_of(config_map: Mapping[str, Any]) -> str:
+    """The operator or add-on manager that would undo an edit, or overwrite the undo; empty where there is none."""
     metadata = config_map.get("metadata") or {}
     label, value = _RECONCILED
-    owners = [f"{one.get('kind')} {one.get('name')}" for one in metadata.get("ownerReferences") or []]
-    managers = [
+    keepers = [f"{one.get('kind')} {one.get('name')}" for one in metadata.get("ownerReferences") or []]
+    keepers += [
         str(one.get("manager")) for one in metadata.get("managedFields") or [] if str(one.get("manager")) == "eks"
     ]
-    keepers = [
-        *owners,
-        *managers,
-        *(["the add-on manager"] if (metadata.get("labels") or {}).get(label) == value else []),
-    ]
-    if keepers:
-        raise TargetRefused(
-            f"{named} is kept as it is by {keepers[0]}, which would overwrite every edit; nothing was changed; use a "
-            "cluster whose DNS configuration is your own"
-        )
+    keepers += ["the add-on manager"] if (metadata.get("labels") or {}).get(label) == value else []
+    return next(iter(keepers), "")
 
 
 def _differences(told: set[tuple[str, str, str, int]]) -> str:

@@ -2,11 +2,13 @@
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.arguments import between
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.dns import configuration_risks
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.observe.evidence import gather, summary
 from chaoslib_cp.vantage import all_points
 
-__all__ = ["workload_dns"]
+__all__ = ["dns_configuration_risks", "workload_dns"]
 
 
 def _known_path(path: str, **_others: object) -> str:
@@ -45,3 +47,36 @@ def workload_dns(
     """
     vantage = _known_path(path)
     return summary(gather(settings_of(configuration, secrets), [vantage], window_s)[vantage], min_ok_ratio)
+
+
+@activity(between(timeout_s=(1, 60)), configuration_risks.known_level)
+def dns_configuration_risks(
+    fail_at: str = "high",
+    timeout_s: float = 10.0,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Say what in the cluster's configuration of DNS makes the day of an outage worse, and what to do about it.
+
+    Reads, as the runner, the Corefiles of the DNS servers and of the node caches, and how many servers run where,
+    within how much memory. Changes nothing. In a run each finding is a line on the terminal, once.
+
+    Args:
+        fail_at: The lowest level that fails: ``low`` (good to know; a stock kubeadm has some), ``medium`` (makes an
+            outage worse), ``high`` (can by itself take DNS away, or keep it wrong) or ``never`` (only tell).
+        timeout_s: Seconds for all reads together, 1 to 60.
+        configuration: The experiment's configuration; ``prober_pages`` where the prober is not to be looked up.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok`` (nothing at that level, and everything was looked at); ``high``, ``medium``, ``low`` (how many of each);
+        ``findings``, the gravest first, each with ``name``, ``level``, ``on`` (object and line), ``what``, ``why``,
+        ``fix`` and ``source``; ``left_off`` (how many more there are than fit in); ``not_seen`` (what could not be
+        looked at, and why: for example a right that the runner does not have). A sick API is a result, not an error.
+
+    Raises:
+        ProfileInvalid: An argument is wrong; nothing was asked.
+    """
+    return configuration_risks.look_at_configuration(
+        settings_of(configuration, secrets), fail_at, timeout_s, SystemClock()
+    )

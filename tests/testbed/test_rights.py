@@ -98,7 +98,14 @@ def complaints(testbed: Testbed, folder: Path, experiment: dict[str, Any]) -> li
         return [line for line in ended.stderr.splitlines() if "Refused" in line]
     [summary] = summaries
     unknown = [f"{key}: {value}" for key in ("scale", "versions") if "unknown" in (value := str(summary[key]))]
-    return list(summary["why"] if summary["verdict"] != "held" else []) + unknown
+    return list(summary["why"] if summary["verdict"] != "held" else []) + unknown + not_seen(folder)
+
+
+def not_seen(folder: Path) -> list[str]:
+    """What the look at the DNS configuration was not allowed to see."""
+    [journal] = folder.glob("runs/*/journal.json")
+    played = {one["activity"]["name"]: one for one in json.loads(journal.read_text())["run"]}
+    return list(played["dns_configuration_risks"]["output"]["not_seen"])
 
 
 def agent_requests(verb: str) -> list[dict[str, Any]]:
@@ -137,6 +144,7 @@ def full_run(requests: list[dict[str, Any]], namespace: str) -> dict[str, Any]:
         "method": [
             activity("rollout.actions", "start_agent_rollout", rollout),
             activity("rollout.probes", "rollout_progress", kind="probe"),
+            activity("dns.probes", "dns_configuration_risks", kind="probe"),
             # time for the agents to begin and for the claim to be looked at: else nothing was delivered, or seen
             {**activity("dns.actions", "restart_dns_pods", restart), "pauses": {"before": 10}},
             undo,

@@ -22,6 +22,10 @@ AGENT_ACCOUNT = "telemetry-agent"
 """The agents' ServiceAccount, where nobody names another."""
 ROLLOUTS = tuple(f"chaoslib-cp-agent-rollout-{number}" for number in range(1, 10))
 """Names of what rollouts make, by the number of the rollout in its run: RBAC lets a right be for these alone."""
+DNS_CONFIG_MAPS = ("coredns", "rke2-coredns-rke2-coredns", "dns-default")
+"""What kubeadm and most others, RKE2, and OpenShift call the ConfigMap of cluster DNS."""
+NODE_CACHE_CONFIG_MAP = "node-local-dns"
+"""What NodeLocal DNSCache calls its own."""
 _GRANTABLE = (
     ("", ("configmaps", "endpoints", "events", "namespaces", "nodes", "pods", "services")),
     ("apps", ("daemonsets", "deployments", "replicasets", "statefulsets")),
@@ -66,7 +70,7 @@ def role_manifests(
         ),
         *_namespaced_role(RUNNER, LIBRARY_NAMESPACE, [*agents, *_own_namespace()]),
         *_namespaced_role(RUNNER, MARKER_NAMESPACE, [_rule("", "configmaps", ["get"], MARKER_NAME)]),
-        *([] if dns_namespace == _SYSTEM else _namespaced_role(RUNNER, dns_namespace, [_dns_pods()])),
+        *([] if dns_namespace == _SYSTEM else _namespaced_role(RUNNER, dns_namespace, _dns())),
     ]
 
 
@@ -133,12 +137,13 @@ def _made(group: str, resource: str, names: Sequence[str]) -> list[dict[str, Any
 
 
 def _system(with_dns: bool) -> list[dict[str, Any]]:
-    pods = _dns_pods() if with_dns else _rule("", "pods", ["list"])
-    return [pods, _rule("apps", "deployments", ["list"])]
+    dns = _dns() if with_dns else [_rule("", "pods", ["list"])]
+    return [*dns, _rule("apps", "deployments", ["list"]), _rule("", "configmaps", ["get"], NODE_CACHE_CONFIG_MAP)]
 
 
-def _dns_pods() -> dict[str, Any]:
-    return _rule("", "pods", ["delete", "list"])
+def _dns() -> list[dict[str, Any]]:
+    # the configuration is read for its weaknesses; it holds no secret
+    return [_rule("", "pods", ["delete", "list"]), _rule("", "configmaps", ["get"], *DNS_CONFIG_MAPS)]
 
 
 def _own_namespace() -> list[dict[str, Any]]:
