@@ -23,6 +23,7 @@ SPEC = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\
 RUNNER, OBSERVER = "chaoslib-cp-runner", "chaoslib-cp-observer"
 AGENT_READS = "chaoslib-cp-agent-reads"
 RUN_LABEL = "chaoslib-cp/run"
+DNS_LOOK = "dns_configuration_risks"
 DENIALS = part.amount("testbed, rights: rights taken away")
 NO_AGENT_STARTS = """
 import json, sys
@@ -104,8 +105,8 @@ def complaints(testbed: Testbed, folder: Path, experiment: dict[str, Any]) -> li
 def not_seen(folder: Path) -> list[str]:
     """What the look at the DNS configuration was not allowed to see."""
     [journal] = folder.glob("runs/*/journal.json")
-    played = {one["activity"]["name"]: one for one in json.loads(journal.read_text())["run"]}
-    return list(played["dns_configuration_risks"]["output"]["not_seen"])
+    looks = [one for one in json.loads(journal.read_text())["run"] if one["activity"]["name"] == DNS_LOOK]
+    return [line for look in looks for line in look["output"]["not_seen"]]
 
 
 def agent_requests(verb: str) -> list[dict[str, Any]]:
@@ -144,7 +145,7 @@ def full_run(requests: list[dict[str, Any]], namespace: str) -> dict[str, Any]:
         "method": [
             activity("rollout.actions", "start_agent_rollout", rollout),
             activity("rollout.probes", "rollout_progress", kind="probe"),
-            activity("dns.probes", "dns_configuration_risks", kind="probe"),
+            activity("dns.probes", DNS_LOOK, kind="probe"),
             # time for the agents to begin and for the claim to be looked at: else nothing was delivered, or seen
             {**activity("dns.actions", "restart_dns_pods", restart), "pauses": {"before": 10}},
             undo,
@@ -272,7 +273,8 @@ def test_a_right_that_is_taken_away_is_missed(audited: Testbed, tmp_path: Path, 
 def without(rule: dict[str, Any], right: Right) -> dict[str, Any]:
     """The rule without one verb."""
     things = [*rule.get("resources", []), *rule.get("nonResourceURLs", [])]
-    is_meant = right.resource in things and right.group in rule.get("apiGroups", [""])
+    is_named = right.name == rule.get("resourceNames", [""])[0]
+    is_meant = right.resource in things and right.group in rule.get("apiGroups", [""]) and is_named
     return {**rule, "verbs": [verb for verb in rule["verbs"] if not (is_meant and verb == right.verb)] or ["none"]}
 
 
