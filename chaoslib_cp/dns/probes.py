@@ -59,7 +59,8 @@ def dns_configuration_risks(
     """Say what in the cluster's configuration of DNS makes the day of an outage worse, and what to do about it.
 
     Reads, as the runner, the Corefiles of the DNS servers and of the node caches, and how many servers run where,
-    within how much memory. Changes nothing. In a run each finding is a line on the terminal, once.
+    within how much memory: about ten small reads each time, so it belongs in a preflight check and not in the
+    hypothesis of a storm. Changes nothing. In a run each finding is a line on the terminal, once.
 
     Args:
         fail_at: The lowest level that fails: ``low`` (good to know; a stock kubeadm has some), ``medium`` (makes an

@@ -14,6 +14,7 @@ from chaoslib_cp.vantage import DNS_CACHED, all_points
 
 CHECKED_BY_THEMSELVES = {
     "api_is_saturated": "a load, not a state of health: its good is the bad of api_health",
+    "dns_configuration_risks": "of what is configured, which nobody suffers from before the outage",
     "rollout_progress": "of our own rollout, which no vantage point of a user sees",
     "wait_until_recovered": "waits for several vantage points at once, for the method",
 }

@@ -10,7 +10,7 @@ from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.dns.probes import dns_configuration_risks
 from chaoslib_cp.engine.poison.weaknesses.weakness import LEVELS
-from tests.fakes.api_server import Answer
+from tests.fakes.api_server import Answer, FakeApiServer, json_answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.places import ROOT
 from tests.scaffold.corefiles import corefile
@@ -160,6 +160,17 @@ def test_without_a_node_cache_nothing_masks(kube: KubeObjects) -> None:
     found = look(kube)
     assert names(found) == ["reload", "no node cache"]
     assert found["ok"] is True
+
+
+@pytest.mark.parametrize(("asked", "name"), [("169.254.25.10", "unknown cache"), ("10.96.0.10", "no node cache")])
+def test_what_else_pods_ask_is_told(kube: KubeObjects, asked: str, name: str) -> None:
+    """A cache of another kind may be in front: the prober has the resolv.conf of every pod."""
+    put(kube, corefile("kubeadm-1.24"))
+    with FakeApiServer() as prober:
+        prober.on("GET", "/", json_answer({"nameservers": [asked]}))
+        found = look(kube, prober_pages=[f"127.0.0.1:{prober.port}"])
+    assert names(found) == ["reload", name]
+    assert (asked in found["findings"][1]["on"]) is (name == "unknown cache")
 
 
 @pytest.mark.parametrize(
