@@ -23,7 +23,7 @@ DNS_POISON: Final = FaultKind(
             "apiGroups": [""],
             "resources": ["configmaps"],
             "resourceNames": ["coredns"],
-            "verbs": ["get", "patch"],
+            "verbs": ["patch"],
         },
         {"namespace": DNS_NAMESPACE, "apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]},
     ),
