@@ -29,6 +29,8 @@ _BESIDE_OTHERS = tuple(
         "pods",
         "kubeconfig",
         "command_line",
+        "unsync",
+        "dns_poison",
     )
 )
 # The same, on a testbed of its own that no other test needs: it may share the machine with another testbed, too.

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ import chaoslib_cp
 from chaoslib_cp import extensions
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
-from chaoslib_cp.dns.actions import restart_dns_pods
+from chaoslib_cp.dns.actions import restart_dns_pods, start_dns_poison, stop_dns_poison
 from chaoslib_cp.infrastructure.container_act import CONTAINER_ACTS
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.settings import read_settings
+from tests.fakes.armed_dns import armed_dns
 from tests.fakes.dying import AFTER, MODES, Death
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.setting_driver import SettingDriver
@@ -66,6 +67,11 @@ def none_at_all(settings: Settings) -> None:
     restart_dns_pods("none", configuration=settings)
 
 
+def poison_dns(settings: Settings) -> None:
+    """Arm the DNS servers, and wait until they lie."""
+    start_dns_poison("api.shop.svc.cluster.local", duration_s=10.0, arm_within_s=1.0, configuration=settings)
+
+
 def meddle_with_all(settings: Settings) -> None:
     """Edit what is not ours, and set what the driver sets."""
     meddling.meddle(read_settings(settings), SystemClock())
@@ -86,6 +92,9 @@ SCENARIOS: dict[str, Scenario] = {
     "delete DNS pods": ("restart_dns_pods", nothing, delete_dns_pods),
     **{f"DNS, {act}": ("restart_dns_pods", nothing, past_the_api(act)) for act in CONTAINER_ACTS},
     "restart no DNS": ("restart_dns_pods", nothing, none_at_all),
+    "poison DNS": ("start_dns_poison", nothing, poison_dns),
+    "stop poisoning DNS": (
+        "stop_dns_poison", poison_dns, lambda settings: stop_dns_poison(timeout_s=5.0, configuration=settings)),
     # what only tests export: edits of what is not ours, and a setting of a driver
     "meddle": ("", nothing, meddle_with_all),
     "stop meddling": ("", meddle_with_all, stop_meddling),
@@ -118,17 +127,16 @@ def test_every_exported_action_has_a_scenario() -> None:
 
 
 @pytest.fixture
-def kube(kube: KubeObjects, tmp_path: Path) -> KubeObjects:
+def kube(kube: KubeObjects, tmp_path: Path) -> Iterator[KubeObjects]:
     """A marked cluster with DNS pods, somebody's own object, and controllers that take their time."""
     kube.pods_outlive_by = 7
     SettingDriver(tmp_path, CLUSTER_UID)
     meddling.prepare(kube)
-    kube.add_dns_pod("coredns-a")
-    kube.add_dns_pod("coredns-b")
     kube.objects["/api/v1/namespaces/kube-system/configmaps/others"] = {
         "metadata": {"name": "others", "uid": "others", "labels": {"app.kubernetes.io/managed-by": "chaoslib-cp"}}
     }
-    return kube
+    with armed_dns(kube):
+        yield kube
 
 
 def in_a_process(target: Callable[..., None], *arguments: Any) -> int:
@@ -183,7 +191,8 @@ def assert_healed(kube: KubeObjects, before: dict[str, Any], where: str) -> None
     if not report["logs"]:  # all was taken back before the kill: what is left is the controllers' business
         for _ in range(8):
             kube.control_daemonsets()
-    assert [path for path in kube.objects if path not in before and "coredns" not in path] == [], where
+    pods = ("coredns", "workload-prober")
+    assert [path for path in kube.objects if path not in before and not any(one in path for one in pods)] == [], where
     assert others(kube) == before, where
     assert open_logs() == [], where
     assert recover(timeout_s=5, clock=UnwaitingClock()) == {"healed": True, "logs": []}, where

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.testbed
 SPEC = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\naudit_log: true\n"
 RUNNER, OBSERVER = "chaoslib-cp-runner", "chaoslib-cp-observer"
 AGENT_READS = "chaoslib-cp-agent-reads"
+POISON_ROLE = "chaoslib-cp-runner-dns-poison"
 RUN_LABEL = "chaoslib-cp/run"
 DNS_LOOK = "dns_configuration_risks"
 DENIALS = part.amount("testbed, rights: rights taken away")
@@ -35,6 +36,16 @@ made = start_agent_rollout(profile, namespace=sys.argv[1], duration_s=10.0, imag
 rollout_standing(read_settings(), made["fault"])
 stop_agent_rollout()
 """
+# Quicker than any CoreDNS can be armed: the Corefile is edited, the pods are touched, and both are taken back.
+POISON = """
+from chaoslib.exceptions import ActivityFailed
+from chaoslib_cp.dns.actions import start_dns_poison
+try:
+    start_dns_poison("api.shop.svc.cluster.local", "nxdomain", duration_s=60.0, arm_within_s=1.0)
+except ActivityFailed as error:
+    print(error)
+"""
+NOT_ARMED = "does not run the new Corefile"
 # Kubernetes gives these to everybody who is authenticated: health, versions, questions about one's own rights.
 FOR_EVERYBODY = ('ClusterRole "system:discovery"', 'ClusterRole "system:public-info-viewer"', '"system:basic-user"')
 
@@ -63,6 +74,7 @@ def audited(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) ->
             play(testbed, folder, verb, namespace)
         for namespace in ("kube-system", "chaoslib-cp"):
             look_at_agents_that_cannot_start(testbed, namespace)
+        assert NOT_ARMED in poison(testbed)
         yield testbed
     finally:
         chaos_cp("down", "--name", name)
@@ -80,10 +92,17 @@ def look_at_agents_that_cannot_start(testbed: Testbed, namespace: str) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+def poison(testbed: Testbed) -> str:
+    """Arm cluster DNS and fail in time; returns why. What could not be seen to be armed is taken back at once."""
+    ended = testbed.run("python", "-c", POISON, timeout_s=120)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
 def test_every_action_is_in_the_run_whose_rights_are_counted() -> None:
     """One that is added later is counted, or this fails; an administrator's rights are no role of ours."""
     played = {one["name"] for one in full_run([], "default")["method"] if one["type"] == "action"}
-    assert {one.name for one in exported("action")} == played | {"remove_agent"}
+    assert {one.name for one in exported("action")} == played | {"remove_agent", "start_dns_poison", "stop_dns_poison"}
 
 
 def complaints(testbed: Testbed, folder: Path, experiment: dict[str, Any]) -> list[str]:
@@ -125,7 +144,7 @@ def agent_requests(verb: str) -> list[dict[str, Any]]:
 
 
 def full_run(requests: list[dict[str, Any]], namespace: str) -> dict[str, Any]:
-    """An experiment with every activity that changes something through the API."""
+    """An experiment with every activity that changes something through the API, but for poison, which takes longer."""
     profile = {"schema": 1, "name": "rights", "requests": requests, "request_timeout_s": 1.0}
     rollout = {"namespace": namespace, "duration_s": 20.0, "profile": profile}
     restart = {"coupling": "delete-pods", "wait_for_fresh_cache": False}
@@ -239,6 +258,7 @@ def rights_to_deny() -> list[tuple[str, Right]]:
     roles = granted()
     agents = {right.verb: right for right in sorted(roles[AGENT_READS])}
     every = [(RUNNER, right) for right in sorted(roles[RUNNER])]
+    every += [(POISON_ROLE, right) for right in sorted(roles[POISON_ROLE])]
     every += [(AGENT_READS, right) for right in agents.values()]
     count = min(DENIALS, len(every))
     return [every[number * len(every) // count] for number in range(count)]
@@ -261,8 +281,11 @@ def test_a_right_that_is_taken_away_is_missed(audited: Testbed, tmp_path: Path, 
     patch(audited, kind, [without(rule, right) for rule in whole[tuple(kind)]])
     try:
         until_reviewed(audited, right, "no")
-        experiment = full_run(requests, right.namespace or "kube-system")
-        assert complaints(audited, tmp_path / "denied", experiment) != []
+        if role == POISON_ROLE:
+            assert NOT_ARMED not in poison(audited)
+        else:
+            experiment = full_run(requests, right.namespace or "kube-system")
+            assert complaints(audited, tmp_path / "denied", experiment) != []
         note("denied", rights=1)
     finally:
         for one, rules in whole.items():
