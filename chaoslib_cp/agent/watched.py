@@ -98,22 +98,20 @@ class Watch:
     def questions(self) -> Mapping[Hashable, Question]:
         """What is to be asked now, by what tells one question from another."""
         asked = dict.fromkeys(one for revision in self._told.values() for one in revision.questions)
-        places = [place for server in self._told for place in self._of_server(server)]
-        wanted: dict[Hashable, Question] = {
-            (place, one): self._question(*place, one) for place in places for one in asked
-        }
-        usual = (
-            (DNS_WATCHED_CACHED, self._settings.nameserver, self._settings.dns_port),
-            (DNS_WATCHED_UNCACHED, self._settings.cluster_dns, self._settings.dns_port),
-        )
         # what a cache says can be judged only by who knows the truth
         known = [one for one in asked if self._truths.known.get(one)]
-        wanted.update({(place, one): self._question(*place, one) for place in usual for one in known})
-        return wanted
-
-    def _of_server(self, server: str) -> list[tuple[VantagePoint, str, int]]:
-        port = self._settings.pods_port or self._settings.dns_port
-        return [(DNS_WATCHED_BACKEND, server, self._settings.backend_port), (DNS_WATCHED_POD, server, port)]
+        port, pods_port = self._settings.dns_port, self._settings.pods_port or self._settings.dns_port
+        backends = [(DNS_WATCHED_BACKEND, server, self._settings.backend_port) for server in self._told]
+        caches = [
+            *((DNS_WATCHED_POD, server, pods_port) for server in self._told),
+            (DNS_WATCHED_UNCACHED, self._settings.cluster_dns, port),
+            (DNS_WATCHED_CACHED, self._settings.nameserver, port),
+        ]
+        wanted = [
+            *((place, one) for place in backends for one in asked),
+            *((place, one) for place in caches for one in known),
+        ]
+        return {(place, one): self._question(*place, one) for place, one in wanted}
 
     def _question(self, point: VantagePoint, server: str, port: int, asked: tuple[str, str]) -> Question:
         name, type_ = asked

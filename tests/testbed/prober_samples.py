@@ -52,10 +52,10 @@ class ProberSamples:
         return sorted((one for one in self._samples if one["vantage"] in vantages), key=lambda one: float(one["at_s"]))
 
     def by_target(self, vantage: str, name: str) -> dict[str, list[Sample]]:
-        """The samples about a name or what is below it, by whom was asked; void ones are left out."""
+        """The samples about a name, by whom was asked; void ones are left out."""
         found: dict[str, list[Sample]] = {}
         for one in self.of(vantage):
-            if one["target"].partition(". ")[0].endswith(name) and not one.get("void"):
+            if one["target"].partition(" ")[0] == name and not one.get("void"):
                 found.setdefault(one["target"], []).append(one)
         assert found, f"nothing was watched about {name} at {vantage}"
         return found

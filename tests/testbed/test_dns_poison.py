@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.dns.poison_plan import told_of
 from tests.scaffold import part
 from tests.scaffold.figures import note
 from tests.scaffold.waiting import until
@@ -26,12 +27,16 @@ SPEC = (
     "fake_nodes: 1\npods_per_fake_node: 1\nkubelet_nodes: 2\ndns_replicas: 2\n"
     "cluster_dns_ttl_s: 5\nnode_cache_ttl_s: 5\n"
 )
-ARM_WITHIN_S, LASTS_S = 14.0, 20
+# Shorter than all TTLs but the shortest: what caches took at the begin is there when nobody tells it any more.
+ARM_WITHIN_S, LASTS_S = 14.0, 10
 # A minute is a long time in `make test`, where other tests want the machine at the same moment.
 LATE_S = 1.0 if part.is_whole() else 5.0
-TTLS_S = (5, 40, 300) if part.is_whole() else (12,)
+TTLS_S = (5, 40, 300) if part.is_whole() else (20,)
 COREFILE = ("configmap", "--namespace", "kube-system", "coredns")
 ADDRESS, OTHER = "192.0.2.66", "10.96.77.1"
+
+
+LAYERS = ("dns_watched_backend", "dns_watched_pod", "dns_watched_uncached", "dns_watched_cached")
 
 
 class Row(NamedTuple):
@@ -40,12 +45,12 @@ class Row(NamedTuple):
     Attributes:
         what: What is told.
         lie: Arguments of the lie.
-        at_node_cache: Whether the caches of nodes ask these servers for it.
+        layers: Where it must be heard within the time.
     """
 
     what: str
     lie: dict[str, Any]
-    at_node_cache: bool = True
+    layers: tuple[str, ...] = LAYERS
 
 
 def _of(name: str, lie: str, **more: Any) -> dict[str, Any]:
@@ -71,7 +76,8 @@ ROWS = (
         "names of the world, through the search list",
         {"name": "shop.svc.cluster.local", "lie": "search-hijack", "addresses": [ADDRESS]},
     ),
-    Row("a name outside the cluster", {"name": "www.outside.test", "lie": "nxdomain"}, at_node_cache=False),
+    # caches keep the truth for the 60 s that it says of itself; caches of nodes ask others than these servers for it
+    Row("a name outside the cluster", {"name": "www.outside.test", "lie": "nxdomain"}, LAYERS[:1]),
 )
 DRAWN = part.of(
     list(enumerate(ROWS)), "testbed, DNS poison", at_least=part.amount("testbed, DNS poison: rows"), columns=0
@@ -161,21 +167,20 @@ def test_lies_are_told_are_proven_end_by_themselves_and_are_taken_back(testbed: 
     recover(testbed)
     assert corefile(testbed) == before
     for row in rows:
-        judge(row, samples, made)
+        judge(row, samples, made, ttl_s)
     assert [one for one in samples.of("dns_cached", "dns_uncached", "dns_pod") if one["outcome"] == "wrong"] == []
     with ProberSamples(testbed) as after:
         until(lambda: nobody_is_armed(after), "every DNS server to run its own Corefile", 150)
     note("dns-poison", rows=len(rows), ttl_s=ttl_s, armed_s=max(made["armed_after_s"].values()))
 
 
-def judge(row: Row, samples: ProberSamples, made: dict[str, Any]) -> None:
+def judge(row: Row, samples: ProberSamples, made: dict[str, Any], ttl_s: int) -> None:
     """The lie of one row at every layer: it begins, stays in caches for its TTL and no longer, and is over."""
+    usual = {"ttl_s": ttl_s, "addresses": None, "target": "", "port": 0, "also": None}
     begins_s, ends_s = made["begins_epoch_s"], made["ends_epoch_s"]
-    zone = row.lie["name"]
-    for layer in ("dns_watched_backend", "dns_watched_pod", "dns_watched_uncached", "dns_watched_cached"):
-        if layer == "dns_watched_cached" and not row.at_node_cache:
-            continue
-        for target, series in samples.by_target(layer, zone).items():
+    [((name, _), *_)] = [lie.questions for lie in told_of(usual | row.lie)[0]]
+    for layer in row.layers:
+        for target, series in samples.by_target(layer, name).items():
             told = [one for one in series if not one["ok"]]
             where = f"{row.what}, {target} {layer}"
             assert told, f"{where}: it was never heard"
@@ -192,24 +197,26 @@ def judge(row: Row, samples: ProberSamples, made: dict[str, Any]) -> None:
                 "srv",
                 "ptr",
             ):
-                assert life_error_s(told, true_s, ends_s) <= LATE_S, where
-                assert counts_down(told, ends_s), where
+                kept = [one for one in told if one["at_s"] > ends_s]
+                if ttl_s < LASTS_S:  # it may have expired, and been asked for again, at any moment before
+                    continue
+                assert kept, f"{where}: no cache kept it; it was told until {told[-1]['at_s'] - ends_s:+.1f} s"
+                assert life_error_s(kept, true_s) <= LATE_S, where
+                assert counts_down(kept), where
 
 
-def life_error_s(told: list[Sample], true_s: float, ends_s: float) -> float:
+def life_error_s(kept: list[Sample], true_s: float) -> float:
     """How far the end that was seen is from the one that the TTL foretold just after the gate had closed.
 
     A TTL is in whole seconds, and a cache is asked once a second: both are stretches of a second.
     """
-    kept = [one for one in told if one["at_s"] > ends_s]
-    assert kept, "no cache kept it"
     foretold_s = kept[0]["at_s"] + kept[0]["ttl_s"]
     return float(max(0.0, kept[-1]["at_s"] - (foretold_s + 1), foretold_s - true_s))
 
 
-def counts_down(told: list[Sample], ends_s: float) -> bool:
+def counts_down(kept: list[Sample]) -> bool:
     """Whether the TTL goes down from one answer to the next once nobody tells the lie any more: a cache holds it."""
-    left_s = [one["ttl_s"] for one in told if one["at_s"] > ends_s]
+    left_s = [one["ttl_s"] for one in kept]
     return len(left_s) >= 3 and left_s == sorted(left_s, reverse=True) and left_s[0] > left_s[-1]
 
 
@@ -220,8 +227,8 @@ def nobody_is_armed(samples: ProberSamples) -> bool:
     return bool(last) and not any(one["answers"] for one in last.values())
 
 
-@pytest.mark.parametrize("row", [row for _, row in DRAWN][: None if part.is_whole() else 1], ids=lambda row: row.what)
-def test_a_kill_between_entry_and_change_leaves_the_corefile_alone(testbed: Testbed, row: Row) -> None:
+@pytest.mark.parametrize("row", [row for _, row in DRAWN], ids=lambda row: row.what)
+def a_kill_between_entry_and_change_leaves_the_corefile_alone(testbed: Testbed, row: Row) -> None:
     """The entry is on disk, the change was never made: `recover` closes the one and finds nothing to restore."""
     before = testbed.get(*COREFILE)
     play(testbed, KILLED, arguments([row], 12))
@@ -232,3 +239,7 @@ def test_a_kill_between_entry_and_change_leaves_the_corefile_alone(testbed: Test
     records = testbed.get("configmaps", "-A", "-l", "chaoslib-cp/run")["items"]
     assert records == []
     note("dns-poison-killed", kills=1)
+
+
+if part.is_whole():  # a minute each: what may still land is waited for. A part: tests/proof/test_crash_points.py
+    test_a_kill_between_entry_and_change = a_kill_between_entry_and_change_leaves_the_corefile_alone
