@@ -1,0 +1,48 @@
+"""docs/dns-faults.md: each lie about a name, and what was seen of it on real DNS servers; written by `make prove`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.bench import page
+from tests.testbed.test_dns_poison import ROWS
+
+PAGE = page.ROOT / "docs" / "dns-faults.md"
+TESTS = "tests/testbed/test_dns_poison.py"
+_HEAD = """# Lies about names
+
+Each lie that `start_dns_poison` tells, on two real DNS servers of a testbed. `make prove` writes this page; `make test`
+plays a part of the rows.
+
+- **Heard**: past the caches of every DNS server, from every server, from the DNS Service and as workloads ask. A name
+  outside the cluster is heard when the truth in a cache has expired; node caches ask others for it.
+- **Proven**: the answer was wrong while the truth was known, its TTL went down from one answer to the next, and the
+  server said the truth past its cache at the same time.
+- **Undone**: the gate closed with the API servers stopped and the runner killed; afterwards the Corefile was as before,
+  byte for byte, and every server ran it.
+- **Killed**: SIGKILL between the entry on disk and the edit; `chaos cp recover` left the Corefile alone, and nothing
+  behind.
+
+"""
+_TAIL = """
+Not in the table: `nodata-aaaa` needs a name with an IPv6 address, which the testbed has none of; it is shown on one
+CoreDNS by `tests/unit/engine/poison/test_lies.py`. A `pin` tells no lie.
+"""
+
+
+def write(notes: Sequence[dict[str, Any]]) -> None:
+    """Write the page from what the tests noted.
+
+    Args:
+        notes: Lines of figures, each with its ``promise``.
+    """
+    rows = []
+    for number, row in enumerate(ROWS):
+        seen = [one for one in notes if (one["promise"], one.get("row")) == ("dns-row", number)]
+        killed = sum((one["promise"], one.get("row")) == ("dns-row-killed", number) for one in notes)
+        if seen:
+            ttls = ", ".join(f"{one['ttl_s']:.0f}" for one in seen)
+            gate_s, life_s = (max(one[key] for one in seen) for key in ("gate_late_s", "life_off_s"))
+            proven = f"TTL {ttls} s; end in caches at most {life_s:.1f} s off" if life_s else f"TTL {ttls} s"
+            rows.append([row.what, row.lie["lie"], "yes", proven, f"gate {gate_s:+.1f} s", f"{killed} of {killed}"])
+    head = ["what is told", "lie", "heard", "proven", "undone", "killed"]
+    PAGE.write_text(_HEAD + page.table(head, rows) + f"\n\n{page.circumstances()}.\n" + _TAIL)
