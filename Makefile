@@ -21,7 +21,7 @@ ifeq ($(wildcard $(TMPDIR)/.),)
 unexport TMPDIR
 endif
 
-.PHONY: help demo up down test prove check bench proto clean system venv venv-dev venv-old-line programs
+.PHONY: help demo up down test prove check bench proto clean system system-dev venv venv-dev venv-old-line programs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -41,10 +41,10 @@ check: venv-dev ## format, lint, types, layers
 	@$(BIN)/mypy --no-error-summary
 	@layers=$$($(BIN)/lint-imports --no-logo) || { echo "$$layers"; exit 1; }
 
-test: system venv-dev venv-old-line check programs ## check, then all tests in one go, long proofs in part
+test: system-dev venv-dev venv-old-line check programs ## check, then all tests in one go, long proofs in part
 	@$(BIN)/pytest $(IN_PARALLEL) $(PYTEST_ARGS)
 
-prove: system venv-dev venv-old-line programs ## play all proofs in full and write docs/reliability.md: hours
+prove: system-dev venv-dev venv-old-line programs ## play all proofs in full and write docs/reliability.md: hours
 	@$(BIN)/python -m tests.bench reliability
 
 bench: system venv-dev programs ## measure the figures of docs/benchmarks.md again
@@ -60,6 +60,9 @@ clean: ## remove what make made here (not the programs in your cache folder)
 
 system:
 	@scripts/system-packages
+
+system-dev: # with a DNS cache that only tests want
+	@scripts/system-packages dev
 
 venv:
 	@scripts/make-venv .venv "$(PYTHON)"
