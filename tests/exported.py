@@ -20,6 +20,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "restart_dns_pods": {"coupling": "delete-pods", "wait_for_fresh_cache": False, "timeout_s": 2.0},
     "start_dns_poison": {"name": "api.shop.svc.cluster.local", "lie": "nxdomain", "duration_s": 40.0, "ttl_s": 10},
     "stop_dns_poison": {"timeout_s": 10.0},
+    "start_node_cache_pin": {"pin_s": 20, "timeout_s": 0.0},
     "workload_dns": {},
     "dns_configuration_risks": {},
     "admin_write": {},
@@ -27,6 +28,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "remove_agent": {"timeout_s": 5.0, "attempt_deadline_s": 2.0},
     "wait_until_recovered": {"timeout_s": 1.0, "good_in_a_row": 1},
     "stop_agent_rollout": {"timeout_s": 10.0},
+    "stop_node_cache_pin": {"timeout_s": 10.0},
 }
 
 

@@ -1,15 +1,24 @@
-"""Actions on the DNS servers."""
+"""Actions on the DNS servers and on the caches in front of them."""
 
 from typing import Any
 
 from chaoslib_cp.activity import ABSENT, JsonList, JsonObject, activity, settings_of
 from chaoslib_cp.arguments import between
 from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.dns import poison, restart
+from chaoslib_cp.dns.fault import NODE_CACHE_PIN
+from chaoslib_cp.dns.pin import PinPlan, pin_node_caches
 from chaoslib_cp.dns.poison_plan import PoisonPlan, told_of
 from chaoslib_cp.fault import read_expects
 
-__all__ = ["restart_dns_pods", "start_dns_poison", "stop_dns_poison"]
+__all__ = [
+    "restart_dns_pods",
+    "start_dns_poison",
+    "start_node_cache_pin",
+    "stop_dns_poison",
+    "stop_node_cache_pin",
+]
 
 
 def _plan(coupling: str, wait_for_fresh_cache: bool, timeout_s: float, expects: JsonObject) -> restart.RestartPlan:
@@ -189,3 +198,109 @@ def stop_dns_poison(
             no such context. Nothing was undone.
     """
     return poison.stop(settings_of(configuration, secrets), timeout_s, fault or None, SystemClock()).as_dict()
+
+
+def _pin_plan(names: JsonList, **planned: Any) -> PinPlan:
+    return PinPlan(names=tuple(names or ()), **planned)
+
+
+@activity(_pin_plan)
+def start_node_cache_pin(
+    pin_s: int = 0,
+    zone: str = "cluster.local",
+    names: JsonList = ABSENT,
+    cluster_domain: str = "cluster.local",
+    node_cache_selector: str = "",
+    timeout_s: float = 150.0,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Pin the node caches: each good answer in a zone is kept for exactly ``pin_s``, whatever its own TTL says.
+
+    That is the mask of a failure of cluster DNS: who asks the cache hears the last good answer for what is left of the
+    pin. ``names`` lets the caches ask cluster DNS about names of the world, which they ask their node's own resolvers
+    otherwise: a lie that is told there (``start_dns_poison``) reaches pods behind a node cache only so.
+
+    Edits one key of the ConfigMap of NodeLocal DNSCache; what it was is in the undo log, on disk, before that. **The
+    caches reload, so all that they hold is gone**: pin first, then let the names that count be asked once (warm up),
+    then break something. A node cache has nothing that could end by the clock, so a pin lasts until
+    ``stop_node_cache_pin`` or ``chaos cp recover``; that is a reload again, and ends every mask.
+
+    Args:
+        pin_s: Seconds, whole, 1 to 3600; 0 pins nothing, for ``names`` alone. The original mask was 1200.
+        zone: Of the server block of the caches' Corefile that is pinned: the cluster's domain, or ``.`` for names of
+            the world.
+        names: Up to 16 names of the world that are asked of cluster DNS from then on, and kept for ``pin_s`` or, with
+            0, for the TTL that cluster DNS gives them.
+        cluster_domain: The cluster's DNS domain: its block tells how cluster DNS is asked.
+        node_cache_selector: Labels of the caches' pods, as a label selector, where they have none of the usual ones
+            (``k8s-app=node-local-dns``, ``k8s-app=nodelocaldns``, ``app.kubernetes.io/name=node-local-dns``). The pods
+            are in the namespace of cluster DNS.
+        timeout_s: Seconds to wait until the caches are seen to have reloaded, 0 to 600: a kubelet takes up to 90 s to
+            project a ConfigMap, a cache 10 s to read it and 45 s to reload.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        An ``Injected`` (``chaoslib_cp/fault.py`` tells its keys): it delivers the caches that the workload prober asks,
+        that of its own node, seen with the pin; of the others nobody can tell, and each follows when its kubelet does.
+        ``details`` has ``corefile`` (which key of which ConfigMap), ``revision`` (the TXT record of ``rev.cp.invalid``
+        at a cache that runs it), ``caches`` (how many there are), ``asked`` and ``running`` (addresses) and
+        ``waited_s``.
+
+    Raises:
+        ProfileInvalid: An argument is wrong, or the Corefile cannot be read, has no such block, or holds what stands
+            against a pin (the message has its line). Nothing was changed.
+        TargetRefused: No permit for this cluster, its API is unwell, there is no node cache, somebody else keeps its
+            ConfigMap as it is, it is pinned already, or a right is missing. Nothing was changed.
+        TargetUnreachable: The API does not answer, or stopped answering on the way.
+        UndoFailed: The undo log cannot be read or written.
+
+        Whatever was changed before an error is taken back as far as the API lets us, and stays in the undo log
+        otherwise.
+    """
+    plan = _pin_plan(
+        names,
+        pin_s=pin_s,
+        zone=zone,
+        cluster_domain=cluster_domain,
+        node_cache_selector=node_cache_selector,
+        timeout_s=timeout_s,
+    )
+    return pin_node_caches(plan, settings_of(configuration, secrets), SystemClock()).as_dict()
+
+
+@activity(between(timeout_s=(0, 3600)))
+def stop_node_cache_pin(
+    timeout_s: float = 60.0,
+    fault: str = "",
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Give the node caches their own Corefile back, byte for byte. For the rollbacks: may be played again.
+
+    Returns when the ConfigMap is as it was; the caches follow within seconds of their kubelets, and are empty then. So
+    while cluster DNS is broken this ends the mask: let it be whole first (``wait_until_recovered``). What somebody else
+    edited since is never overwritten.
+
+    Args:
+        timeout_s: Seconds to go on trying, 0 to 3600.
+        fault: Id of the one pin to take back, for example ``node_cache_pin-1``; all of this run without it.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        An ``Ended`` (``chaoslib_cp/fault.py`` tells its keys) of the faults that were taken back; of nothing when
+        nothing was open. ``details`` has ``undone`` (number of changes), ``left`` (0) and ``outcomes`` by object.
+
+    Raises:
+        ProfileInvalid: ``timeout_s`` is out of its range, or the run has no such pin; nothing was undone.
+        UndoFailed: Something is still there and stays in the undo log for ``chaos cp recover``; or the log cannot be
+            read, and nothing was undone.
+        TargetUnreachable: No identity could reach that cluster; nothing was undone.
+        TargetRefused: Used without the control: nobody can tell which of several logs is meant, or the kubeconfig has
+            no such context. Nothing was undone.
+    """
+    return take_back(
+        settings_of(configuration, secrets), timeout_s, SystemClock(), NODE_CACHE_PIN.name, fault or None
+    ).as_dict()

@@ -16,15 +16,18 @@ from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.cluster_dns import ClusterDns
 from chaoslib_cp.cluster.door.live_pods import live_pods
 from chaoslib_cp.cluster.door.review import Access, may
-from chaoslib_cp.cluster.gate.roles import DNS_CONFIG_MAPS, NODE_CACHE_CONFIG_MAP
+from chaoslib_cp.cluster.gate.roles import DNS_CONFIG_MAPS, NODE_CACHE_CONFIG_MAPS
 from chaoslib_cp.cluster.undo.objects import object_path
 from chaoslib_cp.errors import TargetRefused
 
 _CALL_S: Final = 5.0
 _DNS_PORT: Final = 53
+_FLAGS: Final = ("basecorefile", "conf")
 _NODE_CACHE_FILE: Final = "/etc/coredns/Corefile.base"  # NodeLocal makes its own of it (source: node-cache, main.go)
 _USUAL_FILE: Final = "Corefile"  # in the working folder, where no argument names another (source: CoreDNS, run.go)
 _VERSION: Final = re.compile(r":v?(\d+)\.(\d+)\.(\d+)")
+ADD_ON_MANAGER: Final = "the add-on manager"
+"""Who keeps what has its label; by the label alone nobody can tell that there is one."""
 _RECONCILED: Final = ("addonmanager.kubernetes.io/mode", "Reconcile")
 
 
@@ -86,12 +89,21 @@ def find_corefile(cluster: Cluster, where: ClusterDns, timeout_s: float = _CALL_
     """
     listed = cluster.get(where.pods_path, timeout_s=timeout_s, labelSelector=where.selector)
     source = read_corefile(cluster, where, live_pods(cluster, listed, timeout_s), timeout_s)
+    refuse_keeper(source)
+    return source
+
+
+def refuse_keeper(source: CorefileSource) -> None:
+    """Refuse to edit what somebody else keeps as it is.
+
+    Raises:
+        TargetRefused: Somebody does; nothing was changed.
+    """
     if source.keeper:
         raise TargetRefused(
             f"ConfigMap {source.namespace}/{source.config_map} is kept as it is by {source.keeper}, which would "
             "overwrite every edit; nothing was changed; use a cluster whose DNS configuration is your own"
         )
-    return source
 
 
 def read_corefile(
@@ -141,7 +153,7 @@ def _read_config_map(cluster: Cluster, namespace: str, name: str, timeout_s: flo
         if may(cluster, Access("get", "", "configmaps", namespace, name), timeout_s):
             raise
         fix = "apply the roles of `chaos cp manifests` anew"
-        if name not in (*DNS_CONFIG_MAPS, NODE_CACHE_CONFIG_MAP):
+        if name not in (*DNS_CONFIG_MAPS, *NODE_CACHE_CONFIG_MAPS):
             fix = "give it that right by a Role of your own: the roles of `chaos cp manifests` do not know that name"
         raise TargetRefused(
             f"{cluster.identity} may not get ConfigMap {namespace}/{name}; nothing was changed; {fix}"
@@ -166,10 +178,9 @@ def _corefiles(container: Mapping[str, Any]) -> Iterator[str]:
     """The file that a container is told to read, in each way in which it can be told."""
     words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
     for word, following in pairwise([*words, ""]):
-        if word.lstrip("-") == "conf":
-            yield following
-        elif word.lstrip("-").startswith("conf="):
-            yield word.partition("=")[2]
+        flag, has_value, value = word.lstrip("-").partition("=")
+        if flag in _FLAGS:
+            yield value if has_value else following
     if "node-cache" in str(container.get("image")):
         yield _NODE_CACHE_FILE
     if "coredns" in str(container.get("image")):
@@ -211,7 +222,7 @@ def _keeper_of(config_map: Mapping[str, Any]) -> str:
     keepers += [
         str(one.get("manager")) for one in metadata.get("managedFields") or [] if str(one.get("manager")) == "eks"
     ]
-    keepers += ["the add-on manager"] if (metadata.get("labels") or {}).get(label) == value else []
+    keepers += [ADD_ON_MANAGER] if (metadata.get("labels") or {}).get(label) == value else []
     return next(iter(keepers), "")
 
 

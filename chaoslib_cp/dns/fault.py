@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from chaoslib_cp.dns.node_cache import CONFIG_MAPS
 from chaoslib_cp.fault import DNS_NAMESPACE, FaultKind
 
 DNS_RESTART: Final = FaultKind(
@@ -24,6 +25,24 @@ DNS_POISON: Final = FaultKind(
             "resources": ["configmaps"],
             "resourceNames": ["coredns"],
             "verbs": ["patch"],
+        },
+        {"namespace": DNS_NAMESPACE, "apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]},
+    ),
+)
+
+NODE_CACHE_PIN: Final = FaultKind(
+    name="node_cache_pin",
+    label="node cache pin",
+    start="chaoslib_cp.dns.actions:start_node_cache_pin",
+    stop="chaoslib_cp.dns.actions:stop_node_cache_pin",
+    example={"pin_s": 20, "timeout_s": 0.0},
+    rights=(
+        {
+            "namespace": DNS_NAMESPACE,
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": list(CONFIG_MAPS),
+            "verbs": ["get", "patch"],
         },
         {"namespace": DNS_NAMESPACE, "apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]},
     ),

@@ -33,7 +33,7 @@ def test_a_dry_run_changes_nothing(chaos: Chaos, dry: str, exit_code: int, says:
     """Whichever kind: no call that changes something reaches the API; the kinds that would make one are refused."""
     made = storm(chaos, act("mark", path=str(chaos.folder / "played")))
     made["method"] += [one.activity for one in exported("action")]
-    made["rollbacks"].append(next(one.activity for one in exported("action") if one.name.startswith("stop_")))
+    made["rollbacks"] += [one.activity for one in exported("action") if one.name.startswith("stop_")]
     done = chaos.run(made, "--dry", dry)
     asked = chaos.cluster.api.requests
     assert [one for one in asked if one.method != "GET" and one.query.get("dryRun") != "All"] == []

@@ -16,6 +16,7 @@ from tests.contract.rehearsal import Stage, rehearsing
 from tests.contract.test_secrets import CANARY, assert_no_leak, canary
 from tests.exported import exported
 from tests.places import ROOT
+from tests.scaffold import node_caches
 
 pytestmark = pytest.mark.contract
 
@@ -39,6 +40,7 @@ def play(stage: Stage, method: list[dict[str, Any]]) -> "subprocess.Popen[bytes]
     """Start a run of these activities, each with secrets, at debug level."""
     made = {**stage.made, "secrets": {"k8s": {"other": {"type": "env", "key": "CONTRACT_SECRET"}}}}
     made["method"] = [{**one, "secrets": ["k8s"]} for one in method]
+    made["rollbacks"] = [one.activity for one in exported("action") if one.name.startswith("stop_")]
     path = stage.file("experiment.json")
     path.write_text(json.dumps(made))
     return stage.chaos.start("--verbose", "--log-file", "debug.log", "run", str(path))
@@ -62,6 +64,7 @@ def test_no_activity_writes_a_secret_anywhere(line: str, tmp_path: Path) -> None
     with rehearsing(line, tmp_path) as stage:
         give_tokens(stage)
         stage.kube.add_dns_pod("coredns-a")
+        node_caches.put(stage.kube)
         stage.chaos.finish(play(stage, [one.activity for one in exported()]))
         played = json.loads(stage.file("journal.json").read_text())["run"]
         assert {one["activity"]["name"] for one in played} == {one.name for one in exported()}

@@ -20,7 +20,13 @@ import chaoslib_cp
 from chaoslib_cp import extensions
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
-from chaoslib_cp.dns.actions import restart_dns_pods, start_dns_poison, stop_dns_poison
+from chaoslib_cp.dns.actions import (
+    restart_dns_pods,
+    start_dns_poison,
+    start_node_cache_pin,
+    stop_dns_poison,
+    stop_node_cache_pin,
+)
 from chaoslib_cp.infrastructure.container_act import CONTAINER_ACTS
 from chaoslib_cp.rollout.actions import remove_agent, start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.settings import read_settings
@@ -28,7 +34,7 @@ from tests.fakes.armed_dns import armed_dns
 from tests.fakes.dying import AFTER, MODES, Death
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.setting_driver import SettingDriver
-from tests.scaffold import meddling, part
+from tests.scaffold import meddling, node_caches, part
 from tests.scaffold.clocks import UnwaitingClock
 from tests.scaffold.figures import note
 from tests.scaffold.profiles import PROFILE
@@ -72,6 +78,11 @@ def poison_dns(settings: Settings) -> None:
     start_dns_poison("api.shop.svc.cluster.local", duration_s=10.0, arm_within_s=1.0, configuration=settings)
 
 
+def pin_node_caches(settings: Settings) -> None:
+    """Pin the node caches, and wait for nobody to see it."""
+    start_node_cache_pin(20, timeout_s=0.0, configuration=settings)
+
+
 def meddle_with_all(settings: Settings) -> None:
     """Edit what is not ours, and set what the driver sets."""
     meddling.meddle(read_settings(settings), SystemClock())
@@ -95,6 +106,9 @@ SCENARIOS: dict[str, Scenario] = {
     "poison DNS": ("start_dns_poison", nothing, poison_dns),
     "stop poisoning DNS": (
         "stop_dns_poison", poison_dns, lambda settings: stop_dns_poison(timeout_s=5.0, configuration=settings)),
+    "pin node caches": ("start_node_cache_pin", nothing, pin_node_caches),
+    "stop pinning": (
+        "stop_node_cache_pin", pin_node_caches, lambda settings: stop_node_cache_pin(configuration=settings)),
     # what only tests export: edits of what is not ours, and a setting of a driver
     "meddle": ("", nothing, meddle_with_all),
     "stop meddling": ("", meddle_with_all, stop_meddling),
@@ -132,6 +146,7 @@ def kube(kube: KubeObjects, tmp_path: Path) -> Iterator[KubeObjects]:
     kube.pods_outlive_by = 7
     SettingDriver(tmp_path, CLUSTER_UID)
     meddling.prepare(kube)
+    node_caches.put(kube)
     kube.objects["/api/v1/namespaces/kube-system/configmaps/others"] = {
         "metadata": {"name": "others", "uid": "others", "labels": {"app.kubernetes.io/managed-by": "chaoslib-cp"}}
     }
@@ -170,6 +185,11 @@ def recover_and_die(environment: dict[str, str], nth: int, mode: str) -> None:
 def settings_of(kube: KubeObjects, folder: Path) -> Settings:
     """Configuration of the run."""
     return kube.configuration(chaoslib_cp_run_dir="/runs/crash", infrastructure=f"command:{folder / 'driver'}")
+
+
+def is_a_dns_pod(path: str) -> bool:
+    """Of cluster DNS, or of a node cache: those that are not ours."""
+    return "/pods/" in path and ("coredns" in path or "node-local-dns" in path)
 
 
 def others(kube: KubeObjects) -> dict[str, Any]:

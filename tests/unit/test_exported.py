@@ -18,7 +18,12 @@ from tests.fakes.kube_objects import KubeObjects
 PACKAGE = Path(chaoslib_cp.__file__).parent
 MOST_BYTES = 4096
 # Undoing needs only the undo log, here without an entry: nothing is left over for want of a mark.
-REFUSALS = {"stop_agent_rollout": "", "stop_dns_poison": "", "remove_agent": "start_agent_rollout comes first"}
+REFUSALS = {
+    "stop_agent_rollout": "",
+    "stop_dns_poison": "",
+    "stop_node_cache_pin": "",
+    "remove_agent": "start_agent_rollout comes first",
+}
 ANSWERS = {"gone": Answer(resets=True), "refusing": Answer(429, {"Retry-After": "1"}), "failing": Answer(500)}
 
 

@@ -24,8 +24,8 @@ ROLLOUTS = tuple(f"chaoslib-cp-agent-rollout-{number}" for number in range(1, 10
 """Names of what rollouts make, by the number of the rollout in its run: RBAC lets a right be for these alone."""
 DNS_CONFIG_MAPS = ("coredns", "rke2-coredns-rke2-coredns", "dns-default")
 """What kubeadm and most others, RKE2, and OpenShift call the ConfigMap of cluster DNS."""
-NODE_CACHE_CONFIG_MAP = "node-local-dns"
-"""What NodeLocal DNSCache calls its own."""
+NODE_CACHE_CONFIG_MAPS = ("node-local-dns", "nodelocaldns")
+"""What NodeLocal DNSCache calls its own, and what kubespray calls it."""
 _GRANTABLE = (
     ("", ("configmaps", "endpoints", "events", "namespaces", "nodes", "pods", "services")),
     ("apps", ("daemonsets", "deployments", "replicasets", "statefulsets")),
@@ -138,7 +138,8 @@ def _made(group: str, resource: str, names: Sequence[str]) -> list[dict[str, Any
 
 def _system(with_dns: bool) -> list[dict[str, Any]]:
     dns = _dns() if with_dns else [_rule("", "pods", ["list"])]
-    return [*dns, _rule("apps", "deployments", ["list"]), _rule("", "configmaps", ["get"], NODE_CACHE_CONFIG_MAP)]
+    caches = _rule("", "configmaps", ["get"], *NODE_CACHE_CONFIG_MAPS)
+    return [*dns, _rule("apps", "deployments", ["list"]), caches]
 
 
 def _dns() -> list[dict[str, Any]]:

@@ -63,6 +63,9 @@ class Pin:
     def __post_init__(self) -> None:
         """Refuse what could not be done to any Corefile."""
         checked("pin_s", self.pin_s, 0, MAX_TTL_S, whole=True)
+        for what in ("zone", "domain"):
+            if not getattr(self, what):
+                raise ProfileInvalid(f"{what} is empty; nothing was changed; name one, for example cluster.local")
         if not self.pin_s and not self.names:
             raise ProfileInvalid("pin_s is 0 and there are no names; nothing was changed; give one of them")
         if len(self.names) > MOST_NAMES:

@@ -1,0 +1,189 @@
+"""Pinning node caches: one key of one ConfigMap is edited and put back byte for byte, and it is seen where it runs."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaoslib.exceptions import ActivityFailed
+from chaoslib_cp.dns.pin_seen import wait_until_pinned
+
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.gate.guard import check_gate
+from chaoslib_cp.cluster.undo.recover import open_logs
+from chaoslib_cp.dns.actions import start_node_cache_pin, stop_node_cache_pin
+from chaoslib_cp.engine.poison.pins import Pin, pinned
+from chaoslib_cp.fault import Delivers, Ended, Injected, read
+from chaoslib_cp.settings import Settings
+from tests.fakes.api_server import RESET, Answer
+from tests.fakes.kube_objects import KubeObjects
+from tests.fakes.timeline import write_samples
+from tests.scaffold import node_caches
+from tests.scaffold.corefiles import corefile
+
+pytestmark = pytest.mark.usefixtures("dns_pods")
+
+STOCK = corefile("nodelocal")
+LATER: dict[str, Any] = {"timeout_s": 0.0}  # nobody asks these caches
+
+
+def settings(kube: KubeObjects) -> dict[str, Any]:
+    """Configuration of a run without an observer."""
+    return kube.configuration(chaoslib_cp_run_dir="/runs/pin-1")
+
+
+def text(kube: KubeObjects, config_map: str = "node-local-dns") -> str:
+    """What the ConfigMap holds."""
+    return str(kube.objects[f"/api/v1/namespaces/kube-system/configmaps/{config_map}"]["data"]["Corefile"])
+
+
+def test_a_pin_is_one_edit_and_goes_back_byte_for_byte(kube: KubeObjects) -> None:
+    """What was there is on disk before, and stop may be played again."""
+    node_caches.put(kube)
+    result = start_node_cache_pin(1200, names=["www.example.com"], configuration=settings(kube), **LATER)
+    injected = read(result)
+    assert isinstance(injected, Injected)
+    revision = injected.details["revision"]
+    assert text(kube) == pinned(STOCK, Pin(revision, 1200, names=("www.example.com",)))
+    assert injected.details["corefile"] == "Corefile of ConfigMap kube-system/node-local-dns"
+    assert (injected.details["caches"], injected.lasts, injected.deadline_epoch_s) == (2, True, None)
+    assert injected.delivers == Delivers("node caches seen with the pin", wanted=1, done=0)
+    assert {request.peer_name for request in kube.writes()} == {"user-runner"}
+    assert len(json.dumps(result)) < 4096
+    stopped = stop_node_cache_pin(configuration=settings(kube))
+    assert text(kube) == STOCK
+    assert stopped["faults"] == [injected.fault] == ["node_cache_pin-1"]
+    assert read(stop_node_cache_pin(configuration=settings(kube))) == Ended(
+        (), "rollback", details={"undone": 0, "left": 0, "outcomes": {}}
+    )
+    assert open_logs() == []
+
+
+@pytest.mark.parametrize(
+    ("installed", "arguments"),
+    [
+        ({"labels": {"k8s-app": "nodelocaldns"}, "config_map": "nodelocaldns", "items": {"Corefile": "Corefile"},
+          "args": ("-conf=/etc/coredns/Corefile",)}, {}),
+        ({"labels": {"app.kubernetes.io/name": "node-local-dns"}}, {}),
+        ({"labels": {"app": "cache"}}, {"node_cache_selector": "app=cache"}),
+        ({"args": ("-basecorefile", "/etc/coredns/base"), "items": {"Corefile": "base"}}, {}),
+        ({"image": "mirror.example/coredns:1.14.7", "args": ("-conf", "/etc/coredns/Corefile"),
+          "items": {"Corefile": "Corefile"}}, {}),
+    ],
+    ids=["kubespray", "chart", "named", "another file", "CoreDNS itself"],
+)  # fmt: skip
+def test_caches_are_found_as_they_are_installed(
+    kube: KubeObjects, installed: dict[str, Any], arguments: dict[str, Any]
+) -> None:
+    """By the labels of their pods; ConfigMap and key as the pods are told them."""
+    node_caches.put(kube, **installed)
+    start_node_cache_pin(20, configuration=settings(kube), **LATER, **arguments)
+    assert "success 9984 20 20" in text(kube, installed.get("config_map", "node-local-dns"))
+
+
+@pytest.mark.parametrize(
+    ("installed", "words"),
+    [
+        (None, r"there is no node cache in kube-system: no pod has k8s-app=node-local-dns or .*; nothing was changed"),
+        ({"ownerReferences": [{"kind": "NodeLocalDNS", "name": "n"}]}, "kept as it is by NodeLocalDNS n"),
+        ({"text": "cluster.local:53 {"}, "Corefile line 1"),
+        ({"text": ".:53 {\n cache 30\n}\n"}, r"has no block for cluster.local.:53, only for .:53"),
+        ({"text": STOCK.replace("denial 9984 5", "prefetch 1")}, "line 5: prefetch: it asks again before"),
+        ({"items": {"Other": "Corefile.base"}}, "has no key Other"),
+    ],
+    ids=["none", "an operator's", "unparsable", "no such block", "prefetch", "no such key"],
+)
+def test_what_cannot_be_pinned_is_refused(kube: KubeObjects, installed: dict[str, Any] | None, words: str) -> None:
+    """One clear line, and nothing was changed."""
+    if installed is not None:
+        node_caches.put(kube, **installed)
+    with pytest.raises(ActivityFailed, match=words):
+        start_node_cache_pin(20, configuration=settings(kube), **LATER)
+    assert kube.writes() == []
+
+
+def test_the_add_on_managers_label_counts_where_there_is_one(kube: KubeObjects) -> None:
+    """Kubernetes' own manifest carries it wherever it is applied."""
+    node_caches.put(kube)
+    kube.add_dns_pod("kube-addon-manager-a", labels={"component": "kube-addon-manager"})
+    with pytest.raises(ActivityFailed, match="kept as it is by the add-on manager"):
+        start_node_cache_pin(20, configuration=settings(kube), **LATER)
+    assert kube.writes() == []
+
+
+@pytest.mark.parametrize("answer", [Answer(429), Answer(500), RESET], ids=["429", "500", "gone"])
+def test_nothing_is_edited_while_the_api_is_unwell(kube: KubeObjects, answer: Answer) -> None:
+    """The permit of this run was given while it was well; a reload would throw away what masks the failure."""
+    node_caches.put(kube)
+    check_gate(Settings(kubeconfig=str(kube.kubeconfig), run_dir=Path("/runs/pin-1")))
+    kube.fail_next("GET", "/api/v1/namespaces/kube-system", answer, times=99)
+    with pytest.raises(ActivityFailed, match=r"is unwell \(.*\), so the node caches are not pinned.*nothing was chang"):
+        start_node_cache_pin(20, configuration=settings(kube), **LATER)
+    assert kube.writes() == []
+
+
+def test_a_second_pin_is_refused(kube: KubeObjects) -> None:
+    """It would be taken back in an order that nobody knows."""
+    node_caches.put(kube)
+    start_node_cache_pin(20, configuration=settings(kube), **LATER)
+    with pytest.raises(ActivityFailed, match=r"there is a block for rev.cp.invalid. already; nothing was changed"):
+        start_node_cache_pin(30, configuration=settings(kube), **LATER)
+    assert "success 9984 20 20" in text(kube)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"pin_s": 4000}, "pin_s is 4000; nothing was changed; use a whole number from 0 to 3600"),
+        ({}, "pin_s is 0 and there are no names"),
+        ({"names": ["a.example", 5]}, "names is .* use a list of DNS names"),
+        ({"names": "a.example"}, "names is .* use a list of DNS names"),
+        ({"pin_s": 20, "timeout_s": 1000}, "timeout_s"),
+        ({"pin_s": 20, "zone": ""}, "zone is empty"),
+    ],
+)
+def test_wrong_arguments_are_refused(kube: KubeObjects, arguments: dict[str, Any], words: str) -> None:
+    """Before anything is asked."""
+    with pytest.raises(ActivityFailed, match=words):
+        start_node_cache_pin(configuration=settings(kube), **arguments)
+    assert kube.server.requests == []
+
+
+class WritingClock(SystemClock):
+    """A real clock whose every sleep brings another sample of the cache."""
+
+    def __init__(self, run_dir: Path, ttls: list[int]) -> None:
+        self.run_dir, self.ttls = run_dir, ttls
+
+    def sleep(self, duration_s: float) -> None:
+        """Write the next sample instead of waiting."""
+        assert duration_s <= 1
+        write_samples(self.run_dir, "dns_cached", ["ok"], first_ago_s=0, ttl_s=self.ttls.pop(0))
+
+
+@pytest.mark.parametrize(
+    ("ttls", "pin_s", "left"),
+    [
+        ([2, 1, 30, 29, 20, 19], 20, [19]),  # it was filled once more before it reloaded
+        ([29, 28, 10, 9], 10, [9]),
+        ([29, 28, 30, 29], 0, [29]),  # a zone that the prober does not ask for
+    ],
+    ids=["longer", "shorter", "elsewhere"],
+)
+def test_a_reload_is_seen_by_what_the_cache_holds(tmp_path: Path, ttls: list[int], pin_s: int, left: list[int]) -> None:
+    """A record that had time left is fetched anew, or has the pin's own TTL."""
+    write_samples(tmp_path, "dns_cached", ["ok", "ok"], ttl_s=[2, 1], first_ago_s=1.5)
+    clock = WritingClock(tmp_path, list(ttls))
+    since_s = time.clock_gettime(time.CLOCK_REALTIME)
+    seen = wait_until_pinned(Settings(run_dir=tmp_path), pin_s, since_s, 60.0, clock)
+    assert (seen.are_all, clock.ttls) == (True, left)
+
+
+def test_a_cache_that_never_reloads_is_not_seen_with_the_pin(tmp_path: Path) -> None:
+    """Nor is one that nobody asks."""
+    now_s = time.clock_gettime(time.CLOCK_REALTIME)
+    write_samples(tmp_path, "dns_cached", ["ok"] * 8, ttl_s=[3, 2, 2, 1, 30, 29, 29, 28], first_ago_s=0)
+    seen = wait_until_pinned(Settings(run_dir=tmp_path), 20, now_s, 0.5, SystemClock())
+    assert (seen.asked, seen.running, seen.are_all) == (("192.0.2.1",), (), False)
+    assert not wait_until_pinned(Settings(run_dir=tmp_path / "none"), 20, now_s, 0.1, SystemClock()).are_all
