@@ -78,9 +78,9 @@ class Watch:
         """Note what a DNS server says of itself: its revision, or that it has none.
 
         A single silence says nothing. Several do: without an upstream, a server that is not armed says nothing at all
-        about this name.
+        about this name. A revision without questions is that of a node cache that only keeps what it hears.
         """
-        if revision is not None:
+        if revision is not None and revision.questions:
             self._silences[server] = 0
             if revision.id not in {one.id for one in self._told.values()}:
                 self._truths.known.clear()

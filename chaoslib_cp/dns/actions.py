@@ -5,10 +5,8 @@ from typing import Any
 from chaoslib_cp.activity import ABSENT, JsonList, JsonObject, activity, settings_of
 from chaoslib_cp.arguments import between
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.dns import poison, restart
-from chaoslib_cp.dns.fault import NODE_CACHE_PIN
-from chaoslib_cp.dns.pin import PinPlan, pin_node_caches
+from chaoslib_cp.dns.pin import PinPlan, pin_node_caches, unpin_node_caches
 from chaoslib_cp.dns.poison_plan import PoisonPlan, told_of
 from chaoslib_cp.fault import read_expects
 
@@ -211,6 +209,7 @@ def start_node_cache_pin(
     names: JsonList = ABSENT,
     cluster_domain: str = "cluster.local",
     node_cache_selector: str = "",
+    touch_pods: bool = True,
     timeout_s: float = 150.0,
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,
@@ -236,8 +235,10 @@ def start_node_cache_pin(
         node_cache_selector: Labels of the caches' pods, as a label selector, where they have none of the usual ones
             (``k8s-app=node-local-dns``, ``k8s-app=nodelocaldns``, ``app.kubernetes.io/name=node-local-dns``). The pods
             are in the namespace of cluster DNS.
-        timeout_s: Seconds to wait until the caches are seen to have reloaded, 0 to 600: a kubelet takes up to 90 s to
-            project a ConfigMap, a cache 10 s to read it and 45 s to reload.
+        touch_pods: Annotate the caches' pods, so that their kubelets hand the new Corefile on at once; without it that
+            takes up to two minutes more, and the right to patch pods is not needed.
+        timeout_s: Seconds to wait until the caches are seen to have reloaded, 0 to 600: a cache takes up to 10 s to
+            read its Corefile and 45 s to reload.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.
 
@@ -250,10 +251,10 @@ def start_node_cache_pin(
 
     Raises:
         ProfileInvalid: An argument is wrong, or the Corefile cannot be read, has no such block, or holds what stands
-            against a pin (the message has its line). Nothing was changed.
-        TargetRefused: No permit for this cluster, its API is unwell, there is no node cache, somebody else keeps its
-            ConfigMap as it is, it is pinned already, or a right is missing. Nothing was changed.
-        TargetUnreachable: The API does not answer, or stopped answering on the way.
+            against a pin, such as a first one (the message has its line). Nothing was changed.
+        TargetRefused: No permit for this cluster, there is no node cache, somebody else keeps its ConfigMap as it is,
+            or a right is missing. Nothing was changed.
+        TargetUnreachable: The API is unwell: nothing was changed. Or it stopped answering on the way.
         UndoFailed: The undo log cannot be read or written.
 
         Whatever was changed before an error is taken back as far as the API lets us, and stays in the undo log
@@ -265,6 +266,7 @@ def start_node_cache_pin(
         zone=zone,
         cluster_domain=cluster_domain,
         node_cache_selector=node_cache_selector,
+        touch_pods=touch_pods,
         timeout_s=timeout_s,
     )
     return pin_node_caches(plan, settings_of(configuration, secrets), SystemClock()).as_dict()
@@ -279,19 +281,20 @@ def stop_node_cache_pin(
 ) -> JsonObject:
     """Give the node caches their own Corefile back, byte for byte. For the rollbacks: may be played again.
 
-    Returns when the ConfigMap is as it was; the caches follow within seconds of their kubelets, and are empty then. So
-    while cluster DNS is broken this ends the mask: let it be whole first (``wait_until_recovered``). What somebody else
-    edited since is never overwritten.
+    The caches reload, so they are empty then: while cluster DNS is broken this ends the mask. Let it be whole first
+    (``wait_until_recovered``). What somebody else edited since is never overwritten.
 
     Args:
-        timeout_s: Seconds to go on trying, 0 to 3600.
+        timeout_s: Seconds to go on trying, and then to see the caches run their own Corefile, 0 to 3600 each.
         fault: Id of the one pin to take back, for example ``node_cache_pin-1``; all of this run without it.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.
 
     Returns:
         An ``Ended`` (``chaoslib_cp/fault.py`` tells its keys) of the faults that were taken back; of nothing when
-        nothing was open. ``details`` has ``undone`` (number of changes), ``left`` (0) and ``outcomes`` by object.
+        nothing was open. ``details`` has ``undone`` (number of changes), ``left`` (0), ``outcomes`` by object and
+        ``unpinned_after_s``: seconds until the caches that the prober asks ran their own Corefile again, null where
+        that was not seen, with the ``reason``.
 
     Raises:
         ProfileInvalid: ``timeout_s`` is out of its range, or the run has no such pin; nothing was undone.
@@ -301,6 +304,5 @@ def stop_node_cache_pin(
         TargetRefused: Used without the control: nobody can tell which of several logs is meant, or the kubeconfig has
             no such context. Nothing was undone.
     """
-    return take_back(
-        settings_of(configuration, secrets), timeout_s, SystemClock(), NODE_CACHE_PIN.name, fault or None
-    ).as_dict()
+    settings = settings_of(configuration, secrets)
+    return unpin_node_caches(settings, timeout_s, fault or None, SystemClock()).as_dict()

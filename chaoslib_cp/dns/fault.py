@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chaoslib_cp.dns.node_cache import CONFIG_MAPS
+from chaoslib_cp.cluster.gate.roles import NODE_CACHE_CONFIG_MAPS
 from chaoslib_cp.fault import DNS_NAMESPACE, FaultKind
 
 DNS_RESTART: Final = FaultKind(
@@ -41,8 +41,8 @@ NODE_CACHE_PIN: Final = FaultKind(
             "namespace": DNS_NAMESPACE,
             "apiGroups": [""],
             "resources": ["configmaps"],
-            "resourceNames": list(CONFIG_MAPS),
-            "verbs": ["get", "patch"],
+            "resourceNames": list(NODE_CACHE_CONFIG_MAPS),
+            "verbs": ["patch"],
         },
         {"namespace": DNS_NAMESPACE, "apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]},
     ),

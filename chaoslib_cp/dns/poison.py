@@ -14,10 +14,9 @@ from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.health import refuse_unwell
 from chaoslib_cp.cluster.gate.guard import require_permit
 from chaoslib_cp.cluster.injection import Injection, injecting
-from chaoslib_cp.cluster.undo.edit import Edit
-from chaoslib_cp.cluster.undo.kinds.observe_only import observed
 from chaoslib_cp.cluster.undo.take_back import take_back
-from chaoslib_cp.dns.armed import ANNOTATION, refuse_unseen, touch_if_possible, touch_pods, wait_for_revision
+from chaoslib_cp.dns.armed import refuse_unseen, touch_if_possible, wait_for_revision
+from chaoslib_cp.dns.corefile_edit import edit_corefile
 from chaoslib_cp.dns.corefile_source import CorefileSource, find_corefile
 from chaoslib_cp.dns.fault import DNS_POISON
 from chaoslib_cp.dns.poison_plan import PoisonPlan
@@ -46,7 +45,8 @@ def start(plan: PoisonPlan, settings: Settings, clock: Clock) -> Injected:
         plan.corefile(source, plan.poison(revision, clock.epoch_s()))  # what it refuses comes before any wait
         refuse_unseen(settings, source.servers, clock)
         poison = plan.poison(revision, clock.epoch_s())
-        _arm(injection, source, plan.corefile(source, poison), poison, plan.touch_pods)
+        ends_s = float(poison.ends_at_epoch_s)
+        edit_corefile(injection, source, plan.corefile(source, poison), revision, plan.touch_pods, ends_s)
         armed_after_s = _wait_until_armed(injection, source, poison, plan)
         _wait_for_the_gates(poison, clock)
     return Injected(
@@ -73,19 +73,6 @@ def stop(settings: Settings, timeout_s: float, fault: str | None, clock: Clock) 
     if not ended.faults:
         return ended
     return replace(ended, details={**ended.details, **_seen_to_the_end(settings, timeout_s, clock)})
-
-
-def _arm(injection: Injection, source: CorefileSource, text: str, poison: Poison, touches: bool) -> None:
-    """Act one: the edit is on record before it is made."""
-    ends_s = float(poison.ends_at_epoch_s)
-    path = ("data", source.key)
-    injection.edit(Edit("ConfigMap", source.namespace, source.config_map, {path: text}, ends_at_epoch_s=ends_s))
-    if touches:
-        names = ", ".join(server.name for server in source.servers)
-        words = f"annotation {ANNOTATION} of pods {source.namespace}/{names}"
-        number = injection.log.intend(observed(injection.fault, words))
-        touch_pods(injection.cluster, source, poison.revision)
-        injection.log.done(number, "nothing to undo: the annotation means nothing, and goes with the pods")
 
 
 def _wait_until_armed(

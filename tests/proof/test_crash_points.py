@@ -83,6 +83,11 @@ def pin_node_caches(settings: Settings) -> None:
     start_node_cache_pin(20, timeout_s=0.0, configuration=settings)
 
 
+def stop_pinning(settings: Settings) -> None:
+    """Give them their Corefile back."""
+    stop_node_cache_pin(timeout_s=1.0, configuration=settings)
+
+
 def meddle_with_all(settings: Settings) -> None:
     """Edit what is not ours, and set what the driver sets."""
     meddling.meddle(read_settings(settings), SystemClock())
@@ -107,8 +112,7 @@ SCENARIOS: dict[str, Scenario] = {
     "stop poisoning DNS": (
         "stop_dns_poison", poison_dns, lambda settings: stop_dns_poison(timeout_s=5.0, configuration=settings)),
     "pin node caches": ("start_node_cache_pin", nothing, pin_node_caches),
-    "stop pinning": (
-        "stop_node_cache_pin", pin_node_caches, lambda settings: stop_node_cache_pin(configuration=settings)),
+    "stop pinning": ("stop_node_cache_pin", pin_node_caches, stop_pinning),
     # what only tests export: edits of what is not ours, and a setting of a driver
     "meddle": ("", nothing, meddle_with_all),
     "stop meddling": ("", meddle_with_all, stop_meddling),

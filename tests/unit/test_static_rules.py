@@ -14,8 +14,9 @@ import pytest
 import chaoslib_cp
 from chaoslib_cp.agent.manifests import prober_manifests
 from chaoslib_cp.cluster.gate.marker import marker_manifest
-from chaoslib_cp.cluster.gate.roles import role_manifests
+from chaoslib_cp.cluster.gate.roles import fault_roles, role_manifests
 from chaoslib_cp.engine.load.profile import parse_profile
+from chaoslib_cp.faults import fault_kinds
 from chaoslib_cp.rollout.daemonset import AgentRollout
 
 PACKAGE = Path(chaoslib_cp.__file__).parent
@@ -182,6 +183,7 @@ def manifests() -> list[dict[str, Any]]:
     rollout = AgentRollout(profile, "kube-system", "telemetry-agent", "run", "agent_rollout-1")
     return [
         *role_manifests(),
+        *fault_roles(fault_kinds()),
         *prober_manifests("10.96.0.10", "image"),
         *rollout.manifests(),
         marker_manifest("uid", "me", 4e9),

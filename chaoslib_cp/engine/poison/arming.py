@@ -96,7 +96,8 @@ def armed(text: str, poison: Poison, zone: str, port: int = 53) -> str:
     if refused or block is None:
         raise ProfileInvalid(f"{'; '.join(refused)}; nothing was changed")
     made = replace_block(corefile, block, "\n".join(_two(corefile, block, poison)))
-    parts = [_revision_block(block, poison, port), *_lying(block, corefile, poison)]
+    bound = [corefile.source(one) for one in block.directives if one.name == "bind"]
+    parts = [poison.announced.block(port, bound), *_lying(block, corefile, poison)]
     for part in parts:
         made = append(parse_corefile(made), part)
     return made
@@ -177,13 +178,6 @@ def _loopback(block: ServerBlock) -> str:
 
 def _bind(corefile: Corefile, block: ServerBlock) -> str:
     return "".join(f"    {corefile.source(one)}\n" for one in block.directives if one.name == "bind")
-
-
-def _revision_block(block: ServerBlock, poison: Poison, port: int) -> str:
-    bound = "".join(f"    bind {' '.join(one.arguments)}\n" for one in block.directives if one.name == "bind")
-    said = " ".join(f'\\"{string}\\"' for string in poison.announced.strings)
-    answer = f'        answer "{{{{ .Name }}}} 0 IN TXT {said}"\n'
-    return f"{REVISION_NAME}:{port} {{\n{bound}    template IN TXT {{\n{answer}    }}\n}}\n"
 
 
 def _lying(block: ServerBlock, corefile: Corefile, poison: Poison) -> Iterator[str]:

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from chaoslib_cp.engine.poison.addresses import fully_qualified
-from chaoslib_cp.engine.poison.arming import REVISION_NAME
 from chaoslib_cp.engine.poison.corefile import Corefile, Directive, ServerBlock
 from chaoslib_cp.engine.poison.edits import append, replace_directive
 from chaoslib_cp.engine.poison.lies import MAX_TTL_S
 from chaoslib_cp.engine.poison.lookup import resolve_snippets
 from chaoslib_cp.engine.poison.parser import parse_corefile
+from chaoslib_cp.engine.poison.revision import REVISION_NAME, Revision
 from chaoslib_cp.engine.poison.tokens import shown
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
@@ -62,6 +62,7 @@ class Pin:
 
     def __post_init__(self) -> None:
         """Refuse what could not be done to any Corefile."""
+        Revision(self.revision)  # refuses what cannot stand in a Corefile
         checked("pin_s", self.pin_s, 0, MAX_TTL_S, whole=True)
         for what in ("zone", "domain"):
             if not getattr(self, what):
@@ -187,10 +188,8 @@ def _route(corefile: Corefile, domain: ServerBlock, name: str, pin: Pin, port: i
 
 def _canary(corefile: Corefile, domain: ServerBlock, pin: Pin, port: int) -> str:
     """The block that says which revision a cache runs. It is the last one, so its ``reload`` counts."""
-    bound = [one for one in resolve_snippets(corefile, domain) if one.name == "bind"]
-    answer = f'        answer "{{{{ .Name }}}} 0 IN TXT \\"{pin.revision}\\""'
-    lines = [*_sources(corefile, bound), "    template IN TXT {", answer, "    }", f"    {_RELOAD}"]
-    return "\n".join([f"{REVISION_NAME}:{port} {{", *lines, "}"])
+    bound = [corefile.source(one) for one in resolve_snippets(corefile, domain) if one.name == "bind"]
+    return Revision(pin.revision).block(port, (*bound, _RELOAD))
 
 
 def _sources(corefile: Corefile, directives: list[Directive]) -> Iterator[str]:

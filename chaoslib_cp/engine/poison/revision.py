@@ -58,6 +58,18 @@ class Revision:
         gate = [f"gate {self.begins_at_epoch_s} {self.ends_at_epoch_s}"] if self.ends_at_epoch_s else []
         return (self.id, *gate, *(f"ask {name} {type_}" for name, type_ in self.questions))
 
+    def block(self, port: int, directives: Iterable[str] = ()) -> str:
+        """The server block that says it.
+
+        Args:
+            port: On which the server is asked.
+            directives: What else stands in it, for example ``bind``.
+        """
+        said = " ".join(f'\\"{string}\\"' for string in self.strings)
+        template = ("template IN TXT {", f'    answer "{{{{ .Name }}}} 0 IN TXT {said}"', "}")
+        lines = "".join(f"    {line}\n" for line in (*directives, *template))
+        return f"{REVISION_NAME}:{port} {{\n{lines}}}\n"
+
 
 def read_revision(records: Iterable[str]) -> Revision | None:
     """Read a TXT record as DNS libraries write it: each string in double quotes.

@@ -11,9 +11,11 @@ import pytest
 
 from chaoslib_cp.agent.prober import Prober
 from chaoslib_cp.agent.prober_settings import ProberSettings
-from chaoslib_cp.agent.watched import Truths
+from chaoslib_cp.agent.watched import Truths, Watch
+from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.engine.poison.arming import Poison, armed
 from chaoslib_cp.engine.poison.lies import Lie
+from chaoslib_cp.engine.poison.revision import Revision
 from chaoslib_cp.engine.sample.dns import DnsSample
 from tests.scaffold import coredns
 from tests.scaffold.corefiles import TRUTH, stock
@@ -53,6 +55,18 @@ def test_that_a_name_does_not_exist_can_be_the_truth() -> None:
     truths.learn(ASKED, DnsSample("nxdomain", 0, "NXDOMAIN"))
     assert truths.judged(ASKED, DnsSample("nxdomain", 0, "NXDOMAIN")).outcome == "ok"
     assert truths.judged(ASKED, DnsSample("ok", 0, "NOERROR", ("10.0.0.1",))).outcome == "wrong"
+
+
+def test_a_pinned_node_cache_is_no_server_that_lies() -> None:
+    """It has a revision and no backend: nothing is asked there, and what is watched elsewhere goes on."""
+    watch = Watch(ProberSettings("169.254.20.10", "10.96.0.10", OTHER, TRUTH), SteadyTime(SystemClock()))
+    watch.heard("169.254.20.10", Revision("pin-1"))
+    assert watch.questions() == {}
+    watch.heard("10.0.0.1", Revision("r-1", 1, 2, (ASKED,)))
+    asked = watch.questions().keys()
+    watch.heard("169.254.20.10", Revision("pin-2"))
+    assert watch.questions().keys() == asked
+    assert asked
 
 
 @pytest.mark.programs

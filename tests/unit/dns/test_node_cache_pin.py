@@ -1,18 +1,17 @@
 """Pinning node caches: one key of one ConfigMap is edited and put back byte for byte, and it is seen where it runs."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chaoslib.exceptions import ActivityFailed
-from chaoslib_cp.dns.pin_seen import wait_until_pinned
 
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.dns.actions import start_node_cache_pin, stop_node_cache_pin
+from chaoslib_cp.dns.pin_seen import wait_until_pinned
 from chaoslib_cp.engine.poison.pins import Pin, pinned
 from chaoslib_cp.fault import Delivers, Ended, Injected, read
 from chaoslib_cp.settings import Settings
@@ -51,8 +50,11 @@ def test_a_pin_is_one_edit_and_goes_back_byte_for_byte(kube: KubeObjects) -> Non
     assert injected.delivers == Delivers("node caches seen with the pin", wanted=1, done=0)
     assert {request.peer_name for request in kube.writes()} == {"user-runner"}
     assert len(json.dumps(result)) < 4096
-    stopped = stop_node_cache_pin(configuration=settings(kube))
+    pods = [one for path, one in kube.objects.items() if "/pods/node-local-dns" in path]
+    assert {one["metadata"]["annotations"]["chaoslib-cp/corefile-revision"] for one in pods} == {revision}
+    stopped = stop_node_cache_pin(timeout_s=0.5, configuration=settings(kube))
     assert text(kube) == STOCK
+    assert stopped["details"]["reason"] == "not seen within 0.5 s"
     assert stopped["faults"] == [injected.fault] == ["node_cache_pin-1"]
     assert read(stop_node_cache_pin(configuration=settings(kube))) == Ended(
         (), "rollback", details={"undone": 0, "left": 0, "outcomes": {}}
@@ -118,7 +120,9 @@ def test_nothing_is_edited_while_the_api_is_unwell(kube: KubeObjects, answer: An
     node_caches.put(kube)
     check_gate(Settings(kubeconfig=str(kube.kubeconfig), run_dir=Path("/runs/pin-1")))
     kube.fail_next("GET", "/api/v1/namespaces/kube-system", answer, times=99)
-    with pytest.raises(ActivityFailed, match=r"is unwell \(.*\), so the node caches are not pinned.*nothing was chang"):
+    with pytest.raises(
+        ActivityFailed, match=r"is unwell \(.*\), and a reload of the node caches would.*nothing was changed"
+    ):
         start_node_cache_pin(20, configuration=settings(kube), **LATER)
     assert kube.writes() == []
 
@@ -138,7 +142,7 @@ def test_a_second_pin_is_refused(kube: KubeObjects) -> None:
         ({"pin_s": 4000}, "pin_s is 4000; nothing was changed; use a whole number from 0 to 3600"),
         ({}, "pin_s is 0 and there are no names"),
         ({"names": ["a.example", 5]}, "names is .* use a list of DNS names"),
-        ({"names": "a.example"}, "names is .* use a list of DNS names"),
+        ({"names": "a.example"}, "names is .* use a list"),
         ({"pin_s": 20, "timeout_s": 1000}, "timeout_s"),
         ({"pin_s": 20, "zone": ""}, "zone is empty"),
     ],
@@ -150,40 +154,33 @@ def test_wrong_arguments_are_refused(kube: KubeObjects, arguments: dict[str, Any
     assert kube.server.requests == []
 
 
-class WritingClock(SystemClock):
-    """A real clock whose every sleep brings another sample of the cache."""
+class AnsweringClock(SystemClock):
+    """A real clock whose every sleep brings another answer of the cache to the question for its revision."""
 
-    def __init__(self, run_dir: Path, ttls: list[int]) -> None:
-        self.run_dir, self.ttls = run_dir, ttls
+    def __init__(self, run_dir: Path, answers: list[list[str]]) -> None:
+        self.run_dir, self.answers = run_dir, answers
 
     def sleep(self, duration_s: float) -> None:
-        """Write the next sample instead of waiting."""
+        """Write the next samples instead of waiting."""
         assert duration_s <= 1
-        write_samples(self.run_dir, "dns_cached", ["ok"], first_ago_s=0, ttl_s=self.ttls.pop(0))
+        said = {"rcode": "NOERROR", "answers": self.answers.pop(0)}
+        write_samples(self.run_dir, "dns_revision", ["ok"], first_ago_s=0, target="192.0.2.1", **{
+            key: [value] for key, value in said.items()
+        })  # fmt: skip
+        write_samples(self.run_dir, "dns_revision", ["ok"], first_ago_s=0, target="192.0.2.2", answers=[['"r-2"']])
+        write_samples(self.run_dir, "dns_cached", ["ok"], first_ago_s=0)
 
 
-@pytest.mark.parametrize(
-    ("ttls", "pin_s", "left"),
-    [
-        ([2, 1, 30, 29, 20, 19], 20, [19]),  # it was filled once more before it reloaded
-        ([29, 28, 10, 9], 10, [9]),
-        ([29, 28, 30, 29], 0, [29]),  # a zone that the prober does not ask for
-    ],
-    ids=["longer", "shorter", "elsewhere"],
-)
-def test_a_reload_is_seen_by_what_the_cache_holds(tmp_path: Path, ttls: list[int], pin_s: int, left: list[int]) -> None:
-    """A record that had time left is fetched anew, or has the pin's own TTL."""
-    write_samples(tmp_path, "dns_cached", ["ok", "ok"], ttl_s=[2, 1], first_ago_s=1.5)
-    clock = WritingClock(tmp_path, list(ttls))
-    since_s = time.clock_gettime(time.CLOCK_REALTIME)
-    seen = wait_until_pinned(Settings(run_dir=tmp_path), pin_s, since_s, 60.0, clock)
-    assert (seen.are_all, clock.ttls) == (True, left)
+@pytest.mark.parametrize(("revision", "last"), [("r-2", ['"r-2"']), ("", [])], ids=["pinned", "unpinned"])
+def test_a_pin_is_seen_at_the_cache_that_the_prober_asks(tmp_path: Path, revision: str, last: list[str]) -> None:
+    """Not at a DNS server that says the same, and not as long as the cache runs another revision."""
+    clock = AnsweringClock(tmp_path, [['"r-1"'], ['"r-1"'], last, ['"r-3"']])
+    seen = wait_until_pinned(Settings(run_dir=tmp_path), revision, 60.0, clock)
+    assert (seen.asked, seen.running) == (("192.0.2.1",), ("192.0.2.1",))
+    assert clock.answers == [['"r-3"']]
 
 
-def test_a_cache_that_never_reloads_is_not_seen_with_the_pin(tmp_path: Path) -> None:
-    """Nor is one that nobody asks."""
-    now_s = time.clock_gettime(time.CLOCK_REALTIME)
-    write_samples(tmp_path, "dns_cached", ["ok"] * 8, ttl_s=[3, 2, 2, 1, 30, 29, 29, 28], first_ago_s=0)
-    seen = wait_until_pinned(Settings(run_dir=tmp_path), 20, now_s, 0.5, SystemClock())
-    assert (seen.asked, seen.running, seen.are_all) == (("192.0.2.1",), (), False)
-    assert not wait_until_pinned(Settings(run_dir=tmp_path / "none"), 20, now_s, 0.1, SystemClock()).are_all
+def test_a_cache_that_nobody_asks_is_not_seen(tmp_path: Path) -> None:
+    """Missing samples are no good news."""
+    seen = wait_until_pinned(Settings(run_dir=tmp_path), "r-1", 0.1, SystemClock())
+    assert (seen.asked, seen.running) == ((), ())

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.engine.poison.arming import REVISION_NAME
 from chaoslib_cp.engine.poison.pins import MOST_NAMES, Pin, pinned
+from chaoslib_cp.engine.poison.revision import REVISION_NAME
 from chaoslib_cp.errors import ProfileInvalid
 from tests.scaffold import coredns
 from tests.scaffold.corefiles import corefile
@@ -20,10 +20,10 @@ PIN_S = 40
 CANARY = [
     "+rev.cp.invalid.:53 {",
     "+    bind 169.254.20.10 10.96.0.10",
+    "+    reload 2s 1s",
     "+    template IN TXT {",
     '+        answer "{{ .Name }} 0 IN TXT \\"r-1\\""',
     "+    }",
-    "+    reload 2s 1s",
     "+}",
 ]
 ROUTE = [
@@ -131,6 +131,7 @@ def test_every_way_to_write_a_cache_is_pinned(cache: str, made: str) -> None:
         ("", {"pin_s": 3601}, "pin_s is 3601"),
         ("", {"pin_s": 7.5}, "pin_s is 7.5"),
         ("", {}, "pin_s is 0 and there are no names"),
+        ("", {"pin_s": 7, "revision": 'x"'}, "cannot stand in a Corefile"),
         ("", {"names": ("a b.example",)}, "is no DNS name"),
         ("", {"names": ("api.shop.svc.cluster.local",)}, "is in the cluster's domain"),
         ("", {"names": tuple(f"{n}.example" for n in range(MOST_NAMES + 1))}, "17 names are given"),
@@ -139,7 +140,7 @@ def test_every_way_to_write_a_cache_is_pinned(cache: str, made: str) -> None:
 def test_what_cannot_be_pinned_is_refused(text: str, pin: dict[str, Any], words: str) -> None:
     """In one line, with the line of the Corefile, and nothing was changed."""
     with pytest.raises(ProfileInvalid) as refused:
-        pinned(text, Pin("r-1", **pin))
+        pinned(text, Pin(**{"revision": "r-1", **pin}))
     assert words in str(refused.value)
     assert "nothing was changed" in str(refused.value)
     assert "\n" not in str(refused.value)
