@@ -45,6 +45,10 @@ def _sum(notes: Notes, key: str) -> int:
     return int(sum(one[key] for one in notes))
 
 
+def _each(notes: Notes, key: str) -> list[str]:
+    return [f"{one[key]:g}" for one in notes]
+
+
 def _worst(notes: Notes, key: str) -> str:
     return f"{max(one[key] for one in notes):.1f} s"
 
@@ -132,6 +136,15 @@ PROMISES = [
             f"{int(max(one['rows'] for one in notes))} lies with TTLs of "
             f"{', '.join(str(int(one['ttl_s'])) for one in notes)} s; armed in {_worst(notes, 'armed_s')} where "
             "CoreDNS looks for a new Corefile every 2 s"
+        ),
+    ),
+    Promise(
+        "mask",
+        "A pinned node cache hides a failure of cluster DNS for what is left of the pin, and no longer",
+        "tests/testbed/test_node_cache_pin.py",
+        lambda notes: (
+            f"{_sum(notes, 'failures')} failures behind pins of {', '.join(_each(notes, 'pin_s'))} s; furthest "
+            f"from predicted {_worst(notes, 'off_s')}"
         ),
     ),
     Promise(
