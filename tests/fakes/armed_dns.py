@@ -61,6 +61,7 @@ class ArmedDns:
             }
         metadata = {"name": "coredns", "namespace": "kube-system", "uid": "corefile-1", "resourceVersion": "7"}
         self.kube.objects[CONFIG_MAP] = {"kind": "ConfigMap", "metadata": metadata, "data": {"Corefile": corefile}}
+        self.kube.server.on("GET", "/readyz", Answer(200))
         port = {"nodePort": int(self.page.rpartition(":")[2])}
         self.kube.objects[SERVICE] = {
             "metadata": {"name": "workload-prober"},

@@ -395,8 +395,6 @@ class KubeObjects:
             return json_answer(self.objects[request.path])
         if request.path in DISCOVERY:
             return json_answer(DISCOVERY[request.path])
-        if request.path == "/readyz":
-            return Answer(200, {}, b"ok")
         items = [found for path, found in self.objects.items() if request.path in _collections(path)]
         kind = request.path.rpartition("/")[2]
         if items or kind in LISTED:

@@ -191,11 +191,6 @@ def settings_of(kube: KubeObjects, folder: Path) -> Settings:
     return kube.configuration(chaoslib_cp_run_dir="/runs/crash", infrastructure=f"command:{folder / 'driver'}")
 
 
-def is_a_dns_pod(path: str) -> bool:
-    """Of cluster DNS, or of a node cache: those that are not ours."""
-    return "/pods/" in path and ("coredns" in path or "node-local-dns" in path)
-
-
 def others(kube: KubeObjects) -> dict[str, Any]:
     """Everything that is not ours; DNS pods are left out, their Deployment makes them anew."""
     return {
@@ -215,7 +210,7 @@ def assert_healed(kube: KubeObjects, before: dict[str, Any], where: str) -> None
     if not report["logs"]:  # all was taken back before the kill: what is left is the controllers' business
         for _ in range(8):
             kube.control_daemonsets()
-    pods = ("coredns", "workload-prober")
+    pods = ("coredns", "workload-prober", "node-local-dns")
     assert [path for path in kube.objects if path not in before and not any(one in path for one in pods)] == [], where
     assert others(kube) == before, where
     assert open_logs() == [], where

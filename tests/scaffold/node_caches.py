@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.corefiles import corefile
 
@@ -51,6 +52,7 @@ def put(
         kube.add_dns_pod(f"node-local-dns-{node}", labels=labels, podIP=f"10.0.1.{ord(node)}")
         spec = kube.objects[f"/api/v1/namespaces/kube-system/pods/node-local-dns-{node}"]["spec"]
         spec |= {"containers": [container], "volumes": volumes}
+    kube.server.on("GET", "/readyz", Answer(200))
     known = metadata or {"labels": {"addonmanager.kubernetes.io/mode": "Reconcile"}}
     kube.objects[f"/api/v1/namespaces/kube-system/configmaps/{config_map}"] = {
         "kind": "ConfigMap",

@@ -98,6 +98,7 @@ def test_caches_are_found_as_they_are_installed(
 )
 def test_what_cannot_be_pinned_is_refused(kube: KubeObjects, installed: dict[str, Any] | None, words: str) -> None:
     """One clear line, and nothing was changed."""
+    kube.server.on("GET", "/readyz", Answer(200))
     if installed is not None:
         node_caches.put(kube, **installed)
     with pytest.raises(ActivityFailed, match=words):
