@@ -5,13 +5,14 @@
 
 import sys
 
-from tests.bench import demo, demos, idle, mutants, reliability, sampling, startup, storms
+from tests.bench import demo, demos, idle, lookups, mutants, reliability, sampling, startup, storms
 
 SECTIONS = {
     "storms": storms.measure,
     "startup": startup.measure,
     "idle": idle.measure,
     "sampling": sampling.measure,
+    "lookups": lookups.measure,
     "demos": demos.measure,
     "demo": demo.measure,
     "reliability": reliability.measure,
