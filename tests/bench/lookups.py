@@ -44,8 +44,8 @@ def measure() -> None:
     ]
     body = (
         f"{RATE_PER_S:,} lookups/s cost the prober {cores:.2f} core (median of {ROUNDS} rounds of {ROUND_S} s): "
-        "pacing, a fresh socket for each question, its answer read and judged, the sample put on the page. The last column is "
-        "what the kernel takes for such a socket alone, asked in a plain loop.\n\n"
+        "pacing, a fresh socket for each question, reading the answer, the sample on the page. The last column "
+        "is what the kernel takes for such a socket alone, in a plain loop: it tells how busy the machine was.\n\n"
     ) + page.table(["round", "lookups/s", "cores", "µs of CPU a lookup", "µs of the socket alone"], rows)
     page.write_section("lookups", "What a lookup costs the workload prober", body)
 
