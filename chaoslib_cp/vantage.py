@@ -46,6 +46,8 @@ _PATIENCE_S: Final = 5.0
 # The C library of a workload gives up on one attempt after 5 s; ours stays below 2 s so that at most four questions
 # of a vantage point are in flight and the first failure is known soon.
 _DNS_PATIENCE_S: Final = 1.9
+# A C library asks again after 5 s: an answer that needed that is one on which a first attempt failed.
+_LOOKUP_PATIENCE_S: Final = 4.9
 _HEALTH_PROBE: Final = "chaoslib_cp.apiserver.probes:api_health"
 _DNS_PROBE: Final = "chaoslib_cp.dns.probes:workload_dns"
 
@@ -240,6 +242,47 @@ DNS_WATCHED_CACHED: Final = VantagePoint(
     probe=_DNS_PROBE,
     dns_path="watched",
 )
+# The three below are in no story: what they add to it is told by `dns_cached` and `dns_uncached` half a second before.
+# An older prober does not ask them, so nobody waits for them.
+DNS_LOOKUP: Final = VantagePoint(
+    name="dns_lookup",
+    label="lookups as workloads make them (getaddrinfo, search list)",
+    asked_by="prober",
+    period_s=1.0,
+    deadline_s=_LOOKUP_PATIENCE_S,
+    fails="lookups of workloads fail",
+    works="lookups of workloads work again",
+    in_story=False,
+    is_optional=True,
+    probe=_DNS_PROBE,
+    dns_path="lookup",
+)
+DNS_CONNECT: Final = VantagePoint(
+    name="dns_connect",
+    label="connections of workloads to a name",
+    asked_by="prober",
+    period_s=1.0,
+    deadline_s=_LOOKUP_PATIENCE_S,
+    fails="workloads cannot connect to a name",
+    works="workloads connect again",
+    in_story=False,
+    is_optional=True,
+    probe=_DNS_PROBE,
+    dns_path="connect",
+)
+DNS_NEVER_ASKED: Final = VantagePoint(
+    name="dns_never_asked",
+    label="names that nobody asked for before",
+    asked_by="prober",
+    period_s=1.0,
+    deadline_s=_DNS_PATIENCE_S,
+    fails="DNS fails for names that no cache holds",
+    works="DNS answers again for names that no cache holds",
+    in_story=False,
+    is_optional=True,
+    probe=_DNS_PROBE,
+    dns_path="never-asked",
+)
 AGENT_LOAD: Final = VantagePoint(
     name="agent_load",
     label="the agents' own account",
@@ -269,6 +312,9 @@ _OURS: Final = (
     DNS_WATCHED_POD,
     DNS_WATCHED_UNCACHED,
     DNS_WATCHED_CACHED,
+    DNS_LOOKUP,
+    DNS_CONNECT,
+    DNS_NEVER_ASKED,
     AGENT_LOAD,
 )
 

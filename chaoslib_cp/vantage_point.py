@@ -59,7 +59,7 @@ class VantagePoint:
         is_health: A health check of the API, as a monitor has them: it may give the first signal.
         is_queued: The API server lets such calls wait for a seat (fair queueing), so they tell of saturation.
         users_need: Without it users are not served: ``wait_until_recovered`` waits for it.
-        is_optional: The prober asks it only where it was set up to.
+        is_optional: The prober asks it only where it was set up to, or is new enough.
         probe: The probe (``module:function``) whose claim these samples answer; empty when there is none.
         dns_path: The argument ``path`` with which that probe means this one; empty when it has no such argument.
     """

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from chaoslib_cp.agent.prober_page import Page, serve
-from chaoslib_cp.agent.prober_settings import ProberSettings, one_text, settings_from
+from chaoslib_cp.agent.prober_settings import ProberSettings, settings_from
 from chaoslib_cp.agent.watched import Watch
+from chaoslib_cp.agent.workload import workload_questions
 from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.engine.poison.revision import REVISION_NAME, read_revision
 from chaoslib_cp.engine.sample import dns
@@ -78,6 +79,7 @@ class Prober:
             # Half a period apart, so that the two answers of one moment come from two moments.
             self._about_the_sentinel(DNS_CACHED, wanted.nameserver),
             self._about_the_sentinel(DNS_UNCACHED, wanted.cluster_dns, 0.25),
+            *workload_questions(wanted),
         ]
         if wanted.external:
             ask = self._question_of_either(wanted.nameserver, wanted.external, DNS_EXTERNAL.deadline_s)
@@ -90,13 +92,9 @@ class Prober:
         """The sentinel's address, asked of ``server``; any other address is a wrong answer."""
         port = self._settings.pods_port if point is DNS_POD else None
         ask = self._question(server, self._settings.sentinel, point.deadline_s, port)
-        expected = one_text(self._settings.expected)
 
         async def ask_and_compare() -> dns.DnsSample:
-            sample = await ask()
-            if sample.outcome == "ok" and tuple(map(one_text, sample.answers)) != (expected,):
-                return replace(sample, outcome="wrong")
-            return sample
+            return self._settings.judged(await ask())
 
         return Question(point.name, server, point.period_s, ask_and_compare, first_s)
 

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from os import environ
 from pathlib import Path
@@ -47,6 +47,21 @@ class ProberSettings:
     def families(self) -> tuple[str, str]:
         """Record types of addresses, that of the cluster's Services first."""
         return ("AAAA", "A") if ":" in self.expected else ("A", "AAAA")
+
+    @property
+    def short_sentinel(self) -> str:
+        """The sentinel as workloads of other namespaces write it: Service and namespace, the rest by search list."""
+        return self.sentinel.partition(".svc.")[0]
+
+    @property
+    def namespace_domain(self) -> str:
+        """The domain of the sentinel's namespace, in which nobody else makes Services."""
+        return self.sentinel.partition(".")[2]
+
+    def judged(self, sample: dns.DnsSample) -> dns.DnsSample:
+        """The sample of the sentinel, with any address but the true one as a wrong answer."""
+        is_true = tuple(map(one_text, sample.answers)) == (one_text(self.expected),)
+        return sample if is_true or sample.outcome != "ok" else replace(sample, outcome="wrong")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ def workload_dns(
 
     Args:
         path: Which way the question goes: ``cached`` (the pod's own resolv.conf, so through the node cache),
-            ``uncached`` (the cluster DNS Service), ``pods`` (each DNS server), ``external`` (a name outside).
+            ``uncached`` (the cluster DNS Service), ``pods`` (each DNS server), ``external`` (a name outside),
+            ``lookup`` (the C library's own, with the search list), ``connect`` (the same, and a TCP connection to the
+            answer), ``never-asked`` (as ``cached``, a name that no cache can hold; right is that there is none).
         window_s: Seconds to look back, 1 to 280: the prober keeps about 280 s.
         min_ok_ratio: Share of questions with the right answer, 0 to 1.
         configuration: The experiment's configuration.

@@ -44,11 +44,17 @@ class FakeDnsServer:
     else's answer before the right one), "garbage" (right ID, no message) and "hang up" (TCP only).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
+        self._wanted_port = port
         self.mode = "answer"
         self.records: dict[str, Record] = {}
         self.asked: list[tuple[str, str]] = []
         self.port = 0
+        self.unknown = dns.rcode.NOERROR
+
+    def knows_all(self) -> None:
+        """Answer from now on that a name without records does not exist."""
+        self.unknown = dns.rcode.NXDOMAIN
 
     def says(self, name: str, record: Record) -> None:
         """Answer questions for ``name`` with ``record`` from now on."""
@@ -56,7 +62,7 @@ class FakeDnsServer:
 
     async def __aenter__(self) -> "FakeDnsServer":
         while True:
-            self._tcp = await asyncio.start_server(self._serve_tcp, "127.0.0.1", 0)
+            self._tcp = await asyncio.start_server(self._serve_tcp, "127.0.0.1", self._wanted_port)
             self.port = self._tcp.sockets[0].getsockname()[1]
             try:
                 await self._listen_udp()
@@ -91,6 +97,8 @@ class FakeDnsServer:
             response.flags |= dns.flags.TC
         elif (record := self.records.get(name)) is not None and record.family == kind:
             response.answer.append(dns.rrset.from_text_list(name, record.left_s(), "IN", kind, record.addresses))
+        elif name not in self.records:
+            response.set_rcode(self.unknown)
         replies = [response.to_wire()]
         if self.mode == "noise":
             replies.insert(0, _of_another_question(wire))

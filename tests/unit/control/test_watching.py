@@ -180,9 +180,11 @@ def test_each_vantage_point_has_a_pace_and_a_time_within_which_news_must_come() 
     """A period and the longest attempt; what the prober samples is pulled besides. No period, no vantage point."""
     found = paces(read_settings({"observe_periods_s": {"api_read": 1.0}, "observe_deadlines_s": {"api_read": 2.0}}))
     slow, resolver, pod = Pace(3.0, 8.0), Pace(0.5, 5.4), Pace(1.0, 5.9)
+    c_library = Pace(1.0, 8.9)
     assert found == {
         "api_livez": slow, "api_version": slow, "api_read": Pace(1.0, 3.0), "admin_write": slow,
         "break_glass_write": Pace(9.0, 19.0), "dns_cached": resolver, "dns_uncached": resolver, "dns_pod": pod,
         "dns_external": pod, "dns_revision": pod, "dns_watched_backend": pod, "dns_watched_pod": pod,
-        "dns_watched_uncached": pod, "dns_watched_cached": pod,
+        "dns_watched_uncached": pod, "dns_watched_cached": pod, "dns_lookup": c_library, "dns_connect": c_library,
+        "dns_never_asked": pod,
     }  # fmt: skip
