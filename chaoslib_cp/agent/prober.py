@@ -4,8 +4,8 @@ It stands where users stand: behind the resolver its own pod was given. What it 
 (``prober_page.py``) on an address that needs neither cluster DNS nor the API, so nothing is lost while both are down.
 
 Every vantage point asks for the same sentinel Service, whose address the kubelet has put into our environment: a truth
-that needs no lookup. Where it is an IPv6 address, AAAA records are asked for. The cached and the uncached question do
-not disturb each other: they end in different caches.
+that needs no lookup. Where it is an IPv6 address, AAAA records are asked for. No layer fills a cache for another: past
+the caches of the nodes the question is marked, so that the servers keep its answer apart from what workloads get.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from chaoslib_cp.agent.workload import workload_questions
 from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.engine.poison.revision import REVISION_NAME, read_revision
 from chaoslib_cp.engine.sample import dns
+from chaoslib_cp.engine.sample.dns_message import query_for
 from chaoslib_cp.engine.sample.pace import Question, Sampler, StallMeter
 from chaoslib_cp.vantage import DNS_CACHED, DNS_EXTERNAL, DNS_POD, DNS_REVISION, DNS_UNCACHED
 from chaoslib_cp.vantage_point import VantagePoint
@@ -89,9 +90,13 @@ class Prober:
         return questions
 
     def _about_the_sentinel(self, point: VantagePoint, server: str, first_s: float = 0.0) -> Question:
-        """The sentinel's address, asked of ``server``; any other address is a wrong answer."""
+        """The sentinel's address, asked of ``server``; any other address is a wrong answer.
+
+        Past the caches of the nodes it is asked for in a way of our own: what we ask there must not fill the entry from
+        which those caches, and through them workloads, are served.
+        """
         port = self._settings.pods_port if point is DNS_POD else None
-        ask = self._question(server, self._settings.sentinel, point.deadline_s, port)
+        ask = self._question(server, self._settings.sentinel, point.deadline_s, port, point is not DNS_CACHED)
 
         async def ask_and_compare() -> dns.DnsSample:
             return self._settings.judged(await ask())
@@ -99,11 +104,11 @@ class Prober:
         return Question(point.name, server, point.period_s, ask_and_compare, first_s)
 
     def _question(
-        self, server: str, name: str, deadline_s: float, port: int | None = None
+        self, server: str, name: str, deadline_s: float, port: int | None = None, own_entry: bool = False
     ) -> Callable[[], Awaitable[dns.DnsSample]]:
         """Addresses of ``name``, of the family that the cluster's Services have."""
-        family, at = self._settings.families[0], port or self._settings.dns_port
-        return lambda: dns.ask(server, name, family, deadline_s, port=at)
+        query, at = query_for(name, self._settings.families[0], own_entry), port or self._settings.dns_port
+        return lambda: dns.ask(server, query, deadline_s, port=at)
 
     def _question_of_either(self, server: str, name: str, deadline_s: float) -> Callable[[], Awaitable[dns.DnsSample]]:
         """Addresses of ``name``, of the other family where it has none of the first, as a C library asks for both."""
@@ -114,7 +119,7 @@ class Prober:
             if first.outcome != "nodata":
                 return first
             family, left_s = self._settings.families[1], max(0.1, deadline_s - first.latency_s)
-            other = await dns.ask(server, name, family, left_s, port=self._settings.dns_port)
+            other = await dns.ask(server, query_for(name, family), left_s, port=self._settings.dns_port)
             return replace(other, latency_s=first.latency_s + other.latency_s)
 
         return ask_for_either
@@ -145,7 +150,7 @@ class Prober:
         """Which Corefile a server runs; what it says there is watched from then on."""
 
         async def ask_and_follow() -> dns.DnsSample:
-            sample = await dns.ask(server, REVISION_NAME, "TXT", DNS_REVISION.deadline_s, port=port)
+            sample = await dns.ask(server, query_for(REVISION_NAME, "TXT"), DNS_REVISION.deadline_s, port=port)
             self._watch.heard(server, read_revision(sample.answers), is_silent=sample.rcode is None)
             self._watched.follow(self._watch.questions(), lambda question: self._keep_asking(group, question))
             return sample

@@ -12,6 +12,7 @@ from chaoslib_cp.agent.prober_settings import ProberSettings, one_text
 from chaoslib_cp.clock import SteadyTime
 from chaoslib_cp.engine.poison.revision import Revision
 from chaoslib_cp.engine.sample import dns
+from chaoslib_cp.engine.sample.dns_message import query_for
 from chaoslib_cp.engine.sample.pace import Question
 from chaoslib_cp.vantage import (
     DNS_WATCHED_BACKEND,
@@ -118,7 +119,7 @@ class Watch:
 
         async def ask_and_judge() -> dns.DnsSample:
             at_s = self._time.now_s()
-            sample = await dns.ask(server, name, type_, point.deadline_s, port=port)
+            sample = await dns.ask(server, query_for(name, type_), point.deadline_s, port=port)
             if point is DNS_WATCHED_BACKEND and self._is_truthful_at(at_s):
                 self._truths.learn(asked, sample)
             return self._truths.judged(asked, sample)

@@ -7,6 +7,7 @@ from typing import Final
 
 from chaoslib_cp.agent.prober_settings import ProberSettings
 from chaoslib_cp.engine.sample import dns
+from chaoslib_cp.engine.sample.dns_message import query_for
 from chaoslib_cp.engine.sample.lookup import CLibrary
 from chaoslib_cp.engine.sample.pace import Question
 from chaoslib_cp.vantage import DNS_CONNECT, DNS_LOOKUP, DNS_NEVER_ASKED
@@ -43,8 +44,8 @@ def _never_asked(settings: ProberSettings) -> Question:
 
     async def ask() -> dns.DnsSample:
         name = f"{secrets.token_hex(6)}.{settings.namespace_domain}"
-        at = settings.nameserver, name, settings.families[0], DNS_NEVER_ASKED.deadline_s
-        sample = await dns.ask(*at, port=settings.dns_port)
+        query, within_s = query_for(name, settings.families[0]), DNS_NEVER_ASKED.deadline_s
+        sample = await dns.ask(settings.nameserver, query, within_s, port=settings.dns_port)
         if sample.outcome in ("ok", "nodata"):
             return replace(sample, outcome="wrong")
         return replace(sample, outcome="ok") if sample.outcome == "nxdomain" else sample

@@ -8,6 +8,7 @@ from typing import Any
 
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.engine.sample import dns
+from chaoslib_cp.engine.sample.dns_message import query_for
 from chaoslib_cp.errors import ControlPlaneError, TestbedFailed
 from chaoslib_cp.testbed import addresses, bootstrap, components, identities, kwok, network
 from chaoslib_cp.testbed.api import ApiClient
@@ -184,9 +185,8 @@ class Stack:
     def _missing_dns(self) -> str:
         servers = [addresses.CLUSTER_DNS]
         servers += [addresses.node_cache(index + 1) for index in range(self._spec.kubelet_nodes)]
-        outcomes = {
-            server: asyncio.run(dns.ask(server, DNS_QUESTION, "A", DNS_DEADLINE_S)).outcome for server in servers
-        }
+        query = query_for(DNS_QUESTION, "A")
+        outcomes = {server: asyncio.run(dns.ask(server, query, DNS_DEADLINE_S)).outcome for server in servers}
         return ", ".join(f"{server} says {outcome}" for server, outcome in outcomes.items() if outcome != "ok")
 
     def _limit(self) -> None:

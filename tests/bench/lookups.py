@@ -10,7 +10,7 @@ from pathlib import Path
 from chaoslib_cp.agent.prober_page import Page
 from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.engine.sample import dns
-from chaoslib_cp.engine.sample.dns_message import Query
+from chaoslib_cp.engine.sample.dns_message import Query, query_for
 from chaoslib_cp.engine.sample.pace import Question, Sampler, StallMeter
 from chaoslib_cp.vantage import DNS_CACHED
 from tests.bench import page
@@ -82,7 +82,7 @@ def _questions(port: int) -> list[Question]:
             DNS_CACHED.name,
             coredns.ADDRESS,
             DNS_CACHED.period_s,
-            lambda: dns.ask(coredns.ADDRESS, NAME, "A", DNS_CACHED.deadline_s, port=port),
+            lambda: dns.ask(coredns.ADDRESS, query_for(NAME, "A"), DNS_CACHED.deadline_s, port=port),
             first_s=number / RATE_PER_S,
         )
         for number in range(count)

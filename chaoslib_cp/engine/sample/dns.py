@@ -15,7 +15,7 @@ from typing import Final
 import dns.exception
 
 from chaoslib_cp import outcome as outcomes
-from chaoslib_cp.engine.sample.dns_message import MismatchError, Query, Said, query_for
+from chaoslib_cp.engine.sample.dns_message import MismatchError, Query, Said
 from chaoslib_cp.outcome import Outcome
 
 DNS_PORT: Final = 53
@@ -45,15 +45,12 @@ class DnsSample:
         return {"rcode": self.rcode, "answers": list(self.answers), "ttl_s": self.ttl_s}
 
 
-async def ask(
-    server: str, qname: str, qtype: str, deadline_s: float, tcp: bool = False, port: int = DNS_PORT
-) -> DnsSample:
+async def ask(server: str, query: Query, deadline_s: float, tcp: bool = False, port: int = DNS_PORT) -> DnsSample:
     """Ask one question and say what came of it; never raises for a sick server or network.
 
     Args:
         server: IP address of the server; a name here would be a lookup before the lookup.
-        qname: Name to ask for, taken as absolute (no search list), with or without the final dot.
-        qtype: Record type, such as "A".
+        query: The question.
         deadline_s: Seconds for everything together, a repetition over TCP included.
         tcp: Ask over TCP at once. Over UDP, a truncated answer is asked for again over TCP (RFC 7766).
         port: The server's port.
@@ -63,7 +60,6 @@ async def ask(
     """
     loop = asyncio.get_running_loop()
     started_s = loop.time()
-    query = query_for(qname, qtype)
     try:
         async with asyncio.timeout(deadline_s):
             said, ttl_s = await (_over_tcp(server, port, query) if tcp else _over_udp(server, port, query))

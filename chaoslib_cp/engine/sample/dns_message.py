@@ -89,12 +89,15 @@ class Query:
     """One question, and the answers to it that were read before.
 
     Attributes:
-        qname: Name to ask for, taken as absolute.
+        qname: Name to ask for, taken as absolute (no search list), with or without the final dot.
         qtype: Record type, such as "A".
+        own_entry: Ask with checking disabled (RFC 4035 section 3.2.2), which no C library does and which changes
+            nothing where nobody checks: CoreDNS from 1.11.2 on caches the answer to it apart (its pull request 6354).
     """
 
     qname: str
     qtype: str
+    own_entry: bool = False
     _message: dns.message.QueryMessage = field(init=False)
     _after_id: bytes = field(init=False)
     _read: OrderedDict[tuple[_Ttls, bytes], Said] = field(default_factory=OrderedDict, init=False)
@@ -107,6 +110,8 @@ class Query:
             dns.exception.DNSException: The name or the type is none.
         """
         self._message = dns.message.make_query(self.qname, self.qtype, id=0)
+        if self.own_entry:
+            self._message.flags |= dns.flags.CD
         self._after_id = self._message.to_wire()[2:]
 
     def wire(self, id_: bytes) -> bytes:
@@ -144,9 +149,9 @@ class Query:
 
 
 @functools.lru_cache(_REMEMBERED_QUESTIONS)
-def query_for(qname: str, qtype: str) -> Query:
+def query_for(qname: str, qtype: str, own_entry: bool = False) -> Query:
     """The question for a name, the same one as long as it is asked often."""
-    return Query(qname, qtype)
+    return Query(qname, qtype, own_entry)
 
 
 def _said(response: dns.message.Message, query: dns.message.QueryMessage) -> Said:

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from chaoslib_cp.engine.sample import dns
+from chaoslib_cp.engine.sample.dns_message import query_for
 from tests.fakes.dns_server import FakeDnsServer, Record
 
 NAME = "sentinel.test."
@@ -20,7 +21,7 @@ def ask(
         async with FakeDnsServer() as server:
             server.mode = mode
             server.says(NAME, record or Record(("192.0.2.1",), ttl_s=30))
-            return await dns.ask("127.0.0.1", NAME, "A", deadline_s, tcp=tcp, port=server.port), server
+            return await dns.ask("127.0.0.1", query_for(NAME, "A"), deadline_s, tcp=tcp, port=server.port), server
 
     return asyncio.run(once())
 
@@ -32,7 +33,7 @@ def test_answer_with_its_ttl(tcp: bool) -> None:
     async def once() -> dns.DnsSample:
         async with FakeDnsServer() as server:
             server.says(NAME, Record(("192.0.2.9", "192.0.2.1"), ttl_s=30))
-            return await dns.ask("127.0.0.1", "sentinel.test", "A", 2.0, tcp=tcp, port=server.port)
+            return await dns.ask("127.0.0.1", query_for("sentinel.test", "A"), 2.0, tcp=tcp, port=server.port)
 
     sample = asyncio.run(once())
     assert (sample.outcome, sample.rcode) == ("ok", "NOERROR")
@@ -47,7 +48,7 @@ def test_ttl_counts_down() -> None:
     async def once() -> dns.DnsSample:
         async with FakeDnsServer() as server:
             server.says(NAME, Record(("192.0.2.1",), 30, asyncio.get_running_loop().time() - 12.1))
-            return await dns.ask("127.0.0.1", NAME, "A", 2.0, port=server.port)
+            return await dns.ask("127.0.0.1", query_for(NAME, "A"), 2.0, port=server.port)
 
     assert asyncio.run(once()).ttl_s == 18
 
@@ -72,7 +73,7 @@ def test_no_record_is_nodata() -> None:
 
     async def once() -> dns.DnsSample:
         async with FakeDnsServer() as server:
-            return await dns.ask("127.0.0.1", NAME, "A", 2.0, port=server.port)
+            return await dns.ask("127.0.0.1", query_for(NAME, "A"), 2.0, port=server.port)
 
     assert asyncio.run(once()).outcome == "nodata"
 
@@ -111,7 +112,7 @@ def test_closed_port_is_refused(tcp: bool) -> None:
         taken.bind(("127.0.0.1", 0))
         if not tcp:
             taken.connect(("127.0.0.1", 9))
-        sample = asyncio.run(dns.ask("127.0.0.1", NAME, "A", 20.0, tcp=tcp, port=taken.getsockname()[1]))
+        sample = asyncio.run(dns.ask("127.0.0.1", query_for(NAME, "A"), 20.0, tcp=tcp, port=taken.getsockname()[1]))
     assert sample.outcome == "refused"
     assert sample.rcode is None
     assert sample.latency_s < 10
@@ -124,7 +125,7 @@ def test_every_question_has_a_socket_of_its_own() -> None:
         async with FakeDnsServer() as server:
             server.says(NAME, Record(("192.0.2.1",)))
             samples = await asyncio.gather(
-                *(dns.ask("127.0.0.1", NAME, "A", 2.0, port=server.port) for _ in range(100))
+                *(dns.ask("127.0.0.1", query_for(NAME, "A"), 2.0, port=server.port) for _ in range(100))
             )
             await asyncio.sleep(0)
             selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined] # what the loop still watches
