@@ -26,7 +26,7 @@ def value_of(name: str, value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return _plain(value)
+        return _plain(value, name.endswith("_s"))
     if unit == "%":
         return f"{value * 100:.1f}"
     if unit == "s":
@@ -37,6 +37,11 @@ def value_of(name: str, value: Any) -> str:
 def seconds_of(since_s: float | None) -> str:
     """A moment for a person; empty where there is none."""
     return "" if since_s is None else f"{since_s:.1f} s"
+
+
+def duration_of(lasted_s: float) -> str:
+    """A duration for a person: in milliseconds below a second, for many lookups take less than one of these."""
+    return f"{lasted_s * 1000:.1f} ms" if lasted_s < 1 else f"{lasted_s:.1f} s"
 
 
 def was_injected(summary: Mapping[str, Any]) -> bool:
@@ -89,7 +94,9 @@ def unrealistic_knobs(scale: Mapping[str, Any]) -> list[str]:
     return [*lines, *(str(line) for line in more)] if isinstance(more, list) else lines
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, are_seconds: bool) -> str:
+    if isinstance(value, Mapping) and are_seconds:
+        return ", ".join(f"{key} {duration_of(inner)}" for key, inner in value.items()) or "none"
     if isinstance(value, Mapping):
         return "; ".join(f"{key}: {_classes(inner)}" for key, inner in value.items()) or "none"
     if isinstance(value, list):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from chaoslib_cp import extensions
 from chaoslib_cp.errors import ProfileInvalid, said_safely
-from chaoslib_cp.results import api, dns, green, lockout, observer, recovery
+from chaoslib_cp.results import api, dns, dns_latency, green, lockout, observer, recovery
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent
 from chaoslib_cp.results.recording import Recording
@@ -42,7 +42,7 @@ class FigureRow:
 
     Attributes:
         name: Its key in summary.json. One of its words says the unit: ``s`` (seconds), ``ratio`` or ``share`` (0 to 1,
-            shown in percent), ``count`` or ``samples`` (a number of things), ``by`` (a name, not a number).
+            shown in percent), ``count`` or ``samples`` (a number of things), ``by`` (a name, or values by name).
         label: What a report calls it.
         compute: Computes it from the timeline and the faults (None when nothing was injected). ``of_faults`` makes one
             of a function that needs some.
@@ -98,6 +98,26 @@ _OURS: Final = (
         "dns_success_ratio_uncached",
         "lookups right while the fault was on: past the cache",
         of_faults(_SUCCESS_UNCACHED),
+    ),
+    FigureRow(
+        "dns_latency_p50_by_layer_before_s",
+        "median lookup before the fault",
+        of_faults(partial(dns_latency.latency_before, quantile=0.5)),
+    ),
+    FigureRow(
+        "dns_latency_p99_by_layer_before_s",
+        "99th percentile of lookups before the fault",
+        of_faults(partial(dns_latency.latency_before, quantile=0.99)),
+    ),
+    FigureRow(
+        "dns_latency_p50_by_layer_s",
+        "median lookup while the fault was on",
+        of_faults(partial(dns_latency.latency_during, quantile=0.5)),
+    ),
+    FigureRow(
+        "dns_latency_p99_by_layer_s",
+        "99th percentile of lookups while the fault was on",
+        of_faults(partial(dns_latency.latency_during, quantile=0.99)),
     ),
     FigureRow("lockout_s", "lock-out: ordinary admin could not write for", of_faults(lockout.lockout_s)),
     FigureRow("lockout_total_s", "all lock-outs of the run together", of_faults(lockout.lockout_total_s)),

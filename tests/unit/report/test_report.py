@@ -188,6 +188,7 @@ def test_every_figure_has_words_for_a_person() -> None:
         ("amplification", 84.2, "84.2 x"),
         ("misleading_green", [], "none"),
         ("api_error_ratio_by_class", {"api_read": {}}, "api_read: no failure"),
+        ("dns_latency_p99_by_layer_s", {"dns_pod": 0.00042, "dns_cached": 1.9}, "dns_pod 0.4 ms, dns_cached 1.9 s"),
     ],
 )
 def test_values_are_said_with_their_unit(name: str, value: Any, drawn: str) -> None:
