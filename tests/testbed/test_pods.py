@@ -125,6 +125,24 @@ def test_names_resolve_through_service_and_node_caches(testbed: Testbed, server:
     assert _answers(testbed, server, "www.outside.test") == "['192.0.2.80']"
 
 
+READ = (
+    "import sys, urllib.request\n"
+    "print(urllib.request.urlopen(f'http://{sys.argv[1]}:30953/', timeout=5).read().decode())\n"
+)
+LAYERS = {"dns_pod", "dns_uncached", "dns_cached", "dns_lookup", "dns_connect", "dns_never_asked"}
+
+
+def test_a_workload_is_served_at_every_layer(testbed: Testbed) -> None:
+    """The prober's pod: single servers, their Service, the node's cache, the C library, a connection, a new name."""
+    [pod] = testbed.get("pods", "-n", "chaoslib-cp", "-l", "chaoslib-cp/role=prober")["items"]
+
+    def good() -> set[str]:
+        page = json.loads(testbed.run("python", "-c", READ, pod["status"]["hostIP"]).stdout)
+        return {sample["vantage"] for sample in page["samples"] if sample["ok"]}
+
+    until(lambda: good() >= LAYERS, f"a good answer at each of {sorted(LAYERS)}")
+
+
 def test_pods_ask_their_nodes_cache_and_have_an_identity(namespace: _Namespace) -> None:
     """A pod's resolv.conf names the cache of its node, names resolve, and its token is there for its user."""
     program = (
