@@ -7,7 +7,10 @@ from chaoslib_cp.results.figure import Figure, absent, ratio, seconds
 from chaoslib_cp.results.premise import false_premise
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import bad_time_s, episodes_of
-from chaoslib_cp.vantage import DNS_CACHED, DNS_UNCACHED
+from chaoslib_cp.vantage import DNS_CACHED, DNS_CONNECT, DNS_LOOKUP, DNS_NEVER_ASKED, DNS_POD, DNS_UNCACHED
+
+CONTROLS = (DNS_POD, DNS_UNCACHED, DNS_CACHED, DNS_LOOKUP, DNS_CONNECT, DNS_NEVER_ASKED)
+"""What asks for control names: no experiment may lie about the sentinel, nor about a name that nobody ever asked."""
 
 
 def mask_began_s(recording: Recording, faults: Faults) -> float | None:
@@ -130,3 +133,10 @@ def success_ratio(recording: Recording, faults: Faults, vantage: str) -> Figure:
     asked = [sample for sample in recording.of(vantage) if faults.began_s <= sample.at_s <= faults.ended_s]
     right = sum(sample.ok for sample in asked)
     return ratio(right, len(asked), f"no usable sample of {vantage} while the fault was on")
+
+
+def control_wrong_count(recording: Recording, faults: Faults) -> Figure:
+    """Number of wrong answers about control names from the first fault to the end of the run: none, or a lie spread."""
+    asked = [one for point in CONTROLS for one in recording.of(point.name) if one.at_s >= faults.began_s]
+    wrong = sum(one.outcome == "wrong" for one in asked)
+    return Figure(wrong) if asked else absent("no control name was asked since the fault began")

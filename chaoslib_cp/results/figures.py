@@ -119,6 +119,9 @@ _OURS: Final = (
         "99th percentile of lookups while the fault was on",
         of_faults(partial(dns_latency.latency_during, quantile=0.99)),
     ),
+    FigureRow(
+        "control_wrong_count", "wrong answers about names that nobody lies about", of_faults(dns.control_wrong_count)
+    ),
     FigureRow("lockout_s", "lock-out: ordinary admin could not write for", of_faults(lockout.lockout_s)),
     FigureRow("lockout_total_s", "all lock-outs of the run together", of_faults(lockout.lockout_total_s)),
     FigureRow("lockout_ended_by", "what ended the lock-out", of_faults(lockout.lockout_ended_by)),
