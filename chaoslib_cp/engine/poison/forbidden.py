@@ -1,7 +1,8 @@
 """What nobody is ever lied to about: what keeps a cluster and its people alive, and what belongs to others.
 
 A lie stays in the zone that its user named. Inside it, these stay true: the API's own name, what images are pulled
-from, who says who somebody is, a cloud's metadata, and what measures the lie.
+from, who says who somebody is, a cloud's metadata, and what measures the lie. Our own namespace has one Service that is
+there to be lied about: ``decoy``, which nobody uses.
 """
 
 import ipaddress
@@ -22,7 +23,9 @@ _IDENTITY: Final = (
 )  # fmt: skip
 _METADATA: Final = ("metadata.google.internal", "instance-data", "instance-data.ec2.internal")
 # Relative to the cluster's domain: the API's own Service, and all that measures a run.
-_IN_CLUSTER: Final = ("kubernetes.default.svc", "chaoslib-cp.svc", "kube-dns-pods.kube-system.svc")
+_OURS: Final = "chaoslib-cp.svc"
+_IN_CLUSTER: Final = ("kubernetes.default.svc", _OURS, "kube-dns-pods.kube-system.svc")
+_DECOY: Final = f"decoy.{_OURS}"
 _METADATA_NETWORKS: Final = tuple(map(ipaddress.ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32")))
 
 
@@ -52,11 +55,14 @@ def refuse_forbidden(lies: Iterable[Lie], zone: str, domain: str) -> None:
 def _refuse_name(lie: Lie, domain: str) -> None:
     kept = [*(f"{name}.{domain}" for name in _IN_CLUSTER), *map(fully_qualified, _REGISTRIES + _IDENTITY + _METADATA)]
     is_about_many = lie.kind == "zone"
+    # a hijack is about names of the world with our namespace's suffix behind them: none of these measures anything
+    if lie.name == f"{_DECOY}.{domain}" or (lie.kind == "search-hijack" and lie.name == f"{_OURS}.{domain}"):
+        return
     for name in kept:
         if _is_within(lie.name, name) or (is_about_many and _is_within(name, lie.name)):
             raise ProfileInvalid(
                 f"{lie.name}: nobody is lied to about {name}, which must stay true; nothing was changed; use another "
-                "name"
+                f"name, such as {_DECOY}.{domain}"
             )
 
 
