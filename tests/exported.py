@@ -22,6 +22,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "stop_dns_poison": {"timeout_s": 10.0},
     "start_node_cache_pin": {"pin_s": 20, "timeout_s": 0.0},
     "workload_dns": {},
+    "dns_truth_is_back": {},
     "dns_configuration_risks": {},
     "admin_write": {},
     "break_glass_write": {},

@@ -4,11 +4,12 @@ from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.arguments import between
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.dns import configuration_risks
+from chaoslib_cp.dns.truth import Patience, truth_is_back
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.observe.evidence import gather, summary
 from chaoslib_cp.vantage import all_points
 
-__all__ = ["dns_configuration_risks", "workload_dns"]
+__all__ = ["dns_configuration_risks", "dns_truth_is_back", "workload_dns"]
 
 
 def _known_path(path: str, **_others: object) -> str:
@@ -35,7 +36,9 @@ def workload_dns(
         path: Which way the question goes: ``cached`` (the pod's own resolv.conf, so through the node cache),
             ``uncached`` (the cluster DNS Service), ``pods`` (each DNS server), ``external`` (a name outside),
             ``lookup`` (the C library's own, with the search list), ``connect`` (the same, and a TCP connection to the
-            answer), ``never-asked`` (as ``cached``, a name that no cache can hold; right is that there is none).
+            answer), ``never-asked`` (as ``cached``, a name that no cache can hold; right is that there is none). Of
+            names that are lied about, while DNS servers are armed: ``watched`` (as a pod asks), ``watched-uncached``,
+            ``watched-pods``, ``watched-backends`` (each DNS server past its cache).
         window_s: Seconds to look back, 1 to 280: the prober keeps about 280 s.
         min_ok_ratio: Share of questions with the right answer, 0 to 1.
         configuration: The experiment's configuration.
@@ -83,3 +86,55 @@ def dns_configuration_risks(
     return configuration_risks.look_at_configuration(
         settings_of(configuration, secrets), fail_at, timeout_s, SystemClock()
     )
+
+
+def _watched_path(path: str, **_others: object) -> str:
+    """The vantage point of a path on which names that are lied about are asked for."""
+    by_path = {point.dns_path: point.name for point in all_points() if point.dns_path.startswith("watched")}
+    if path not in by_path:
+        raise ProfileInvalid(f"path is {path!r}; nothing was asked; use one of {', '.join(by_path)}")
+    return by_path[path]
+
+
+@activity(
+    between(ttl_s=(0, 3600), grace_s=(0, 3600), window_s=(3, 120), min_ok_ratio=(0, 1)),
+    _watched_path,
+)
+def dns_truth_is_back(
+    path: str = "watched",
+    ttl_s: float = 60.0,
+    grace_s: float = 30.0,
+    window_s: float = 10.0,
+    min_ok_ratio: float = 0.9,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Say whether names that were lied about are answered right again, no later than caches may keep the lie.
+
+    While a lie is told it is there by design, so until ``ttl_s + grace_s`` seconds after its end this is ok. From then
+    on each question at each server must be answered right. Once no DNS server is armed, nobody watches any more: this
+    is ok where nothing false was heard last. Reads the observer's samples; reads the prober's own page where there are
+    none. Changes nothing.
+
+    Args:
+        path: Where is asked: ``watched`` (as a pod asks, so through the node cache), ``watched-uncached`` (the cluster
+            DNS Service), ``watched-pods`` (each DNS server), ``watched-backends`` (each past its cache).
+        ttl_s: TTL of the lie, seconds, 0 to 3600: so long may every cache keep it.
+        grace_s: Seconds that caches may add to that, 0 to 3600. A stock node cache adds 5 at most (CoreDNS keeps
+            nothing for less), one that keeps good answers for a fixed time adds that time.
+        window_s: Seconds to look back, 3 to 120.
+        min_ok_ratio: Share of right answers, 0 to 1, of the question that was answered right least often.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok``; ``state``: "not armed", "told" (a server lies), "may be kept", "due" (the lie must be gone) or "not
+        measured", which is never ok; ``withdrawn_ago_s`` (null before the end); and of the question that was answered
+        right least often since it was due ``asked``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``,
+        ``worst_latency_s`` and ``by`` (observer or probe).
+
+    Raises:
+        ProfileInvalid: An argument is wrong; nothing was asked.
+    """
+    patience = Patience(ttl_s, grace_s, window_s, min_ok_ratio)
+    return truth_is_back(settings_of(configuration, secrets), _watched_path(path), patience, SystemClock())

@@ -13,6 +13,7 @@ from typing import Any
 from chaoslib_cp.vantage import DNS_CACHED, all_points
 
 CHECKED_BY_THEMSELVES = {
+    "dns_truth_is_back": "of an end: while a lie is told, false answers are meant",
     "api_is_saturated": "a load, not a state of health: its good is the bad of api_health",
     "dns_configuration_risks": "of what is configured, which nobody suffers from before the outage",
     "rollout_progress": "of our own rollout, which no vantage point of a user sees",
