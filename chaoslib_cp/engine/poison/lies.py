@@ -172,7 +172,8 @@ def _below(lie: Lie) -> str:
 
 def _foreign_names(lie: Lie) -> str:
     """Names of the world with the search list's suffix behind them, as resolvers with ndots:5 ask them first."""
-    return f"name() matches '[.](com|net|org|io)[.]{re.escape(lie.name)}$'".replace("\\.", "[.]")
+    # names have no other character that a regular expression takes for something else, and no backslash may stand here
+    return f"name() matches '[.](com|net|org|io)[.]{lie.name.replace('.', '[.]')}$'"
 
 
 def _addresses(lie: Lie) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ from chaoslib_cp.errors import ProfileInvalid
 from tests.scaffold import coredns
 from tests.scaffold.waiting import until
 
-API, OTHER, ZONE = "api.shop.svc.cluster.local.", "other.shop.svc.cluster.local.", "shop.svc.cluster.local."
+API, OTHER, ZONE = "api.web-shop.svc.cluster.local.", "other.web-shop.svc.cluster.local.", "web-shop.svc.cluster.local."
 TRUTH, TRUTH_6, TTL_S, LASTS_S = "10.96.0.50", "fd00::50", 40, 3.0
 # A cache in front of whoever tells the truth, or lies: the shape that arming gives to cluster DNS.
 COREFILE = """
@@ -29,9 +29,9 @@ COREFILE = """
 .:{backend} {{
     bind 127.0.0.1
     hosts {{
-        {truth} api.shop.svc.cluster.local other.shop.svc.cluster.local pg.shop.svc.cluster.local
+        {truth} api.web-shop.svc.cluster.local other.web-shop.svc.cluster.local pg.web-shop.svc.cluster.local
         {truth} www.example.com example.com
-        {truth_6} api.shop.svc.cluster.local
+        {truth_6} api.web-shop.svc.cluster.local
         ttl 30
         no_reverse
     }}
@@ -67,7 +67,7 @@ ASKED: dict[str, list[tuple[str, str, str, set[str]]]] = {
     "ptr": [("50.0.96.10.in-addr.arpa.", "PTR", "NOERROR", {OTHER})],
 }
 # What nobody lied about: a name beside it, a name below it, and names of the world.
-CONTROLS = {kind: [("pg.shop.svc.cluster.local.", "A"), ("example.com.", "A")] for kind in LIES} | {
+CONTROLS = {kind: [("pg.web-shop.svc.cluster.local.", "A"), ("example.com.", "A")] for kind in LIES} | {
     "zone": [("example.com.", "A"), ("www.example.com.", "A")],
     "nodata-a": [(OTHER, "A"), ("example.com.", "A")],
     "nodata-aaaa": [(API, "A"), (OTHER, "A")],
