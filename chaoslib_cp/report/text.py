@@ -10,11 +10,19 @@ from chaoslib_cp.results.figures import unit_of
 _MARKS = {"act": " ", "bad": "!", "good": "+"}
 _WIDTH = 43
 
-_ROWS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...] = (
+_Row = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]
+
+_ROWS: tuple[_Row, ...] = (
     ("first alarm of an API health check", ("detect_s",), (("by", "detected_by"),)),
     ("rollout done at the first alarm", ("rollout_share_at_first_signal",), ()),
     ("mask: caches hid the DNS failure for", ("mask_s",), (("predicted", "predicted_mask_s"),)),
     ("workload DNS lost for", ("dns_lost_s",), ()),
+    ("caches kept the truth, since the lie began", ("truth_kept_s",), ()),
+    (
+        "workloads heard the lie for",
+        ("lie_heard_s",),
+        (("after its withdrawal", "lie_kept_s"), ("of that locked out", "lie_kept_locked_out_s")),
+    ),
     (
         "lookups right: workload / past the cache",
         ("dns_success_ratio_cached", "dns_success_ratio_uncached"),
@@ -36,6 +44,9 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...] = (
     ("recovery after that: first / full", ("recover_first_s", "recover_full_s"), ()),
 )
 """Label, the figures, and what belongs beside them. The rest is in summary.json and on the page."""
+_OF_LOADS = {"rollout_share_at_first_signal", "mask_s", "amplification"}
+_OF_LIES = {"truth_kept_s", "lie_heard_s"}
+"""First figures of the rows that say something only where a fault loads the API, or where DNS servers lied."""
 
 
 def render_text(summary: Mapping[str, Any], run_dir: Path) -> str:
@@ -61,11 +72,18 @@ def _lines(summary: Mapping[str, Any], run_dir: Path) -> Iterator[str]:
         yield from (_moment(moment) for moment in summary["story"])
     yield ""
     if was_injected(summary):
-        for label, figures, notes in _ROWS:
+        for label, figures, notes in _rows_of(summary):
             yield _row(summary, label, figures, notes)
         yield _green(summary)
         yield ""
     yield from _footer(summary, run_dir)
+
+
+def _rows_of(summary: Mapping[str, Any]) -> list[_Row]:
+    """Those that say something of the faults of this run."""
+    kinds = {bool(fault["is_lie"]) for fault in summary["faults"]}
+    silent = (set() if False in kinds else _OF_LOADS) | (set() if True in kinds else _OF_LIES)
+    return [row for row in _ROWS if row[1][0] not in silent]
 
 
 def _part(part: Mapping[str, Any]) -> str:

@@ -36,6 +36,8 @@ def amplification(recording: Recording, faults: Faults) -> Figure:
     Taken from ``api_cpu`` events, which carry running totals: the first since the fault began and the first since it
     ended (the last of all, if none came after it).
     """
+    if not faults.loads:
+        return absent("nothing that was injected loads the API")
     readings = [event for event in recording.named("api_cpu") if event.at_s >= faults.began_s]
     after = next((number for number, event in enumerate(readings) if event.at_s >= faults.ended_s), len(readings))
     totals = [(event.details.get("server_cpu_s"), event.details.get("client_cpu_s")) for event in readings[: after + 1]]

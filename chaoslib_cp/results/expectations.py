@@ -93,8 +93,8 @@ def _judge(recording: Recording, fault: Fault, expects: Expects, faults: Faults)
 
 
 def _share_before(recording: Recording, fault: Fault, expects: Expects) -> float | None:
-    before = recording.before(expects.vantage, fault.began_s)
-    since_s = fault.began_s - expects.window_s
+    before = recording.before(expects.vantage, fault.bites_s)
+    since_s = fault.bites_s - expects.window_s
     # By their ends: of attempts that time out, those that began within a short window have not ended in it.
     latest = [sample for sample in before if sample.at_s + sample.latency_s >= since_s]
     baseline = latest if len(latest) >= MIN_SAMPLES else before[-MIN_SAMPLES:]
@@ -103,7 +103,7 @@ def _share_before(recording: Recording, fault: Fault, expects: Expects) -> float
 
 def _best_window(recording: Recording, fault: Fault, expects: Expects) -> tuple[float | None, float | None]:
     """The largest share in a window with enough samples, and when the first window began that had enough of it."""
-    samples = [sample for sample in recording.of(expects.vantage) if sample.at_s >= fault.began_s]
+    samples = [sample for sample in recording.of(expects.vantage) if sample.at_s >= fault.bites_s]
     best: float | None = None
     for first in samples:
         if first.at_s > fault.injected_s + expects.within_s:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from chaoslib_cp.fault import FAULT_ENDED, FAULT_INJECTED, OWN_DEADLINE, Delivers, Ended, Expects, Injected, read
 from chaoslib_cp.results.recording import Event, Recording
-from chaoslib_cp.vantage import ADMIN_WRITE, API_LIVEZ, API_READ
+from chaoslib_cp.vantage import ADMIN_WRITE, API_LIVEZ, API_READ, DNS_WATCHED_BACKEND
 
 OVER_AT_ONCE: Final = "over at once"
 RUN_ENDED: Final = "run ended"
@@ -57,6 +57,16 @@ class Fault:
     delivers: Delivers | None
     expects: tuple[Expects, ...]
 
+    @property
+    def is_lie(self) -> bool:
+        """Whether DNS servers tell lies while it is on: it is measured at them, past their caches. It is no load."""
+        return self.delivers is not None and self.delivers.vantage == DNS_WATCHED_BACKEND.name
+
+    @property
+    def bites_s(self) -> float:
+        """From when on it can be felt: a lie is armed first, and told when its action returns."""
+        return self.injected_s if self.is_lie else self.began_s
+
 
 @dataclass(frozen=True)
 class Faults:
@@ -80,9 +90,19 @@ class Faults:
         return self._last.ended_by
 
     @property
-    def endings(self) -> list[Ending]:
-        """All that would end any of them, in the order of time."""
-        return sorted((one for fault in self.each for one in fault.endings), key=lambda one: one.at_s)
+    def lies(self) -> list[Fault]:
+        """Those that are lies of DNS servers."""
+        return [fault for fault in self.each if fault.is_lie]
+
+    @property
+    def loads(self) -> list[Fault]:
+        """All others: what may keep the API and its users busy."""
+        return [fault for fault in self.each if not fault.is_lie]
+
+    @property
+    def load_endings(self) -> list[Ending]:
+        """All that would end any of these, in the order of time."""
+        return sorted((one for fault in self.loads for one in fault.endings), key=lambda one: one.at_s)
 
     @property
     def _last(self) -> Fault:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from chaoslib_cp import extensions
 from chaoslib_cp.errors import ProfileInvalid, said_safely
-from chaoslib_cp.results import api, dns, dns_latency, green, lockout, observer, recovery
+from chaoslib_cp.results import api, dns, dns_latency, green, lies, lockout, observer, recovery
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent
 from chaoslib_cp.results.recording import Recording
@@ -121,6 +121,14 @@ _OURS: Final = (
     ),
     FigureRow(
         "control_wrong_count", "wrong answers about names that nobody lies about", of_faults(dns.control_wrong_count)
+    ),
+    FigureRow("truth_kept_s", "caches kept the truth, since the lie began", of_faults(lies.truth_kept_s)),
+    FigureRow("lie_heard_s", "workloads heard the lie for", of_faults(lies.lie_heard_s)),
+    FigureRow("lie_kept_s", "caches kept the lie, since its withdrawal", of_faults(lies.lie_kept_s)),
+    FigureRow(
+        "lie_kept_locked_out_s",
+        "of that, while the ordinary admin could not write",
+        of_faults(lies.lie_kept_locked_out_s),
     ),
     FigureRow("lockout_s", "lock-out: ordinary admin could not write for", of_faults(lockout.lockout_s)),
     FigureRow("lockout_total_s", "all lock-outs of the run together", of_faults(lockout.lockout_total_s)),

@@ -4,24 +4,29 @@ from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import Episode, episodes_of
-from chaoslib_cp.vantage import DNS_CACHED, all_points
+from chaoslib_cp.vantage import DNS_CACHED, DNS_WATCHED_CACHED, all_points
 
 GREEN_RATIO = 0.95
 """A check that was good this often while users suffered would not have raised an alarm."""
 
 MIN_SAMPLES = 3
 
+_OF_USERS = (DNS_CACHED.name, DNS_WATCHED_CACHED.name)
+"""What users suffer from: the names that they ask for fail, or have false answers."""
+
 
 def misleading_green(recording: Recording, faults: Faults) -> Figure:
-    """List the checks that were good at least 95 % of the time while workload lookups failed.
+    """List the checks that were good at least 95 % of the time while workload lookups failed, or were answered falsely.
 
     Returns:
         A list of ``{"check": vantage, "target": whom, "ok_ratio": 0..1}``; empty when every check told the truth.
     """
-    suffering = episodes_of(recording, DNS_CACHED.name, faults.began_s)
+    suffered = {name: episodes_of(recording, name, faults.began_s) for name in _OF_USERS}
+    suffering = [episode for found in suffered.values() for episode in found]
     if not suffering:
         return absent("workload lookups never failed: users did not suffer")
-    left_out = {DNS_CACHED.name, *(point.name for point in all_points() if not point.is_check)}
+    left_out = {name for name, found in suffered.items() if found}
+    left_out |= {point.name for point in all_points() if not point.is_check}
     green = []
     for vantage in recording.vantages:
         if vantage in left_out:

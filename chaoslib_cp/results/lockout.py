@@ -77,7 +77,7 @@ def _answered_s(recording: Recording, started_s: float) -> float:
 
 
 def _ended_by(ended_s: float, faults: Faults) -> str:
-    happened = [one.by for one in faults.endings if one.at_s <= ended_s]
+    happened = [one.by for one in faults.load_endings if one.at_s <= ended_s]
     return OWN_DEADLINE if OWN_DEADLINE in happened else next(iter(happened), LET_UP)
 
 

@@ -37,16 +37,18 @@ def tell(recording: Recording, faults: Faults) -> list[Moment]:
     """Tell the run: acts of the method, first failures, the ends of the faults, last recoveries, lucky writes."""
     moments = [
         *_acts(recording, faults),
-        *_ends(faults),
+        *_begins_and_ends(faults),
         *_failures_and_recoveries(recording, faults),
         *_lucky_writes(recording, faults),
     ]
     return sorted(moments, key=lambda moment: moment.since_s)
 
 
-def _ends(faults: Faults) -> Iterator[Moment]:
-    """Whatever ends a fault before its own stop action does: that one is told as an act."""
+def _begins_and_ends(faults: Faults) -> Iterator[Moment]:
+    """When a lie is first told, and what ends a fault before its own stop action does: that one is told as an act."""
     for fault in faults.each:
+        if fault.is_lie:  # its action has armed the servers first, and returns when they lie
+            yield Moment(round(fault.injected_s - faults.began_s, 3), f"{fault.label} begins", "act")
         own = next((ending for ending in fault.endings if ending.by == OWN_DEADLINE), None)
         for ending in fault.endings:
             since_s = round(ending.at_s - faults.began_s, 3)

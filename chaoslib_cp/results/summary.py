@@ -75,6 +75,7 @@ def _told(faults: Faults | None, evidence: Evidence) -> list[dict[str, Any]]:
             "fault": fault.id,
             "kind": fault.kind,
             "label": fault.label,
+            "is_lie": fault.is_lie,
             "activity": fault.activity,
             "began_s": since(fault.began_s),
             "deadline_s": since(fault.deadline_s),

@@ -1,0 +1,80 @@
+"""Figures of a lie: how long caches kept the truth after its begin, and the lie after its end."""
+
+import pytest
+
+from chaoslib_cp.fault import Delivers, Injected
+from chaoslib_cp.results.faults import find_faults
+from chaoslib_cp.results.figures import compute
+from chaoslib_cp.results.story import tell
+from tests.unit.made_timeline import EPOCH_S, Line, injected, recorded, rollout, series
+
+FIGURES = ("truth_kept_s", "lie_heard_s", "lie_kept_s", "lie_kept_locked_out_s")
+BEGINS_S, ENDS_S = 10.0, 50.0
+
+
+def lie() -> Line:
+    """A lie whose action begins at 0 s, and returns when it is told."""
+    made = Injected(
+        fault="dns_poison-1",
+        kind="dns_poison",
+        label="DNS poison",
+        delivers=Delivers("DNS servers lied", wanted=2, share=1.0, vantage="dns_watched_backend"),
+        deadline_epoch_s=EPOCH_S + ENDS_S,
+    )
+    return injected(made, at_s=BEGINS_S)
+
+
+def heard(until_s: float, *false: tuple[float, float], target: str = "decoy. A at 10.0.0.1") -> list[Line]:
+    """What a workload heard, one answer a second."""
+    return series("dns_watched_cached", until_s, dict.fromkeys(false, "wrong"), target=target)
+
+
+def figures(*lines: Line) -> tuple[list[float | None], list[str]]:
+    """The figures of lies, and the reasons that they come with."""
+    recording = recorded(lie(), *lines)
+    values, reasons = compute(recording, find_faults(recording))
+    return [values[name] for name in FIGURES], [reasons[name] for name in FIGURES if name in reasons]
+
+
+def test_truth_and_lie_are_kept_for_their_time_and_longest_counts() -> None:
+    """From the lie's begin to the first false answer; from its end to the first true one after the last false one."""
+    other = heard(100, (20, 60), target="other. A at 10.0.0.1")
+    values, reasons = figures(*heard(100, (16, 40), (42, 81)), *other)
+    assert (values, reasons) == ([6.0, 63.0, 31.0, 0.0], [])
+
+
+def test_a_lie_that_is_heard_only_while_it_is_told_is_not_kept() -> None:
+    """Where no cache stands between a workload and the servers."""
+    assert figures(*heard(100, (11, 45)))[0][2:] == [0.0, 0.0]
+
+
+def test_a_lie_that_is_heard_when_watching_ends_is_kept_for_longer_than_was_seen() -> None:
+    """Nobody asks any more once the servers have their own Corefile back."""
+    values, reasons = figures(*heard(70, (20, 70)))
+    assert values[2] == 19.0
+    assert reasons == ["lower bound: it was heard still when nobody watched any more"]
+
+
+def test_the_time_in_which_nobody_could_flush_is_told() -> None:
+    """A lock-out while caches keep a lie that is withdrawn already."""
+    locked_out = series("admin_write", 100, {(30, 70): "timeout"})
+    assert figures(*heard(100, (20, 81)), *locked_out)[0][2:] == [31.0, 20.0]
+
+
+@pytest.mark.parametrize("answers", [heard(100), []], ids=["true all along", "nobody asked"])
+def test_a_lie_that_nobody_heard_has_no_figures(answers: list[Line]) -> None:
+    """Each says why."""
+    assert figures(*answers) == ([None] * 4, ["no workload heard the lie"] * 4)
+
+
+def test_the_end_of_a_lie_ends_no_lock_out_and_its_begin_is_told() -> None:
+    """A lie loads no API; arming takes its time, so the story tells when it is first told."""
+    lines = (lie(), *rollout(deadline_s=90.0), *series("admin_write", 130, {(5, 60): "timeout"}))
+    recording = recorded(*lines, *heard(130, (20, 81)))
+    faults = find_faults(recording)
+    assert faults is not None
+    assert compute(recording, faults)[0]["lockout_ended_by"] == "the storm let up"
+    told = [(one.since_s, one.what) for one in tell(recording, faults)]
+    assert (BEGINS_S, "DNS poison begins") in told
+    assert (ENDS_S, "DNS poison ends by itself, at its own deadline") in told
+    assert (20.0, "workloads get FALSE ANSWERS") in told
