@@ -43,6 +43,7 @@ AMOUNTS: Final = {
     "testbed, DNS poison: rows": Amount(5, 1000),  # more than there are: every one
     "testbed, mask: failures behind each pin": Amount(1, 10),
     "testbed, mask: pins": Amount(1, 3),
+    "testbed, DNS experiments: files": Amount(1, 1000),  # more than there are: every one
     "testbed, runner killed: kills": Amount(1, 20),
     "testbed, stopped: signals": Amount(1, 4),
     "testbed, rights: rights taken away": Amount(3, 1000),  # more than there are: every one

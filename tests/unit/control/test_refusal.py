@@ -74,9 +74,11 @@ def test_a_crash_needs_somebody_who_can_crash_containers(monkeypatch: pytest.Mon
     assert refusals(experiment, how="delete-pods") == []
 
 
-def test_the_shipped_experiment_follows_its_own_rules() -> None:
+@pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.json")), ids=lambda file: file.stem)
+def test_shipped_experiments_follow_their_own_rules(file: Path) -> None:
     """With its defaults, on a cluster with a driver, nothing in it is refused."""
-    shipped = json.loads((EXPERIMENTS / "openai-2024-12-11.json").read_text(encoding="utf-8"))
+    shipped = json.loads(file.read_text(encoding="utf-8"))
+    assert file.stem == shipped["extensions"][0]["run_name"]
     defaults = {key: value["default"] for key, value in shipped["configuration"].items()}
     resolved = {**defaults, "infrastructure": "testbed"}
     assert list(experiment_refusals(shipped, shipped["runtime"], resolved, read_settings(resolved))) == []
