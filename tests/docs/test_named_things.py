@@ -117,6 +117,13 @@ def test_example_shown_is_the_example_that_runs() -> None:
     assert code in shown
 
 
+def test_every_experiment_has_a_row() -> None:
+    """It says what the file breaks, the verdict on the testbed, and what a good cluster does."""
+    page = (ROOT / "experiments" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)\.json` \|(?: [^|]+ \|){3} (?:held|broke)[^|]* \| [^|]+ \|$", page, re.MULTILINE)
+    assert sorted(rows) == sorted(file.stem for file in (ROOT / "experiments").glob("*.json"))
+
+
 def test_files_in_the_help_of_make_exist() -> None:
     """What `make` says of its targets names no file that is not there."""
     help_lines = re.findall(r"^[a-z-]+:.*## (.+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
