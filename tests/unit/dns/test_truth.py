@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.dns.probes import dns_truth_is_back
 from chaoslib_cp.engine.poison.revision import Revision
@@ -107,3 +108,19 @@ def test_servers_that_never_lied_are_well_and_silent_ones_are_not_measured(run_d
     assert (asked(run_dir)["state"], asked(run_dir)["ok"]) == ("not measured", False)
     write_samples(run_dir, "dns_revision", ["nxdomain"], 1.0, target="10.0.0.1", rcode="NXDOMAIN")
     assert (asked(run_dir)["state"], asked(run_dir)["ok"]) == ("not armed", True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"path": "cached"}, "path is 'cached'; nothing was asked; use one of watched-backends, watched-pods"),
+        ({"ttl_s": -1}, "ttl_s is -1"),
+        ({"grace_s": 3601}, "grace_s is 3601"),
+        ({"window_s": 1}, "window_s is 1"),
+        ({"min_ok_ratio": 2}, "min_ok_ratio is 2"),
+    ],
+)
+def test_wrong_arguments_are_refused(run_dir: Path, wrong: dict[str, Any], says: str) -> None:
+    """Other names have no lie that could end."""
+    with pytest.raises(ActivityFailed, match=says):
+        asked(run_dir, **wrong)

@@ -1,11 +1,16 @@
 """Figures of a lie: how long caches kept the truth after its begin, and the lie after its end."""
 
+from pathlib import Path
+
 import pytest
 
-from chaoslib_cp.fault import Delivers, Injected
+from chaoslib_cp.fault import Delivers, Expects, Injected
+from chaoslib_cp.report.text import render_text
 from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.story import tell
+from chaoslib_cp.results.summary import summarise
+from chaoslib_cp.results.verdict import Conduct
 from tests.unit.made_timeline import EPOCH_S, Line, injected, recorded, rollout, series
 
 FIGURES = ("truth_kept_s", "lie_heard_s", "lie_kept_s", "lie_kept_locked_out_s")
@@ -19,14 +24,16 @@ def lie() -> Line:
         kind="dns_poison",
         label="DNS poison",
         delivers=Delivers("DNS servers lied", wanted=2, share=1.0, vantage="dns_watched_backend"),
+        expects=(Expects("dns_watched_cached", window_s=5.0, within_s=60.0),),
         deadline_epoch_s=EPOCH_S + ENDS_S,
     )
     return injected(made, at_s=BEGINS_S)
 
 
 def heard(until_s: float, *false: tuple[float, float], target: str = "decoy. A at 10.0.0.1") -> list[Line]:
-    """What a workload heard, one answer a second."""
-    return series("dns_watched_cached", until_s, dict.fromkeys(false, "wrong"), target=target)
+    """What a workload heard, one answer a second, from the moment at which the servers were armed."""
+    lines = series("dns_watched_cached", until_s, dict.fromkeys(false, "wrong"), target=target)
+    return [line for line in lines if line["at_s"] > EPOCH_S]
 
 
 def figures(*lines: Line) -> tuple[list[float | None], list[str]]:
@@ -78,3 +85,18 @@ def test_the_end_of_a_lie_ends_no_lock_out_and_its_begin_is_told() -> None:
     assert (BEGINS_S, "DNS poison begins") in told
     assert (ENDS_S, "DNS poison ends by itself, at its own deadline") in told
     assert (20.0, "workloads get FALSE ANSWERS") in told
+
+
+def test_a_run_of_lies_alone_is_told_without_rows_of_a_storm() -> None:
+    """Nothing loads the API; what stayed green while users were told lies is named, other names among it."""
+    lines = [lie(), *heard(130, (20, 81)), *series("dns_cached", 130), *series("api_livez", 130)]
+    told = summarise(recorded(*lines), [], Conduct(), {})
+    assert told["figures"]["amplification"] is None
+    assert {one["check"] for one in told["figures"]["misleading_green"]} == {"api_livez", "dns_cached"}
+    assert [one["came"] for one in told["expectations"]] == [True]
+    drawn = render_text(told, Path("runs/r-1"))
+    assert "workloads heard the lie for                         61.0 s  after its withdrawal 31.0 s" in drawn
+    assert "rollout" not in drawn
+    storm = render_text(summarise(recorded(*rollout(deadline_s=90.0)), [], Conduct(), {}), Path("runs/r-1"))
+    assert "rollout done" in storm
+    assert "the lie" not in storm
