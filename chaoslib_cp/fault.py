@@ -24,6 +24,9 @@ NOT_PLAYED: Final = "chaoslib_cp.NotPlayed"
 DNS_NAMESPACE: Final = "{dns_namespace}"
 """In ``FaultKind.rights``: the namespace of the cluster's DNS pods, which an owner names to `chaos cp manifests`."""
 
+DNS_POISON: Final = "dns_poison"
+"""Kind of the faults that let DNS servers lie: results have figures of their own for these."""
+
 FAULT_TROUBLE: Final = "fault_trouble"
 """Event of the timeline: nothing of a fault has begun, and somebody says why (``fault``, ``words``)."""
 FAULT_INJECTED: Final = "fault_injected"

@@ -4,9 +4,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chaoslib_cp.fault import FAULT_ENDED, FAULT_INJECTED, OWN_DEADLINE, Delivers, Ended, Expects, Injected, read
+from chaoslib_cp.fault import (
+    DNS_POISON,
+    FAULT_ENDED,
+    FAULT_INJECTED,
+    OWN_DEADLINE,
+    Delivers,
+    Ended,
+    Expects,
+    Injected,
+    read,
+)
 from chaoslib_cp.results.recording import Event, Recording
-from chaoslib_cp.vantage import ADMIN_WRITE, API_LIVEZ, API_READ, DNS_WATCHED_BACKEND
+from chaoslib_cp.vantage import ADMIN_WRITE, API_LIVEZ, API_READ
 
 OVER_AT_ONCE: Final = "over at once"
 RUN_ENDED: Final = "run ended"
@@ -59,8 +69,8 @@ class Fault:
 
     @property
     def is_lie(self) -> bool:
-        """Whether DNS servers tell lies while it is on: it is measured at them, past their caches. It is no load."""
-        return self.delivers is not None and self.delivers.vantage == DNS_WATCHED_BACKEND.name
+        """Whether DNS servers tell lies while it is on. It is no load."""
+        return self.kind == DNS_POISON
 
     @property
     def bites_s(self) -> float:
