@@ -12,6 +12,7 @@ from tests.places import EXPERIMENTS
 from tests.scaffold import part
 from tests.scaffold.silence import hear
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
+from tests.testbed.test_dns_poison import corefile, look_often
 from tests.testbed.test_incident import SMALL
 
 pytestmark = [pytest.mark.testbed, pytest.mark.proof]
@@ -19,7 +20,6 @@ pytestmark = [pytest.mark.testbed, pytest.mark.proof]
 # Caches keep the truth of names for 5 s, so that a lie need not last for long to be heard everywhere.
 SPEC = "fake_nodes: 0\nkubelet_nodes: 2\ncluster_dns_ttl_s: 5\nnode_cache_ttl_s: 5\n"
 QUICK: dict[str, object] = {"lie_ttl_s": 20, "lie_duration_s": 14.0, "arm_within_s": 14.0, "cache_grace_s": 10.0}
-COREFILE = ("configmap", "--namespace", "kube-system", "coredns")
 RUN_WITHIN_S = 600
 ABOUT_DNS = {file.stem: file.read_text(encoding="utf-8") for file in sorted(EXPERIMENTS.glob("*dns*.json"))}
 STORMS = [name for name, text in ABOUT_DNS.items() if "start_agent_rollout" in text]
@@ -34,20 +34,12 @@ DRAWN = part.of(
 
 @pytest.fixture(scope="module")
 def testbed(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:  # noqa: ARG001
-    """One whose DNS servers look for a new Corefile every 2 s: with a stock one arming takes up to 45 s."""
+    """One whose DNS servers look for a new Corefile every 2 s."""
     spec = tmp_path_factory.mktemp("lies") / "lies.yaml"
     spec.write_text(SPEC)
     with brought_up(str(spec), f"lies-{os.getpid()}") as fresh:
-        text = corefile(fresh).replace("    reload\n", "    reload 2s 1s\n")
-        fresh.kubectl("patch", *COREFILE, "--type=merge", f"--patch={json.dumps({'data': {'Corefile': text}})}")
-        fresh.kubectl("rollout", "restart", "--namespace", "kube-system", "deployment/coredns")
-        fresh.kubectl("rollout", "status", "--namespace", "kube-system", "--timeout=60s", "deployment/coredns")
+        look_often(fresh)
         yield fresh
-
-
-def corefile(testbed: Testbed) -> str:
-    """What the DNS servers are told."""
-    return str(testbed.get(*COREFILE)["data"]["Corefile"])
 
 
 def expected(name: str) -> str:
