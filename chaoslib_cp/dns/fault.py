@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from chaoslib_cp import fault
 from chaoslib_cp.cluster.gate.roles import NODE_CACHE_CONFIG_MAPS
 from chaoslib_cp.fault import DNS_NAMESPACE, FaultKind
 
@@ -13,7 +14,7 @@ DNS_RESTART: Final = FaultKind(
 )
 
 DNS_POISON: Final = FaultKind(
-    name="dns_poison",
+    name=fault.DNS_POISON,
     label="DNS poison",
     start="chaoslib_cp.dns.actions:start_dns_poison",
     stop="chaoslib_cp.dns.actions:stop_dns_poison",
