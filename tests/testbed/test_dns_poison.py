@@ -33,7 +33,7 @@ ARM_WITHIN_S, LASTS_S = 14.0, 10
 LATE_S = 1.0 if part.is_whole() else 5.0
 TTLS_S = (5, 40, 300) if part.is_whole() else (20,)
 COREFILE = ("configmap", "--namespace", "kube-system", "coredns")
-ADDRESS, OTHER = "192.0.2.66", "10.96.77.1"
+ADDRESS, OTHER = "192.0.2.66", "10.96.77.9"  # the last is that of SERVICES
 
 
 LAYERS = ("dns_watched_backend", "dns_watched_pod", "dns_watched_uncached", "dns_watched_cached")
