@@ -33,7 +33,7 @@ def free_port() -> int:
     Below those that the kernel gives to whoever connects: such a one may be taken before CoreDNS listens.
     """
     while True:
-        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
+        port = random.SystemRandom().randrange(20_000, 32_000)  # Hypothesis seeds the other one
         with suppress(OSError), ExitStack() as held:
             for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
                 held.enter_context(socket.socket(socket.AF_INET, kind)).bind((ADDRESS, port))
