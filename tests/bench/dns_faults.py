@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.bench import page
-from tests.testbed.test_dns_poison import ROWS
+from tests.testbed.test_dns_poison import ROWS, WITH_DATA
 
 PAGE = page.ROOT / "docs" / "dns-faults.md"
 TESTS = "tests/testbed/test_dns_poison.py"
@@ -15,8 +15,8 @@ plays a part of the rows.
 
 - **Heard**: past the caches of every DNS server, from every server, from the DNS Service and as workloads ask. A name
   outside the cluster is heard when the truth in a cache has expired; node caches ask others for it.
-- **Proven**: the answer was wrong while the truth was known, its TTL went down from one answer to the next, and the
-  server said the truth past its cache at the same time.
+- **Proven**: the answer was wrong while the truth was known, and stayed so in caches while the servers said the truth
+  past them. The TTL of an answer with data went down from one to the next, and foretold when it was gone.
 - **Undone**: the gate closed with the API servers stopped and the runner killed; afterwards the Corefile was as before,
   byte for byte, and every server ran it.
 - **Killed**: SIGKILL between the entry on disk and the edit; `chaos cp recover` left the Corefile alone, and nothing
@@ -42,7 +42,8 @@ def write(notes: Sequence[dict[str, Any]]) -> None:
         if seen:
             ttls = ", ".join(f"{one['ttl_s']:.0f}" for one in seen)
             gate_s, life_s = (max(one[key] for one in seen) for key in ("gate_late_s", "life_off_s"))
-            proven = f"TTL {ttls} s; end in caches at most {life_s:.1f} s off" if life_s else f"TTL {ttls} s"
-            rows.append([row.what, row.lie["lie"], "yes", proven, f"gate {gate_s:+.1f} s", f"{killed} of {killed}"])
+            has_data = row.lie["lie"] in WITH_DATA
+            proven = f"TTL {ttls} s" + (f"; end in caches at most {life_s:.1f} s off" if has_data else "")
+            rows.append([row.what, row.lie["lie"], "yes", proven, f"gate {gate_s:+.1f} s", "yes" if killed else "-"])
     head = ["what is told", "lie", "heard", "proven", "undone", "killed"]
     PAGE.write_text(_HEAD + page.table(head, rows) + f"\n\n{page.circumstances()}.\n" + _TAIL)

@@ -36,6 +36,8 @@ COREFILE = ("configmap", "--namespace", "kube-system", "coredns")
 ADDRESS, OTHER = "192.0.2.66", "10.96.77.9"  # the last is that of SERVICES
 
 
+WITH_DATA = ("wrong-address", "zone", "search-hijack", "srv", "ptr")
+"""Lies whose TTL the prober tells: a denial has one, too, but no record that it is about."""
 LAYERS = ("dns_watched_backend", "dns_watched_pod", "dns_watched_uncached", "dns_watched_cached")
 
 
