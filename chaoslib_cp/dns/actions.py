@@ -174,7 +174,8 @@ def stop_dns_poison(
 ) -> JsonObject:
     """Give the DNS servers their own Corefile back, byte for byte. May be played any number of times.
 
-    They reload it, so their caches are flushed; caches of nodes and of applications keep what they have for its TTL.
+    They reload it, so their caches are flushed; caches of nodes and of applications keep what they have for its TTL. A
+    reload without the API would lose all that they know of the cluster, so the API must be well; it is waited for.
 
     Args:
         timeout_s: Seconds to go on trying, and then to see every server run it, 0 to 3600 each.
@@ -191,7 +192,8 @@ def stop_dns_poison(
         ProfileInvalid: ``timeout_s`` is out of its range, or the run has no such poisoning; nothing was undone.
         UndoFailed: The Corefile is still armed and stays in the undo log for ``chaos cp recover``, for example because
             somebody edited it since; or the log cannot be read, and nothing was undone.
-        TargetUnreachable: No identity could reach that cluster; nothing was undone.
+        TargetUnreachable: The API is unwell, or no identity could reach that cluster; nothing was undone. The lie ends
+            by its own clock all the same.
         TargetRefused: Used without the control: nobody can tell which of several logs is meant, or the kubeconfig has
             no such context. Nothing was undone.
     """

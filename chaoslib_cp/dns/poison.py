@@ -14,6 +14,7 @@ from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.health import refuse_unwell
 from chaoslib_cp.cluster.gate.guard import require_permit
 from chaoslib_cp.cluster.injection import Injection, injecting
+from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.dns.armed import refuse_unseen, touch_if_possible, wait_for_revision
 from chaoslib_cp.dns.corefile_edit import edit_corefile
@@ -69,10 +70,35 @@ def start(plan: PoisonPlan, settings: Settings, clock: Clock) -> Injected:
 
 def stop(settings: Settings, timeout_s: float, fault: str | None, clock: Clock) -> Ended:
     """Give the DNS servers their Corefile back; what it returns is told by ``stop_dns_poison``."""
+    if _is_armed(settings, clock):
+        _wait_until_well(settings, timeout_s, clock)
     ended = take_back(settings, timeout_s, clock, DNS_POISON.name, fault)
     if not ended.faults:
         return ended
     return replace(ended, details={**ended.details, **_seen_to_the_end(settings, timeout_s, clock)})
+
+
+def _is_armed(settings: Settings, clock: Clock) -> bool:
+    log = undo_log_of_run(settings, clock)
+    return log is not None and bool(log.open_items(log.faults(DNS_POISON.name)))
+
+
+def _wait_until_well(settings: Settings, timeout_s: float, clock: Clock) -> None:
+    """Wait for an API that a reload of CoreDNS can learn the cluster from: the way back is a reload, too.
+
+    Raises:
+        TargetUnreachable: It is unwell still; nothing was undone. The lie has ended, or ends, by its own clock.
+    """
+    end_s = clock.monotonic_s() + timeout_s
+    with waiting_for("the API to be well: to give the Corefile back is a reload", timeout_s):
+        while True:
+            try:
+                with open_cluster(settings) as cluster:
+                    return refuse_unwell(cluster, _UNWELL)
+            except TargetUnreachable:
+                if clock.monotonic_s() >= end_s:
+                    raise
+            clock.sleep(1.0)
 
 
 def _wait_until_armed(

@@ -119,6 +119,15 @@ def test_an_unwell_api_is_no_time_for_a_reload(dns: ArmedDns) -> None:
     assert dns.kube.writes() == []
 
 
+def test_the_way_back_is_a_reload_too_so_an_unwell_api_is_waited_for(dns: ArmedDns) -> None:
+    """What is armed stays armed, and on record; its lie ends by its own clock."""
+    start_dns_poison(NAME, configuration=told(dns), **QUICK)
+    dns.kube.server.on("GET", "/readyz", lambda _: Answer(500))
+    with pytest.raises(ActivityFailed, match=r"the API of .* is unwell"):
+        stop_dns_poison(timeout_s=1.0, configuration=told(dns))
+    assert (dns.corefile != COREFILE, len(open_logs())) == (True, 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
