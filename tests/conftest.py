@@ -30,11 +30,10 @@ _BESIDE_OTHERS = tuple(
         "kubeconfig",
         "command_line",
         "unsync",
-        "dns_poison",
     )
 )
-# The same, on a testbed of its own that no other test needs: it may share the machine with another testbed, too.
-_APART = "tests/testbed/test_own_cluster.py"
+# The same, each on a testbed of its own that no other test needs: they may share the machine with another one, too.
+_APART = tuple(f"tests/testbed/test_{name}.py" for name in ("own_cluster", "rights", "dns_poison", "dns_experiments"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -112,7 +111,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
 
     def cost(item: pytest.Item) -> int:
-        if _is_worker(config) and item.nodeid.startswith((_APART, *_BESIDE_OTHERS)):
+        if _is_worker(config) and item.nodeid.startswith((*_APART, *_BESIDE_OTHERS)):
             return -1
         return sum(2**rank for rank, name in enumerate(_MUST_RUN_IN_CI) if item.get_closest_marker(name))
 
