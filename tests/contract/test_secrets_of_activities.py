@@ -15,6 +15,7 @@ from tests.contract.experiments import act
 from tests.contract.rehearsal import Stage, rehearsing
 from tests.contract.test_secrets import CANARY, assert_no_leak, canary
 from tests.exported import exported
+from tests.fakes.armed_dns import armed_dns
 from tests.places import ROOT
 from tests.scaffold import node_caches
 
@@ -61,9 +62,8 @@ def recover(stage: Stage) -> bytes:
 
 def test_no_activity_writes_a_secret_anywhere(line: str, tmp_path: Path) -> None:
     """Files, objects, requests: of a run that plays them all, and of one that is killed and recovered."""
-    with rehearsing(line, tmp_path) as stage:
+    with rehearsing(line, tmp_path) as stage, armed_dns(stage.kube):
         give_tokens(stage)
-        stage.kube.add_dns_pod("coredns-a")
         node_caches.put(stage.kube)
         stage.chaos.finish(play(stage, [one.activity for one in exported()]))
         played = json.loads(stage.file("journal.json").read_text())["run"]
