@@ -41,12 +41,14 @@ class ArmedDns:
         page: Where the prober's page is, as ``ip:port``.
         behind: Addresses of servers that never read a new Corefile.
         unseen: Addresses of servers that the prober does not ask.
+        node_cache: Address of a node cache that the prober asks; empty for none.
     """
 
     kube: KubeObjects
     page: str
     behind: set[str] = field(default_factory=set)
     unseen: set[str] = field(default_factory=set)
+    node_cache: str = ""
 
     def put_there(self, image: str = "mirror.example/coredns:v1.14.7", corefile: str = COREFILE) -> None:
         """Service, pods and ConfigMap."""
@@ -89,6 +91,10 @@ class ArmedDns:
             sample = {"seq": len(samples) + 1, "kind": "sample", "at_s": now_s - 0.1, "vantage": "dns_revision"}
             how = {"ok": bool(answers), "outcome": "ok" if answers else "nxdomain", "rcode": "NOERROR"}
             samples.append({**sample, **how, "target": address, "latency_s": 0.001, "lag_s": 0.0, "answers": answers})
+        if self.node_cache:
+            sample = {"seq": len(samples) + 1, "kind": "sample", "at_s": now_s - 0.1, "vantage": "dns_cached"}
+            more: dict[str, Any] = {"ok": True, "outcome": "ok", "latency_s": 0.001, "lag_s": 0.0}
+            samples.append({**sample, **more, "target": self.node_cache})
         return json_answer({"prober": "fake", "now_s": now_s, "samples": samples, "accounts": []})
 
 

@@ -21,15 +21,21 @@ from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import recover
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.control.watching import wait_for_sight
+from chaoslib_cp.dns import poison
+from chaoslib_cp.dns.actions import start_dns_poison
+from chaoslib_cp.dns.armed import wait_for_revision
+from chaoslib_cp.dns.corefile_source import DnsServer
+from chaoslib_cp.dns.pin_seen import wait_until_pinned
 from chaoslib_cp.dns.pods import DnsPods, delete_dns_pods
 from chaoslib_cp.engine.load.connection import Credentials
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
-from chaoslib_cp.errors import UndoFailed
+from chaoslib_cp.errors import TargetUnreachable, UndoFailed
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from chaoslib_cp.rollout.removal import remove_as_admin
 from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import Answer, json_answer
+from tests.fakes.armed_dns import SERVERS, armed_dns
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.memory_peer import HANG, MemoryPeer
 from tests.fakes.telemetry_cluster import listing, pod, telemetry_cluster
@@ -116,11 +122,47 @@ def see(folder: Path, clock: DisturbedClock) -> float:
     return 15.0
 
 
+def arm_dns(folder: Path, clock: DisturbedClock) -> float:
+    """The wait for DNS servers that never run their new Corefile."""
+    with KubeObjects(folder / "kube") as kube, armed_dns(kube):
+        kube.mark()
+        servers = tuple(DnsServer(name, address) for name, address in SERVERS.items())
+        settings = read_settings(kube.configuration(chaoslib_cp_run_dir="/runs/clocks"))
+        assert None in wait_for_revision(settings, servers, "never", WITHIN_S, clock).values()
+    return WITHIN_S
+
+
+def disarm_dns(folder: Path, clock: DisturbedClock) -> float:
+    """The wait for an API that is well enough for a reload of DNS."""
+    with KubeObjects(folder / "kube") as kube, armed_dns(kube):
+        kube.mark()
+        settings = kube.configuration(chaoslib_cp_run_dir="/runs/clocks")
+        start_dns_poison("api.shop.svc.cluster.local", duration_s=10.0, arm_within_s=1.0, configuration=settings)
+        kube.server.on("GET", "/readyz", Answer(500))
+        with pytest.raises(TargetUnreachable):
+            poison.stop(read_settings(settings), WITHIN_S, None, clock)
+    return WITHIN_S
+
+
+def pin_caches(folder: Path, clock: DisturbedClock) -> float:
+    """The wait for a node cache that never runs its new Corefile, or its own again."""
+    with KubeObjects(folder / "kube") as kube, armed_dns(kube) as dns:
+        kube.mark()
+        dns.node_cache = "169.254.20.10"
+        settings = read_settings(kube.configuration(chaoslib_cp_run_dir="/runs/clocks"))
+        assert wait_until_pinned(settings, "never", WITHIN_S, clock).running == ()
+    return WITHIN_S
+
+
 # what waits or injects -> how it is played to the end of its time
 SCENARIOS: dict[str, Play] = {
     "remove_agent": remove,
     "stop_agent_rollout": roll_back,
     "restart_dns_pods": delete_dns,
+    "start_dns_poison": arm_dns,
+    "stop_dns_poison": disarm_dns,
+    "start_node_cache_pin": pin_caches,
+    "stop_node_cache_pin": pin_caches,
     "chaos cp recover": heal,
     "the control before the baseline": see,
 }

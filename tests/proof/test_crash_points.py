@@ -169,6 +169,7 @@ def in_a_process(target: Callable[..., None], *arguments: Any) -> int:
 
 def play(environment: dict[str, str], scenario: str, settings: Settings, nth: int, mode: str, effects: str) -> None:
     """Play a scenario and die at its nth effect; if it lives, write down what its effects were."""
+    os.environ.clear()  # the server of forks may have been started by another test, in its environment
     os.environ.update(environment)
     _, before, fault = (SCENARIOS | of_extensions())[scenario]
     before(settings)
@@ -181,6 +182,7 @@ def play(environment: dict[str, str], scenario: str, settings: Settings, nth: in
 
 def recover_and_die(environment: dict[str, str], nth: int, mode: str) -> None:
     """Recover and die at the nth effect of that."""
+    os.environ.clear()  # the server of forks may have been started by another test, in its environment
     os.environ.update(environment)
     Death(nth, mode).arm()
     recover(timeout_s=5, clock=UnwaitingClock())

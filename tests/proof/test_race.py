@@ -36,6 +36,7 @@ _FORK.set_forkserver_preload(["chaosk8s", "kubernetes.client", __name__])
 
 def play(environment: dict[str, str], folder: str, name: str, settings: dict[str, Any]) -> None:
     """Start as the control does when told to go; whoever is let in rolls out and stays until it is killed."""
+    os.environ.clear()  # the server of forks may have been started by another test, in its environment
     os.environ.update(environment)
     os.chdir(folder)
     Path(f"ready-{name}").touch()
