@@ -79,9 +79,8 @@ def test_a_lie_is_heard_outlives_its_end_and_is_gone_in_time(testbed: Testbed, t
     assert corefile(testbed) == before
 
 
-@pytest.mark.skipif(not part.is_whole(), reason="storms beside a fault of DNS are played by `make prove` alone")
 @pytest.mark.parametrize("name", STORMS)
-def test_dns_under_a_storm_breaks_as_it_should(
+def dns_under_a_storm_breaks_as_it_should(
     can_run_testbeds: None,  # noqa: ARG001 - it skips
     tmp_path: Path,
     name: str,
@@ -98,3 +97,7 @@ def test_dns_under_a_storm_breaks_as_it_should(
     else:
         assert abs(figures["mask_s"] - figures["predicted_mask_s"]) <= 3.0
         assert figures["dns_lost_s"] > 0
+
+
+if part.is_whole():  # minutes each
+    test_dns_under_a_storm = dns_under_a_storm_breaks_as_it_should
