@@ -22,7 +22,7 @@ from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.vantage import AGENT_LOAD
 
-#: About 400 s of samples at fifteen a second, 140 s while the most that can be watched is; all are some 1.8 MB.
+#: About 400 s of samples at fifteen a second, a minute while the most that can be watched is; all are some 1.8 MB.
 RING_SAMPLES: Final = 6000
 #: One agent on each node of the largest cluster that a rehearsal is made for; some 500 bytes each.
 MAX_ACCOUNTS: Final = 1024

@@ -26,6 +26,8 @@ from chaoslib_cp.vantage_point import VantagePoint
 CLOCKS_APART_S: Final = 2.0
 """How far the clocks of two nodes may differ: near a gate's begin and end nobody learns what is true."""
 
+# A server that answers nothing for so many seconds about its revision has none; one that is drowned has more silences
+# than answers, too, so a single one says nothing.
 _SILENCES: Final = 4
 _Truth = tuple[str, frozenset[str]]
 # What a server says when it knows: any other outcome is a failure, and no truth.

@@ -16,6 +16,7 @@ from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.live_pods import live_pods
 from chaoslib_cp.cluster.door.prober import configured_pages, find_prober, nameservers_of_pods
 from chaoslib_cp.dns.corefile_source import CorefileSource, read_corefile
+from chaoslib_cp.dns.node_cache import SELECTORS
 from chaoslib_cp.dns.placement import no_node_cache, placement_weaknesses
 from chaoslib_cp.engine.poison.weaknesses.served import Served, Version, read_served
 from chaoslib_cp.engine.poison.weaknesses.table import corefile_weaknesses
@@ -24,9 +25,7 @@ from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid
 from chaoslib_cp.settings import Settings
 
 NEVER: Final = "never"
-NODE_CACHES: Final = ClusterDns("kube-system", "k8s-app=node-local-dns")
-"""Where NodeLocal DNSCache runs (source: kubernetes, cluster/addons/dns/nodelocaldns)."""
-
+_NODE_CACHES: Final = tuple(ClusterDns("kube-system", one) for one in SELECTORS)
 _FAIL_AT: Final[tuple[str, ...]] = (*LEVELS, NEVER)
 _CALL_S: Final = 5.0
 _NODES: Final = "/api/v1/nodes"
@@ -124,11 +123,12 @@ def _look_at_node_caches(look: _Look, cluster: Cluster, behind: Served | None, o
         behind: What the DNS servers answer; None where nobody knows.
         others: Addresses that pods ask and that are not of cluster DNS.
     """
-    caches = _pods(look, cluster, NODE_CACHES)
+    found = ((one, _pods(look, cluster, one)) for one in _NODE_CACHES)
+    where, caches = next(((one, pods) for one, pods in found if pods), (_NODE_CACHES[0], []))
     if not caches:
         look.found.append(no_node_cache(sorted(others)))
         return
-    source = read_corefile(cluster, NODE_CACHES, caches, look.call_s)
+    source = read_corefile(cluster, where, caches, look.call_s)
     zone, arriving_s = (behind.zone, behind.ttl_s) if behind else ("", None)
     served = read_served(source.text, zone, source.port, _coredns_version(source), arriving_s)
     look.found += corefile_weaknesses(served, _named(source), "node caches")

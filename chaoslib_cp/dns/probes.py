@@ -39,7 +39,8 @@ def workload_dns(
             answer), ``never-asked`` (as ``cached``, a name that no cache can hold; right is that there is none). Of
             names that are lied about, while DNS servers are armed: ``watched`` (as a pod asks), ``watched-uncached``,
             ``watched-pods``, ``watched-backends`` (each DNS server past its cache).
-        window_s: Seconds to look back, 1 to 280: the prober keeps about 280 s.
+        window_s: Seconds to look back, 1 to 280. Without an observer as far as the prober remembers: some
+            400 s, a minute while the most names are watched.
         min_ok_ratio: Share of questions with the right answer, 0 to 1.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.

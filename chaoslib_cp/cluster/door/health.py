@@ -10,15 +10,19 @@ _LOOKS: Final = 3
 _QUICK_S: Final = 1.0
 
 
-def refuse_unwell(cluster: Cluster, what: str) -> None:
+def refuse_unwell(
+    cluster: Cluster, what: str, do: str = "wait until it is well, or begin with this before the load"
+) -> None:
     """Refuse a change while the API is unwell: three small reads must each be answered within a second.
 
     Args:
         cluster: As the runner.
-        what: What is not done then, as it stands in the refusal.
+        what: What would come of the change then, as it stands in the refusal.
+        do: What to do instead.
 
     Raises:
         TargetUnreachable: It is; nothing was changed.
+        TargetRefused: This identity may not ask.
     """
     for _ in range(_LOOKS):
         try:
@@ -26,6 +30,5 @@ def refuse_unwell(cluster: Cluster, what: str) -> None:
             cluster.get("/api/v1/namespaces/kube-system", timeout_s=_QUICK_S)
         except CallFailed as error:
             raise TargetUnreachable(
-                f"the API of {cluster.server} is unwell ({error.outcome}), and {what}; nothing was changed; wait until "
-                "it is well, or begin with this before the load"
+                f"the API of {cluster.server} is unwell ({error.outcome}), and {what}; nothing was changed; {do}"
             ) from error

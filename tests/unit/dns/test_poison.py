@@ -123,9 +123,17 @@ def test_the_way_back_is_a_reload_too_so_an_unwell_api_is_waited_for(dns: ArmedD
     """What is armed stays armed, and on record; its lie ends by its own clock."""
     start_dns_poison(NAME, configuration=told(dns), **QUICK)
     dns.kube.server.on("GET", "/readyz", lambda _: Answer(500))
-    with pytest.raises(ActivityFailed, match=r"the API of .* is unwell"):
+    with pytest.raises(ActivityFailed, match=r"is unwell .* the lie ends by its own clock; run `chaos cp recover`"):
         stop_dns_poison(timeout_s=1.0, configuration=told(dns))
     assert (dns.corefile != COREFILE, len(open_logs())) == (True, 1)
+
+
+def test_the_way_back_needs_no_right_to_ask_for_health(dns: ArmedDns) -> None:
+    """An API that answers is well enough to find out who may take it back."""
+    start_dns_poison(NAME, configuration=told(dns), **QUICK)
+    dns.kube.server.on("GET", "/readyz", lambda _: Answer(403))
+    stop_dns_poison(timeout_s=5.0, configuration=told(dns))
+    assert (dns.corefile, open_logs()) == (COREFILE, [])
 
 
 @pytest.mark.parametrize(
