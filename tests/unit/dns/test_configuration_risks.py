@@ -154,6 +154,15 @@ def test_a_node_cache_is_judged_by_the_coredns_in_it(stock: KubeObjects, image: 
     assert [one["level"] for one in stale] == [level]
 
 
+def test_a_node_cache_is_found_whoever_installed_it(stock: KubeObjects) -> None:
+    """Labels and names differ; kubespray has others than kubernetes itself."""
+    pod = stock.objects["/api/v1/namespaces/kube-system/pods/node-local-dns-x"]
+    pod["metadata"]["labels"] = {"k8s-app": "nodelocaldns"}
+    found = look(stock)
+    assert "no node cache" not in names(found)
+    assert "ConfigMap kube-system/node-local-dns line 4" in [one["on"] for one in found["findings"]]
+
+
 def test_without_a_node_cache_nothing_masks(kube: KubeObjects) -> None:
     """Told, and no failure."""
     put(kube, corefile("kubeadm-1.24"))
