@@ -4,6 +4,7 @@ There is no default route and no link to the machine's own network, so whatever 
 unintended destination answers "Network is unreachable".
 """
 
+import ipaddress
 import subprocess
 from pathlib import Path
 
@@ -45,6 +46,36 @@ def set_up(api_servers: int, kubelet_nodes: int) -> None:
         if sysctl.exists():
             sysctl.write_text(value)
     balance(list(range(api_servers)))
+    let_pods_reach_themselves(kubelet_nodes)
+
+
+def let_pods_reach_themselves(kubelet_nodes: int) -> None:
+    """Hide the address of a pod that is sent to itself by a Service, so that its answers come back through the bridge.
+
+    Each node's kube-proxy does so for the pods of its node (source: kubernetes, proxy/nftables, hairpin-connections).
+    Ours is one for all nodes, and takes the pods of the first for its own.
+    """
+    pods = [
+        str(pod)
+        for number in range(kubelet_nodes)
+        for pod in ipaddress.ip_network(addresses.node_pod_cidr(number + 1)).hosts()
+    ]
+    elements = ", ".join(f"{pod} . {pod}" for pod in pods)
+    run_with_input(
+        ["nft", "-f", "-"],
+        f"""
+        table ip chaoslib_cp_pods {{
+            set themselves {{
+                type ipv4_addr . ipv4_addr
+                elements = {{ {elements} }}
+            }}
+            chain postrouting {{
+                type nat hook postrouting priority srcnat
+                ct status dnat ip saddr . ip daddr @themselves masquerade
+            }}
+        }}
+        """,
+    )
 
 
 def balance(alive: list[int]) -> None:

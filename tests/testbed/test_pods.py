@@ -140,8 +140,35 @@ def test_a_workload_is_served_at_every_layer(testbed: Testbed) -> None:
         page = json.loads(testbed.run("python", "-c", READ, pod["status"]["hostIP"]).stdout)
         return {sample["vantage"] for sample in page["samples"] if sample["ok"]}
 
-    # DNS servers that other tests have crashed again and again are started after a back-off of minutes
-    until(lambda: good() >= LAYERS, f"a good answer at each of {sorted(LAYERS)}", 240)
+    until(lambda: good() >= LAYERS, f"a good answer at each of {sorted(LAYERS)}")
+
+
+# Listens, and tries until its own Service leads back to it; the test ends the wait.
+ASK_MYSELF = (
+    "import os, socket, time\n"
+    "server = socket.create_server(('0.0.0.0', 8080))\n"
+    "while True:\n"
+    "    try:\n"
+    "        socket.create_connection((os.environ['MYSELF'], 80), timeout=2)\n"
+    "        break\n"
+    "    except OSError:\n"
+    "        time.sleep(0.2)\n"
+)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_pod_reaches_itself_by_its_service(namespace: _Namespace, testbed: Testbed, number: int) -> None:
+    """On every node: one kube-proxy serves them all, and knows the pods of the first as its own."""
+    name = f"asks-itself-{number}"
+    spec = {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]}
+    where = {"name": name, "namespace": NAMESPACE}
+    namespace.create({"apiVersion": "v1", "kind": "Service", "metadata": where, "spec": spec})
+    address = testbed.get("service", name, "-n", NAMESPACE)["spec"]["clusterIP"]
+    pod = _pod(name, command=["python", "-c", ASK_MYSELF], env=[{"name": "MYSELF", "value": address}])
+    pod["metadata"]["labels"] = {"app": name}
+    pod["spec"]["nodeName"] = f"worker-{number}"
+    namespace.apply(pod)
+    assert namespace.end_of(name)["reason"] == "Completed"
 
 
 def test_pods_ask_their_nodes_cache_and_have_an_identity(namespace: _Namespace) -> None:
