@@ -29,6 +29,7 @@ _BESIDE_OTHERS = tuple(
         "pods",
         "kubeconfig",
         "command_line",
+        "not_delivered",
         "unsync",
     )
 )
