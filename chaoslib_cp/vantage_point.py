@@ -1,4 +1,4 @@
-"""What a vantage point is: a row of the table in ``vantage.py``."""
+"""What a vantage point is: a row of the table in ``vantage/``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

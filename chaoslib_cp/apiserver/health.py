@@ -10,7 +10,7 @@ from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import API_LIVEZ, API_READ, API_VERSION, all_points
 
 _POLL_S: Final = 0.5
-# Holds several admin writes at the observer's default beat, even when each takes its limit (``vantage.py`` has both).
+# Holds several admin writes at the observer's default beat, even when each takes its limit (both: ``vantage/api.py``).
 _RECOVERY_WINDOW_S: Final = 30.0
 
 

@@ -1,4 +1,4 @@
-"""What the observer asks the API: the rows of ``vantage.py``, with credentials and addresses in them.
+"""What the observer asks the API: the rows of ``vantage/api.py``, with credentials and addresses in them.
 
 Kept connections for the observer's reads: they tell what a well-behaved client with a warm connection sees, and cost
 the server least. Fresh ones for the writes: every ``kubectl`` is a new process that must connect, shake hands and
