@@ -33,7 +33,7 @@ from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.standing import rollout_standing
 from chaoslib_cp.settings import read_settings
 profile = {"schema": 1, "requests": json.loads(sys.argv[2])}
-made = start_agent_rollout(profile, namespace=sys.argv[1], duration_s=10.0, image="nowhere.invalid/agent:1")
+made = start_agent_rollout(profile, namespace=sys.argv[1], duration_s=10.0)
 rollout_standing(read_settings(), made["fault"])
 stop_agent_rollout()
 """
@@ -97,9 +97,11 @@ def play(testbed: Testbed, folder: Path, verb: str, namespace: str) -> None:
 
 
 def look_at_agents_that_cannot_start(testbed: Testbed, namespace: str) -> None:
-    """Only where no agent runs is anybody asked why."""
+    """Only where no agent runs, and no pod could say why, are events read."""
     requests = agent_requests("list")[:1]
+    testbed.kubectl("--namespace", namespace, "create", "quota", "no-pods", "--hard=pods=0")
     ended = testbed.run("python", "-c", NO_AGENT_STARTS, namespace, json.dumps(requests), timeout_s=120)
+    testbed.kubectl("--namespace", namespace, "delete", "quota", "no-pods")
     assert ended.returncode == 0, ended.stderr
 
 
