@@ -56,7 +56,7 @@ class Prober:
         self._revisions = _Followed()
         self._watched = _Followed()
         self._watch = Watch(settings, self._time)
-        self.page = Page(secrets.token_hex(4), self._time, settings.nameservers)
+        self.page = Page(secrets.token_hex(4), self._time, settings.nameservers, settings.node)
         self._sampler = Sampler(self._time, self._stalls, self.page.add)
 
     async def run(self) -> None:

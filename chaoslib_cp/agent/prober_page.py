@@ -78,10 +78,12 @@ class Page:
         prober: Name of this prober process; a new one means that samples of the old one are lost.
         time: The clock that stamped the samples.
         nameservers: What pods have in their resolv.conf, as this one sees it.
+        node: The node that it runs on; empty where it does not know.
     """
 
-    def __init__(self, prober: str, time: SteadyTime, nameservers: Sequence[str] = ()) -> None:
+    def __init__(self, prober: str, time: SteadyTime, nameservers: Sequence[str] = (), node: str = "") -> None:
         self._prober = prober
+        self._node = node
         self._time = time
         self._nameservers = list(nameservers)
         self._samples: deque[Record] = deque(maxlen=RING_SAMPLES)
@@ -106,6 +108,7 @@ class Page:
         newer = min(len(self._samples), max(0, self._last - after))
         page = {
             "prober": self._prober,
+            "node": self._node,
             "now_s": self._time.now_s(),
             "nameservers": self._nameservers,
             "samples": list(self._samples)[len(self._samples) - newer :],

@@ -29,6 +29,7 @@ class ProberSettings:
         dns_port: Port of all DNS servers but the single pods.
         pods_port: Port of each DNS pod; None for ``dns_port``.
         nameservers: What the pod's resolv.conf lists; the page tells.
+        node: Name of the node that it runs on; empty where nobody told it.
         backend_port: Where an armed DNS pod answers past its cache.
     """
 
@@ -41,6 +42,7 @@ class ProberSettings:
     dns_port: int = dns.DNS_PORT
     pods_port: int | None = None
     nameservers: tuple[str, ...] = ()
+    node: str = ""
     backend_port: int = BACKEND_PORT
 
     @property
@@ -142,6 +144,7 @@ def settings_from(arguments: Sequence[str], resolv_conf: Path = RESOLV_CONF) -> 
         external=given.external,
         pods_port=given.dns_pods_port,
         nameservers=resolver.nameservers,
+        node=environ.get("NODE_NAME", ""),
     )
     return settings, given.port
 

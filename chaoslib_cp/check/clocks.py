@@ -5,6 +5,7 @@ from typing import Final
 
 from chaoslib_cp.check.finding import Finding
 from chaoslib_cp.check.scene import CALL_S, Scene
+from chaoslib_cp.cluster.door.prober import ProberPage
 from chaoslib_cp.errors import ControlPlaneError
 
 _TOLD_S: Final = 2.0
@@ -13,13 +14,15 @@ _FIX: Final = "set the clocks (chronyc tracking, timedatectl)"
 
 
 def clocks(scene: Scene) -> Iterator[Finding]:
-    """How far apart are the clocks of the API server, of the prober's node, and of this machine?"""
+    """How far apart are the clocks of the API server, of the probers' nodes, and of this machine?"""
     yield _finding("clock of the API server", _api_server_ahead_s(scene))
     try:
-        ahead_s = scene.page.get().ahead_s
+        read = scene.read.get()
     except ControlPlaneError:  # told by the check of the page
         return
-    yield _finding("clock of the prober's node", ahead_s)
+    for told in read.values():
+        if isinstance(told, ProberPage):
+            yield _finding(f"clock of node {told.node}" if told.node else "clock of the prober's node", told.ahead_s)
 
 
 def _api_server_ahead_s(scene: Scene) -> float | None:

@@ -13,7 +13,7 @@ from chaoslib_cp.cluster.door.cluster_dns import find_cluster_dns
 from chaoslib_cp.cluster.door.connect import OPEN_LIMIT_S, choose, describe
 from chaoslib_cp.cluster.door.connection import Connection
 from chaoslib_cp.cluster.door.flow import Flow, flow_of
-from chaoslib_cp.cluster.door.prober import ProberPage, configured_pages, read_page, read_prober
+from chaoslib_cp.cluster.door.prober import ProberPage, configured_pages, read_pages, read_prober
 from chaoslib_cp.cluster.door.same_cluster import CLUSTER_UID_PATH
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused, TargetUnreachable
 from chaoslib_cp.settings import IDENTITIES, Settings
@@ -117,7 +117,8 @@ class Scene:
         callers: Each identity that has been answered; 20 s are waited for each, opening included.
         uid: UID of kube-system, as the runner reads it.
         prober: The prober's Service and pods.
-        pages: Where its page is.
+        pages: Where the pages of the probers are.
+        read: What each page says, or why it does not answer.
         page: What the first page that answers says.
         dns: Cluster DNS.
     """
@@ -129,7 +130,8 @@ class Scene:
         self.uid = Once("the cluster's UID is not known", self._read_uid)
         self.prober = Once("the prober is not known", lambda: read_prober(self.runner, timeout_s=CALL_S))
         self.pages = Once("the prober's page is not known", self._find_pages)
-        self.page = Once("the prober's page does not answer", lambda: first_page(self.pages.get()))
+        self.read = Once("the prober's page is not known", lambda: _read(self.pages.get()))
+        self.page = Once("the prober's page does not answer", lambda: _first_page(self.read.get()))
         self.dns = Once("cluster DNS is not known", lambda: find_cluster_dns(self.runner, CALL_S, self._nameservers))
 
     def __enter__(self) -> "Scene":
@@ -181,17 +183,13 @@ class Scene:
         return ()
 
 
-def first_page(pages: tuple[str, ...]) -> ProberPage:
-    """What the first page that answers says.
+def _read(pages: tuple[str, ...]) -> dict[str, ProberPage | TargetUnreachable]:
+    with waiting_for(f"the prober's page at {', '.join(pages)}", None):
+        return read_pages(pages)
 
-    Raises:
-        TargetUnreachable: None answers; why, for each.
-    """
-    reasons = []
-    for page in pages:
-        try:
-            with waiting_for(f"the prober's page at {page}", None):
-                return read_page(page)
-        except TargetUnreachable as error:
-            reasons.append(f"{page}: {error}")
-    raise TargetUnreachable(", ".join(reasons))
+
+def _first_page(read: Mapping[str, ProberPage | TargetUnreachable]) -> ProberPage:
+    for told in read.values():
+        if isinstance(told, ProberPage):
+            return told
+    raise TargetUnreachable(", ".join(f"{page}: {error}" for page, error in read.items()))

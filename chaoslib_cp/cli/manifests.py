@@ -32,6 +32,7 @@ _LABEL = re.compile(r"(?:[a-z0-9.-]+/)?[A-Za-z0-9_.-]{1,63}=[A-Za-z0-9_.-]{0,63}
     show_default=True,
     help="ServiceAccount that rollouts make for agents; may be given several times.",
 )
+@click.option("--prober-nodes", default="", help="Labels of the nodes that get a prober; by default all Linux nodes.")
 @click.option("--external-name", default="", help="A name outside that the prober asks for; none by default.")
 @click.option("--service-accounts", is_flag=True, help="ServiceAccounts too, for `chaos cp kubeconfig --tokens`.")
 @click.option("--admin-group", default="", help="A group to make cluster-admin, where no usable one is.")
@@ -45,6 +46,7 @@ def command(  # noqa: PLR0913 - one for each option
     dns_selector: str,
     dns_port: int,
     agent_accounts: tuple[str, ...],
+    prober_nodes: str,
     external_name: str,
     service_accounts: bool,
     admin_group: str,
@@ -54,13 +56,15 @@ def command(  # noqa: PLR0913 - one for each option
 
     Nothing is sent to a cluster. A testbed has all of it already. Agents are given the prober's image and pull secret,
     too. Where a node-local cache is what pods have in resolv.conf, --cluster-dns says the address behind it; on
-    OpenShift the pods of cluster DNS are in openshift-dns. Faults of extensions (CHAOSLIB_CP_EXTENSIONS) bring roles of
-    their own. Users are bound, as `chaos cp kubeconfig` makes them; with --service-accounts, ServiceAccounts of the
-    same names in namespace chaoslib-cp as well, of which that of the administrator is cluster-admin.
+    OpenShift the pods of cluster DNS are in openshift-dns. Each node gets a prober, and a run reads ten of them: on a
+    larger cluster label ten nodes, and say which with --prober-nodes. Faults of extensions (CHAOSLIB_CP_EXTENSIONS)
+    bring roles of their own. Users are bound, as `chaos cp kubeconfig` makes them; with --service-accounts,
+    ServiceAccounts of the same names in namespace chaoslib-cp as well, of which that of the administrator is
+    cluster-admin.
     """
     import yaml
 
-    from chaoslib_cp.agent.manifests import prober_manifests
+    from chaoslib_cp.agent.manifests import ProberPods, prober_manifests
     from chaoslib_cp.cluster.credentials.rights import with_accounts
     from chaoslib_cp.cluster.gate.roles import fault_roles, role_manifests
     from chaoslib_cp.faults import fault_kinds
@@ -68,7 +72,10 @@ def command(  # noqa: PLR0913 - one for each option
     _refuse_name(cluster_dns)
     dns = _place(dns_namespace, dns_selector, dns_port)
     roles = [*role_manifests(dns_namespace, agent_accounts), *fault_roles(fault_kinds(), dns_namespace)]
-    prober = prober_manifests(cluster_dns, image, external_name, cluster_domain, dns, image_pull_secret)
+    nodes = _labels(prober_nodes, "--prober-nodes") if prober_nodes else ()
+    prober = prober_manifests(
+        cluster_dns, image, external_name, cluster_domain, dns, ProberPods(image_pull_secret, nodes)
+    )
     items = [*roles, *(one for one in prober if one not in roles)]  # both need the namespace
     items = with_accounts(items, service_accounts, admin_group)
     listed = {"apiVersion": "v1", "kind": "List", "items": items}
@@ -90,9 +97,12 @@ def _refuse_name(cluster_dns: str) -> None:
 def _place(namespace: str, selector: str, port: int) -> "DnsPlace":
     from chaoslib_cp.agent.manifests import DnsPlace
 
+    return DnsPlace(namespace, _labels(selector, "--dns-selector"), port)
+
+
+def _labels(selector: str, option: str) -> tuple[tuple[str, str], ...]:
     pairs = selector.split(",")
     for pair in pairs:
         if not _LABEL.fullmatch(pair):
-            raise click.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="--dns-selector")
-    labels = tuple((key, value) for key, _, value in (pair.partition("=") for pair in pairs))
-    return DnsPlace(namespace, labels, port)
+            raise click.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint=option)
+    return tuple((key, value) for key, _, value in (pair.partition("=") for pair in pairs))

@@ -15,7 +15,8 @@ from chaoslib_cp.cluster.door.prober import configured_pages
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.limits import checked
 from chaoslib_cp.observe.plan import MAX_DURATION_S, ObservePlan
-from chaoslib_cp.observe.prober_pull import PULL_DEADLINE_S, PULL_PERIOD_S
+from chaoslib_cp.observe.prober_page import PULL_DEADLINE_S
+from chaoslib_cp.observe.prober_pull import PULL_PERIOD_S
 from chaoslib_cp.observe.recent import recent_lines, recent_samples, timeline_now_s
 from chaoslib_cp.results.hypothesis import read_hypothesis
 from chaoslib_cp.settings import IDENTITIES, Settings

@@ -19,6 +19,8 @@ _WINDOW_S: Final = 10.0
 def wait_for_fresh_entry(settings: Settings, wanted: bool, clock: Clock) -> dict[str, Any]:
     """Wait until the cached record's TTL goes up, for at most one TTL and 3 s.
 
+    Of the caches of several nodes it is that whose record is the oldest: it would be the first to fail.
+
     Args:
         settings: ``run_dir`` leads to the observer's timeline.
         wanted: False returns at once.
@@ -37,17 +39,28 @@ def wait_for_fresh_entry(settings: Settings, wanted: bool, clock: Clock) -> dict
 
     if not wanted:
         return {"waited_s": 0.0, "ttl_s": None, "reason": "not asked for"}
-    samples = seen()
+    samples = _oldest(seen())
     if not samples:
         return {"waited_s": 0.0, "ttl_s": None, "reason": "no sample of the cache, so it was not waited for"}
     longest_s = min(_LONGEST_S, float(samples[-1]["ttl_s"]) + _MARGIN_S)
     with waiting_for("the node cache to renew its record", longest_s):
         while (waited_s := clock.monotonic_s() - started_s) < longest_s:
-            samples = seen() or samples
+            samples = [sample for sample in seen() if _cache(sample) == _cache(samples[-1])] or samples
             if _has_renewed(samples, since_s):
                 return {"waited_s": waited_s, "ttl_s": samples[-1]["ttl_s"], "reason": "just renewed"}
             clock.sleep(_POLL_S)
     return {"waited_s": waited_s, "ttl_s": samples[-1]["ttl_s"], "reason": "no renewal seen within one TTL"}
+
+
+def _oldest(samples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The samples of the cache whose record has the least left of its TTL."""
+    ends_s = {_cache(sample): float(sample["at_s"]) + float(sample["ttl_s"]) for sample in samples}
+    oldest = min(ends_s, key=lambda cache: ends_s[cache], default=None)
+    return [sample for sample in samples if _cache(sample) == oldest]
+
+
+def _cache(sample: Mapping[str, Any]) -> tuple[str, str]:
+    return str(sample.get("node") or ""), str(sample.get("target"))
 
 
 def _has_renewed(samples: Sequence[Mapping[str, Any]], since_s: float) -> bool:

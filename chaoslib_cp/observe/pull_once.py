@@ -1,4 +1,4 @@
-"""One read of the prober's page, for probes used without an observer."""
+"""One read of the probers' pages, for probes used without an observer."""
 
 import asyncio
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from chaoslib_cp.clock import Clock, SteadyTime
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.door.prober import find_prober
+from chaoslib_cp.cluster.door.prober import configured_pages, find_prober
 from chaoslib_cp.cluster.gate.permit import permit_for
 from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.observe.prober_pull import ProberPull
@@ -16,20 +16,25 @@ _LOOKUP_S: Final = 5.0
 
 
 def pull_samples(settings: Settings, time: SteadyTime, clock: Clock) -> list[Record]:
-    """Return what the prober's page holds, on our clock; nothing when it does not answer.
+    """Return what the probers' pages hold, on our clock; nothing of those that do not answer.
 
     Raises:
+        ProfileInvalid: ``prober_pages`` of the configuration is no list of texts.
         TargetRefused: No cluster was named, or its prober may not be looked for.
         TargetUnreachable: Nobody can tell where the prober is.
     """
     records: list[Record] = []
-    with open_cluster(settings) as cluster:
-        pages = _noted_pages(cluster, settings, clock) or find_prober(cluster, timeout_s=_LOOKUP_S).pages
-    pull = ProberPull(pages, time, records.append, since_s=0.0)
-    for _ in pages:
-        if asyncio.run(pull.pull_once()):
-            break
+    asyncio.run(ProberPull(_pages(settings, clock), time, records.append, since_s=0.0).pull_once())
     return [record for record in records if record.get("kind") == "sample" and not record.get("void")]
+
+
+def _pages(settings: Settings, clock: Clock) -> tuple[str, ...]:
+    """What the configuration names, else what the gate noted for this run, else what the API says."""
+    configured = configured_pages(settings)
+    if configured:
+        return configured
+    with open_cluster(settings) as cluster:
+        return _noted_pages(cluster, settings, clock) or find_prober(cluster, timeout_s=_LOOKUP_S).pages
 
 
 def _noted_pages(cluster: Cluster, settings: Settings, clock: Clock) -> tuple[str, ...]:

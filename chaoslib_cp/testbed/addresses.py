@@ -13,6 +13,9 @@ KUBERNETES_SERVICE = "10.96.0.1"
 CLUSTER_DNS = "10.96.0.10"
 CLUSTER_DOMAIN = "cluster.local"
 OUTSIDE_ZONE = "outside.test"
+NODE_CACHE_HOST = 53
+PROBER_HOST = 54
+"""The last number of the addresses that the DNS cache and the workload prober of a node have in its range."""
 
 
 def api_server(index: int) -> str:
@@ -37,4 +40,9 @@ def node_pod_cidr(index: int) -> str:
 
 def node_cache(index: int) -> str:
     """Return the address of the DNS cache on kubelet node ``index``."""
-    return f"10.244.{index}.53"
+    return f"10.244.{index}.{NODE_CACHE_HOST}"
+
+
+def prober(index: int) -> str:
+    """Return the address of the workload prober on kubelet node ``index``."""
+    return f"10.244.{index}.{PROBER_HOST}"

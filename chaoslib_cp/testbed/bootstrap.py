@@ -7,11 +7,13 @@ from typing import Any
 
 from chaoslib_cp.agent.manifests import prober_manifests
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, SCALE_NAME
+from chaoslib_cp.cluster.door.prober import PROBER_SERVICE
 from chaoslib_cp.cluster.gate import marker, roles
 from chaoslib_cp.faults import fault_kinds
 from chaoslib_cp.testbed import addons, addresses, kwok
 from chaoslib_cp.testbed.api import ApiClient, Manifest
 from chaoslib_cp.testbed.cgroups import NOT_ENFORCED
+from chaoslib_cp.testbed.cri.network import PROBER_ANNOTATION
 from chaoslib_cp.testbed.farm import access as farm_access
 from chaoslib_cp.testbed.fill import FILLER_NAMESPACE
 from chaoslib_cp.testbed.pki import PEOPLE
@@ -57,13 +59,20 @@ def create_objects(api: ApiClient, spec: ClusterSpec, uid: str, limits_enforced:
             cluster_domain=addresses.CLUSTER_DOMAIN,
             kubelet_nodes=spec.kubelet_nodes,
         ),
-        *prober_manifests(addresses.CLUSTER_DNS, LIBRARY_IMAGE, f"www.{addresses.OUTSIDE_ZONE}"),
+        *_prober(),
         _scale(spec, limits_enforced),
         marker.marker_manifest(uid, "chaos cp up", expires_epoch_s),
     ]
     # namespaces first: a stable sort keeps everything else in order
     for manifest in sorted(manifests, key=lambda manifest: manifest["kind"] != "Namespace"):
         api.create(manifest)
+
+
+def _prober() -> list[Manifest]:
+    """The prober as an owner applies it, with the address on each node that the node's page leads to."""
+    manifests = prober_manifests(addresses.CLUSTER_DNS, LIBRARY_IMAGE, f"www.{addresses.OUTSIDE_ZONE}")
+    manifests[-1]["spec"]["template"]["metadata"]["annotations"] = {PROBER_ANNOTATION: "true"}
+    return manifests
 
 
 def _admin_binding() -> Manifest:
@@ -135,13 +144,11 @@ def _epoch_s(timestamp: str) -> float:
     return datetime.fromisoformat(timestamp).timestamp()
 
 
-def missing_pods(api: ApiClient, namespace: str, deployment: str) -> str:
-    """Return "" when a Deployment has all its pods ready, else how many it has."""
-    found = api.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}")
-    if found is None:
-        return f"Deployment {deployment} is not there"
-    ready, wanted = found["status"].get("readyReplicas", 0), found["spec"]["replicas"]
-    return "" if ready == wanted else f"Deployment {deployment} has {ready} of {wanted} pods ready"
+def missing_probers(api: ApiClient, nodes: int) -> str:
+    """Return "" when so many nodes have a workload prober that is ready, else how many have one."""
+    found = api.get(f"/apis/apps/v1/namespaces/{LIBRARY_NAMESPACE}/daemonsets/{PROBER_SERVICE}")
+    ready = (found or {}).get("status", {}).get("numberReady", 0)
+    return "" if ready == nodes else f"{ready} of {nodes} nodes have a workload prober that is ready"
 
 
 def _is_ready(node: dict[str, Any]) -> bool:

@@ -21,6 +21,9 @@ SYSCTLS = {
     "net/ipv4/tcp_tw_reuse": "1",
 }
 
+_PAGE_NODE_PORT, _PAGE_PORT = 30953, 8080
+"""Of the prober's page (``agent/manifests/prober.yaml``)."""
+
 
 def set_up(api_servers: int, kubelet_nodes: int) -> None:
     """Make the bridge, the host addresses, the routes and the balancer. Must run inside the namespace, once.
@@ -47,6 +50,7 @@ def set_up(api_servers: int, kubelet_nodes: int) -> None:
             sysctl.write_text(value)
     balance(list(range(api_servers)))
     let_pods_reach_themselves(kubelet_nodes)
+    lead_to_the_prober_of_each_node(kubelet_nodes)
 
 
 def let_pods_reach_themselves(kubelet_nodes: int) -> None:
@@ -72,6 +76,33 @@ def let_pods_reach_themselves(kubelet_nodes: int) -> None:
             chain postrouting {{
                 type nat hook postrouting priority srcnat
                 ct status dnat ip saddr . ip daddr @themselves masquerade
+            }}
+        }}
+        """,
+    )
+
+
+def lead_to_the_prober_of_each_node(kubelet_nodes: int) -> None:
+    """Let the NodePort of the prober's page lead to the prober of the node that is asked.
+
+    Each node's kube-proxy does so where a Service says ``externalTrafficPolicy: Local``. Ours is one for all nodes, and
+    would lead them all to the prober of the first.
+    """
+    nodes = range(1, kubelet_nodes + 1)
+    pairs = ", ".join(f"{addresses.node(number)} : {addresses.prober(number)}" for number in nodes)
+    rule = f"tcp dport {_PAGE_NODE_PORT} dnat ip to ip daddr map {{ {pairs} }} : {_PAGE_PORT}"
+    # before kube-proxy's chains at priority dstnat (-100)
+    run_with_input(
+        ["nft", "-f", "-"],
+        f"""
+        table ip chaoslib_cp_probers {{
+            chain prerouting {{
+                type nat hook prerouting priority -110
+                {rule}
+            }}
+            chain output {{
+                type nat hook output priority -110
+                {rule}
             }}
         }}
         """,

@@ -151,8 +151,8 @@ class Stack:
         say("all nodes Ready")
         self._wait("cluster DNS", self._missing_dns)
         say("cluster DNS answers")
-        self._wait("the workload prober", lambda: bootstrap.missing_pods(api, "chaoslib-cp", "workload-prober"))
-        say("workload prober running")
+        self._wait("the workload probers", lambda: bootstrap.missing_probers(api, self._spec.kubelet_nodes))
+        say("workload probers running")
         self._wait("the filler pods", lambda: bootstrap.missing_filler(api))
         say("filler pods running")
 

@@ -14,7 +14,7 @@ from tests.fakes.kube_objects import KubeObjects
 WHERE = "/api/v1/namespaces/chaoslib-cp"
 SERVICE = f"{WHERE}/services/workload-prober"
 POD = f"{WHERE}/pods/workload-prober-1"
-DEPLOYMENT = "/apis/apps/v1/namespaces/chaoslib-cp/deployments/workload-prober"
+DAEMON_SET = "/apis/apps/v1/namespaces/chaoslib-cp/daemonsets/workload-prober"
 IMAGE = "registry.example.org/chaoslib-cp:1"
 LABELS = {"chaoslib-cp/role": "prober"}
 MAY_NOT = ("create", "update", "patch", "delete")
@@ -31,6 +31,7 @@ class WholeCluster:
         server_ahead_s: How far the API server's clock is ahead.
         prober_ahead_s: The same of the prober's.
         nameservers: What pods have in their resolv.conf.
+        node: The node that the prober's page names; empty for none.
     """
 
     kube: KubeObjects
@@ -39,6 +40,7 @@ class WholeCluster:
     server_ahead_s: float = 0.0
     prober_ahead_s: float = 0.0
     nameservers: tuple[str, ...] = ("10.96.0.10",)
+    node: str = ""
 
     def fill(self) -> None:
         """Put everything there."""
@@ -56,9 +58,19 @@ class WholeCluster:
             "spec": {"containers": [{"name": "prober", "image": IMAGE, "args": ["--cluster-dns="]}]},
             "status": {"hostIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]},
         }
-        kube.objects[DEPLOYMENT] = {"metadata": {"name": "workload-prober", "namespace": "chaoslib-cp"}}
+        selector = {"template": {"spec": {"nodeSelector": {"kubernetes.io/os": "linux"}}}}
+        metadata = {"name": "workload-prober", "namespace": "chaoslib-cp"}
+        kube.objects[DAEMON_SET] = {"metadata": metadata, "spec": selector, "status": {"desiredNumberScheduled": 1}}
         kube.server.on("GET", "/version", self._version)
         self.prober.on("GET", "/", self._page)
+
+    def add_prober(self, node: str, host: str) -> None:
+        """One more pod, on a node of that name and address."""
+        name = f"workload-prober-{node}"
+        pod = {**self.pod, "metadata": {**self.pod["metadata"], "name": name}}
+        pod["spec"] = {**pod["spec"], "nodeName": node}
+        pod["status"] = {**pod["status"], "hostIP": host}
+        self.kube.objects[f"{WHERE}/pods/{name}"] = pod
 
     @property
     def pod(self) -> dict[str, Any]:
@@ -75,8 +87,8 @@ class WholeCluster:
 
     def _page(self, _: Request) -> Answer:
         now_s = SystemClock().epoch_s() + self.prober_ahead_s
-        page = {"prober": "a", "now_s": now_s, "nameservers": self.nameservers, "samples": [], "accounts": []}
-        return json_answer(page)
+        page = {"prober": "a", "node": self.node, "now_s": now_s, "nameservers": self.nameservers}
+        return json_answer({**page, "samples": [], "accounts": []})
 
 
 @contextmanager

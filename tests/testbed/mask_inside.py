@@ -31,7 +31,7 @@ Line = dict[str, Any]
 
 
 class Page:
-    """What the workload prober knows."""
+    """What the workload prober of the first node knows."""
 
     def __init__(self) -> None:
         self._clock = SystemClock()
@@ -45,7 +45,9 @@ class Page:
     def samples(self, since_s: float) -> list[Line]:
         """What it asked since then."""
         found: list[Line] = [dict(one) for one in pull_samples(self._settings, self._time, self._clock)]
-        return sorted((one for one in found if one["at_s"] >= since_s), key=lambda one: float(one["at_s"]))
+        here = min((str(one["node"]) for one in found), default="")
+        recent = (one for one in found if one["at_s"] >= since_s and one["node"] == here)
+        return sorted(recent, key=lambda one: float(one["at_s"]))
 
     def last(self, vantage: str, since_s: float, count: int) -> list[Line]:
         """The last few samples of a vantage point since then; fewer than ``count`` when there are no more yet."""

@@ -1,4 +1,4 @@
-"""The samples of a testbed's workload prober, read from its page while a block lasts."""
+"""The samples of the workload prober of a testbed's first node, read from its page while a block lasts."""
 
 import json
 import threading
@@ -17,7 +17,8 @@ class ProberSamples:
     def __init__(self, testbed: Testbed) -> None:
         self._testbed = testbed
         selector = "chaoslib-cp/role=prober"
-        [pod] = testbed.get("pods", "--namespace", "chaoslib-cp", "--selector", selector)["items"]
+        pods = testbed.get("pods", "--namespace", "chaoslib-cp", "--selector", selector)["items"]
+        pod = min(pods, key=lambda one: str(one["spec"]["nodeName"]))
         self._page = f"http://{pod['status']['podIP']}:8080/?after="
         self._seq = 0
         self._samples: list[Sample] = []

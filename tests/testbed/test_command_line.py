@@ -116,7 +116,7 @@ def test_manifests_are_accepted_by_a_cluster(testbed: Testbed, tmp_path: Path) -
     listed = tmp_path / "manifests.yaml"
     listed.write_text(chaos_cp("manifests").stdout)
     said = testbed.kubectl("apply", "--dry-run=server", "--filename", str(listed))
-    assert "deployment.apps/workload-prober" in said
+    assert "daemonset.apps/workload-prober" in said
 
 
 def test_restarted_containers_come_back(testbed: Testbed) -> None:

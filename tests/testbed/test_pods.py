@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,14 +134,26 @@ LAYERS = {"dns_pod", "dns_uncached", "dns_cached", "dns_lookup", "dns_connect", 
 
 
 def test_a_workload_is_served_at_every_layer(testbed: Testbed) -> None:
-    """The prober's pod: single servers, their Service, the node's cache, the C library, a connection, a new name."""
-    [pod] = testbed.get("pods", "-n", "chaoslib-cp", "-l", "chaoslib-cp/role=prober")["items"]
+    """On each node, as the page at its address tells: single servers, their Service, the node's own cache and so on."""
+    pods = testbed.get("pods", "-n", "chaoslib-cp", "-l", "chaoslib-cp/role=prober")["items"]
+    nodes = {str(pod["spec"]["nodeName"]): str(pod["status"]["hostIP"]) for pod in pods}
+    assert set(nodes) == {"worker-1", "worker-2"}
+    caches = set()
+    for node, address in nodes.items():
+        until(partial(_is_served, testbed, node, address), f"a good answer at each of {sorted(LAYERS)} on {node}")
+        caches |= {one["target"] for one in _page(testbed, address)["samples"] if one["vantage"] == "dns_cached"}
+    assert len(caches) == len(nodes)
 
-    def good() -> set[str]:
-        page = json.loads(testbed.run("python", "-c", READ, pod["status"]["hostIP"]).stdout)
-        return {sample["vantage"] for sample in page["samples"] if sample["ok"]}
 
-    until(lambda: good() >= LAYERS, f"a good answer at each of {sorted(LAYERS)}")
+def _page(testbed: Testbed, address: str) -> dict[str, Any]:
+    page: dict[str, Any] = json.loads(testbed.run("python", "-c", READ, address).stdout)
+    return page
+
+
+def _is_served(testbed: Testbed, node: str, address: str) -> bool:
+    page = _page(testbed, address)
+    assert page["node"] == node
+    return {sample["vantage"] for sample in page["samples"] if sample["ok"]} >= LAYERS
 
 
 # Listens, and tries until its own Service leads back to it; the test ends the wait.

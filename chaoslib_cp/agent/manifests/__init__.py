@@ -26,13 +26,29 @@ USUAL_PLACE = DnsPlace()
 """Where kubeadm, k3s, RKE2, EKS, GKE and AKS have them."""
 
 
+@dataclass(frozen=True)
+class ProberPods:
+    """The pods of the prober.
+
+    Attributes:
+        image_pull_secret: Secret of namespace chaoslib-cp with which their image is pulled; empty for none.
+        nodes: Labels of the nodes that get one; empty for all Linux nodes.
+    """
+
+    image_pull_secret: str = ""
+    nodes: tuple[tuple[str, str], ...] = ()
+
+
+EVERYWHERE = ProberPods()
+
+
 def prober_manifests(
     cluster_dns: str,
     image: str,
     external_name: str = "",
     cluster_domain: str = "cluster.local",
     dns: DnsPlace = USUAL_PLACE,
-    image_pull_secret: str = "",
+    pods: ProberPods = EVERYWHERE,
 ) -> list[dict[str, Any]]:
     """Return the objects of ``prober.yaml`` for one cluster, in an order in which they can be created.
 
@@ -43,14 +59,15 @@ def prober_manifests(
         external_name: A name outside the cluster that the prober asks for once a second; empty for none.
         cluster_domain: The cluster's DNS domain; empty for what the prober finds in its own resolv.conf.
         dns: Where the pods of cluster DNS are.
-        image_pull_secret: Secret of namespace chaoslib-cp with which the image is pulled; empty for none.
+        pods: Which nodes get a prober, and how its image is pulled.
     """
     text = files(__package__).joinpath("prober.yaml").read_text(encoding="utf-8")
     manifests: list[dict[str, Any]] = list(yaml.safe_load_all(text))
     _select(next(one for one in manifests if one["metadata"]["name"] == "kube-dns-pods"), dns)
     pod = manifests[-1]["spec"]["template"]["spec"]
-    if image_pull_secret:
-        pod["imagePullSecrets"] = [{"name": image_pull_secret}]
+    pod["nodeSelector"] |= dict(pods.nodes)
+    if pods.image_pull_secret:
+        pod["imagePullSecrets"] = [{"name": pods.image_pull_secret}]
     container = pod["containers"][0]
     container["image"] = image
     domain = f".{cluster_domain}" if cluster_domain else ""

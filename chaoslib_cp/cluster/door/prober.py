@@ -1,8 +1,8 @@
-"""Where the workload prober's page is: an address and port that need no DNS and no API once they are known."""
+"""Where the pages of the workload probers are: addresses and ports that need no DNS and no API once they are known."""
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
@@ -18,6 +18,9 @@ from chaoslib_cp.settings import Settings
 PROBER_SERVICE = "workload-prober"
 _CONTAINER: Final = "prober"
 _DNS_ARGUMENT: Final = "--cluster-dns="
+MOST_PAGES: Final = 10
+"""How many probers a run reads. Each takes some fifteen samples a second: those of ten are 40 kB of timeline a second,
+and 150 questions to cluster DNS. So in a larger cluster a label says which nodes get one."""
 _PAGE_S: Final = 2.0
 _MOST_BYTES: Final = 4_000_000
 _NOTHING_OLD: Final = "/?after=999999999999999999"
@@ -28,7 +31,8 @@ class ProberFacts:
     """What the API says of the prober.
 
     Attributes:
-        pages: ``ip:port`` of its NodePort on the node of each of its living pods, IPv6 addresses in brackets.
+        pages: ``ip:port`` of its NodePort on the node of each of its living pods, ten at most, IPv6 addresses in
+            brackets.
         image: The image that it runs, empty when it has no pod.
         image_pull_secret: The first secret with which that image is pulled, empty when none is named.
     """
@@ -58,10 +62,23 @@ class ProberObjects:
     @property
     def facts(self) -> ProberFacts:
         """What follows from these pods."""
-        hosts = [(pod.get("status") or {}).get("hostIP") for pod in self.pods]
-        port = self.node_port
-        pages = tuple(dict.fromkeys(f"{_bracketed(str(host))}:{port}" for host in hosts if host and port))
+        pages = tuple(dict.fromkeys(self.nodes))[:MOST_PAGES]
         return ProberFacts(pages, *_image(self.pods[0] if self.pods else {}))
+
+    @property
+    def nodes(self) -> dict[str, str]:
+        """The node of each page; empty where the pod names none."""
+        port = self.node_port
+        places = [
+            ((pod.get("status") or {}).get("hostIP"), (pod.get("spec") or {}).get("nodeName")) for pod in self.pods
+        ]
+        return {f"{_bracketed(str(host))}:{port}": str(node or "") for host, node in places if host and port}
+
+    @property
+    def crowded(self) -> list[str]:
+        """Addresses of the nodes with several of its pods: their page shows one of them now and another one then."""
+        hosts = [str((pod.get("status") or {}).get("hostIP") or "") for pod in self.pods]
+        return sorted({host for host in hosts if host and hosts.count(host) > 1})
 
     @property
     def told_dns(self) -> str:
@@ -78,10 +95,12 @@ class ProberPage:
     Attributes:
         nameservers: What pods have in their resolv.conf.
         ahead_s: Seconds that the prober's clock is ahead of ours; None where the page does not tell.
+        node: The node that it runs on; empty where the page does not tell.
     """
 
     nameservers: tuple[str, ...] = ()
     ahead_s: float | None = None
+    node: str = ""
 
 
 def read_prober(cluster: Cluster, namespace: str = LIBRARY_NAMESPACE, timeout_s: float = 5.0) -> ProberObjects:
@@ -142,12 +161,24 @@ def configured_pages(settings: Settings) -> tuple[str, ...]:
 
 
 def nameservers_of_pods(pages: tuple[str, ...]) -> tuple[str, ...]:
-    """The addresses that the prober has in its own resolv.conf, as its page tells; none when no page answers."""
-    for page in pages:
-        with suppress(TargetUnreachable):
-            if found := read_page(page).nameservers:
-                return found
-    return ()
+    """The addresses that the probers have in their resolv.conf, as the first page tells; none when none answers."""
+    read = (one.nameservers for one in read_pages(pages).values() if isinstance(one, ProberPage))
+    return next(filter(None, read), ())
+
+
+def read_pages(pages: tuple[str, ...]) -> dict[str, ProberPage | TargetUnreachable]:
+    """Ask pages what they say of themselves, all at the same time, within 2 s: each, or why it does not answer."""
+    if not pages:
+        return {}
+    with ThreadPoolExecutor(max_workers=len(pages)) as threads:
+        return dict(zip(pages, threads.map(_read_or_why, pages), strict=True))
+
+
+def _read_or_why(page: str) -> ProberPage | TargetUnreachable:
+    try:
+        return read_page(page)
+    except TargetUnreachable as error:
+        return error
 
 
 def read_page(page: str) -> ProberPage:
@@ -175,6 +206,7 @@ def read_page(page: str) -> ProberPage:
         return ProberPage(
             nameservers=tuple(map(str, told.get("nameservers") or ())),
             ahead_s=float(now_s) - middle_s if now_s is not None else None,
+            node=str(told.get("node") or ""),
         )
     except OSError as error:
         raise TargetUnreachable(of_socket_error(error)) from error

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 import grpc
 
 from chaoslib_cp.inheritance import Kind, handed_to
+from chaoslib_cp.testbed import addresses
 from chaoslib_cp.testbed.cri.failure import CallFailed
 
-# Below stay the node's own addresses: .1 is the gateway's in the first range, .53 the DNS cache of the node.
+# Below stay the node's own addresses: .1 is the gateway's in the first range, the others are in FIXED_HOSTS.
 FIRST_POD_HOST = 64
 LAST_POD_HOST = 254
-NODE_CACHE_HOST = 53
-NODE_CACHE_ANNOTATION = "chaoslib-cp.testbed/node-cache"
+PROBER_ANNOTATION = "chaoslib-cp.testbed/workload-prober"
+FIXED_HOSTS = {"chaoslib-cp.testbed/node-cache": addresses.NODE_CACHE_HOST, PROBER_ANNOTATION: addresses.PROBER_HOST}
+"""Annotations of pods that have an address of their own on each node, and that address within the node's range."""
 # Every pod may bind low ports, as containerd sets it since 2.0; then no process needs a capability for port 53.
 POD_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0"}
 
@@ -53,21 +55,20 @@ class Addresses:
         self._next = FIRST_POD_HOST
         self._lock = threading.Lock()
 
-    def take(self, is_node_cache: bool = False) -> str:
-        """Return a free address, or the DNS cache's own.
+    def take(self, fixed_host: int | None = None) -> str:
+        """Return a free address, or the one that is asked for.
 
         Raises:
-            CallFailed: none is free, or another pod has the cache's; the kubelet tries again.
+            CallFailed: none is free, or another pod has that one; the kubelet tries again.
         """
         with self._lock:
-            hosts = [NODE_CACHE_HOST] if is_node_cache else self._in_turn()
-            for host in hosts:
+            for host in self._in_turn() if fixed_host is None else [fixed_host]:
                 address = str(self._network[host])
                 if address not in self._taken:
                     self._taken.add(address)
-                    self._next = self._next if is_node_cache else host + 1
+                    self._next = host + 1 if fixed_host is None else self._next
                     return address
-        wanted = str(self._network[NODE_CACHE_HOST]) if is_node_cache else f"in {self._network}"
+        wanted = f"in {self._network}" if fixed_host is None else str(self._network[fixed_host])
         raise CallFailed(grpc.StatusCode.RESOURCE_EXHAUSTED, f"no free pod address {wanted}: other pods have it")
 
     def give_back(self, address: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from chaoslib_cp.testbed.cri import api_pb2 as api
 from chaoslib_cp.testbed.cri.bubblewrap import resolv_conf
 from chaoslib_cp.testbed.cri.clock import now_ns
-from chaoslib_cp.testbed.cri.network import NODE_CACHE_ANNOTATION, Addresses, PodNamespace, PodNetwork
+from chaoslib_cp.testbed.cri.network import FIXED_HOSTS, Addresses, PodNamespace, PodNetwork
 
 
 class Sandbox:
@@ -56,7 +56,8 @@ class Sandbox:
         if self.config.log_directory:
             Path(self.config.log_directory).mkdir(parents=True, exist_ok=True)
         self._addresses = addresses
-        self.address = addresses.take(self.config.annotations.get(NODE_CACHE_ANNOTATION) == "true")
+        fixed = (host for name, host in FIXED_HOSTS.items() if self.config.annotations.get(name) == "true")
+        self.address = addresses.take(next(fixed, None))
         namespace = PodNamespace(network, self.address, f"v{network.index}-{self.identity[:8]}")
         try:
             namespace.open(dict(self.config.linux.sysctls))

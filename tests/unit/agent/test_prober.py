@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from chaoslib_cp.agent import prober
-from chaoslib_cp.agent.manifests import DnsPlace, prober_manifests
+from chaoslib_cp.agent.manifests import DnsPlace, ProberPods, prober_manifests
 from chaoslib_cp.agent.prober import Prober
 from chaoslib_cp.agent.prober_page import MAX_ACCOUNTS, RING_SAMPLES, Page, serve
 from chaoslib_cp.agent.prober_settings import ProberSettings, read_resolv_conf, settings_from
@@ -407,8 +407,7 @@ def test_an_account_that_was_read_is_left_out_once_a_later_sample_was_read() -> 
 def test_manifest_is_restricted_and_needs_no_rights() -> None:
     """The pod meets the restricted Pod Security Standard and has no token; nothing but its own names is created."""
     manifests = prober_manifests("10.96.0.10", "chaoslib-cp:9", external_name="www.outside.test")
-    deployment = manifests[-1]
-    pod = deployment["spec"]["template"]["spec"]
+    pod = manifests[-1]["spec"]["template"]["spec"]
     container = pod["containers"][0]
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -420,10 +419,21 @@ def test_manifest_is_restricted_and_needs_no_rights() -> None:
     assert {manifest["metadata"]["labels"]["app.kubernetes.io/managed-by"] for manifest in manifests} == {"chaoslib-cp"}
 
 
+def test_each_node_has_a_prober_and_shows_its_page() -> None:
+    """On all Linux nodes, or those with a label; the prober knows its node, and its NodePort leads to it alone."""
+    for nodes, wanted in (((), {}), ((("chaoslib-cp/prober", "yes"),), {"chaoslib-cp/prober": "yes"})):
+        manifests = prober_manifests("10.96.0.10", "chaoslib-cp:9", pods=ProberPods(nodes=nodes))
+        pod = manifests[-1]["spec"]["template"]["spec"]
+        assert (manifests[-1]["kind"], pod["nodeSelector"]) == ("DaemonSet", {"kubernetes.io/os": "linux", **wanted})
+        assert pod["containers"][0]["env"][0]["valueFrom"] == {"fieldRef": {"fieldPath": "spec.nodeName"}}
+        [page] = [one for one in manifests if one["metadata"]["name"] == "workload-prober" and one["kind"] == "Service"]
+        assert page["spec"]["externalTrafficPolicy"] == "Local"
+
+
 def test_manifest_can_be_made_for_dns_elsewhere_and_a_private_image() -> None:
     """OpenShift: the DNS pods' own namespace, labels and port; nothing about addresses, which the prober finds."""
     place = DnsPlace("openshift-dns", (("dns.operator.openshift.io/daemonset-dns", "default"),), 5353)
-    made = prober_manifests("", "registry.example.org/cp:1", cluster_domain="", dns=place, image_pull_secret="regcred")
+    made = prober_manifests("", "registry.example.org/cp:1", cluster_domain="", dns=place, pods=ProberPods("regcred"))
     [over_pods] = [one for one in made if one["metadata"]["name"] == "kube-dns-pods"]
     assert over_pods["metadata"]["namespace"] == "openshift-dns"
     assert over_pods["spec"]["selector"] == {"dns.operator.openshift.io/daemonset-dns": "default"}

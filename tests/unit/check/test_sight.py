@@ -30,8 +30,11 @@ def unready(whole: WholeCluster) -> None:
          f"chaoslib-cp/workload-prober: there is no prober, so {NOT_THERE}; "
          "do: chaos cp manifests --image IMAGE | kubectl apply --filename -"),
         (lambda w: w.kube.objects.pop(POD),
-         f"Deployment chaoslib-cp/workload-prober: has no pod, so {NOT_THERE}; "
-         "do: kubectl --namespace chaoslib-cp describe deployment,replicaset"),
+         f"DaemonSet chaoslib-cp/workload-prober: has no pod, so {NOT_THERE}; "
+         "do: kubectl --namespace chaoslib-cp describe daemonset"),
+        (lambda w: w.add_prober("worker-2", "127.0.0.2"),
+         "the page of node worker-2: does not answer here (127.0.0.2:PORT: refused); do: open that port from here to "
+         "that node, or name an address that leads there: configuration.prober_pages"),
         (unready,
          "Pod chaoslib-cp/workload-prober-1: is not ready: CrashLoopBackOff: back-off 10s; "
          "do: kubectl --namespace chaoslib-cp logs workload-prober-1"),
@@ -52,7 +55,7 @@ def test_each_cause_is_a_sentence_with_its_fix(
     """A context, the prober, the way to its page, the address that it asks; two questions to the API at most."""
     break_it(whole)
     told = [one.sentence(400) for one in blind_spots(whole.kube.settings(), DNS)]
-    assert told == ([sentence] if sentence else [])
+    assert told == ([sentence.replace("PORT", str(whole.prober.port))] if sentence else [])
     assert len(whole.kube.server.requests) <= 2
     assert {(one.method, one.peer_name) for one in whole.kube.server.requests} == {("GET", "user-runner")}
 

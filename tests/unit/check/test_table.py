@@ -22,7 +22,7 @@ from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage_point import Request as Asked
 from tests.fakes.api_server import HANG, Answer
 from tests.fakes.kube_objects import CONTEXTS, REVIEWS, WHO_AM_I
-from tests.fakes.whole_cluster import DEPLOYMENT, IMAGE, POD, SERVICE, WholeCluster
+from tests.fakes.whole_cluster import DAEMON_SET, IMAGE, POD, SERVICE, WholeCluster
 from tests.places import ROOT
 from tests.scaffold.kubeconfigs import change, change_cluster
 
@@ -88,10 +88,21 @@ def unready(whole: WholeCluster) -> None:
 
 
 def without_pod(whole: WholeCluster) -> None:
-    """Let a quota keep the prober's pod away."""
+    """Let no node have the labels that the prober wants."""
     del whole.kube.objects[POD]
-    failure = {"type": "ReplicaFailure", "message": "exceeded quota: small"}
-    whole.kube.objects[DEPLOYMENT]["status"] = {"conditions": [failure]}
+    whole.kube.objects[DAEMON_SET]["status"] = {"desiredNumberScheduled": 0}
+
+
+def page_of_another(whole: WholeCluster) -> None:
+    """Let two nodes show one prober, as where their NodePorts lead to any of them."""
+    whole.node = "worker-1"
+    whole.add_prober("worker-2", "localhost")
+
+
+def many_probers(whole: WholeCluster) -> None:
+    """Let more nodes have a prober than are read."""
+    for number in range(2, 12):
+        whole.add_prober(f"worker-{number}", f"127.0.0.{number}")
 
 
 def few_nodes(whole: WholeCluster) -> None:
@@ -145,9 +156,20 @@ BROKEN: list[tuple[str, Callable[[WholeCluster], object], str, str, str, str]] =
      "0.2 h from now: a run may outlast it", "chaos cp mark"),
     ("production", lambda w: w.kube.add_node("p", "True", env="prod"), "gate", "wrong", "env=prod", "--accept label"),
     ("no prober", lambda w: w.kube.objects.pop(SERVICE), "prober", "wrong", "there is no prober", "chaos cp manifests"),
-    ("no pod of it", without_pod, "prober", "wrong", "has no pod: exceeded quota: small", "describe deployment"),
-    ("no Deployment", lambda w: [w.kube.objects.pop(one) for one in (POD, DEPLOYMENT)], "prober", "wrong",
-     "Deployment chaoslib-cp/workload-prober: is not there", "chaos cp manifests"),
+    ("no pod of it", lambda w: w.kube.objects.pop(POD), "prober", "wrong",
+     "DaemonSet chaoslib-cp/workload-prober: has no pod, so nobody", "describe daemonset"),
+    ("no node for it", without_pod, "prober", "wrong",
+     "has no pod: no node that takes pods has the labels kubernetes.io/os=linux", "kubectl get nodes"),
+    ("probers of two versions", lambda w: w.add_prober("worker-1", "127.0.0.1"), "prober", "warning",
+     "node 127.0.0.1: has several probers", "delete deployment workload-prober"),
+    ("a herd of probers", many_probers, "prober", "warning", "11 nodes have a prober that asks .* reads 10 of them",
+     "label 10 nodes, and apply what chaos cp manifests --prober-nodes KEY=VALUE prints"),
+    ("one page of two", lambda w: w.add_prober("worker-2", "127.0.0.2"), "page", "warning",
+     r"the page of node worker-2: does not answer here \(127.0.0.2:\d+: refused\)", "configuration.prober_pages"),
+    ("another's page", page_of_another, "page", "warning",
+     "the page of node worker-2: shows the prober of node worker-1, so nobody sees", "chaos cp manifests"),
+    ("no DaemonSet", lambda w: [w.kube.objects.pop(one) for one in (POD, DAEMON_SET)], "prober", "wrong",
+     "DaemonSet chaoslib-cp/workload-prober: is not there", "chaos cp manifests"),
     ("prober not ready", unready, "prober", "wrong", "is not ready: ImagePullBackOff: no such image", "logs workload-"),
     ("page refused", lambda w: w.kube.objects[SERVICE]["spec"].update(ports=[{"nodePort": 1}]), "page", "wrong",
      r"cannot be reached from here \(127.0.0.1:1: refused\)", "configuration.prober_pages"),

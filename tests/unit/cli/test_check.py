@@ -50,7 +50,7 @@ def test_what_is_wrong_is_exit_code_1_and_as_json_whole(whole: WholeCluster) -> 
     exit_code, stdout, _ = check("--json")
     assert exit_code == 1
     wrong = [one for one in json.loads(stdout) if one["level"] == "wrong"]
-    assert [(one["check"], one["on"]) for one in wrong] == [("prober", "Deployment chaoslib-cp/workload-prober")]
+    assert [(one["check"], one["on"]) for one in wrong] == [("prober", "DaemonSet chaoslib-cp/workload-prober")]
     assert wrong[0]["fix"].startswith("kubectl --namespace chaoslib-cp describe")
 
 

@@ -1,6 +1,8 @@
 """Restarting cluster DNS: each kind of coupling, and the wait for a freshly cached record."""
 
+import itertools
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -159,15 +161,17 @@ def test_an_unmarked_cluster_is_refused(kube: KubeObjects) -> None:
 class WritingClock(SystemClock):
     """A real clock whose every sleep brings another sample of the cache."""
 
-    def __init__(self, run_dir: Path, ttls: list[int]) -> None:
+    def __init__(self, run_dir: Path, ttls: list[int], nodes: Sequence[str] = ("",)) -> None:
         self.run_dir = run_dir
         self.ttls = ttls
+        self.nodes = itertools.cycle(nodes)
 
     def sleep(self, duration_s: float) -> None:
         """Write the next sample instead of waiting."""
         assert duration_s < 1
         if self.ttls:
-            write_samples(self.run_dir, "dns_cached", ["ok"], first_ago_s=0, ttl_s=self.ttls.pop(0))
+            more = {"ttl_s": self.ttls.pop(0), "node": next(self.nodes)}
+            write_samples(self.run_dir, "dns_cached", ["ok"], first_ago_s=0, **more)
 
 
 def test_the_wait_ends_when_the_cached_records_ttl_goes_up(tmp_path: Path) -> None:
@@ -177,6 +181,15 @@ def test_the_wait_ends_when_the_cached_records_ttl_goes_up(tmp_path: Path) -> No
     waited = wait_for_fresh_entry(Settings(run_dir=tmp_path), True, clock)
     assert (waited["reason"], waited["ttl_s"]) == ("just renewed", 20)
     assert clock.ttls == [19]
+
+
+def test_caches_of_other_nodes_are_no_renewal(tmp_path: Path) -> None:
+    """The cache whose record is the oldest is waited for: a younger one of another node says nothing of it."""
+    write_samples(tmp_path, "dns_cached", ["ok"], ttl_s=4, first_ago_s=1.5, node="worker-1")
+    write_samples(tmp_path, "dns_cached", ["ok"], ttl_s=19, first_ago_s=1.2, node="worker-2")
+    clock = WritingClock(tmp_path, [3, 18, 2, 17, 20], ["worker-1", "worker-2"])
+    waited = wait_for_fresh_entry(Settings(run_dir=tmp_path), True, clock)
+    assert (waited["reason"], waited["ttl_s"], clock.ttls) == ("just renewed", 20, [])
 
 
 def test_a_renewal_before_the_action_began_does_not_count(tmp_path: Path) -> None:

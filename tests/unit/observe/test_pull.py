@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -12,20 +13,21 @@ from chaoslib_cp.engine.load.totals import Totals
 from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.observe import prober_pull
+from chaoslib_cp.observe.prober_page import PULL_DEADLINE_S
 from chaoslib_cp.observe.prober_pull import ProberPull
 from tests.fakes.api_server import Answer, FakeApiServer
 
 #: Longer (s) than the clocks can be off: they are known to half a round trip, and a pull has a deadline.
-LONG_S = 10 * prober_pull.PULL_DEADLINE_S
+LONG_S = 10 * PULL_DEADLINE_S
 
 
 class FakeProber:
     """A prober's page whose samples and clock are the test's."""
 
-    def __init__(self, name: str = "p1", ahead_s: float = 0.0) -> None:
+    def __init__(self, name: str = "p1", ahead_s: float = 0.0, node: str = "") -> None:
         clock = SystemClock()
         self.time = SteadyTime(clock, clock.epoch_s() - clock.monotonic_s() + ahead_s)
-        self.page = Page(name, self.time)
+        self.page = Page(name, self.time, node=node)
         self.port = 0
 
     def sample(self, **more: object) -> None:
@@ -229,18 +231,103 @@ def test_lost_and_found_are_each_said_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(events(got, "prober_found")) == 2  # at the start, and when it came back
 
 
-def test_next_address_is_tried() -> None:
-    """With several addresses, one that is dead costs one pull."""
+def test_two_addresses_of_one_prober_bring_its_samples_once() -> None:
+    """One that is dead costs nothing, is told once, and says where; the node of the prober stands on each sample."""
 
     async def story(got: list[Record]) -> None:
-        prober = FakeProber()
+        prober = FakeProber(node="worker-1")
         await prober.listen()
-        pull = puller(prober, got, "127.0.0.1:1")
-        prober.sample()
-        assert [await pull.pull_once() for _ in range(2)] == [False, True]
+        pull = puller(prober, got, "127.0.0.1:1", f"localhost:{prober.port}", f"127.0.0.1:{prober.port}")
+        for _ in range(3):
+            prober.sample()
+            assert await pull.pull_once()
         await prober.leave()
 
-    assert samples(run(story)) == [1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prober_pull, "LOST_AFTER_S", 0.0)
+        got = run(story)
+    assert samples(got) == [1, 2, 3]
+    assert {record["node"] for record in got if record["kind"] == "sample"} == {"worker-1"}
+    assert [(event["page"], event["reason"]) for event in events(got, "prober_lost")] == [
+        ("127.0.0.1:1", "its page has never answered: refused")
+    ]
+    assert [event["node"] for event in events(got, "prober_found")] == ["worker-1"]
+
+
+async def _probers(*nodes: str) -> list[FakeProber]:
+    """One on each node, each of which counts its samples for itself; the clocks of their nodes are far apart."""
+    made = [FakeProber(f"prober-of-{node}", 100.0 * number, node) for number, node in enumerate(nodes)]
+    for one in made:
+        await one.listen()
+    return made
+
+
+def _of_all(probers: list[FakeProber], got: list[Record]) -> ProberPull:
+    time = SteadyTime(SystemClock())
+    return ProberPull(tuple(f"127.0.0.1:{one.port}" for one in probers), time, got.append, time.now_s() - LONG_S)
+
+
+def test_each_prober_has_a_clock_and_a_count_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outage of one page, and the restart of one prober, are told with their node and cost the others nothing."""
+    monkeypatch.setattr(prober_pull, "LOST_AFTER_S", 0.0)
+
+    async def story(got: list[Record]) -> None:
+        first, second = probers = await _probers("worker-1", "worker-2")
+        pull = _of_all(probers, got)
+        for _ in range(3):
+            first.sample()
+        second.sample()
+        assert await pull.pull_once()
+        await second.leave()
+        first.sample()
+        assert await pull.pull_once()
+        anew = FakeProber("anew", node="worker-2")
+        anew.port = second.port
+        await anew.listen()
+        anew.sample()
+        await pull.pull_once()
+        await pull.pull_once()
+        await first.leave()
+        await anew.leave()
+
+    began_s = SteadyTime(SystemClock()).now_s()
+    got = run(story)
+    taken = [(record["node"], record["seq"]) for record in got if record["kind"] == "sample"]
+    assert sorted(map(str, taken)) == sorted(
+        map(str, [("worker-1", 1), ("worker-1", 2), ("worker-1", 3), ("worker-1", 4), ("worker-2", 1), ("worker-2", 1)])
+    )
+    assert all(began_s - 1 < float(str(one["at_s"])) < began_s + 50 for one in got if one["kind"] == "sample")
+    assert [(event["node"], event["reason"]) for event in events(got, "prober_lost")] == [
+        ("worker-2", "its page does not answer: refused"),
+        ("worker-2", "restarted: its unread samples are gone"),
+    ]
+
+
+def test_an_account_that_several_probers_were_told_is_written_once() -> None:
+    """A copy that comes late has less in it: it must not pass for an agent that was replaced and began anew."""
+
+    def told(due: int, running: int = 1) -> Account:
+        account = account_of("agent_rollout-1", "worker-9", Totals(), 1, running)
+        return replace(account, counts={**account.counts, "due": due})
+
+    async def story(got: list[Record]) -> None:
+        first, second = probers = await _probers("worker-1", "worker-2")
+        pull = _of_all(probers, got)
+        for prober in probers:
+            prober.page.hear(told(5))
+        await pull.pull_once()
+        first.page.hear(told(7))
+        second.page.hear(told(6))
+        await pull.pull_once()
+        second.page.hear(told(7))
+        await pull.pull_once()
+        second.page.hear(told(7, running=0))
+        await pull.pull_once()
+        for prober in probers:
+            await prober.leave()
+
+    counts = [dict(one["counts"]) for one in run(story) if one.get("vantage") == "agent_load"]  # type: ignore[call-overload]
+    assert [(one["due"], one["agents_running"]) for one in counts] == [(5, 1), (7, 1), (7, 0)]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"prober":1}', b'{"prober":"x","now_s":1.0,"samples":[{"seq":"1"}]}'])

@@ -17,11 +17,11 @@ def test_addresses_are_given_in_turn() -> None:
 def test_node_cache_has_one_fixed_address() -> None:
     """Pods' resolv.conf names the cache by address, so it gets the same one again; two at once are refused."""
     addresses = Addresses("10.244.2.0/24")
-    assert addresses.take(is_node_cache=True) == "10.244.2.53"
+    assert addresses.take(53) == "10.244.2.53"
     with pytest.raises(CallFailed, match=r"10\.244\.2\.53"):
-        addresses.take(is_node_cache=True)
+        addresses.take(53)
     addresses.give_back("10.244.2.53")
-    assert addresses.take(is_node_cache=True) == "10.244.2.53"
+    assert addresses.take(53) == "10.244.2.53"
 
 
 def test_all_addresses_are_used_before_one_is_refused() -> None:
