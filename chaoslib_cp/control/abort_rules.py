@@ -8,8 +8,8 @@ In our block of ``extensions``::
         {"vantage": "dns_cached", "blind_s": 15}
     ]
 
-The first two are limits: too many samples of the window failed, or its median is too slow. The third is a blind guard:
-nobody has seen anything for that long, and whoever cannot see must not go on.
+The first two are limits: too many samples of the window failed, or its median is too slow, on any one node. The third
+is a blind guard: nobody has seen anything for that long, and whoever cannot see must not go on.
 """
 
 import math
@@ -70,13 +70,20 @@ class AbortRule:
         samples = [sample for sample in recording.of(self.vantage) if sample.at_s + sample.latency_s >= since_s]
         if self.limits == BLIND:
             return "" if samples or now_s - began_s <= self.limit else f"{self}: no valid sample for that long"
+        nodes = sorted({sample.node for sample in samples})
+        found = (self._breach_on(node, [one for one in samples if one.node == node]) for node in nodes)
+        return next(filter(None, found), "")
+
+    def _breach_on(self, node: str, samples: list[Sample]) -> str:
+        """The same of what was asked from one node: on the others all may be well."""
         if len(samples) < self.min_samples:
             return ""
         measured = _error_ratio(samples) if self.limits == _ERRORS else _percentile(self.limits, samples)
         if measured <= self.limit:
             return ""
         value = f"it was {measured:.3g}" if math.isfinite(measured) else "no right answer came at all"
-        return f"{self}: {value}, {len(samples)} samples within {self.window_s:g} s"
+        where = f" on node {node}" if node else ""
+        return f"{self}: {value}{where}, {len(samples)} samples within {self.window_s:g} s"
 
     def __str__(self) -> str:
         return f"abort rule {self.vantage} {self.limits} {self.limit:g}"

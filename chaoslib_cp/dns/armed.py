@@ -21,13 +21,20 @@ _CALL_S: Final = 5.0
 
 def revisions(settings: Settings, clock: Clock) -> dict[str, str]:
     """The revision that each DNS server said last, by its address; empty text for one that is not armed."""
+    return {address: said for (address, _), said in revisions_by_node(settings, clock).items()}
+
+
+def revisions_by_node(settings: Settings, clock: Clock) -> dict[tuple[str, str], str]:
+    """The same by address and by the node from which it was asked, what was said last coming last."""
     samples = gather(settings, [DNS_REVISION.name], _WINDOW_S, clock)[DNS_REVISION.name]
-    said: dict[str, str] = {}
+    said: dict[tuple[str, str], str] = {}
     for sample in samples:
         answers = sample.get("answers")
         found = read_revision(map(str, answers)) if isinstance(answers, list) else None
+        asked = (str(sample["target"]), str(sample.get("node") or ""))
+        said.pop(asked, None)
         # without an upstream a server that is not armed may say nothing at all about this name
-        said[str(sample["target"])] = found.id if found else ""
+        said[asked] = found.id if found else ""
     return said
 
 

@@ -1,14 +1,14 @@
 """Seeing that node caches run their new Corefile.
 
-Nobody outside of a node can ask its cache, so the workload prober tells: it asks the cache of its own node, its
-nameserver, for ``rev.cp.invalid``. What the caches of other nodes run, nobody can see.
+Nobody outside of a node can ask its cache, so the workload prober of each node tells: it asks its nameserver, the cache
+of its node, for ``rev.cp.invalid``. What the caches of nodes without a prober run, nobody can see.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.dns.armed import revisions
+from chaoslib_cp.dns.armed import revisions_by_node
 from chaoslib_cp.observe.evidence import gather
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import DNS_CACHED
@@ -23,8 +23,8 @@ class Seen:
     """What was seen of the node caches.
 
     Attributes:
-        asked: Addresses of those that a prober asks.
-        running: Addresses of those among them that run the revision.
+        asked: Addresses of those that a prober asks, each with its node where that is known.
+        running: Those among them that run the revision.
         waited_s: Until all of them did, or until time was up.
     """
 
@@ -49,10 +49,16 @@ def wait_until_pinned(settings: Settings, revision: str, timeout_s: float, clock
     with waiting_for(f"the node caches to run {'their new' if revision else 'their own'} Corefile", timeout_s):
         while True:
             samples = gather(settings, [DNS_CACHED.name], _WINDOW_S, clock)[DNS_CACHED.name]
-            asked = tuple(sorted({str(one["target"]) for one in samples}))
-            said = revisions(settings, clock)
-            running = tuple(one for one in asked if said.get(one) == revision)
+            caches = sorted({(str(one["target"]), str(one.get("node") or "")) for one in samples})
+            said = revisions_by_node(settings, clock)
+            asked = tuple(_words(one) for one in caches)
+            running = tuple(_words(one) for one in caches if said.get(one) == revision)
             waited_s = clock.monotonic_s() - began_s
             if waited_s >= (timeout_s if asked else min(timeout_s, _WINDOW_S)) or (asked and asked == running):
                 return Seen(asked, running, round(waited_s, 1))
             clock.sleep(_POLL_S)
+
+
+def _words(cache: tuple[str, str]) -> str:
+    address, node = cache
+    return f"{address} on {node}" if node else address

@@ -46,7 +46,8 @@ def workload_dns(
         secrets: chaosk8s' own keys.
 
     Returns:
-        ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s``, ``by`` (observer or probe).
+        ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s``, ``by`` (observer or probe). Of
+        several nodes those of the one that had the least share of right answers, and ``node``, its name.
 
     Raises:
         ProfileInvalid: An argument is wrong; nothing was asked.

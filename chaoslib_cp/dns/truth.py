@@ -73,7 +73,7 @@ def _of_none(settings: Settings, vantage: str, patience: Patience, clock: Clock,
 
 def _lies(known: Iterable[Record]) -> Iterable[Revision]:
     """What each server says of itself now, where it is armed."""
-    newest: dict[str, Record] = {str(one["target"]): one for one in known}
+    newest = {_asked(one): one for one in known}
     for one in newest.values():
         answers = one.get("answers")
         said = read_revision(map(str, answers)) if isinstance(answers, list) else None
@@ -84,8 +84,14 @@ def _lies(known: Iterable[Record]) -> Iterable[Revision]:
 def _by_target(samples: Iterable[Record]) -> Mapping[str, list[Record]]:
     found: dict[str, list[Record]] = {}
     for sample in samples:
-        found.setdefault(str(sample["target"]), []).append(sample)
+        found.setdefault(_asked(sample), []).append(sample)
     return found
+
+
+def _asked(sample: Record) -> str:
+    """Question and server, and from where: a node's cache has one address on all nodes in many clusters."""
+    node = sample.get("node")
+    return f"{sample['target']} from {node}" if node else str(sample["target"])
 
 
 def _worst(samples: Iterable[Record], min_ok_ratio: float) -> dict[str, Any]:

@@ -83,10 +83,22 @@ def _let_in(vantage: str, samples: list[Record]) -> list[Record]:
 def summary(samples: Sequence[Record], min_ok_ratio: float) -> dict[str, Any]:
     """Judge the samples of one vantage point; no sample at all is not ok.
 
+    Of several nodes the one decides that had the least share of right answers: none stands for another.
+
     Returns:
         ``ok``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``, ``worst_latency_s`` (None without a sample)
-        and ``by`` ("observer", "probe" or "nobody").
+        and ``by`` ("observer", "probe" or "nobody"); ``node``, whose samples these are, where there are several nodes.
     """
+    by_node: dict[str, list[Record]] = {}
+    for sample in samples:
+        by_node.setdefault(str(sample.get("node") or ""), []).append(sample)
+    if len(by_node) <= 1:
+        return _summary(samples, min_ok_ratio)
+    each = [{**_summary(found, min_ok_ratio), "node": node} for node, found in by_node.items()]
+    return min(each, key=lambda one: number(one, "ok_ratio"))
+
+
+def _summary(samples: Sequence[Record], min_ok_ratio: float) -> dict[str, Any]:
     good = sum(bool(sample["ok"]) for sample in samples)
     ratio = good / len(samples) if samples else 0.0
     return {

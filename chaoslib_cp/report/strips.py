@@ -16,6 +16,7 @@ _TOP, _BAR = 22, 14
 _BEFORE_S, _AFTER_S = 15.0, 20.0
 _STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 7200)
 _LABEL_LETTERS = 40
+_NODES = 3
 _LANE = 15
 """Height of a line of numbers below the strips."""
 _DIGIT = 8.0
@@ -112,16 +113,33 @@ def _draw(
 
 
 def _rows(recording: Recording) -> list[tuple[str, list[Sample]]]:
-    """A strip for each vantage point and target, in the order of the table; accounts are no checks and have none."""
+    """A strip for each vantage point and target, in the order of the table; accounts are no checks and have none.
+
+    What is asked from several nodes has one for each of the three that fared worst, and says how many it leaves out.
+    """
     points = all_points()
     places = {point.name: place for place, point in enumerate(points)}
     left_out = {point.name for point in points if not point.is_check}
-    by_row: dict[tuple[int, str, str], list[Sample]] = {}
+    by_row: dict[tuple[int, str, str], dict[str, list[Sample]]] = {}
     for sample in recording.samples:
         if sample.vantage not in left_out:
-            place = places.get(sample.vantage, len(points))
-            by_row.setdefault((place, sample.vantage, sample.target), []).append(sample)
-    return [(f"{vantage} {target}", samples) for (_, vantage, target), samples in sorted(by_row.items())]
+            row = (places.get(sample.vantage, len(points)), sample.vantage, sample.target)
+            by_row.setdefault(row, {}).setdefault(sample.node, []).append(sample)
+    return [
+        (f"{vantage} {target}{where}", samples)
+        for (_, vantage, target), by_node in sorted(by_row.items())
+        for where, samples in _of_nodes(by_node)
+    ]
+
+
+def _of_nodes(by_node: Mapping[str, list[Sample]]) -> list[tuple[str, list[Sample]]]:
+    """The samples of those that fared worst, each with the end of its label."""
+    if len(by_node) == 1:
+        return [("", samples) for samples in by_node.values()]
+    ranked = sorted(by_node.items(), key=lambda one: (-sum(not sample.ok for sample in one[1]), one[0]))
+    shown = [(f" from {node}" if node else "", samples) for node, samples in sorted(ranked[:_NODES])]
+    left_out = len(ranked) - len(shown)
+    return [(f"{where} ({left_out} not shown)" if left_out else where, samples) for where, samples in shown]
 
 
 def _label(sheet: _Sheet, label: str, y: int) -> str:

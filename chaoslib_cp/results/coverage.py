@@ -71,28 +71,40 @@ def gap(recording: Recording, during: Window, part: Part) -> str:
         during: When the part had to be watched.
         part: The claim. Without a vantage point in the timeline, only its own checks count.
     """
-    return _thin_timeline(recording, during, part) if part.vantages else _seldom_checked(during, part)
+    if not part.vantages:
+        return _seldom_checked(during, part)
+    doubts = (false_premise(recording, vantage) for vantage in part.vantages)
+    doubt = next(filter(None, doubts), "")
+    if doubt:
+        return f"{part.name}: {doubt}"
+    thin = (_thin_from_each_node(recording, during, part, vantage) for vantage in part.vantages)
+    return next(filter(None, thin), "")
 
 
-def _thin_timeline(recording: Recording, during: Window, part: Part) -> str:
-    for vantage in part.vantages:
-        doubt = false_premise(recording, vantage)
-        if doubt:
-            return f"{part.name}: {doubt}"
-        usable = [sample for sample in recording.of(vantage) if during.began_s <= sample.at_s <= during.ended_s]
-        unseen_s = longest_unseen_s(recording, vantage, during.began_s, during.ended_s)
-        is_thin = len(usable) < MIN_SAMPLES or unseen_s > _may_be_unseen_s(recording, vantage)
-        refused = recording.not_let_in(vantage, during.began_s, during.ended_s)
-        if refused and is_thin:
-            words = sorted({sample.outcome for sample in refused})
-            return f"{part.name}: cannot authenticate, {len(refused)} samples of {vantage} were {' or '.join(words)}"
-        if len(usable) < MIN_SAMPLES:
-            return f"{part.name}: only {len(usable)} usable samples of {vantage} {during.words}"
-        void = void_ratio(recording, vantage, during.began_s, during.ended_s)
-        if void > MAX_VOID_RATIO:
-            return f"{part.name}: the observer was starved, {void:.0%} of the samples of {vantage} started too late"
-        if unseen_s > _may_be_unseen_s(recording, vantage):
-            return f"{part.name}: nobody looked at {vantage} for {unseen_s:.0f} s {during.words}"
+def _thin_from_each_node(recording: Recording, during: Window, part: Part, vantage: str) -> str:
+    """Each node that was seen when the fault began must be seen until its end: none of them stands for another."""
+    for node in recording.nodes(vantage, during.began_s):
+        thin = _thin_timeline(recording.seen_from(node), during, part, vantage)
+        if thin:
+            return f"{thin}, from node {node}"
+    return _thin_timeline(recording, during, part, vantage)
+
+
+def _thin_timeline(recording: Recording, during: Window, part: Part, vantage: str) -> str:
+    usable = [sample for sample in recording.of(vantage) if during.began_s <= sample.at_s <= during.ended_s]
+    unseen_s = longest_unseen_s(recording, vantage, during.began_s, during.ended_s)
+    is_thin = len(usable) < MIN_SAMPLES or unseen_s > _may_be_unseen_s(recording, vantage)
+    refused = recording.not_let_in(vantage, during.began_s, during.ended_s)
+    if refused and is_thin:
+        words = sorted({sample.outcome for sample in refused})
+        return f"{part.name}: cannot authenticate, {len(refused)} samples of {vantage} were {' or '.join(words)}"
+    if len(usable) < MIN_SAMPLES:
+        return f"{part.name}: only {len(usable)} usable samples of {vantage} {during.words}"
+    void = void_ratio(recording, vantage, during.began_s, during.ended_s)
+    if void > MAX_VOID_RATIO:
+        return f"{part.name}: the observer was starved, {void:.0%} of the samples of {vantage} started too late"
+    if unseen_s > _may_be_unseen_s(recording, vantage):
+        return f"{part.name}: nobody looked at {vantage} for {unseen_s:.0f} s {during.words}"
     return ""
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from chaoslib_cp import extensions
 from chaoslib_cp.errors import ProfileInvalid, said_safely
-from chaoslib_cp.results import api, dns, dns_latency, green, lies, lockout, observer, recovery
+from chaoslib_cp.results import api, dns, dns_latency, green, lies, lockout, nodes, observer, recovery
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent
 from chaoslib_cp.results.recording import Recording
@@ -93,6 +93,8 @@ _OURS: Final = (
     FigureRow("mask_s", "mask: caches hid the DNS failure for", of_faults(dns.mask_s)),
     FigureRow("predicted_mask_s", "mask predicted from the remaining TTL", of_faults(dns.predicted_mask_s)),
     FigureRow("dns_lost_s", "workload DNS lost for", of_faults(dns.dns_lost_s)),
+    FigureRow("dns_seen_node_count", "nodes from which workload DNS was seen", of_recording(nodes.dns_seen_node_count)),
+    FigureRow("dns_lost_by_node_s", "workload DNS lost, node by node", of_faults(nodes.dns_lost_by_node_s)),
     FigureRow("dns_success_ratio_cached", "lookups right while the fault was on: workload", of_faults(_SUCCESS_CACHED)),
     FigureRow(
         "dns_success_ratio_uncached",

@@ -31,13 +31,21 @@ def misleading_green(recording: Recording, faults: Faults) -> Figure:
     for vantage in recording.vantages:
         if vantage in left_out:
             continue
-        for samples in recording.series(vantage, faults.began_s):
+        for samples in _by_target(recording, vantage, faults.began_s):
             during = [sample for sample in samples if _within(sample, suffering)]
             good = sum(sample.ok for sample in during)
             if len(during) >= MIN_SAMPLES and good / len(during) >= GREEN_RATIO:
                 ok_ratio = round(good / len(during), 4)
                 green.append({"check": vantage, "target": during[0].target, "ok_ratio": ok_ratio})
     return Figure(green)
+
+
+def _by_target(recording: Recording, vantage: str, from_s: float) -> list[list[Sample]]:
+    """The samples of each target, from all nodes together: a check is one, wherever it is made."""
+    found: dict[str, list[Sample]] = {}
+    for samples in recording.series(vantage, from_s):
+        found.setdefault(samples[0].target, []).extend(samples)
+    return list(found.values())
 
 
 def _within(sample: Sample, stretches: list[Episode]) -> bool:

@@ -4,8 +4,9 @@ A timeline may be torn (the run was killed) or hold lines of a later version: a 
 and left out, never guessed at.
 """
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chaoslib_cp.limits import is_number
@@ -34,6 +35,7 @@ class Sample:
         counts: What was counted where a fault is injected: running totals by name.
         fault: Id of the fault that the counts are of; empty when they are of none.
         never_began: The most frequent reason why something that is counted did not begin; empty when none is known.
+        node: The node that it was asked from; empty where nobody told it.
     """
 
     at_s: float
@@ -49,6 +51,7 @@ class Sample:
     counts: Mapping[str, float] = field(default_factory=dict)
     fault: str = ""
     never_began: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,26 @@ class Recording:
         return [event for event in self.events if event.name == name]
 
     def series(self, vantage: str, from_s: float = 0.0) -> list[list[Sample]]:
-        """The usable samples of ``vantage`` that started at ``from_s`` or later, one list for each target."""
-        by_target: dict[str, list[Sample]] = {}
+        """The usable samples of ``vantage`` that started at ``from_s`` or later, a list for each target and node.
+
+        A node's cache has one address on all nodes in many clusters, and a server that one node reaches may be out of
+        another's reach.
+        """
+        found: dict[tuple[str, str], list[Sample]] = {}
         for sample in self.of(vantage):
             if sample.at_s >= from_s:
-                by_target.setdefault(sample.target, []).append(sample)
-        return list(by_target.values())
+                found.setdefault((sample.target, sample.node), []).append(sample)
+        return list(found.values())
+
+    def nodes(self, vantage: str, until_s: float = math.inf) -> list[str]:
+        """The nodes from which ``vantage`` was asked before that time, in alphabetical order."""
+        asked = (one for one in self.samples if one.vantage == vantage and one.at_s < until_s)
+        return sorted({one.node for one in asked} - {""})
+
+    def seen_from(self, node: str) -> "Recording":
+        """The same without what was asked from other nodes."""
+        here = tuple(one for one in self.samples if one.node in ("", node))
+        return replace(self, samples=here)
 
     @property
     def vantages(self) -> list[str]:
@@ -156,6 +173,7 @@ def _sample(line: Mapping[str, Any]) -> Sample:
         counts=_counts(line.get("counts", {})),
         fault=str(line.get("fault", "")),
         never_began=str(line.get("never_began", "")),
+        node=str(line.get("node", "")),
     )
 
 

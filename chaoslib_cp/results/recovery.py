@@ -1,6 +1,5 @@
 """The clock of an incident: when it could be seen, when the load ended, when things worked again."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chaoslib_cp.results import api
@@ -8,7 +7,7 @@ from chaoslib_cp.results.delivery import agents_began
 from chaoslib_cp.results.faults import RUN_ENDED, Faults
 from chaoslib_cp.results.figure import Figure, absent, seconds
 from chaoslib_cp.results.recording import Recording
-from chaoslib_cp.results.streaks import Episode, episodes_of
+from chaoslib_cp.results.streaks import Episode, episodes_of, healed_s
 from chaoslib_cp.vantage import AGENT_LOAD, all_points, named
 
 
@@ -46,7 +45,7 @@ def still_broken(recording: Recording, faults: Faults | None) -> list[str]:
     from_s = faults.began_s if faults else min(played, default=None)
     if from_s is None:
         return []
-    broken = [vantage for vantage, failed in broken_episodes(recording, from_s).items() if _is_open(failed)]
+    broken = [vantage for vantage, failed in broken_episodes(recording, from_s).items() if healed_s(failed) is None]
     return [vantage for vantage in broken if not _never_worked(recording, vantage, from_s)]
 
 
@@ -62,17 +61,12 @@ def recovered(recording: Recording, faults: Faults | None) -> list[str]:
     if faults is None:
         return []
     broken = broken_episodes(recording, faults.began_s)
-    return [named(vantage).label for vantage, failed in broken.items() if not _is_open(failed)]
+    return [named(vantage).label for vantage, failed in broken.items() if healed_s(failed) is not None]
 
 
 def _never_worked(recording: Recording, vantage: str, until_s: float) -> bool:
     before = [sample.ok for sample in recording.before(vantage, until_s)]
     return bool(before) and not any(before)
-
-
-def _is_open(failed: Iterable[Episode]) -> bool:
-    """Whether a failure goes on, at any target: the one that began last may have ended before an older one."""
-    return any(episode.ended_s is None for episode in failed)
 
 
 def detect_s(recording: Recording, faults: Faults) -> Figure:
@@ -141,10 +135,10 @@ def mitigated_by(recording: Recording, faults: Faults) -> Figure:  # noqa: ARG00
 def recover_first_s(recording: Recording, faults: Faults) -> Figure:
     """End of the fault to the first vantage point that worked again, in seconds.
 
-    Working again: the first of three good samples in a row that ended its last failure. Only what was still failing
-    when the fault ended counts; 0 when nothing was.
+    Working again: the first of three good samples in a row that ended its last failure; of several nodes, on the last
+    of them. Only what was still failing when the fault ended counts; 0 when nothing was.
     """
-    ends = [failed[-1].ended_s for failed in broken_episodes(recording, faults.began_s).values()]
+    ends = [healed_s(failed) for failed in broken_episodes(recording, faults.began_s).values()]
     if not ends:
         return absent("nothing failed: nothing to recover from")
     later = [end_s for end_s in ends if end_s is None or end_s >= faults.ended_s]
@@ -159,8 +153,9 @@ def recover_full_s(recording: Recording, faults: Faults) -> Figure:
     broken = broken_episodes(recording, faults.began_s)
     if not broken:
         return absent("nothing failed: nothing to recover from")
-    open_ended = [vantage for vantage, failed in broken.items() if _is_open(failed)]
+    ends_s = {vantage: healed_s(failed) for vantage, failed in broken.items()}
+    open_ended = [vantage for vantage, end_s in ends_s.items() if end_s is None]
     if open_ended:
         return absent(f"{', '.join(sorted(open_ended))} had not recovered when the recording ended")
-    last_s = max(failed[-1].ended_s or 0.0 for failed in broken.values())
+    last_s = max(end_s for end_s in ends_s.values() if end_s is not None)
     return seconds(max(0.0, last_s - faults.ended_s))

@@ -7,8 +7,10 @@ from typing import Any, Literal
 from chaoslib_cp.fault import FAULT_TROUBLE, NOT_PLAYED, OWN_DEADLINE, ROLLBACK
 from chaoslib_cp.results import dns, lockout, recovery
 from chaoslib_cp.results.faults import OVER_AT_ONCE, Faults
+from chaoslib_cp.results.nodes import on_nodes
 from chaoslib_cp.results.premise import false_premise
 from chaoslib_cp.results.recording import Event, Recording
+from chaoslib_cp.results.streaks import healed_s
 from chaoslib_cp.vantage import DNS_UNCACHED, named
 
 Kind = Literal["act", "bad", "good"]
@@ -98,10 +100,13 @@ def _failures_and_recoveries(recording: Recording, faults: Faults) -> Iterator[M
         if false_premise(recording, vantage):
             continue  # "caches still answer" would be said of the cache that failed
         began_s = mask_s if vantage == DNS_UNCACHED.name and mask_s is not None else failed[0].began_s
-        yield Moment(round(began_s - faults.began_s, 3), f"{named(vantage).fails}{hidden.get(vantage, '')}", "bad")
+        where = on_nodes(recording, (vantage,), failed)
+        words = f"{named(vantage).fails}{where}{hidden.get(vantage, '')}"
+        yield Moment(round(began_s - faults.began_s, 3), words, "bad")
         again = f" (after {len(failed)} failures)" if len(failed) > 1 else ""
-        if failed[-1].ended_s is not None:
-            yield Moment(round(failed[-1].ended_s - faults.began_s, 3), named(vantage).works + again, "good")
+        ended_s = healed_s(failed)
+        if ended_s is not None:
+            yield Moment(round(ended_s - faults.began_s, 3), named(vantage).works + again, "good")
 
 
 def _lucky_writes(recording: Recording, faults: Faults) -> Iterator[Moment]:

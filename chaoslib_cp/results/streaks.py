@@ -5,7 +5,7 @@ samples in a row. The begin and the end of an episode are the start of the first
 who asked at that moment would have met.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from chaoslib_cp.results.recording import Recording, Sample
@@ -19,10 +19,12 @@ class Episode:
     Attributes:
         began_s: Start of the first bad sample, epoch seconds.
         ended_s: Start of the first of the good samples that ended it; None when the series ends before that.
+        node: The node that the series was asked from; empty where nobody told it.
     """
 
     began_s: float
     ended_s: float | None
+    node: str = ""
 
     def length_s(self, until_s: float) -> float:
         """Length in seconds; of an episode without an end, up to ``until_s``: a lower bound."""
@@ -49,6 +51,7 @@ def episodes(
         The episodes in the order of time; only the last can be without an end.
     """
     found: list[Episode] = []
+    node = samples[0].node if samples else ""
     began_s: float | None = None
     row_began_s = 0.0
     row = 0
@@ -63,10 +66,10 @@ def episodes(
         if searching_for_bad and row == bad_in_a_row:
             began_s, row = row_began_s, 0
         elif began_s is not None and row == good_in_a_row:
-            found.append(Episode(began_s, row_began_s))
+            found.append(Episode(began_s, row_began_s, node))
             began_s, row = None, 0
     if began_s is not None:
-        found.append(Episode(began_s, None))
+        found.append(Episode(began_s, None, node))
     return found
 
 
@@ -77,7 +80,7 @@ def good_at(vantage: str) -> Callable[[Sample], bool]:
 
 
 def episodes_of(recording: Recording, vantage: str, from_s: float) -> list[Episode]:
-    """Find the failures of a vantage point after ``from_s``, over all its targets, in the order of their begin.
+    """Find the failures of a vantage point after ``from_s``, of all its targets and nodes, in the order of their begin.
 
     Its row says when a series of samples is broken and when it is good again. What has no row, or whose samples are no
     checks, never breaks.
@@ -91,6 +94,16 @@ def episodes_of(recording: Recording, vantage: str, from_s: float) -> list[Episo
         for episode in episodes(samples, point.bad_in_a_row, point.good_in_a_row, good_at(vantage))
     ]
     return sorted(found, key=lambda episode: episode.began_s)
+
+
+def healed_s(failed: Iterable[Episode]) -> float | None:
+    """When the last of some failures had ended; None while one of them goes on. The one that began last may end first.
+
+    Args:
+        failed: At least one.
+    """
+    ends_s = [episode.ended_s for episode in failed]
+    return None if None in ends_s else max(end_s for end_s in ends_s if end_s is not None)
 
 
 def bad_time_s(samples: Sequence[Sample]) -> float:

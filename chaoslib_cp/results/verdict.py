@@ -14,6 +14,7 @@ from chaoslib_cp.results.coverage import Window, gap, window
 from chaoslib_cp.results.evidence import Evidence
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.hypothesis import Part
+from chaoslib_cp.results.nodes import on_nodes
 from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import Episode, episodes, episodes_of, good_at
 
@@ -126,7 +127,8 @@ def _judge_part(recording: Recording, during: Window, part: Part, conduct: Condu
         # The timeline is finer than the rounds of checks: take the begin of the failure the check ran into.
         running = [one.began_s for one in seen if one.began_s <= first_s and (one.ended_s or first_s) >= first_s]
         at_s = min(running, default=first_s)
-        return PartVerdict(part.name, "broke", at_s, f"the claim was false: {part.name}")
+        where = on_nodes(recording, part.vantages, [*seen, *hidden])
+        return PartVerdict(part.name, "broke", at_s, f"the claim was false: {part.name}{where}")
     unmeasured = sum(not check.measured for check in part.after_start)
     if unmeasured:
         return PartVerdict(part.name, "inconclusive", None, f"{part.name} could not be measured {unmeasured} times")

@@ -50,6 +50,15 @@ def test_too_many_failures_name_rule_value_and_limit() -> None:
     assert breach(one, *more) == ("abort rule dns_cached max_error_ratio 0.5: it was 0.8, 20 samples within 10 s")
 
 
+def test_one_node_that_suffers_is_enough() -> None:
+    """Of many that are well it would not be seen in a share over all of them."""
+    one = rule(vantage="dns_cached", max_error_ratio=0.5, window_s=10)
+    well = [line for number in range(9) for line in series("dns_cached", NOW_S, node=f"well-{number}")]
+    ill = series("dns_cached", NOW_S, {(52, NOW_S): "servfail"}, node="ill")
+    said = "abort rule dns_cached max_error_ratio 0.5: it was 0.8 on node ill, 10 samples within 10 s"
+    assert (breach(one, *well), breach(one, *well, *ill)) == ("", said)
+
+
 def test_only_the_window_since_the_method_began_counts() -> None:
     """Neither a failure that is over nor one from before the first action ends a run."""
     one = rule(vantage="dns_cached", max_error_ratio=0.2, window_s=20)

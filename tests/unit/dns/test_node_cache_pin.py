@@ -181,6 +181,18 @@ def test_a_pin_is_seen_at_the_cache_that_the_prober_asks(tmp_path: Path, revisio
     assert clock.answers == [['"r-3"']]
 
 
+def test_the_cache_of_each_node_is_seen_by_its_own_prober(tmp_path: Path) -> None:
+    """They have one address in many clusters, and one that is late must not pass for pinned."""
+    for node, said in (("worker-1", '"r-2"'), ("worker-2", '"r-1"')):
+        write_samples(tmp_path, "dns_revision", ["ok"], 0.5, node=node, rcode="NOERROR", answers=[[said]])
+        write_samples(tmp_path, "dns_cached", ["ok"], 0.5, node=node)
+    seen = wait_until_pinned(Settings(run_dir=tmp_path), "r-2", 0.1, SystemClock())
+    assert (seen.asked, seen.running) == (
+        ("192.0.2.1 on worker-1", "192.0.2.1 on worker-2"),
+        ("192.0.2.1 on worker-1",),
+    )
+
+
 def test_a_cache_that_nobody_asks_is_not_seen(tmp_path: Path) -> None:
     """Missing samples are no good news."""
     seen = wait_until_pinned(Settings(run_dir=tmp_path), "r-1", 0.1, SystemClock())

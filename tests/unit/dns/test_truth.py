@@ -85,6 +85,16 @@ def test_one_server_that_lies_on_is_enough(run_dir: Path) -> None:
     assert (said["ok"], said["ok_ratio"], said["asked"]) == (False, 0.0, f"{ASKED} at 10.0.2.1")
 
 
+def test_one_cache_that_lies_on_is_enough(run_dir: Path) -> None:
+    """The caches of all nodes have one address in many clusters, and each keeps a lie for a time of its own."""
+    write_revisions(run_dir, "10.0.0.1", 40)
+    for node, outcome in (("worker-1", "ok"), ("worker-2", "wrong"), ("worker-3", "ok")):
+        target = f"{ASKED} at 169.254.20.10"
+        write_samples(run_dir, "dns_watched_cached", [outcome] * 6, 3.0, target=target, node=node)
+    said = asked(run_dir)
+    assert (said["ok"], said["asked"]) == (False, f"{ASKED} at 169.254.20.10 from worker-2")
+
+
 def test_the_server_that_lies_longest_decides(run_dir: Path) -> None:
     """Two servers of two revisions: as long as one tells it, it is told."""
     write_revisions(run_dir, "10.0.0.1", 40)
