@@ -9,6 +9,7 @@ A TTL counts down from the moment the record was set, as a cache's does.
 
 import asyncio
 import contextlib
+import re
 import struct
 from dataclasses import dataclass, field
 
@@ -41,12 +42,14 @@ class FakeDnsServer:
     """The server, in the running event loop while the ``async with`` block lasts.
 
     ``mode`` is one of "answer", "servfail", "refused", "nxdomain", "drop", "truncate" (UDP only), "noise" (somebody
-    else's answer before the right one), "garbage" (right ID, no message) and "hang up" (TCP only).
+    else's answer before the right one), "garbage" (right ID, no message) and "hang up" (TCP only). ``rules`` name
+    another one for the questions ("NAME TYPE") that fit the whole of a pattern; the first that fits counts.
     """
 
     def __init__(self, port: int = 0) -> None:
         self._wanted_port = port
         self.mode = "answer"
+        self.rules: list[tuple[re.Pattern[str], str]] = []
         self.records: dict[str, Record] = {}
         self.asked: list[tuple[str, str]] = []
         self.port = 0
@@ -86,21 +89,22 @@ class FakeDnsServer:
         name = query.question[0].name.to_text()
         kind = dns.rdatatype.to_text(query.question[0].rdtype)
         self.asked.append((over, name))
-        if self.mode == "drop":
+        mode = next((mode for pattern, mode in self.rules if pattern.fullmatch(f"{name} {kind}")), self.mode)
+        if mode == "drop":
             return []
-        if self.mode == "garbage":
+        if mode == "garbage":
             return [wire[:2] + b"\xff\xff\xff"]
         response = dns.message.make_response(query)
-        if self.mode in ("servfail", "refused", "nxdomain"):
-            response.set_rcode(dns.rcode.from_text(self.mode.upper()))
-        elif self.mode == "truncate" and over == "udp":
+        if mode in ("servfail", "refused", "nxdomain"):
+            response.set_rcode(dns.rcode.from_text(mode.upper()))
+        elif mode == "truncate" and over == "udp":
             response.flags |= dns.flags.TC
         elif (record := self.records.get(name)) is not None and record.family == kind:
             response.answer.append(dns.rrset.from_text_list(name, record.left_s(), "IN", kind, record.addresses))
         elif name not in self.records:
             response.set_rcode(self.unknown)
         replies = [response.to_wire()]
-        if self.mode == "noise":
+        if mode == "noise":
             replies.insert(0, _of_another_question(wire))
         return replies
 
