@@ -46,16 +46,21 @@ def zero_of(lines: Lines) -> float | None:
 
 
 def answers(lines: Lines, vantage: str, since: float) -> list[list[tuple[float, bool]]]:
-    """(time, good) of the usable samples of one vantage point, by target."""
-    by_target: dict[str, list[tuple[float, bool]]] = {}
+    """(time, good) of the usable samples of one vantage point, by target and the node that asked."""
+    series: dict[tuple[str, str], list[tuple[float, bool]]] = {}
     for line in lines:
         if line.get("kind") != "sample" or line["vantage"] != vantage or line["at_s"] < since:
             continue
         if line.get("void") or line.get("lag_s", 0) > 0.25:
             continue
         good = line["ok"] and (vantage != "admin_write" or line["latency_s"] <= 5.0)
-        by_target.setdefault(line["target"], []).append((line["at_s"], good))
-    return [sorted(one) for one in by_target.values()]
+        series.setdefault(asked_of(line), []).append((line["at_s"], good))
+    return [sorted(one) for one in series.values()]
+
+
+def asked_of(line: dict[str, Any]) -> tuple[str, str]:
+    """Whom a sample asked, and from which node: the caches of all nodes may have one address."""
+    return str(line["target"]), str(line.get("node", ""))
 
 
 def failures(series: list[list[tuple[float, bool]]], bad_needed: int, good_needed: int) -> Failures:
@@ -91,8 +96,8 @@ def mask_of(lines: Lines, zero: float) -> float | None:
 def last_fill(lines: Lines, met: float) -> float:
     """Time of the last cached answer before a higher TTL was seen, in the cache that failed at ``met``; else 0."""
     asked = [line for line in lines if line.get("vantage") == "dns_cached" and not line.get("void")]
-    target = min(line["target"] for line in asked if line["at_s"] == met and not line["ok"])
-    asked = [line for line in asked if line["target"] == target and line.get("lag_s", 0) <= 0.25]
+    cache = min(asked_of(line) for line in asked if line["at_s"] == met and not line["ok"])
+    asked = [line for line in asked if asked_of(line) == cache and line.get("lag_s", 0) <= 0.25]
     ttls = [(line["at_s"], line["ttl_s"]) for line in asked if line.get("ttl_s") is not None and line["at_s"] < met]
     ttls.sort(key=lambda pair: pair[0])
     return max((at for (at, ttl), (_, later) in pairwise(ttls) if later > ttl), default=0.0)

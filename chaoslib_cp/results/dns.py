@@ -38,7 +38,7 @@ def _cache_that_failed(recording: Recording, met_s: float) -> list[Sample]:
     """The samples of the cache whose failure began at ``met_s``."""
     caches = recording.series(DNS_CACHED.name)
     asked = [one for one in caches if any(sample.at_s == met_s and not sample.ok for sample in one)]
-    return min(asked, key=lambda one: one[0].target)
+    return min(asked, key=lambda one: (one[0].target, one[0].node))
 
 
 def _last_filling(cache: list[Sample], until_s: float) -> tuple[Sample, Sample] | None:

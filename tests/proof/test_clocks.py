@@ -174,7 +174,7 @@ def test_whatever_injects_or_waits_has_a_scenario() -> None:
     """An action or an agent's program that is added later is covered, or this fails."""
     actions = {one["name"] for one in chaoslib_cp.discover()["activities"] if one["type"] == "action"}
     assert actions == actions & (SCENARIOS.keys() | LOAD)
-    # the prober asks a handful of questions a second for as long as its Deployment is there: it is no fault
+    # the prober asks a handful of questions a second for as long as its DaemonSet is there: it is no fault
     assert set(_PROGRAMS) == {"load", "prober"}
 
 

@@ -83,6 +83,8 @@ def test_the_incident_breaks_dns_and_locks_the_administrator_out(testbed: Testbe
     assert figures["dns_lost_s"] >= 2 * figures["mask_s"]
     assert figures["amplification"] > 1
     assert figures["lockout_s"] > 10
+    assert figures["dns_seen_node_count"] == 2
+    assert set(figures["dns_lost_by_node_s"]) == {"worker-1", "worker-2"}
     assert summary["healed"] is True
     assert summary["scale"]
     again = subprocess.run(

@@ -36,7 +36,8 @@ SCRIPT_MODULE = load_script()
 def timelines(draw: st.DrawFn) -> list[Line]:
     """Stretches of good and bad answers of the three vantage points that matter, some slow, some late."""
     lines = rollout()
-    for name in ("dns_uncached", "dns_cached", "admin_write"):
+    of_nodes = [(name, {"node": node}) for node in ("", "worker-2") for name in ("dns_uncached", "dns_cached")]
+    for name, where in [*of_nodes, ("admin_write", {})]:
         at_s = -5.0
         for word, length in draw(
             st.lists(st.tuples(st.sampled_from(["ok", "ok", "timeout", "slow"]), st.integers(1, 8)), max_size=12)
@@ -46,7 +47,7 @@ def timelines(draw: st.DrawFn) -> list[Line]:
                 lag_s = draw(st.sampled_from([0.0, 0.0, 0.0, 0.3]))
                 # a TTL that counts down past the caches is a false premise, which the library alone knows of
                 ttl_s = 20 if name == "dns_uncached" else draw(st.sampled_from([None, 0, 3, 20]))
-                more = {"latency_s": latency_s, "lag_s": lag_s, "ttl_s": ttl_s}
+                more = {"latency_s": latency_s, "lag_s": lag_s, "ttl_s": ttl_s, **where}
                 lines.append(sample(name, at_s, "ok" if word == "slow" else word, **more))
                 at_s += draw(st.sampled_from([0.5, 1.0, 2.0]))
     return [*lines, event("run_ended", 120.0)]
