@@ -5,32 +5,27 @@ end, and the journal says "failed" until the run has been judged.
 """
 
 import logging
-import os
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from chaoslib.exceptions import InterruptExecution
-from chaoslib.run import RunEventHandler
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.door.lock import RunLock, locks_folder
-from chaoslib_cp.cluster.gate.guard import check_gate, refuse_leftovers
-from chaoslib_cp.cluster.gate.permit import Permit
+from chaoslib_cp.cluster.door.lock import RunLock
 from chaoslib_cp.control import evidence
 from chaoslib_cp.control.abort import AbortWatch
 from chaoslib_cp.control.abort_rules import AbortRule, read_rules
 from chaoslib_cp.control.cpu import tell_cpu
-from chaoslib_cp.control.folder import make_run_dir, run_name
 from chaoslib_cp.control.given import read_values, sources
+from chaoslib_cp.control.listener import Listener
 from chaoslib_cp.control.progress import Progress
 from chaoslib_cp.control.refusal import cluster_refusals, experiment_refusals
 from chaoslib_cp.control.rounds import Rounds
 from chaoslib_cp.control.standing import StandingWatch
 from chaoslib_cp.control.stop import StopLatch
+from chaoslib_cp.control.taking import take_cluster
 from chaoslib_cp.control.telling import Teller
 from chaoslib_cp.control.watching import observe_plan, wait_for_sight, warn_of_blind_spots
 from chaoslib_cp.errors import ControlPlaneError, said_safely
@@ -42,35 +37,6 @@ from chaoslib_cp.waits import waiting_for
 logger = logging.getLogger("chaostoolkit")
 
 Phase = Literal["watching", "method", "rollback", "ending"]
-
-
-class _Listener(RunEventHandler):  # type: ignore[misc]  # Chaos Toolkit has no types
-    """Hears what controls are not told.
-
-    Which strategies are in force (the command line overrides the file), and when an activity really starts: controls
-    are called before the pause in front of it.
-    """
-
-    def __init__(self, run: "Run") -> None:
-        self._run = run
-
-    def running(self, *given: Any) -> None:
-        """Keep the last of what Chaos Toolkit passes: the settings with the strategies in force."""
-        self._run.runtime = (given[-1] or {}).get("runtime") or {}
-
-    def start_activity(self, activity: Mapping[str, Any]) -> None:
-        """Put the start of an activity of method or rollbacks on record, or let nothing start after it."""
-        self._run.progress.starts(activity)
-        if self._run.teller and not self._run.rounds.inside:
-            try:
-                self._run.teller.activity_started(activity, self._run.phase)
-            except Exception as error:  # noqa: BLE001 - Chaos Toolkit would swallow it
-                self._run.cannot_tell("start", activity, error)
-
-    def activity_completed(self, *_: object) -> None:
-        """Skip the pause after an activity that was cut short: Chaos Toolkit would still sleep it out."""
-        if self._run.phase == "method" and threading.current_thread() is threading.main_thread():
-            self._run.latch.leave_if_set()
 
 
 class Run:
@@ -111,7 +77,7 @@ class Run:
         self.rounds = Rounds()
         self.progress = Progress()
         if event_registry is not None:
-            event_registry.register(_Listener(self))
+            event_registry.register(Listener(self))
         self.rounds.install()
         self.latch.install()
 
@@ -154,33 +120,14 @@ class Run:
             reasons = (one.replace("; nothing was changed", "") for one in refused)  # said once, above them
             raise InterruptExecution("refused, nothing was changed:" + "".join(f"\n  - {one}" for one in reasons))
         with waiting_for("the gate: is this the cluster that is meant, marked as a test cluster and whole", None):
-            permit, run_dir = self._take_cluster()
-        self.run_dir = run_dir
+            taken = take_cluster(self.experiment, self.settings, self.clock)
+        self._lock, self.settings, self.run_dir = taken.lock, taken.settings, taken.run_dir
+        permit, run_dir = taken.permit, taken.run_dir
         configuration[RUN_DIR_KEY] = str(run_dir)  # activities read it there
         with waiting_for("what the cluster says of itself", None):
             warn_of_blind_spots(self.settings, permit.dns)
             self._gather_facts(permit.cluster_uid, run_dir.name, configuration)
         self._start_watching(run_dir, configuration)
-
-    def _take_cluster(self) -> tuple[Permit, Path]:
-        """Pass the gate, keep other runs out, and make the run's folder, which has the name that the permit is for."""
-        name = run_name(self.experiment)
-        now = datetime.fromtimestamp(self.clock.epoch_s(), UTC)
-        # undo logs of all folders and clusters lie side by side, under the name of their run
-        started_at = f"{now:%Y%m%dT%H%M%SZ}-{os.urandom(3).hex()}"
-        folder = Path("runs").absolute()
-        # The permit carries the run's name, so the name must stand before the gate; the folder is made after it.
-        self.settings = replace(self.settings, run_dir=folder / f"{started_at}-{name}")
-        permit = check_gate(self.settings, self.clock)
-        self._lock = RunLock(locks_folder(), permit.cluster_uid)
-        self._lock.take()
-        # another run may have had the lock between our gate and our lock, and have died of it
-        refuse_leftovers(permit.cluster_uid, permit.ca_sha256, permit.run, self.clock)
-        run_dir = make_run_dir(folder, name, started_at)
-        if run_dir != self.settings.run_dir:
-            self.settings = replace(self.settings, run_dir=run_dir)
-            check_gate(self.settings, self.clock)
-        return permit, run_dir
 
     def _gather_facts(self, cluster_uid: str, run: str, configuration: Mapping[str, Any]) -> None:
         """Ask, while the API still answers, for what the summary says of the run and its cluster."""

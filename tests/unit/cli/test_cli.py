@@ -211,8 +211,11 @@ def test_manifests_for_a_cluster_unlike_kubeadms() -> None:
         if one["kind"] == "Role" and "pods" in rule.get("resources", []) and "delete" in rule["verbs"]
     ]
     assert deleting == ["openshift-dns"]
-    code, stdout, stderr = run("manifests", "--dns-selector", "coredns")
-    assert (code, stdout, "'coredns' is not KEY=VALUE" in stderr) == (2, "", True)
+    for option in ("--dns-selector", "--prober-nodes"):
+        code, stdout, stderr = run("manifests", option, "coredns")
+        assert (code, stdout, f"{option}: 'coredns' is not KEY=VALUE" in stderr) == (2, "", True)
+    code, stdout, _ = run("manifests", "--json", "--prober-nodes", "a=b")
+    assert (code, json.loads(stdout)["items"][-1]["spec"]["template"]["spec"]["nodeSelector"]["a"]) == (0, "b")
 
 
 @pytest.mark.parametrize("address", ["fd00:10:96::a", "172.20.0.10"])

@@ -15,6 +15,8 @@ from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.observe import prober_pull
 from chaoslib_cp.observe.prober_page import PULL_DEADLINE_S
 from chaoslib_cp.observe.prober_pull import ProberPull
+from chaoslib_cp.observe.pull_once import pull_samples
+from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import Answer, FakeApiServer
 
 #: Longer (s) than the clocks can be off: they are known to half a round trip, and a pull has a deadline.
@@ -328,6 +330,23 @@ def test_an_account_that_several_probers_were_told_is_written_once() -> None:
 
     counts = [dict(one["counts"]) for one in run(story) if one.get("vantage") == "agent_load"]  # type: ignore[call-overload]
     assert [(one["due"], one["agents_running"]) for one in counts] == [(5, 1), (7, 1), (7, 0)]
+
+
+def test_without_an_observer_the_page_that_the_configuration_names_is_read() -> None:
+    """No kubeconfig and no permit are needed for it."""
+    taken: list[Record] = []
+
+    async def story(_: list[Record]) -> None:
+        prober = FakeProber(node="worker-1")
+        await prober.listen()
+        prober.sample()
+        settings = read_settings({"prober_pages": [f"127.0.0.1:{prober.port}"], "kubeconfig": "/nowhere"})
+        clock = SystemClock()
+        taken.extend(await asyncio.to_thread(pull_samples, settings, SteadyTime(clock), clock))
+        await prober.leave()
+
+    run(story)
+    assert [(one["vantage"], one["node"]) for one in taken] == [("dns_uncached", "worker-1")]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"prober":1}', b'{"prober":"x","now_s":1.0,"samples":[{"seq":"1"}]}'])
