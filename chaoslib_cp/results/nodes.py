@@ -32,7 +32,7 @@ def on_nodes(recording: Recording, vantages: Iterable[str], failed: Sequence[Epi
 
 def dns_seen_node_count(recording: Recording) -> Figure:
     """From how many nodes workload DNS was seen; pages that never answered are named: nobody saw their nodes."""
-    silent = [event for event in recording.named("prober_lost") if "has never answered" in str(event.details["reason"])]
+    silent = [one for one in recording.named("prober_lost") if "has never answered" in str(one.details.get("reason"))]
     unseen = sorted({str(event.details.get("page")) for event in silent})
     why = f"not seen: {', '.join(unseen)} never answered" if unseen else None
     nodes = recording.nodes(DNS_CACHED.name)
