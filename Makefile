@@ -61,7 +61,7 @@ clean: ## remove what make made here (not the programs in your cache folder)
 system:
 	@scripts/system-packages
 
-system-dev: # with a DNS cache that only tests want
+system-dev: # with a DNS cache and a C library that only tests want
 	@scripts/system-packages dev
 
 venv:
