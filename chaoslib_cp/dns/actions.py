@@ -77,10 +77,18 @@ def restart_dns_pods(
 
 
 def _poison_plan(
-    *, duration_s: float, arm_within_s: float, zone: str, touch_pods: bool, expects: JsonObject, **told: Any
+    *,
+    duration_s: float,
+    arm_within_s: float,
+    zone: str,
+    touch_pods: bool,
+    prober_is_client: bool,
+    expects: JsonObject,
+    **told: Any,
 ) -> PoisonPlan:
-    usual = read_expects(expects, poison.USUAL)
-    return PoisonPlan(*told_of(told), duration_s, arm_within_s, zone, touch_pods, usual)
+    lies, pins = told_of(told)
+    victims = poison.suffering(lies, pins, prober_is_client, expects)
+    return PoisonPlan(lies, pins, duration_s, arm_within_s, zone, touch_pods, prober_is_client, victims)
 
 
 @activity(_poison_plan)
@@ -93,6 +101,8 @@ def start_dns_poison(
     target: str = "",
     port: int = 0,
     also: JsonList = ABSENT,
+    clients: JsonList = ABSENT,
+    prober_is_client: bool = True,
     zone: str = "",
     arm_within_s: float = 75.0,
     touch_pods: bool = True,
@@ -120,7 +130,13 @@ def start_dns_poison(
         target: The name that ``cname``, ``srv`` and ``ptr`` answer with.
         port: The port that ``srv`` answers with, 1 to 65535.
         also: Further lies of the same arming, each a mapping with ``name`` and any of ``lie``, ``ttl_s``,
-            ``addresses``, ``target`` and ``port``; 16 questions can be watched.
+            ``addresses``, ``target``, ``port`` and ``clients``; 16 questions can be watched.
+        clients: Who hears it, everybody without it: 1 to 16 private addresses, or blocks of them ("10.244.3.0/24"), as
+            the DNS servers see those who ask. A pod behind a node cache asks as its node does: its clients are all pods
+            of that node. These servers keep nothing of such a lie, so it ends with its gate but for what the clients'
+            own caches keep. Not for ``pin``.
+        prober_is_client: The workload prober's own pod hears what only some clients hear, too, so that it is seen;
+            without it nobody sees more than that the servers are armed.
         zone: Below which all names must be, or be it; the cluster's domain without it. Name another one for a name
             outside the cluster, or for an address ("10.in-addr.arpa").
         arm_within_s: Seconds until the lie begins, 1 to 300: every server must run the new Corefile by then. A stock
@@ -128,19 +144,22 @@ def start_dns_poison(
         touch_pods: Annotate the DNS pods, so that their kubelets hand the new Corefile on at once; without it that
             takes up to two minutes more, and the right to patch pods is not needed.
         expects: What users of DNS are expected to suffer, where that is not that half of the answers about these names
-            are false for 5 s within 60 s; ``start_agent_rollout`` tells the keys.
+            are false for 5 s within 60 s: as workloads ask, or, where each lie has clients, as the prober asks the DNS
+            Service; nothing where it is no client of theirs. ``start_agent_rollout`` tells the keys.
         configuration: The experiment's configuration.
         secrets: chaosk8s' own keys.
 
     Returns:
         An ``Injected`` (``chaoslib_cp/fault.py`` tells its keys): it delivers DNS servers that lied, of how many, as
-        the workload prober hears them past their caches. ``deadline_epoch_s`` is when the lie is withdrawn.
-        ``details`` has ``revision``, ``corefile`` (where it is kept), ``armed_after_s`` (seconds by server),
-        ``begins_epoch_s`` and ``ends_epoch_s``.
+        the workload prober hears them past their caches; where each lie has clients, as it hears them itself, or those
+        that are armed where it is none of them. ``deadline_epoch_s`` is when the lie is withdrawn. ``details`` has
+        ``revision``, ``corefile`` (where it is kept), ``armed_after_s`` (seconds by server), ``prober`` (its
+        addresses, where they were added to the clients), ``begins_epoch_s`` and ``ends_epoch_s``.
 
     Raises:
         ProfileInvalid: An argument is wrong, a name must stay true (the API's own, registries, identity and metadata
-            hosts), or something in the Corefile stands against a cache in front of it. Nothing was changed.
+            hosts), a client is not of a cluster, or something in the Corefile stands against a cache in front of it.
+            Nothing was changed.
         TargetRefused: No permit for this cluster, a right is missing, DNS is no CoreDNS of 1.11.3 or later whose
             ConfigMap is the owner's own, it is armed already, or the workload prober does not see each DNS server.
             Nothing was changed.
@@ -156,6 +175,8 @@ def start_dns_poison(
         target=target,
         port=port,
         also=also,
+        clients=clients,
+        prober_is_client=prober_is_client,
         expects=expects,
         duration_s=duration_s,
         arm_within_s=arm_within_s,

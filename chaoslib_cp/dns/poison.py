@@ -6,6 +6,7 @@ back edits the Corefile again, byte for byte as it was, and flushes what is left
 """
 
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -21,19 +22,24 @@ from chaoslib_cp.dns.corefile_edit import edit_corefile
 from chaoslib_cp.dns.corefile_source import CorefileSource, find_corefile
 from chaoslib_cp.dns.fault import DNS_POISON
 from chaoslib_cp.dns.poison_plan import PoisonPlan
+from chaoslib_cp.dns.prober_client import prober_addresses
 from chaoslib_cp.engine.poison.arming import Poison
+from chaoslib_cp.engine.poison.lies import Lie
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused, TargetUnreachable
-from chaoslib_cp.fault import Delivers, Ended, Expects, Injected
+from chaoslib_cp.fault import Delivers, Ended, Expects, Injected, read_expects
 from chaoslib_cp.settings import Settings
-from chaoslib_cp.vantage import DNS_WATCHED_BACKEND, DNS_WATCHED_CACHED
+from chaoslib_cp.vantage import DNS_WATCHED_BACKEND, DNS_WATCHED_CACHED, DNS_WATCHED_POD, DNS_WATCHED_UNCACHED
 from chaoslib_cp.waits import waiting_for
 
 USUAL: Final = Expects(DNS_WATCHED_CACHED.name, window_s=5.0, within_s=60.0)
 """What users of DNS suffer: what they ask for is answered falsely, once their caches ask anew."""
+USUAL_OF_CLIENTS: Final = Expects(DNS_WATCHED_UNCACHED.name, window_s=5.0, within_s=60.0)
+"""What clients of a lie suffer of which the prober is one: it asks the DNS Service itself, past the node's cache."""
 
 _UNWELL: Final = "a reload of CoreDNS would then lose all that it knows of the cluster"
 _LATER: Final = "the lie ends by its own clock; run `chaos cp recover` when the API is well"
 _MARGIN_S: Final = 1.0
+_SHOWN: Final = 4
 
 
 def start(plan: PoisonPlan, settings: Settings, clock: Clock) -> Injected:
@@ -46,7 +52,8 @@ def start(plan: PoisonPlan, settings: Settings, clock: Clock) -> Injected:
         revision = f"{injection.fault.replace('_', '-')}-{secrets.token_hex(3)}"
         plan.corefile(source, plan.poison(revision, clock.epoch_s()))  # what it refuses comes before any wait
         refuse_unseen(settings, source.servers, clock)
-        poison = plan.poison(revision, clock.epoch_s())
+        prober = prober_addresses(injection.cluster) if plan.has_clients and plan.prober_is_client else ()
+        poison = plan.poison(revision, clock.epoch_s(), prober)
         ends_s = float(poison.ends_at_epoch_s)
         edit_corefile(injection, source, plan.corefile(source, poison), revision, plan.touch_pods, ends_s)
         armed_after_s = _wait_until_armed(injection, source, poison, plan)
@@ -56,17 +63,37 @@ def start(plan: PoisonPlan, settings: Settings, clock: Clock) -> Injected:
         kind=DNS_POISON.name,
         label=DNS_POISON.label,
         delivers=_delivers(plan, len(source.servers)),
-        expects=(plan.expects,),
+        expects=(plan.expects,) if plan.expects else (),
         deadline_epoch_s=float(poison.ends_at_epoch_s),
         parameters=_effective(plan),
         details={
             "revision": revision,
             "corefile": str(source),
             "armed_after_s": armed_after_s,
+            "prober": list(prober),
             "begins_epoch_s": poison.begins_at_epoch_s,
             "ends_epoch_s": poison.ends_at_epoch_s,
         },
     )
+
+
+def suffering(
+    lies: Sequence[Lie], pins: Sequence[object], prober_is_client: bool, given: Mapping[str, Any] | None
+) -> Expects | None:
+    """What users of DNS are expected to suffer, where whoever tells us is one of them; None where nobody is.
+
+    Args:
+        lies: What is told.
+        pins: What is kept as it is, for everybody.
+        prober_is_client: The workload prober hears what only some clients hear.
+        given: What a user expects, where it is not the usual.
+
+    Raises:
+        ProfileInvalid: As ``read_expects``.
+    """
+    if pins or not all(lie.clients for lie in lies):
+        return read_expects(given, USUAL)
+    return read_expects(given, USUAL_OF_CLIENTS) if prober_is_client or given is not None else None
 
 
 def stop(settings: Settings, timeout_s: float, fault: str | None, clock: Clock) -> Ended:
@@ -145,14 +172,20 @@ def _seen_to_the_end(settings: Settings, timeout_s: float, clock: Clock) -> dict
 
 
 def _delivers(plan: PoisonPlan, servers: int) -> Delivers:
-    """Lies are heard past the caches; a pin is there as soon as a server is armed."""
-    if plan.lies:
+    """Lies are heard past the caches, or as a client; what nobody of ours hears is there when a server is armed."""
+    if not all(lie.clients for lie in plan.lies):
         return Delivers("DNS servers lied", wanted=servers, share=1.0, vantage=DNS_WATCHED_BACKEND.name)
-    return Delivers("DNS servers pinned", wanted=servers, share=1.0, done=servers)
+    if plan.lies and plan.prober_is_client:
+        return Delivers("DNS servers lied to the prober", wanted=servers, share=1.0, vantage=DNS_WATCHED_POD.name)
+    what = "DNS servers armed; what their clients hear was not seen" if plan.lies else "DNS servers pinned"
+    return Delivers(what, wanted=servers, share=1.0, done=servers)
 
 
 def _effective(plan: PoisonPlan) -> dict[str, Any]:
     told = [{key: value for key, value in asdict(lie).items() if value} for lie in plan.lies]
+    for lie in told:
+        if len(lie.get("clients", ())) > _SHOWN:
+            lie["clients"] = [*lie["clients"][:_SHOWN], f"{len(lie['clients']) - _SHOWN} more"]
     return {
         "lies": told[:8],
         "lie_count": len(told),
@@ -161,4 +194,5 @@ def _effective(plan: PoisonPlan) -> dict[str, Any]:
         "arm_within_s": plan.arm_within_s,
         "zone": plan.zone,
         "touch_pods": plan.touch_pods,
+        "prober_is_client": plan.prober_is_client,
     }

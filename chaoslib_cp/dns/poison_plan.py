@@ -1,12 +1,13 @@
 """What `start_dns_poison` is asked for, checked before anything is changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from chaoslib_cp.dns.corefile_source import CorefileSource
 from chaoslib_cp.engine.poison.addresses import fully_qualified
 from chaoslib_cp.engine.poison.arming import Poison, armed, refuse_armed
+from chaoslib_cp.engine.poison.clients import read_clients
 from chaoslib_cp.engine.poison.forbidden import refuse_forbidden
 from chaoslib_cp.engine.poison.lies import LIES, MAX_TTL_S, NOWHERE, Lie
 from chaoslib_cp.engine.poison.lookup import block_for
@@ -22,7 +23,7 @@ LONGEST_S: Final = 3600
 LONGEST_ARMING_S: Final = 300
 PIN: Final = "pin"
 """Not a lie: the truth of now is kept, whatever becomes true."""
-_LIE_KEYS: Final = ("name", "lie", "ttl_s", "addresses", "target", "port")
+_LIE_KEYS: Final = ("name", "lie", "ttl_s", "addresses", "target", "port", "clients")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class PoisonPlan:
         arm_within_s: After how long every DNS server must be armed: then the lies begin.
         zone: Where lies stay; empty for the cluster's domain.
         touch_pods: The DNS pods get an annotation, so that their kubelets hand the Corefile on at once.
-        expects: What users of DNS are expected to suffer.
+        prober_is_client: The workload prober hears what only some clients hear.
+        expects: What users of DNS are expected to suffer; None where nobody who tells us hears it.
     """
 
     lies: tuple[Lie, ...]
@@ -45,18 +47,31 @@ class PoisonPlan:
     arm_within_s: float
     zone: str
     touch_pods: bool
-    expects: Expects
+    prober_is_client: bool
+    expects: Expects | None
 
     def __post_init__(self) -> None:
         """Refuse what needs no look at the cluster."""
         checked("duration_s", self.duration_s, 1, LONGEST_S)
         checked("arm_within_s", self.arm_within_s, 1, LONGEST_ARMING_S)
 
-    def poison(self, revision: str, now_epoch_s: float) -> Poison:
-        """The lies with their times: they begin when the time for arming is over."""
+    @property
+    def has_clients(self) -> bool:
+        """Whether there is a lie that only some clients hear."""
+        return any(lie.clients for lie in self.lies)
+
+    def poison(self, revision: str, now_epoch_s: float, prober: Iterable[str] = ()) -> Poison:
+        """The lies with their times: they begin when the time for arming is over.
+
+        Args:
+            revision: Its name.
+            now_epoch_s: Seconds since 1970.
+            prober: Addresses of the workload prober, where it shall hear what only some clients hear.
+        """
         begins_s = int(now_epoch_s + self.arm_within_s) + 1
+        too = read_clients(list(prober) or None)
         return Poison(
-            self.lies,
+            tuple(lie.heard_too_by(too) for lie in self.lies),
             begins_s,
             begins_s + int(self.duration_s),
             revision,
@@ -101,19 +116,15 @@ def told_of(given: Mapping[str, Any]) -> tuple[tuple[Lie, ...], tuple[tuple[str,
     """The lies and the pins that arguments ask for.
 
     Args:
-        given: ``name``, ``lie``, ``ttl_s``, ``addresses``, ``target``, ``port`` and ``also``, as ``start_dns_poison``
-            tells them.
+        given: ``name``, ``lie``, ``ttl_s``, ``addresses``, ``target``, ``port``, ``clients`` and ``also``, as
+            ``start_dns_poison`` tells them.
 
     Raises:
         ProfileInvalid: One could not be said, or ``also`` is no list of such mappings; nothing was changed.
     """
     first = {key: given[key] for key in _LIE_KEYS}
     each = [_completed(first, one) for one in (first, *(given["also"] or ()))]
-    pins = [
-        (_absolute("name", one["name"]), int(checked("ttl_s", one["ttl_s"], 1, MAX_TTL_S, whole=True)))
-        for one in each
-        if one["lie"] == PIN
-    ]
+    pins = [_pin(one) for one in each if one["lie"] == PIN]
     return tuple(_lie(one) for one in each if one["lie"] != PIN), tuple(pins)
 
 
@@ -125,6 +136,14 @@ def _completed(first: Mapping[str, Any], given: object) -> dict[str, Any]:
             f"{', '.join(_LIE_KEYS[1:])}"
         )
     return {"ttl_s": first["ttl_s"], "lie": first["lie"], **given}
+
+
+def _pin(told: Mapping[str, Any]) -> tuple[str, int]:
+    if told.get("clients") is not None:
+        raise ProfileInvalid(
+            "a pin has clients; nothing was changed; leave them out: what a DNS server keeps, it keeps for everybody"
+        )
+    return _absolute("name", told["name"]), int(checked("ttl_s", told["ttl_s"], 1, MAX_TTL_S, whole=True))
 
 
 def _lie(told: Mapping[str, Any]) -> Lie:
@@ -141,6 +160,7 @@ def _lie(told: Mapping[str, Any]) -> Lie:
         addresses=tuple(map(str, addresses or NOWHERE[:1])) if kind.has_addresses else (),
         target=_absolute("target", target) if target else "",
         port=told.get("port") or 0,
+        clients=read_clients(told.get("clients")),
     )
 
 

@@ -17,6 +17,10 @@ plays a part of the rows.
   outside the cluster is heard when the truth in a cache has expired; node caches ask others for it.
 - **Proven**: the answer was wrong while the truth was known, and stayed so in caches while the servers said the truth
   past them. The TTL of an answer with data went down from one to the next, and foretold when it was gone.
+- **To one client, to one node**: heard by the prober as a client of each server and of the DNS Service; the row of the
+  node also behind the cache of its node. Nobody else heard it: past the caches, and in the first row behind that cache,
+  the answer was true all the time. No server keeps such a lie; the cache of a node does, 5 s there, and its end counts
+  as that of the gate.
 - **Undone**: the gate closed with the API servers stopped and the runner killed; afterwards the Corefile was as before,
   byte for byte, and every server ran it.
 - **Killed**: SIGKILL between the entry on disk and the edit; `chaos cp recover` left the Corefile alone, and nothing
@@ -42,8 +46,8 @@ def write(notes: Sequence[dict[str, Any]]) -> None:
         if seen:
             ttls = ", ".join(f"{one['ttl_s']:.0f}" for one in seen)
             gate_s, life_s = (max(one[key] for one in seen) for key in ("gate_late_s", "life_off_s"))
-            has_data = row.lie["lie"] in WITH_DATA
-            proven = f"TTL {ttls} s" + (f"; end in caches at most {life_s:.1f} s off" if has_data else "")
+            end = f"; end in caches at most {life_s:.1f} s off" if row.lie["lie"] in WITH_DATA else ""
+            proven = f"TTL {ttls} s" + ("; nobody else heard it" if "clients" in row.lie else end)
             rows.append([row.what, row.lie["lie"], "yes", proven, f"gate {gate_s:+.1f} s", "yes" if killed else "-"])
     head = ["what is told", "lie", "heard", "proven", "undone", "killed"]
     PAGE.write_text(_HEAD + page.table(head, rows) + f"\n\n{page.circumstances()}.\n" + _TAIL)

@@ -16,6 +16,7 @@ from tests.fakes.whole_cluster import IMAGE, LABELS, POD, SERVICE
 
 CONFIG_MAP: Final = "/api/v1/namespaces/kube-system/configmaps/coredns"
 SERVERS: Final = {"coredns-a": "10.0.0.1", "coredns-b": "10.0.0.2"}
+PROBER, PROBER_6 = "10.0.0.77", "fd00::77"
 COREFILE: Final = """.:53 {
     errors
     kubernetes cluster.local in-addr.arpa ip6.arpa {
@@ -72,7 +73,12 @@ class ArmedDns:
         self.kube.objects[POD] = {
             "metadata": {"name": "workload-prober-1", "namespace": "chaoslib-cp", "labels": LABELS},
             "spec": {"containers": [{"name": "prober", "image": IMAGE}]},
-            "status": {"hostIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]},
+            "status": {
+                "hostIP": "127.0.0.1",
+                "podIP": PROBER,
+                "podIPs": [{"ip": PROBER}, {"ip": PROBER_6}],
+                "conditions": [{"type": "Ready", "status": "True"}],
+            },
         }
 
     @property

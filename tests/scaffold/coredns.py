@@ -67,9 +67,9 @@ def running(corefile: Path, port: int = 0, environment: Mapping[str, str] | None
         process.wait(5)
 
 
-def ask(name: str, type_: str, port: int) -> dns.message.Message:
-    """Ask one question and return the whole answer."""
-    return dns.query.udp(dns.message.make_query(name, type_), ADDRESS, port=port, timeout=3)
+def ask(name: str, type_: str, port: int, at: str = ADDRESS, client: str | None = None) -> dns.message.Message:
+    """Ask one question at an address, as the client with another one where it is given; return the whole answer."""
+    return dns.query.udp(dns.message.make_query(name, type_), at, port=port, timeout=3, source=client)
 
 
 def said(answer: dns.message.Message) -> tuple[str, dict[str, int]]:

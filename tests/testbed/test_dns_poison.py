@@ -40,6 +40,9 @@ ADDRESS, OTHER = "192.0.2.66", "10.96.77.9"  # the last is that of SERVICES
 WITH_DATA = ("wrong-address", "zone", "search-hijack", "srv", "ptr")
 """Lies whose TTL the prober tells: a denial has one, too, but no record that it is about."""
 LAYERS = ("dns_watched_backend", "dns_watched_pod", "dns_watched_uncached", "dns_watched_cached")
+NOBODY = "10.244.255.1"
+"""A client that is not there: the prober's own pod is one, too, and where it asks as workloads do, its node asks."""
+ITS_NODE = "the cache of the prober's node"
 
 
 class Row(NamedTuple):
@@ -80,12 +83,18 @@ ROWS = (
         {"name": "shop.svc.cluster.local", "lie": "search-hijack", "addresses": [ADDRESS]},
     ),
     # caches keep the truth for the 60 s that it says of itself; caches of nodes ask others than these servers for it
+    # past the cache each server tells everybody the truth; behind the cache of its node the prober is another client
+    Row("to one client", _of("one-client", "wrong-address", addresses=[ADDRESS], clients=[NOBODY]), LAYERS[1:3]),
+    Row("to one node", _of("one-node", "wrong-address", addresses=[ADDRESS], clients=[ITS_NODE]), LAYERS[1:]),
     Row("a name outside the cluster", {"name": "www.outside.test", "lie": "nxdomain"}, LAYERS[:1]),
 )
 DRAWN = part.of(
     list(enumerate(ROWS)), "testbed, DNS poison", at_least=part.amount("testbed, DNS poison: rows"), columns=0
 )
-SERVICES = ("black-hole", "refused", "another", "headless", "gone", "no-a", "failing", "alias", "srv", "pinned")
+SERVICES = (
+    "black-hole", "refused", "another", "headless", "gone", "no-a", "failing", "alias", "srv", "pinned", "one-client",
+    "one-node",
+)  # fmt: skip
 
 START = """
 import json, os, signal, sys
@@ -143,11 +152,21 @@ def corefile(testbed: Testbed) -> str:
     return str(testbed.get(*COREFILE)["data"]["Corefile"])
 
 
-def arguments(rows: list[Row], ttl_s: int) -> dict[str, Any]:
+def arguments(testbed: Testbed, rows: list[Row], ttl_s: int) -> dict[str, Any]:
     """One arming that tells all these lies."""
-    first, *also = (row.lie for row in rows)
+    cache = prober_cache(testbed)
+    lies = [row.lie | {key: [cache] for key, value in row.lie.items() if value == [ITS_NODE]} for row in rows]
+    first, *also = lies
     when = {"ttl_s": ttl_s, "duration_s": LASTS_S, "arm_within_s": ARM_WITHIN_S, "zone": "."}
     return {**first, "also": [{"ttl_s": ttl_s, **one} for one in also], **when}
+
+
+def prober_cache(testbed: Testbed) -> str:
+    """The address of the DNS cache on the prober's node."""
+    [prober] = testbed.get("pods", "--namespace", "chaoslib-cp", "--selector", "chaoslib-cp/role=prober")["items"]
+    caches = testbed.get("pods", "--namespace", "kube-system", "--selector", "k8s-app=node-local-dns")["items"]
+    here = [one for one in caches if one["spec"]["nodeName"] == prober["spec"]["nodeName"]]
+    return str(here[0]["status"]["podIP"])
 
 
 def play(testbed: Testbed, code: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -168,14 +187,15 @@ def test_lies_are_told_are_proven_end_by_themselves_and_are_taken_back(testbed: 
     """The runner is killed when the lie begins, the API servers are stopped until it is over everywhere."""
     rows, before = [row for _, row in DRAWN], corefile(testbed)
     with ProberSamples(testbed) as samples:
-        made = play(testbed, START, arguments(rows, ttl_s))["details"]
+        made = play(testbed, START, arguments(testbed, rows, ttl_s))["details"]
         with stopped_api_servers(testbed):
             over_s = made["ends_epoch_s"] + ttl_s + 10
             until(lambda: SystemClock().epoch_s() > over_s, "the lie to be over", LASTS_S + ttl_s + 20)
     recover(testbed)
     assert corefile(testbed) == before
     for number, row in DRAWN:
-        gate_s, life_s = judge(row, samples, made, ttl_s)
+        how = judge_for_clients if "clients" in row.lie else judge
+        gate_s, life_s = how(row, samples, made, ttl_s)
         note("dns-row", row=number, ttl_s=ttl_s, gate_late_s=gate_s, life_off_s=life_s)
     assert [one for one in samples.of("dns_cached", "dns_uncached", "dns_pod") if one["outcome"] == "wrong"] == []
     with ProberSamples(testbed) as after:
@@ -191,9 +211,7 @@ def judge(row: Row, samples: ProberSamples, made: dict[str, Any], ttl_s: int) ->
         seconds, the worst of all servers.
     """
     gate_s = life_s = 0.0
-    usual = {"ttl_s": ttl_s, "addresses": None, "target": "", "port": 0, "also": None}
-    begins_s, ends_s = made["begins_epoch_s"], made["ends_epoch_s"]
-    [((name, _), *_)] = [lie.questions for lie in told_of(usual | row.lie)[0]]
+    name, begins_s, ends_s = asked_name(row, ttl_s), made["begins_epoch_s"], made["ends_epoch_s"]
     for layer in row.layers:
         for target, series in samples.by_target(layer, name).items():
             told = [one for one in series if not one["ok"]]
@@ -223,6 +241,36 @@ def judge(row: Row, samples: ProberSamples, made: dict[str, Any], ttl_s: int) ->
     return gate_s, life_s
 
 
+def judge_for_clients(row: Row, samples: ProberSamples, made: dict[str, Any], ttl_s: int) -> tuple[float, float]:
+    """A lie that some hear: by them, between two moments and no longer; where others ask, never.
+
+    Returns:
+        How long after its deadline a gate told it last, and 0: no server keeps it; the cache of a node does, for 5 s.
+    """
+    gate_s, name = 0.0, asked_name(row, ttl_s)
+    for layer in LAYERS:
+        for target, series in samples.by_target(layer, name).items():
+            told, where = [one["at_s"] for one in series if not one["ok"]], f"{row.what}, {target} {layer}"
+            if layer not in row.layers:
+                assert not told, f"{where}: somebody else heard it"
+                continue
+            assert told, f"{where}: it was never heard"
+            assert made["begins_epoch_s"] - LATE_S < told[0], where
+            assert series[-1]["ok"], f"{where}: it is not over"
+            late_s = told[-1] - made["ends_epoch_s"]
+            kept_s = 5.0 if layer == "dns_watched_cached" else 0.0
+            assert late_s < kept_s + LATE_S, f"{where}: it was heard too long"
+            gate_s = max(gate_s, late_s - kept_s)
+    return gate_s, 0.0
+
+
+def asked_name(row: Row, ttl_s: int) -> str:
+    """The name that is watched for a row."""
+    usual = {"ttl_s": ttl_s, "addresses": None, "target": "", "port": 0, "also": None}
+    [((name, _), *_)] = [lie.questions for lie in told_of({**usual, **row.lie, "clients": None})[0]]
+    return name
+
+
 def life_error_s(kept: list[Sample], true_s: float) -> float:
     """How far the end that was seen is from the one that the TTL foretold just after the gate had closed.
 
@@ -249,7 +297,7 @@ def nobody_is_armed(samples: ProberSamples) -> bool:
 def a_kill_between_entry_and_change_leaves_the_corefile_alone(testbed: Testbed, row: Row) -> None:
     """The entry is on disk, the change was never made: `recover` closes the one and finds nothing to restore."""
     before = testbed.get(*COREFILE)
-    play(testbed, KILLED, arguments([row], 12))
+    play(testbed, KILLED, arguments(testbed, [row], 12))
     recover(testbed)
     after = testbed.get(*COREFILE)
     assert after["data"] == before["data"]

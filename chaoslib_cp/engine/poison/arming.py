@@ -4,6 +4,9 @@ The server block that answers for the cluster's domain becomes two in the same C
 and has a cache, and a backend on another port, which knows the truth. Lies stand beside the backend, each behind its
 gate (``lies.py``). So a lie is withdrawn by the clock alone, and what caches made of it stays there for its TTL: any
 reload would throw them away (source: CoreDNS, plugins cache and reload; each reload builds every plugin anew).
+
+The backend sees the front as its only client. So a lie that only some clients hear stands beside the front, before its
+cache: these servers keep nothing of it, and whoever asked keeps it for its TTL.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,6 +32,8 @@ _FRONT: Final = frozenset({"bind", "bufsize", "debug", "health", "log", "loop", 
 _BOTH: Final = frozenset({"bind", "errors"})
 _ONCE: Final = frozenset({"prometheus"})
 _REPLACED: Final = frozenset({"cache", "reload"})
+_LEAST_S: Final = 5
+"""CoreDNS keeps every answer for so long at least, and refuses a cache that keeps nothing (source: plugin cache)."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def armed(text: str, poison: Poison, zone: str, port: int = 53) -> str:
         raise ProfileInvalid(f"{'; '.join(refused)}; nothing was changed")
     made = replace_block(corefile, block, "\n".join(_two(corefile, block, poison)))
     bound = [corefile.source(one) for one in block.directives if one.name == "bind"]
-    parts = [poison.announced.block(port, bound), *_lying(block, corefile, poison)]
+    parts = [poison.announced.block(port, bound), *_lying(block, corefile, poison, port)]
     for part in parts:
         made = append(parse_corefile(made), part)
     return made
@@ -150,9 +155,10 @@ def _sources(corefile: Corefile, directives: Sequence[Directive]) -> Iterator[st
 
 def _cache(block: ServerBlock, poison: Poison, pinned: str = "") -> Iterator[str]:
     """A cache that keeps lies for their whole TTL, and the truth for as long as the one that was there, or pinned."""
-    longest_s = max([0, *(lie.ttl_s for lie in poison.lies)])
+    kept = [lie for lie in poison.lies if not lie.clients]
+    longest_s = max([_LEAST_S, *(lie.ttl_s for lie in kept)])
     good_s, denied_s = max(longest_s, _cap_s(block, "success")), max(longest_s, _cap_s(block, "denial"))
-    failures_s = max([5, *(lie.ttl_s for lie in poison.lies if lie.kind == "servfail")])
+    failures_s = max([_LEAST_S, *(lie.ttl_s for lie in kept if lie.kind == "servfail")])
     yield "    cache {"
     yield f"        success 9984 {pinned or good_s}"
     yield f"        denial 9984 {denied_s}"
@@ -180,7 +186,8 @@ def _bind(corefile: Corefile, block: ServerBlock) -> str:
     return "".join(f"    {corefile.source(one)}\n" for one in block.directives if one.name == "bind")
 
 
-def _lying(block: ServerBlock, corefile: Corefile, poison: Poison) -> Iterator[str]:
+def _lying(block: ServerBlock, corefile: Corefile, poison: Poison, port: int) -> Iterator[str]:
     for number, lie in enumerate(poison.lies, 1):
-        told = lie.block(BACKEND_PORT, f"lie-{number}", poison.begins_at_epoch_s, poison.ends_at_epoch_s)
+        where = port if lie.clients else BACKEND_PORT
+        told = lie.block(where, f"lie-{number}", poison.begins_at_epoch_s, poison.ends_at_epoch_s)
         yield told.replace("{\n", f"{{\n{_bind(corefile, block)}", 1)

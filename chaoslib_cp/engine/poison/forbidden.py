@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from chaoslib_cp.engine.poison.addresses import fully_qualified
+from chaoslib_cp.engine.poison.clients import refuse_outsider
 from chaoslib_cp.engine.poison.lies import Lie
 from chaoslib_cp.errors import ProfileInvalid
 
@@ -38,8 +39,8 @@ def refuse_forbidden(lies: Iterable[Lie], zone: str, domain: str) -> None:
         domain: The cluster's, for example ``cluster.local``.
 
     Raises:
-        ProfileInvalid: A name is outside the zone or must stay true, or an answer leads out of the cluster; nothing
-            was changed.
+        ProfileInvalid: A name is outside the zone or must stay true, an answer leads out of the cluster, or a client is
+            not in it; nothing was changed.
     """
     for lie in lies:
         if not _is_within(lie.name, fully_qualified(zone)):
@@ -50,6 +51,8 @@ def refuse_forbidden(lies: Iterable[Lie], zone: str, domain: str) -> None:
         _refuse_name(lie, fully_qualified(domain))
         for address in lie.addresses:
             _refuse_address(address)
+        for client in lie.clients:
+            refuse_outsider(client)
 
 
 def _refuse_name(lie: Lie, domain: str) -> None:

@@ -11,10 +11,11 @@ record, whose TTL says how long they may be kept); RFC 5737 and RFC 3849 (addres
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from chaoslib_cp.engine.poison.clients import gate
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 
@@ -43,6 +44,7 @@ class Lie:
         addresses: Addresses that it answers with, where the kind has any.
         target: Name that it answers with, where the kind has one; with a dot at its end.
         port: Port that it answers with, for ``srv``.
+        clients: Blocks of addresses of those who hear it; everybody does where there are none.
     """
 
     kind: str
@@ -51,6 +53,7 @@ class Lie:
     addresses: tuple[str, ...] = ()
     target: str = ""
     port: int = 0
+    clients: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what could not be said."""
@@ -78,6 +81,10 @@ class Lie:
                     f"address {address!r} is none; nothing was changed; use IPv4 or IPv6 addresses"
                 ) from None
 
+    def heard_too_by(self, clients: tuple[str, ...]) -> "Lie":
+        """The same lie for more clients; one that everybody hears stays as it is."""
+        return replace(self, clients=tuple(dict.fromkeys((*self.clients, *clients)))) if self.clients else self
+
     @property
     def types(self) -> tuple[str, ...]:
         """Types of question that are lied to, all others about the same name hear the truth; none for every type."""
@@ -99,19 +106,20 @@ class Lie:
         """The server block that tells the lie between two moments.
 
         Args:
-            port: Port of the backend that it stands beside.
+            port: On which it is told: that of the backend or, where only some clients hear it, that which clients ask.
             view: A name for its gate, its own among all blocks of this zone.
             begins_at_epoch_s: When the gate opens, seconds since 1970.
             ends_at_epoch_s: When the gate closes.
         """
         kind = LIES[self.kind]
-        gate = [
+        conditions = [
             f'now() >= date("{rfc3339(begins_at_epoch_s)}")',
             f'now() < date("{rfc3339(ends_at_epoch_s)}")',
             kind.names(self),
             *([f"type() in [{', '.join(repr(one) for one in self.types)}]"] if self.types else []),
+            *([gate(self.clients)] if self.clients else []),
         ]
-        lines = [f"    view {view} {{", f"        expr {' && '.join(gate)}", "    }", *self._templates()]
+        lines = [f"    view {view} {{", f"        expr {' && '.join(conditions)}", "    }", *self._templates()]
         return "\n".join([f"{self.name}:{port} {{", *lines, "}"]) + "\n"
 
     def _templates(self) -> list[str]:

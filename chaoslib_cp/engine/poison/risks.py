@@ -14,6 +14,7 @@ from chaoslib_cp.engine.poison.tokens import shown
 
 _TAKE_IT_OUT: Final = "take it out first, or choose a lie that needs no front cache"
 _PLUGINS: Final[Mapping[str, str]] = {
+    "acl": "it lets clients in by their address, which behind a front cache is 127.0.0.1",
     "autopath": "it searches by the client's address, which behind a front cache is 127.0.0.1",
     "transfer": "it hands whole zones to clients by their address, which behind a front cache is 127.0.0.1",
 }

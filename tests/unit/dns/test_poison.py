@@ -12,8 +12,9 @@ from chaoslib_cp.dns.actions import start_dns_poison, stop_dns_poison
 from chaoslib_cp.dns.armed import ANNOTATION
 from chaoslib_cp.fault import Delivers, Ended, Injected, read
 from tests.fakes.api_server import Answer
-from tests.fakes.armed_dns import CONFIG_MAP, COREFILE, SERVERS, ArmedDns, armed_dns
+from tests.fakes.armed_dns import CONFIG_MAP, COREFILE, PROBER, PROBER_6, SERVERS, ArmedDns, armed_dns
 from tests.fakes.kube_objects import KubeObjects
+from tests.fakes.whole_cluster import POD
 from tests.scaffold.clocks import LaterClock
 
 NAME = "api.shop.svc.cluster.local"
@@ -67,6 +68,55 @@ def test_a_pin_keeps_what_is_true_now(dns: ArmedDns) -> None:
     assert "success 9984 600 600" in dns.corefile
     assert f"ask {NAME}. A" in dns.corefile
     assert "gate" not in dns.corefile
+
+
+def test_a_lie_for_some_clients_is_for_the_prober_too_so_that_it_is_seen(dns: ArmedDns) -> None:
+    """At each server as a client: past the caches everybody hears the truth."""
+    also = [{"name": "web.shop.svc.cluster.local", "lie": "servfail", "clients": ["10.1.2.0/24"]}]
+    made = read(start_dns_poison(NAME, clients=["10.1.2.3"], also=also, configuration=told(dns), **QUICK))
+    assert isinstance(made, Injected)
+    assert made.delivers == Delivers("DNS servers lied to the prober", wanted=2, share=1.0, vantage="dns_watched_pod")
+    assert [one.vantage for one in made.expects] == ["dns_watched_uncached"]
+    assert made.details["prober"] == [PROBER, PROBER_6]
+    gates = [line for line in dns.corefile.splitlines() if "client_ip" in line]
+    assert [[block in gate for block in ("'10.1.2.3/32'", "'10.1.2.0/24'")] for gate in gates] == [
+        [True, False],
+        [False, True],
+    ]
+    assert all(f"'{PROBER}/32'" in gate and f"'{PROBER_6}/128'" in gate for gate in gates)
+    assert f"{NAME}.:53 {{" in dns.corefile
+
+
+def test_a_lie_that_the_prober_shall_not_hear_is_delivered_when_the_servers_are_armed(dns: ArmedDns) -> None:
+    """It says so; and nobody who tells us suffers."""
+    made = read(start_dns_poison(NAME, clients=["10.1.2.3"], prober_is_client=False, configuration=told(dns), **QUICK))
+    assert isinstance(made, Injected)
+    assert made.delivers == Delivers(
+        "DNS servers armed; what their clients hear was not seen", wanted=2, share=1.0, done=2
+    )
+    assert (made.expects, PROBER in dns.corefile) == ((), False)
+
+
+def test_beside_a_lie_for_everybody_that_one_is_counted(dns: ArmedDns) -> None:
+    """Past the caches of every server: what one server tells some, it has from the same Corefile."""
+    also = [{"name": "web.shop.svc.cluster.local", "clients": ["10.1.2.3"] * 16}]
+    result = start_dns_poison(NAME, also=also, configuration=told(dns), **QUICK)
+    made = read(result)
+    assert isinstance(made, Injected)
+    assert made.delivers is not None
+    assert (made.delivers.vantage, [one.vantage for one in made.expects]) == (
+        "dns_watched_backend",
+        ["dns_watched_cached"],
+    )
+    assert made.parameters["lies"][1]["clients"] == [*["10.1.2.3/32"] * 4, "12 more"]
+
+
+def test_a_prober_without_an_address_hears_nothing(dns: ArmedDns) -> None:
+    """What it should prove could not be proven."""
+    dns.kube.objects[POD]["status"] = {"hostIP": "127.0.0.1"}
+    with pytest.raises(ActivityFailed, match="the workload prober has no address, so nobody could hear"):
+        start_dns_poison(NAME, clients=["10.1.2.3"], configuration=told(dns), **QUICK)
+    assert dns.kube.writes() == []
 
 
 def test_without_the_right_to_patch_pods_nobody_is_hurried(dns: ArmedDns) -> None:
@@ -158,6 +208,9 @@ def test_the_way_back_needs_no_right_to_ask_for_health(dns: ArmedDns) -> None:
         ({"duration_s": 5}, "a cache may keep the truth for 5 s"),
         ({"duration_s": 3601}, "duration_s is 3601; nothing was changed"),
         ({"arm_within_s": 0.5}, "arm_within_s is 0.5; nothing was changed"),
+        ({"clients": []}, "clients is .*; use a list of 1 to 16 addresses"),
+        ({"clients": ["8.8.8.8"]}, "client 8.8.8.8/32 is not one of private addresses"),
+        ({"clients": ["10.0.0.1"], "lie": "pin"}, "a pin has clients; nothing was changed"),
         ({"also": {"name": "x"}}, "also is .*; nothing was changed; use a list"),
         ({"also": [{"nam": "x"}]}, "use a mapping with name"),
         ({"also": [{"name": NAME, "lie": "nxdomain"}, {"name": NAME, "lie": "nxdomain"}]}, "two lies are about"),

@@ -104,11 +104,19 @@ def test_a_pin_keeps_every_good_answer_for_its_time() -> None:
     assert "success 9984 1200 1200\n" in made
 
 
+def test_a_cache_keeps_something_where_nothing_says_how_much() -> None:
+    """CoreDNS refuses a cache that keeps nothing."""
+    made = armed(".:53 {\n kubernetes cluster.local\n}\n", poison(lies=(), pin_s=1200), ZONE)
+    assert "denial 9984 5\n" in made
+    assert "9984 0" not in made
+
+
 @pytest.mark.parametrize(
     ("text", "changed", "words"),
     [
         (".:53 {\n forward . 1.1.1.1\n}\n", {}, "shows no kubernetes plugin"),
         (".:5353 {\n kubernetes cluster.local\n}\n", {}, "no server block without a view answers for cluster.local."),
+        (".:53 {\n kubernetes cluster.local\n acl {\n block\n }\n}\n", {}, "acl: it lets clients in by their address"),
         (".:53 {\n kubernetes cluster.local\n cache {\n serve_stale\n }\n}\n", {}, "serve_stale: it answers from what"),
         (
             f".:53 {{\n kubernetes cluster.local\n}}\n.:{BACKEND_PORT} {{\n whoami\n}}\n",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chaoslib_cp.engine.poison.clients import read_clients
 from chaoslib_cp.engine.poison.forbidden import refuse_forbidden
 from chaoslib_cp.engine.poison.lies import Lie
 from chaoslib_cp.errors import ProfileInvalid
@@ -9,9 +10,15 @@ from chaoslib_cp.errors import ProfileInvalid
 DOMAIN = "cluster.local."
 
 
-def refuse(name: str, kind: str = "wrong-address", address: str = "192.0.2.66", zone: str = DOMAIN) -> None:
+API = "api.shop.svc.cluster.local"
+
+
+def refuse(
+    name: str, kind: str = "wrong-address", address: str = "192.0.2.66", zone: str = DOMAIN, client: str = ""
+) -> None:
     """Look at one lie."""
-    refuse_forbidden([Lie(kind, f"{name}.", 60, (address,))], zone, DOMAIN)
+    clients = read_clients([client] if client else None)
+    refuse_forbidden([Lie(kind, f"{name}.", 60, (address,), clients=clients)], zone, DOMAIN)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +65,26 @@ def test_nobody_outside_is_lied_about_or_led_to(name: str, address: str, zone: s
     """Neither a registry, nor an address that belongs to somebody."""
     with pytest.raises(ProfileInvalid, match=says):
         refuse(name, address=address, zone=zone)
+
+
+@pytest.mark.parametrize("client", ["10.244.3.17", "172.16.0.0/12", "100.64.1.0/24", "fd00:10:244::17", "fd00::/64"])
+def test_a_client_is_a_pod_or_a_node(client: str) -> None:
+    """Of both families, one or a block of them."""
+    refuse(API, client=client)
+
+
+@pytest.mark.parametrize(
+    ("client", "says"),
+    [
+        ("8.8.8.8", "client 8.8.8.8/32 is not one of private addresses"),
+        ("0.0.0.0/0", "client 0.0.0.0/0 is not one of"),
+        ("10.0.0.0/7", "client 10.0.0.0/7 is not one of"),
+        ("2001:4860:4860::8888", "client 2001:4860:4860::8888/128 is not one of"),
+        ("127.0.0.1", "client 127.0.0.1/32 is not one of"),
+        ("169.254.20.10", "pods ask a cache of their node there, and DNS servers see the node's own address"),
+    ],
+)
+def test_a_client_from_outside_is_refused(client: str, says: str) -> None:
+    """A server that answers the world, too, tells the world the truth."""
+    with pytest.raises(ProfileInvalid, match=says):
+        refuse(API, client=client)
