@@ -6,11 +6,13 @@ from chaoslib_cp.activity import ABSENT, JsonList, JsonObject, activity, setting
 from chaoslib_cp.arguments import between
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.dns import poison, restart
+from chaoslib_cp.dns.flush import FlushPlan, flush
 from chaoslib_cp.dns.pin import PinPlan, pin_node_caches, unpin_node_caches
 from chaoslib_cp.dns.poison_plan import PoisonPlan, told_of
 from chaoslib_cp.fault import read_expects
 
 __all__ = [
+    "flush_dns_caches",
     "restart_dns_pods",
     "start_dns_poison",
     "start_node_cache_pin",
@@ -219,6 +221,45 @@ def stop_dns_poison(
             no such context. Nothing was undone.
     """
     return poison.stop(settings_of(configuration, secrets), timeout_s, fault or None, SystemClock()).as_dict()
+
+
+@activity(FlushPlan)
+def flush_dns_caches(
+    arm_within_s: float = 75.0,
+    touch_pods: bool = True,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Empty the caches of all cluster DNS servers: each must ask for everything anew, all at once. For a forced refill.
+
+    It needs the API and nothing else; with an infrastructure driver ``restart_dns_pods`` (``reload-containers``) does
+    it within a second, past the API. The Corefile gets a revision, which each server tells when it has reloaded, and
+    is given back at once, byte for byte: that is a second flush. Caches of nodes and of applications keep what they
+    have. A reload without the API would lose all that the servers know of the cluster, so the API must be well.
+
+    Args:
+        arm_within_s: Seconds until each server must have reloaded, 1 to 300, and as many for the way back. A stock
+            CoreDNS looks for a new Corefile every 30 s, 15 s sooner or later.
+        touch_pods: Annotate the DNS pods, so that their kubelets hand the new Corefile on at once; without it that
+            takes up to two minutes more, and the right to patch pods is not needed.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        An ``Injected`` (``chaoslib_cp/fault.py`` tells its keys) that is over at once: it delivers DNS servers flushed,
+        of how many. ``details`` has ``revision``, ``corefile`` (where it is kept), ``flushed_after_s`` and
+        ``disarmed_after_s``: seconds by server until it ran the one with the revision, and its own again; null where
+        that was not seen in time, with a ``reason`` where there is one.
+
+    Raises:
+        ProfileInvalid: An argument is wrong, or the Corefile cannot be read. Nothing was changed.
+        TargetRefused: No permit for this cluster, a right is missing, DNS is no CoreDNS whose ConfigMap is the owner's
+            own, it is armed already, or the workload prober does not see each DNS server. Nothing was changed.
+        TargetUnreachable: The API is unwell: nothing was changed. Or no identity could reach it for the way back.
+        UndoFailed: The undo log cannot be read or written, or the Corefile could not be given back: it stays in the
+            undo log for ``chaos cp recover``, for example because somebody edited it since.
+    """
+    return flush(FlushPlan(arm_within_s, touch_pods), settings_of(configuration, secrets), SystemClock()).as_dict()
 
 
 def _pin_plan(names: JsonList, **planned: Any) -> PinPlan:

@@ -14,6 +14,8 @@ from chaoslib_cp.vantage import DNS_REVISION
 from chaoslib_cp.waits import waiting_for
 
 ANNOTATION: Final = "chaoslib-cp/corefile-revision"
+UNWELL: Final = "a reload of CoreDNS would then lose all that it knows of the cluster"
+"""Why no Corefile is edited while the API is unwell."""
 _WINDOW_S: Final = 6.0  # two questions, and the pull that brings them
 _POLL_S: Final = 0.5
 _CALL_S: Final = 5.0

@@ -1,10 +1,22 @@
 """What can be done to DNS, as kinds of fault."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from chaoslib_cp import fault
 from chaoslib_cp.cluster.gate.roles import NODE_CACHE_CONFIG_MAPS
 from chaoslib_cp.fault import DNS_NAMESPACE, FaultKind
+
+_EDITS_COREFILE: Final[tuple[Mapping[str, Any], ...]] = (
+    {
+        "namespace": DNS_NAMESPACE,
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": ["coredns"],
+        "verbs": ["patch"],
+    },
+    {"namespace": DNS_NAMESPACE, "apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]},
+)
 
 DNS_RESTART: Final = FaultKind(
     name="dns_restart",
@@ -19,16 +31,15 @@ DNS_POISON: Final = FaultKind(
     start="chaoslib_cp.dns.actions:start_dns_poison",
     stop="chaoslib_cp.dns.actions:stop_dns_poison",
     example={"name": "api.shop.svc.cluster.local", "lie": "nxdomain", "ttl_s": 10, "duration_s": 40.0},
-    rights=(
-        {
-            "namespace": DNS_NAMESPACE,
-            "apiGroups": [""],
-            "resources": ["configmaps"],
-            "resourceNames": ["coredns"],
-            "verbs": ["patch"],
-        },
-        {"namespace": DNS_NAMESPACE, "apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]},
-    ),
+    rights=_EDITS_COREFILE,
+)
+
+DNS_FLUSH: Final = FaultKind(
+    name="dns_flush",
+    label="DNS flush",
+    start="chaoslib_cp.dns.actions:flush_dns_caches",
+    example={"arm_within_s": 2.0},
+    rights=_EDITS_COREFILE,
 )
 
 NODE_CACHE_PIN: Final = FaultKind(

@@ -13,19 +13,19 @@ from typing import Any, Final
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.health import refuse_unwell
-from chaoslib_cp.cluster.gate.guard import require_permit
 from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.cluster.undo.take_back import take_back
-from chaoslib_cp.dns.armed import refuse_unseen, touch_if_possible, wait_for_revision
+from chaoslib_cp.dns.armed import UNWELL, refuse_unseen, wait_for_revision
 from chaoslib_cp.dns.corefile_edit import edit_corefile
 from chaoslib_cp.dns.corefile_source import CorefileSource, find_corefile
+from chaoslib_cp.dns.disarmed import seen_disarmed
 from chaoslib_cp.dns.fault import DNS_POISON
 from chaoslib_cp.dns.poison_plan import PoisonPlan
 from chaoslib_cp.dns.prober_client import prober_addresses
 from chaoslib_cp.engine.poison.arming import Poison
 from chaoslib_cp.engine.poison.lies import Lie
-from chaoslib_cp.errors import ControlPlaneError, TargetRefused, TargetUnreachable
+from chaoslib_cp.errors import TargetRefused, TargetUnreachable
 from chaoslib_cp.fault import Delivers, Ended, Expects, Injected, read_expects
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import DNS_WATCHED_BACKEND, DNS_WATCHED_CACHED, DNS_WATCHED_POD, DNS_WATCHED_UNCACHED
@@ -36,7 +36,6 @@ USUAL: Final = Expects(DNS_WATCHED_CACHED.name, window_s=5.0, within_s=60.0)
 USUAL_OF_CLIENTS: Final = Expects(DNS_WATCHED_UNCACHED.name, window_s=5.0, within_s=60.0)
 """What clients of a lie suffer of which the prober is one: it asks the DNS Service itself, past the node's cache."""
 
-_UNWELL: Final = "a reload of CoreDNS would then lose all that it knows of the cluster"
 _LATER: Final = "the lie ends by its own clock; run `chaos cp recover` when the API is well"
 _MARGIN_S: Final = 1.0
 _SHOWN: Final = 4
@@ -47,7 +46,7 @@ def start(plan: PoisonPlan, settings: Settings, clock: Clock) -> Injected:
     with injecting(settings, DNS_POISON, clock) as injection:
         if injection.permit.dns_doubt:
             raise TargetRefused(f"no DNS server is poisoned: {injection.permit.dns_doubt}")
-        refuse_unwell(injection.cluster, _UNWELL)
+        refuse_unwell(injection.cluster, UNWELL)
         source = find_corefile(injection.cluster, injection.permit.dns)
         revision = f"{injection.fault.replace('_', '-')}-{secrets.token_hex(3)}"
         plan.corefile(source, plan.poison(revision, clock.epoch_s()))  # what it refuses comes before any wait
@@ -103,7 +102,7 @@ def stop(settings: Settings, timeout_s: float, fault: str | None, clock: Clock) 
     ended = take_back(settings, timeout_s, clock, DNS_POISON.name, fault)
     if not ended.faults:
         return ended
-    return replace(ended, details={**ended.details, **_seen_to_the_end(settings, timeout_s, clock)})
+    return replace(ended, details={**ended.details, **seen_disarmed(settings, timeout_s, clock)})
 
 
 def _is_armed(settings: Settings, clock: Clock) -> bool:
@@ -122,7 +121,7 @@ def _wait_until_well(settings: Settings, timeout_s: float, clock: Clock) -> None
         while True:
             try:
                 with open_cluster(settings) as cluster:
-                    return refuse_unwell(cluster, _UNWELL, _LATER)
+                    return refuse_unwell(cluster, UNWELL, _LATER)
             except TargetRefused:
                 return None  # an answer all the same; who may take it back, the way back finds out
             except TargetUnreachable:
@@ -157,18 +156,6 @@ def _wait_for_the_gates(poison: Poison, clock: Clock) -> None:
     with waiting_for("the lie to begin", left_s):
         while (left_s := end_s - clock.monotonic_s()) > 0:
             clock.sleep(min(left_s, 0.5))
-
-
-def _seen_to_the_end(settings: Settings, timeout_s: float, clock: Clock) -> dict[str, Any]:
-    """How the servers went back to their own Corefile, as far as it can be seen: the fault is taken back already."""
-    try:
-        with open_cluster(settings) as cluster:
-            source = find_corefile(cluster, require_permit(cluster, settings, clock).dns)
-            not_touched = touch_if_possible(cluster, source, None)
-        seen = wait_for_revision(settings, source.servers, "", timeout_s, clock)
-    except ControlPlaneError as error:
-        return {"disarmed_after_s": None, "reason": str(error)}
-    return {"disarmed_after_s": seen, **({"reason": not_touched} if not_touched else {})}
 
 
 def _delivers(plan: PoisonPlan, servers: int) -> Delivers:

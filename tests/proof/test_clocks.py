@@ -161,6 +161,7 @@ SCENARIOS: dict[str, Play] = {
     "restart_dns_pods": delete_dns,
     "start_dns_poison": arm_dns,
     "stop_dns_poison": disarm_dns,
+    "flush_dns_caches": arm_dns,
     "start_node_cache_pin": pin_caches,
     "stop_node_cache_pin": pin_caches,
     "chaos cp recover": heal,

@@ -21,6 +21,7 @@ from chaoslib_cp import extensions
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.dns.actions import (
+    flush_dns_caches,
     restart_dns_pods,
     start_dns_poison,
     start_node_cache_pin,
@@ -78,6 +79,11 @@ def poison_dns(settings: Settings) -> None:
     start_dns_poison("api.shop.svc.cluster.local", duration_s=10.0, arm_within_s=1.0, configuration=settings)
 
 
+def flush_dns(settings: Settings) -> None:
+    """Let every DNS server reload, and give the Corefile back."""
+    flush_dns_caches(arm_within_s=2.0, configuration=settings)
+
+
 def pin_node_caches(settings: Settings) -> None:
     """Pin the node caches, and wait for nobody to see it."""
     start_node_cache_pin(20, timeout_s=0.0, configuration=settings)
@@ -111,6 +117,7 @@ SCENARIOS: dict[str, Scenario] = {
     "poison DNS": ("start_dns_poison", nothing, poison_dns),
     "stop poisoning DNS": (
         "stop_dns_poison", poison_dns, lambda settings: stop_dns_poison(timeout_s=5.0, configuration=settings)),
+    "flush DNS": ("flush_dns_caches", nothing, flush_dns),
     "pin node caches": ("start_node_cache_pin", nothing, pin_node_caches),
     "stop pinning": ("stop_node_cache_pin", pin_node_caches, stop_pinning),
     # what only tests export: edits of what is not ours, and a setting of a driver

@@ -102,6 +102,16 @@ from chaoslib_cp.dns.actions import start_dns_poison
 print(json.dumps(start_dns_poison(**json.loads(sys.argv[1]))), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
+FLUSH = """
+import json
+from chaoslib_cp.dns.actions import flush_dns_caches
+print(json.dumps(flush_dns_caches()))
+"""
+ASK = """
+import sys, dns.message, dns.query
+for server in sys.argv[1:]:
+    print(dns.query.udp(dns.message.make_query("www.outside.test", "A"), server, timeout=3).answer[0].ttl)
+"""
 # Killed between the entry on disk and the change: the moment at which the patch would leave.
 KILLED = """
 import json, os, signal, sys, urllib3
@@ -291,6 +301,28 @@ def nobody_is_armed(samples: ProberSamples) -> bool:
     samples.read()
     last = {one["target"]: one for one in samples.of("dns_revision")}
     return bool(last) and not any(one["answers"] for one in last.values())
+
+
+def test_a_flush_empties_the_cache_of_every_server_and_leaves_the_corefile_alone(testbed: Testbed) -> None:
+    """A name outside the cluster, whose TTL counts down in each cache, has the whole of it again."""
+    pods = testbed.get("pods", "--namespace", "kube-system", "--selector", "k8s-app=kube-dns")["items"]
+    servers, before = [pod["status"]["podIP"] for pod in pods], corefile(testbed)
+    left_s = until(lambda: one if max(one := kept_s(testbed, servers)) < 28 else None, "TTLs that count down", 60)
+    began_s = SystemClock().monotonic_s()
+    ended = testbed.run(sys.executable, "-c", FLUSH, timeout_s=120)
+    assert ended.returncode == 0, ended.stderr
+    made = json.loads(ended.stdout)
+    assert made["delivers"]["done"] == made["delivers"]["wanted"] == len(servers)
+    assert corefile(testbed) == before
+    assert all(new > old for new, old in zip(kept_s(testbed, servers), left_s, strict=True))
+    assert SystemClock().monotonic_s() - began_s < min(left_s), "it may have expired by itself"
+
+
+def kept_s(testbed: Testbed, servers: list[str]) -> list[int]:
+    """For how long each server keeps a name outside the cluster from now on: 30 s where it did not know it."""
+    ended = testbed.run(sys.executable, "-c", ASK, *servers)
+    assert ended.returncode == 0, ended.stderr
+    return list(map(int, ended.stdout.split()))
 
 
 @pytest.mark.parametrize("row", [row for _, row in DRAWN], ids=lambda row: row.what)

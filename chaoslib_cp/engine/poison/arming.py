@@ -20,6 +20,7 @@ from chaoslib_cp.engine.poison.lookup import block_for
 from chaoslib_cp.engine.poison.parser import parse_corefile
 from chaoslib_cp.engine.poison.revision import REVISION_NAME, Revision
 from chaoslib_cp.engine.poison.risks import front_cache_refusals
+from chaoslib_cp.engine.poison.truth import cluster_domain
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 
@@ -106,6 +107,29 @@ def armed(text: str, poison: Poison, zone: str, port: int = 53) -> str:
     for part in parts:
         made = append(parse_corefile(made), part)
     return made
+
+
+def marked(text: str, revision: str, port: int = 53) -> str:
+    """Return a Corefile that differs from another one by its revision alone: whoever reads it reloads, and says so.
+
+    Args:
+        text: The Corefile as it is.
+        revision: Its name.
+        port: The port on which the DNS pods are asked.
+
+    Returns:
+        The text with one server block behind it, which also lets CoreDNS look for the next Corefile every 2 s.
+
+    Raises:
+        ProfileInvalid: It cannot be read, is armed, or serves nothing on that port; nothing was changed.
+    """
+    corefile = parse_corefile(text)
+    refuse_armed(corefile)
+    block = block_for(corefile, cluster_domain(corefile, port) or ".", port)
+    if block is None:
+        raise ProfileInvalid(f"no server block without a view answers on port {port}; nothing was changed")
+    bound = [corefile.source(one) for one in block.directives if one.name == "bind"]
+    return append(corefile, Revision(revision).block(port, [*bound, _RELOAD]))
 
 
 def refuse_armed(corefile: Corefile) -> None:

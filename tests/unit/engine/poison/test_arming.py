@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.engine.poison.arming import BACKEND_PORT, Poison, armed
+from chaoslib_cp.engine.poison.arming import BACKEND_PORT, Poison, armed, marked
 from chaoslib_cp.engine.poison.lies import Lie
 from chaoslib_cp.engine.poison.parser import parse_corefile
 from chaoslib_cp.engine.poison.revision import REVISION_NAME
@@ -59,6 +59,27 @@ def test_a_lie_begins_and_ends_by_the_clock_and_the_cache_keeps_it(tmp_path: Pat
         corefile.write_text(stock(port))
         until(lambda: revision(port) == set(), "the Corefile as it was")
         assert answers(API) == {TRUTH: 30}
+
+
+@pytest.mark.programs
+def test_a_revision_alone_empties_the_caches_and_so_does_the_way_back(tmp_path: Path) -> None:
+    """The TTL that counts down begins anew; nothing else is told. CoreDNS looks for the old one every 2 s."""
+    port, corefile = coredns.free_port(), tmp_path / "Corefile"
+    # kept for the 30 s of the cache; what it says of itself does not count down
+    text = stock(port).replace("        disable success cluster.local\n", "").replace("cache 30 {\n    }", "cache 30")
+    text = text.replace("reload 2s 1s", "reload 2s 1s\n    # the file's own")
+    corefile.write_text(text)
+
+    def kept_s() -> int:
+        return coredns.said(coredns.ask(API, "A", port))[1][TRUTH]
+
+    with coredns.running(corefile):
+        for then, known in ((marked(text, "r-1", port), {"r-1"}), (text, set[str]())):
+            assert kept_s() == 30
+            until(lambda: kept_s() < 30, "a TTL that counts down")
+            corefile.write_text(then)
+            until(lambda known=known: revision(port) == known, "the other Corefile")  # type: ignore[misc]
+            assert kept_s() == 30
 
 
 def test_other_server_blocks_stay_as_they_are_byte_for_byte() -> None:
