@@ -1,15 +1,21 @@
-"""CoreDNS itself takes what the editor yields: each Corefile is brought to this machine by edits alone, and started."""
+"""CoreDNS takes what the editor yields: each Corefile is brought to this machine by edits alone, armed, and started."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from chaoslib_cp.engine.poison.arming import Poison, armed
 from chaoslib_cp.engine.poison.corefile import Corefile, Directive, ServerBlock
 from chaoslib_cp.engine.poison.edits import append, insert_directive, remove_directive, replace_block, replace_directive
+from chaoslib_cp.engine.poison.lies import LIES
 from chaoslib_cp.engine.poison.parser import parse_corefile
+from chaoslib_cp.errors import ProfileInvalid
 from tests.scaffold import coredns
 from tests.scaffold.corefiles import NAMES, corefile
+from tests.unit.engine.poison.test_lies import lie
 
 pytestmark = pytest.mark.programs
 
@@ -19,6 +25,10 @@ ELSEWHERE = {"health", "ready", "prometheus", "loop", "bind", "tls", "forward"}
 # An API server that nobody is; CoreDNS starts without it, and is told not to wait for it.
 NO_API = f"kubernetes cluster.local {{\n    endpoint http://{HOME}:1\n    startup_timeout 1ms\n}}"
 CANARY = f"rev.cp.invalid:%d {{\n    bind {HOME}\n    template IN TXT {{\n        rcode NXDOMAIN\n    }}\n}}"
+
+
+# What stands against a cache in front, or answers for no cluster.
+REFUSED = {"aks", "k3s", "nodelocal"}
 
 
 def each_block(text: str, edit: Callable[[Corefile, ServerBlock], str]) -> str:
@@ -68,8 +78,20 @@ def at_home(name: str, port: int) -> str:
         text = each_block(text, without(plugin))
     text = each_block(text, alone)
     text = each_block(text, lambda parsed, block: insert_directive(parsed, block, f"bind {HOME}"))
-    text = each_block(text, listening_on(port))
-    return append(parse_corefile(text), CANARY % port)
+    return each_block(text, listening_on(port))
+
+
+def armed_at_home(name: str, port: int) -> tuple[str, bool]:
+    """The same with every kind of lie, one for some clients and a pin; or with a canary where that is refused."""
+    text = at_home(name, port)
+    some = replace(lie("wrong-address"), clients=("10.244.3.0/24", "fd00::17/128"))
+    told = [
+        replace(one, name=f"n{number}.shop.svc.cluster.local.") for number, one in enumerate([*map(lie, LIES), some])
+    ]
+    poison = Poison(tuple(told), 1_000_000_000, 2_000_000_000, "r-1", pin_s=600)
+    with suppress(ProfileInvalid):
+        return armed(text, poison, "cluster.local", port), True
+    return append(parse_corefile(text), CANARY % port), False
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,6 +99,8 @@ def test_coredns_starts_with_an_edited_corefile(name: str, tmp_path: Path) -> No
     """It says its version only when every plugin has taken its lines and every address is listened on."""
     port = coredns.free_port()
     path = tmp_path / "Corefile"
-    path.write_bytes(at_home(name, port).encode())
+    text, is_armed = armed_at_home(name, port)
+    assert is_armed is (name not in REFUSED)
+    path.write_bytes(text.encode())
     with coredns.running(path, port=port, environment={"SUCCESS_TTL": "30"}) as said:
         assert f"rev.cp.invalid.:{port} on {HOME}" in said.read_text()
