@@ -29,7 +29,7 @@ def test_a_client_in_scope_hears_it_between_two_moments_and_nobody_else_ever_doe
     lies = (Lie("wrong-address", API, TTL_S, (FORGED,), clients=clients), Lie("nxdomain", OTHER, TTL_S))
     text = stock(port).replace("127.0.0.1", ADDRESS)
     corefile.write_text(armed(text, Poison(lies, begins_s, begins_s + LASTS_S, "r-1"), "cluster.local", port))
-    outside = []
+    outside: list[tuple[str, set[str]]] = []
 
     def heard(client: str, name: str = API, at: int = port) -> tuple[str, set[str]]:
         code, records = coredns.said(coredns.ask(name, "A", at, ADDRESS, client))
