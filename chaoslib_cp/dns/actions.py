@@ -137,8 +137,8 @@ def start_dns_poison(
             the DNS servers see those who ask. A pod behind a node cache asks as its node does: its clients are all pods
             of that node. These servers keep nothing of such a lie, so it ends with its gate but for what the clients'
             own caches keep. Not for ``pin``.
-        prober_is_client: The workload prober's own pod hears what only some clients hear, too, so that it is seen;
-            without it nobody sees more than that the servers are armed.
+        prober_is_client: The workload prober's own pod hears what only some clients hear, too, so that it is seen (of
+            several the first, 16 addresses in all); without it nobody sees more than that the servers are armed.
         zone: Below which all names must be, or be it; the cluster's domain without it. Name another one for a name
             outside the cluster, or for an address ("10.in-addr.arpa").
         arm_within_s: Seconds until the lie begins, 1 to 300: every server must run the new Corefile by then. A stock

@@ -2,11 +2,12 @@
 
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.prober import read_prober
+from chaoslib_cp.engine.poison.clients import MOST_CLIENTS
 from chaoslib_cp.errors import TargetRefused
 
 
 def prober_addresses(cluster: Cluster) -> tuple[str, ...]:
-    """The addresses of the prober's pods, of both families where a pod has two.
+    """The addresses of the prober's pods, of both families where a pod has two; as many as a lie may have clients.
 
     Args:
         cluster: As the runner.
@@ -24,4 +25,4 @@ def prober_addresses(cluster: Cluster) -> tuple[str, ...]:
             "the workload prober has no address, so nobody could hear what only some clients are told; nothing was "
             "changed; let it run (`chaos cp manifests`), or do without that proof (prober_is_client false)"
         )
-    return tuple(dict.fromkeys(filter(None, found)))
+    return tuple(dict.fromkeys(filter(None, found)))[:MOST_CLIENTS]

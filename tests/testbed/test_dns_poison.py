@@ -173,7 +173,7 @@ def arguments(testbed: Testbed, rows: list[Row], ttl_s: int) -> dict[str, Any]:
 
 def prober_cache(testbed: Testbed) -> str:
     """The address of the DNS cache on the prober's node."""
-    [prober] = testbed.get("pods", "--namespace", "chaoslib-cp", "--selector", "chaoslib-cp/role=prober")["items"]
+    prober, *_ = testbed.get("pods", "--namespace", "chaoslib-cp", "--selector", "chaoslib-cp/role=prober")["items"]
     caches = testbed.get("pods", "--namespace", "kube-system", "--selector", "k8s-app=node-local-dns")["items"]
     here = [one for one in caches if one["spec"]["nodeName"] == prober["spec"]["nodeName"]]
     return str(here[0]["status"]["podIP"])
