@@ -172,8 +172,9 @@ def arguments(testbed: Testbed, rows: list[Row], ttl_s: int) -> dict[str, Any]:
 
 
 def prober_cache(testbed: Testbed) -> str:
-    """The address of the DNS cache on the prober's node."""
-    prober, *_ = testbed.get("pods", "--namespace", "chaoslib-cp", "--selector", "chaoslib-cp/role=prober")["items"]
+    """The address of the DNS cache on the node of the prober whose samples are read."""
+    probers = testbed.get("pods", "--namespace", "chaoslib-cp", "--selector", "chaoslib-cp/role=prober")["items"]
+    prober = min(probers, key=lambda one: str(one["spec"]["nodeName"]))
     caches = testbed.get("pods", "--namespace", "kube-system", "--selector", "k8s-app=node-local-dns")["items"]
     here = [one for one in caches if one["spec"]["nodeName"] == prober["spec"]["nodeName"]]
     return str(here[0]["status"]["podIP"])
