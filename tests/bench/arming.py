@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,14 +55,13 @@ def measure() -> None:
     """Play all cases, each on a testbed of its own; the page is written after each."""
     seen: dict[Case, list[float | None]] = {}
     for case in CASES:
-        seen[case] = played(case)
+        seen[case] = list(played(case))
         write(seen)
 
 
-def played(case: Case) -> list[float | None]:
+def played(case: Case) -> Iterator[float | None]:
     """Seconds until the last server was armed, of each round; None where one was not within ``ARM_WITHIN_S``."""
     draws = random.Random(str(case))  # noqa: S311 - guards nothing
-    found: list[float | None] = []
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "arming.yaml").write_text(SPEC)
         with runs.testbed(str(Path(folder) / "arming.yaml")):
@@ -70,8 +70,7 @@ def played(case: Case) -> list[float | None]:
             for _ in range(case.rounds):
                 time.sleep(draws.uniform(0, case.phase_s))
                 after_s = json.loads(_inside(sys.executable, "-c", FLUSH, str(ARM_WITHIN_S), str(case.touches)))
-                found.append(None if None in after_s.values() else max(after_s.values()))
-    return found
+                yield None if None in after_s.values() else max(after_s.values())
 
 
 def write(seen: dict[Case, list[float | None]]) -> None:
