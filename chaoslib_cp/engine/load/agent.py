@@ -4,20 +4,28 @@ Callbacks on the event loop instead of a task per request: a request costs a tim
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from chaoslib_cp.clock import Clock
+from chaoslib_cp.engine.load.budget import Budget
 from chaoslib_cp.engine.load.connection import Connect, Credentials, HttpConnection
-from chaoslib_cp.engine.load.head import request_head
+from chaoslib_cp.engine.load.due_request import DueRequest
+from chaoslib_cp.engine.load.head import NOWHERE, request_head
+from chaoslib_cp.engine.load.own_connections import OwnConnections
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.engine.load.retry import retry_wait_s
 from chaoslib_cp.engine.load.schedule import due_offsets
+from chaoslib_cp.engine.load.special_connections import PagedConnection
 from chaoslib_cp.engine.load.totals import Totals
 from chaoslib_cp.outcome import Outcome, of_socket_error
 
 BUDGET = "budget"
 DEADLINE = "deadline"
+# A server that is told to end a watch ends it itself, so that its connection can be used again; this long after that
+# moment we do.
+_WATCH_GRACE_S: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class AgentSetup:
         host: the Host header.
         connect: opens a connection.
         totals: one for each kind of request, in the order of the profile.
+        budget: what they may do together.
         loop: the event loop; its time orders everything.
         clock: its monotonic time decides when an agent is over.
     """
@@ -37,25 +46,9 @@ class AgentSetup:
     host: str
     connect: Connect
     totals: list[Totals]
+    budget: Budget
     loop: asyncio.AbstractEventLoop
     clock: Clock
-
-
-class _Request:
-    """A request that came due, until its last try is over. It holds its place under the cap all that time."""
-
-    __slots__ = ("connecting", "connection", "due_at", "is_waiting", "kind", "sent_at", "timer", "tries", "was_sent")
-
-    def __init__(self, kind: int, due_at: float) -> None:
-        self.kind = kind
-        self.due_at = due_at
-        self.sent_at = 0.0
-        self.tries = 0
-        self.is_waiting = False
-        self.was_sent = False
-        self.timer: asyncio.TimerHandle | None = None
-        self.connection: HttpConnection | None = None
-        self.connecting: asyncio.Task[None] | None = None
 
 
 class Agent:
@@ -67,6 +60,10 @@ class Agent:
         setup: shared with the other agents.
         ends_at_s: monotonic second of its end.
         on_end: called once with the reason.
+        place: where it is: what its requests leave open (``head.PLACES``).
+
+    Raises:
+        ProfileInvalid: a request leaves open what ``place`` does not have. Nothing was sent.
     """
 
     def __init__(
@@ -76,6 +73,7 @@ class Agent:
         setup: AgentSetup,
         ends_at_s: float,
         on_end: Callable[["Agent", str], None],
+        place: Mapping[str, str] = NOWHERE,
     ) -> None:
         self.agent_id = agent_id
         self.ends_at_s = ends_at_s
@@ -83,12 +81,14 @@ class Agent:
         self._setup = setup
         self._profile = setup.profile
         self._loop = setup.loop
+        self._budget = setup.budget
         self._on_end = on_end
+        self._place = place
         self._tries_left = setup.profile.max_requests
         self._bytes_left = setup.profile.max_bytes
-        self._idle: list[HttpConnection] = []
-        self._busy: dict[HttpConnection, _Request] = {}
-        self._open: set[_Request] = set()
+        self._connections = OwnConnections(setup.profile.requests, setup.budget, self, self._watch_began)
+        self._busy: dict[HttpConnection, DueRequest] = {}
+        self._open: set[DueRequest] = set()
         self._due_timers: dict[int, asyncio.TimerHandle] = {}
         self._schedules: list[Iterator[float]] = []
         self.replace_credentials(credentials)
@@ -103,7 +103,11 @@ class Agent:
     def replace_credentials(self, credentials: Credentials) -> None:
         """Use other credentials from the next try on; open connections stay, as in a real client."""
         self._credentials = credentials
-        self._heads = [request_head(spec, self._setup.host, credentials.token) for spec in self._profile.requests]
+        self._heads = [self._head(kind) for kind in range(len(self._profile.requests))]
+
+    def _head(self, kind: int, next_page: str = "") -> bytes:
+        spec, token = self._profile.requests[kind], self._credentials.token
+        return request_head(spec, self._setup.host, token, self._place, next_page)
 
     def end(self, reason: str) -> None:
         """Send nothing more, close every connection, count what was under way as aborted. Only the first call acts."""
@@ -116,9 +120,7 @@ class Agent:
             if not request.is_waiting:
                 self._setup.totals[request.kind].try_ended("aborted", None)
             self._forget(request)
-        for connection in self._idle:
-            connection.abort()
-        self._idle.clear()
+        self._connections.close_idle()
         self._on_end(self, reason)
 
     def _arm(self, kind: int, started_at: float) -> None:
@@ -126,65 +128,73 @@ class Agent:
         self._due_timers[kind] = self._loop.call_at(due_at, self._come_due, kind, due_at, started_at)
 
     def _come_due(self, kind: int, due_at: float, started_at: float) -> None:
-        if self._is_past_end() or self._tries_left == 0:
+        if self._is_past_end() or not self._has_tries:
             return
         self._arm(kind, started_at)
         totals = self._setup.totals[kind]
         totals.due += 1
-        if len(self._open) >= self._profile.max_in_flight_per_agent:
+        if len(self._open) >= self._profile.max_in_flight_per_agent or not self._connections.can_serve(kind):
             totals.held_back += 1
             return
-        request = _Request(kind, due_at)
+        request = DueRequest(kind, due_at)
         self._open.add(request)
         totals.lag.record(self._loop.time() - due_at)
         self._try(request)
+
+    @property
+    def _has_tries(self) -> bool:
+        return self._tries_left > 0 and self._budget.has_tries
 
     def _is_past_end(self) -> bool:
         """Asked before anything is sent: the runner's tick alone could be late."""
         if not self.is_over and self._setup.clock.monotonic_s() >= self.ends_at_s:
             self.end(DEADLINE)
+        self.end_if_spent()
         return self.is_over
 
-    def _try_again(self, request: _Request) -> None:
+    def end_if_spent(self) -> None:
+        """End when all agents together have received what they may, or sent it and this one waits for nothing."""
+        if not self._budget.has_bytes or not (self._has_tries or self._open):
+            self.end(BUDGET)
+
+    def _try_again(self, request: DueRequest) -> None:
         if self._is_past_end():
             return
-        if self._tries_left:
+        if self._has_tries and self._connections.can_serve(request.kind):
             self._try(request)
         else:
             self._finish(request)
 
-    def _try(self, request: _Request) -> None:
+    def _try(self, request: DueRequest) -> None:
         self._tries_left -= 1
+        self._budget.take_try()
         totals = self._setup.totals[request.kind]
         totals.tries += 1
         totals.retries += request.tries > 0
+        totals.pages += request.tries == 0 and request.next_page != ""
         totals.in_flight += 1
         request.tries += 1
         request.is_waiting = False
-        request.sent_at = self._loop.time()
-        request.timer = self._loop.call_later(self._profile.request_timeout_s, self._time_out, request)
-        connection = self._idle_connection()
-        request.connection = connection or HttpConnection(self)
+        request.sent_at, request.answered_at = self._loop.time(), 0.0
+        request.timer = self._loop.call_later(self._profile.request_timeout_s, self._break_off, request, "timeout")
+        connection = self._connections.take_idle(request.kind)
+        request.connection = connection or self._connections.make(request.kind)
         self._busy[request.connection] = request
         if connection is not None:
             self._send(request, connection)
         else:
             request.connecting = self._loop.create_task(self._connect(request, request.connection))
 
-    def _idle_connection(self) -> HttpConnection | None:
-        while self._idle:
-            # the one used last, as in Go's transport: the others may grow old and be closed by the server
-            connection = self._idle.pop()
-            if connection.is_reusable:
-                return connection
-        return None
-
-    async def _connect(self, request: _Request, connection: HttpConnection) -> None:
+    async def _connect(self, request: DueRequest, connection: HttpConnection) -> None:
         try:
             await self._setup.connect(connection, self._credentials)
+        except asyncio.CancelledError:
+            self._connections.lost(connection)
+            raise
         except OSError as error:
             request.connecting = None
             self._busy.pop(connection, None)
+            self._connections.lost(connection)
             request.connection = None
             self._conclude(request, of_socket_error(error))
         else:
@@ -192,16 +202,30 @@ class Agent:
             if not self._is_past_end():
                 self._send(request, connection)
 
-    def _send(self, request: _Request, connection: HttpConnection) -> None:
-        if connection.send(self._heads[request.kind]):
+    def _send(self, request: DueRequest, connection: HttpConnection) -> None:
+        next_page = request.next_page
+        if connection.send(self._head(request.kind, next_page) if next_page else self._heads[request.kind]):
             totals = self._setup.totals[request.kind]
             totals.sent += 1
             totals.resent += request.was_sent
             request.was_sent = True
+            hang_up_s = self._profile.requests[request.kind].abort_after_s
+            if hang_up_s and request.timer is not None:
+                request.timer.cancel()
+                request.timer = self._loop.call_later(hang_up_s, self._break_off, request, "aborted")
 
-    def _time_out(self, request: _Request) -> None:
+    def _watch_began(self, connection: HttpConnection) -> None:
+        request = self._busy.get(connection)
+        if request is None or request.timer is None:
+            return
+        request.answered_at = self._loop.time()
+        request.timer.cancel()
+        lasts_s = self._profile.requests[request.kind].watch_s + _WATCH_GRACE_S
+        request.timer = self._loop.call_later(lasts_s, self._break_off, request, "ok")
+
+    def _break_off(self, request: DueRequest, outcome: Outcome) -> None:
         self._release(request)
-        self._conclude(request, "timeout")
+        self._conclude(request, outcome)
 
     def bytes_received(self, connection: HttpConnection, count: int) -> None:
         """Count bytes of an answer, also against the budget (called by a connection)."""
@@ -209,48 +233,58 @@ class Agent:
         if request is not None:
             self._setup.totals[request.kind].received_bytes += count
         self._bytes_left -= count
-        if self._bytes_left < 0:
+        self._budget.take_bytes(count)
+        if self._bytes_left < 0 or not self._budget.has_bytes:
             self.end(BUDGET)
 
     def try_ended(self, connection: HttpConnection, outcome: Outcome) -> None:
         """Take the connection back and conclude its request (called by the connection)."""
         request = self._busy.pop(connection)
         request.connection = None
-        if connection.is_reusable:
-            self._idle.append(connection)
-        self._conclude(request, outcome, connection.retry_after)
+        self._connections.give_back(connection, request.kind)
+        if outcome == "ok" and isinstance(connection, PagedConnection) and connection.next_page:
+            self._turn_page(request, connection.next_page)
+        else:
+            self._conclude(request, outcome, connection.retry_after)
 
-    def idle_connection_lost(self, connection: HttpConnection) -> None:
-        """Forget a connection that the server closed (called by it)."""
-        if connection in self._idle:
-            self._idle.remove(connection)
-
-    def _conclude(self, request: _Request, outcome: Outcome, retry_after: str | None = None) -> None:
+    def _turn_page(self, request: DueRequest, next_page: str) -> None:
         if request.timer is not None:
             request.timer.cancel()
-        now = self._loop.time()
+        self._setup.totals[request.kind].try_ended("ok", self._loop.time() - request.sent_at)
+        request.next_page, request.tries, request.is_waiting = next_page, 0, True
+        self._try_again(request)
+
+    def idle_connection_lost(self, connection: HttpConnection) -> None:
+        """Forget a connection that is closed (called by it)."""
+        self._connections.lost(connection)
+
+    def _conclude(self, request: DueRequest, outcome: Outcome, retry_after: str | None = None) -> None:
+        if request.timer is not None:
+            request.timer.cancel()
+        ended_at = request.answered_at or self._loop.time()
+        is_timed = outcome != "aborted"
         totals = self._setup.totals[request.kind]
-        totals.try_ended(outcome, now - request.sent_at)
+        totals.try_ended(outcome, ended_at - request.sent_at if is_timed else None)
         wait_s = retry_wait_s(self._profile.retry, request.tries, outcome, retry_after)
         if wait_s is None:
-            totals.request_ended(outcome, now - request.due_at)
+            if is_timed:
+                totals.request_ended(outcome, ended_at - request.due_at)
             self._finish(request)
         else:
             request.is_waiting = True
             request.timer = self._loop.call_later(wait_s, self._try_again, request)
 
-    def _finish(self, request: _Request) -> None:
+    def _finish(self, request: DueRequest) -> None:
         self._open.discard(request)
-        if not self._open and self._tries_left == 0:
-            self.end(BUDGET)
+        self.end_if_spent()
 
-    def _forget(self, request: _Request) -> None:
+    def _forget(self, request: DueRequest) -> None:
         if request.timer is not None:
             request.timer.cancel()
         self._release(request)
         self._open.discard(request)
 
-    def _release(self, request: _Request) -> None:
+    def _release(self, request: DueRequest) -> None:
         """Close what a request holds: HTTP/1.1 cannot take a request back, so its connection goes with it."""
         if request.connecting is not None:
             request.connecting.cancel()

@@ -1,8 +1,12 @@
 """The bytes of a request."""
 
+import math
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from chaoslib_cp.engine.load.profile import RequestSpec
+from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.version import VERSION
 
 # not curl, Wget or Mozilla: to those the API server answers in indented JSON, which costs it more
@@ -10,14 +14,49 @@ from chaoslib_cp.version import VERSION
 USER_AGENT = f"chaoslib-cp/{VERSION}"
 
 
-def request_head(spec: RequestSpec, host: str, token: str) -> bytes:
-    """Return the request line and headers of one request, with the empty line that ends them."""
-    path = f"{spec.path}?{urlencode(spec.query, quote_via=quote)}" if spec.query else spec.path
+PLACES: Final = ("node", "namespace", "pod")
+"""What path and query of a request may leave open, in braces: where the agent is that asks."""
+NOWHERE: Final[Mapping[str, str]] = {}
+
+
+def request_head(
+    spec: RequestSpec, host: str, token: str, place: Mapping[str, str] = NOWHERE, next_page: str = ""
+) -> bytes:
+    """Return the request line and headers of one request, with the empty line that ends them.
+
+    Args:
+        spec: the request.
+        host: the Host header.
+        token: bearer token; empty for none.
+        place: where the agent is, by the words of ``PLACES``.
+        next_page: token of the page to ask for, from the answer that held the page before; empty for the first.
+
+    Raises:
+        ProfileInvalid: the request leaves something open that ``place`` does not have. Nothing was sent.
+    """
+    query = dict(spec.query)
+    if spec.watch_s:
+        query.setdefault("timeoutSeconds", str(math.ceil(spec.watch_s)))
+    if next_page:
+        query["continue"] = next_page
+    path = _filled(spec.path, place)
+    if query:
+        path += "?" + urlencode({key: _filled(value, place) for key, value in query.items()}, quote_via=quote)
     headers = {"Host": host, "User-Agent": USER_AGENT, "Accept": spec.accept}
     headers["Accept-Encoding"] = "gzip" if spec.gzip else "identity"
     if token:
         headers["Authorization"] = f"Bearer {token}"
     return head_of(spec.method, path, headers)
+
+
+def _filled(text: str, place: Mapping[str, str]) -> str:
+    for word in PLACES:
+        if f"{{{word}}}" not in text:
+            continue
+        if not place.get(word):
+            raise ProfileInvalid(f"load profile: {text} needs the agent's {word}, which nobody told; nothing was sent")
+        text = text.replace(f"{{{word}}}", place[word])
+    return text
 
 
 def head_of(method: str, path: str, headers: dict[str, str]) -> bytes:

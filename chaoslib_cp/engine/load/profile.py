@@ -4,14 +4,26 @@ import dataclasses
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from chaoslib_cp.engine.load.fields import check, check_keys, check_numbers, check_word, matches, number
+from chaoslib_cp.engine.load.patterns.lookup import as_request, find_pattern
+from chaoslib_cp.engine.load.weights import with_periods
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import is_number
 
 SCHEMA = 1
 RETRY_NONE = "none"
+RETRY_NAIVE = "naive"
 RETRY_CLIENT_GO = "client-go"
+RETRIES: Final = (RETRY_NONE, RETRY_NAIVE, RETRY_CLIENT_GO)
+KEPT = "kept"
+PER_REQUEST = "per-request"
+CONNECTIONS: Final = (KEPT, PER_REQUEST)
+LINEAR = "linear"
+STEPS = "steps"
+ALL_AT_ONCE = "all-at-once"
+RAMPS: Final = (LINEAR, STEPS, ALL_AT_ONCE)
 MAX_REQUEST_KINDS = 16
 
 MAX_REPORT_TO = 3
@@ -23,12 +35,8 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PATH = re.compile(r"/[!-~]*")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_SEVERAL_KEYS = {"schema", "requests", "report_to"}
-
-
-def _number(default: float, least: float, most: float, meaning: str, whole: bool = False) -> Any:
-    metadata = {"least": least, "most": most, "meaning": meaning, "whole": whole}
-    return dataclasses.field(default=default, metadata=metadata)
+_TRUE = ("1", "t", "true")  # source: strconv.ParseBool of Go, in lower case
+_SEVERAL_KEYS = {"schema", "requests", "report_to", "rate_per_s"}
 
 
 @dataclass(frozen=True)
@@ -36,12 +44,18 @@ class RequestSpec:
     """One kind of request that an agent repeats.
 
     Attributes:
-        path: absolute path without a query.
+        path: absolute path without a query. ``{node}``, ``{namespace}`` and ``{pod}`` stand for where each agent is.
         method: only reads for now.
-        query: parameters, percent-encoded by the engine.
+        query: parameters, percent-encoded by the engine; ``{node}`` and the others stand for the same here.
         accept: the Accept header; the encoding asked for decides much of the server's cost (YAML, Table).
         gzip: ask for a compressed answer. The server pays for it, the engine never decompresses.
         period_s: seconds between two requests of one agent.
+        connection: ``kept``, or ``per-request``: a new connection for each try, closed after its answer.
+        watch_s: seconds that a watch is read from its first byte on, then its end is a good one; the server is told
+            the same as ``timeoutSeconds``. 0: as any other answer, it must end within the profile's time-out.
+        abort_after_s: seconds after which the client hangs up, while the server may still work on it; 0: never.
+        paged: follow ``continue`` until the list is read whole; each further page is a try of the same request.
+        pattern: name of the load pattern (``patterns/table.py``) that it is; empty for none.
     """
 
     path: str
@@ -49,42 +63,86 @@ class RequestSpec:
     query: dict[str, str] = dataclasses.field(default_factory=dict)
     accept: str = "application/json"
     gzip: bool = True
-    period_s: float = _number(10.0, 0.1, 3600, "seconds between two requests of one agent")
+    period_s: float = number(10.0, 0.1, 3600, "seconds between two requests of one agent")
+    connection: str = KEPT
+    watch_s: float = number(0.0, 0, 3600, "seconds that a watch is read")
+    abort_after_s: float = number(0.0, 0, 120, "seconds until the client hangs up")
+    paged: bool = False
+    pattern: str = ""
 
     def __post_init__(self) -> None:
-        _check_numbers(self)
-        _check(self.method == "GET", "method", f"must be GET, not {self.method!r}")
-        _check(
-            _matches(_PATH, self.path) and "?" not in self.path and "#" not in self.path,
+        check_numbers(self)
+        check(self.method == "GET", "method", f"must be GET, not {self.method!r}")
+        check(
+            matches(_PATH, self.path) and "?" not in self.path and "#" not in self.path,
             "path",
             f"must begin with / and hold neither spaces nor a query, not {self.path!r}",
         )
-        _check(_matches(_HEADER_VALUE, self.accept), "accept", f"must be a media type, not {self.accept!r}")
-        _check(isinstance(self.gzip, bool), "gzip", f"must be true or false, not {self.gzip!r}")
-        _check(
+        check(matches(_HEADER_VALUE, self.accept), "accept", f"must be a media type, not {self.accept!r}")
+        check(isinstance(self.gzip, bool), "gzip", f"must be true or false, not {self.gzip!r}")
+        check(
             isinstance(self.query, dict) and all(isinstance(text, str) for pair in self.query.items() for text in pair),
             "query",
             "must map strings to strings",
         )
+        check_word("connection", self.connection, CONNECTIONS)
+        check(self.pattern == "" or self._is_its_pattern(), "pattern", f"{self.pattern!r} is none that asks for this")
+        check(not self.watch_s or self.is_watch, "watch_s", "is for a request whose query has watch=1")
+        check(not (self.watch_s and self.abort_after_s), "abort_after_s", "stands beside watch_s, which ends a watch")
+        self._check_paged()
+
+    def _is_its_pattern(self) -> bool:
+        row = find_pattern(self.pattern)
+        return row is not None and all(getattr(self, key) == value for key, value in row.sets.items())
+
+    def _check_paged(self) -> None:
+        check(isinstance(self.paged, bool), "paged", f"must be true or false, not {self.paged!r}")
+        can_be_read = not self.gzip and self.accept == "application/json"
+        check(
+            not self.paged or (can_be_read and "limit" in self.query and not self.is_watch),
+            "paged",
+            "needs a list as plain JSON (gzip false) with a limit in its query: the way to the next page stands in it",
+        )
+
+    @property
+    def is_watch(self) -> bool:
+        """Whether the API server takes it as a watch."""
+        return self.query.get("watch", "0").lower() in _TRUE
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form; what the pattern sets is left out."""
+        row = find_pattern(self.pattern)
+        return {key: value for key, value in dataclasses.asdict(self).items() if row is None or key not in row.sets}
 
 
 @dataclass(frozen=True)
 class LoadProfile:
-    """What every agent of one rollout does. All limits are per agent.
+    """What every agent of one rollout does. All limits are per agent, except where they say total.
 
     Attributes:
         requests: the kinds of request, each on a schedule of its own.
         name: names the profile in results.
         jitter_ratio: how much of a period each request may come later than its place in the schedule.
-        ramp_s: agents begin spread evenly over this time.
+        ramp: ``linear``: agents begin spread evenly over ``ramp_s``; ``steps``: in ``ramp_steps`` groups of about the
+            same size; ``all-at-once``: with ``ramp_s`` 0, as those of a new DaemonSet.
+        ramp_s: seconds over which agents begin.
+        ramp_steps: how many groups there are; the first begins at once, the others at equal distances after it.
+        phase_ratio: share of a period over which the first requests of agents that begin together are spread. 1 lets
+            no two march in step; 0 sends them when the agent begins, as a client that lists when it starts.
         duration_s: an agent ends this long after its own start.
         deadline_epoch_s: all agents end at this moment (seconds since 1970-01-01 UTC), whenever they started.
         request_timeout_s: limit of one try, connecting included.
         max_in_flight_per_agent: requests, and so connections, an agent has open at most; a request that comes due
             beyond it is counted as ``held_back``.
-        retry: ``none``, or ``client-go`` (facts in ``retry.py``).
+        retry: ``none``, ``naive`` or ``client-go`` (facts in ``retry.py``).
         max_requests: tries an agent makes at most.
         max_bytes: bytes of answers an agent receives at most.
+        max_total_requests: tries of all agents together; 0: no more than each agent's own. One process counts what
+            its own agents do; a rollout shares each total out among the nodes that there are when it starts.
+        max_total_bytes: bytes of answers of all agents together; 0 as above. What is under way is cut off within
+            0.25 s.
+        max_total_connections: connections of all agents that are open at once; 0 as above. A request that finds none
+            is ``held_back``.
         seed: of every random choice; the same seed gives the same schedule.
         fault: id of the fault that the agents belong to. The rollout's own, as the next is: a file has neither.
         report_to: pages of the workload prober (``ip:port``) that each agent tells its account; at most 3.
@@ -92,60 +150,81 @@ class LoadProfile:
 
     requests: tuple[RequestSpec, ...]
     name: str = "telemetry"
-    jitter_ratio: float = _number(0.1, 0, 1, "share of a period")
-    ramp_s: float = _number(0.0, 0, 600, "seconds over which agents begin")
-    duration_s: float = _number(120.0, 1, 3600, "seconds from an agent's start to its end")
+    jitter_ratio: float = number(0.1, 0, 1, "share of a period")
+    ramp: str = LINEAR
+    ramp_s: float = number(0.0, 0, 600, "seconds over which agents begin")
+    ramp_steps: int = number(1, 1, 100, "groups in which agents begin", whole=True)
+    phase_ratio: float = number(1.0, 0, 1, "share of a period")
+    duration_s: float = number(120.0, 1, 3600, "seconds from an agent's start to its end")
     deadline_epoch_s: float | None = None
-    request_timeout_s: float = _number(30.0, 0.1, 120, "seconds for one try")
-    max_in_flight_per_agent: int = _number(4, 1, 64, "requests of one agent at once", whole=True)
+    request_timeout_s: float = number(30.0, 0.1, 120, "seconds for one try")
+    max_in_flight_per_agent: int = number(4, 1, 64, "requests of one agent at once", whole=True)
     retry: str = RETRY_NONE
-    max_requests: int = _number(10_000, 1, 1_000_000, "tries of one agent", whole=True)
-    max_bytes: int = _number(268_435_456, 1, 68_719_476_736, "bytes received by one agent", whole=True)
-    seed: int = _number(1, 0, 2**63 - 1, "seed of the schedule", whole=True)
+    max_requests: int = number(10_000, 1, 1_000_000, "tries of one agent", whole=True)
+    max_bytes: int = number(268_435_456, 1, 68_719_476_736, "bytes received by one agent", whole=True)
+    max_total_requests: int = number(0, 0, 100_000_000, "tries of all agents", whole=True)
+    max_total_bytes: int = number(0, 0, 2**43, "bytes received by all agents", whole=True)
+    max_total_connections: int = number(0, 0, 100_000, "connections of all agents at once", whole=True)
+    seed: int = number(1, 0, 2**63 - 1, "seed of the schedule", whole=True)
     fault: str = ""
     report_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_numbers(self)
-        _check(_matches(_NAME, self.name), "name", f"must be 1 to 63 of a-z, 0-9 and '-', not {self.name!r}")
-        _check(
-            self.retry in (RETRY_NONE, RETRY_CLIENT_GO),
-            "retry",
-            f"must be {RETRY_NONE!r} or {RETRY_CLIENT_GO!r}, not {self.retry!r}",
-        )
-        _check(
+        check_numbers(self)
+        check(matches(_NAME, self.name), "name", f"must be 1 to 63 of a-z, 0-9 and '-', not {self.name!r}")
+        check_word("retry", self.retry, RETRIES)
+        self._check_ramp()
+        check(
             0 < len(self.requests) <= MAX_REQUEST_KINDS,
             "requests",
             f"must list 1 to {MAX_REQUEST_KINDS} requests, not {len(self.requests)}",
         )
         if self.deadline_epoch_s is not None:
-            _check(
+            check(
                 is_number(self.deadline_epoch_s) and self.deadline_epoch_s > 0,
                 "deadline_epoch_s",
                 f"must be seconds since 1970 or null, not {self.deadline_epoch_s!r}",
             )
+        for i, one in enumerate(self.requests):
+            check(
+                one.abort_after_s < self.request_timeout_s,
+                f"requests[{i}].abort_after_s",
+                f"is {one.abort_after_s}, not under request_timeout_s {self.request_timeout_s}",
+            )
         self._check_report()
 
+    def _check_ramp(self) -> None:
+        check_word("ramp", self.ramp, RAMPS)
+        check(self.ramp != ALL_AT_ONCE or self.ramp_s == 0, "ramp_s", f"is {self.ramp_s}, but ramp is {ALL_AT_ONCE!r}")
+        check(
+            (self.ramp_steps > 1 and self.ramp_s > 0) if self.ramp == STEPS else self.ramp_steps == 1,
+            "ramp_steps",
+            f"is {self.ramp_steps}: ramp {STEPS!r} takes 2 to 100 and a ramp_s above 0, every other ramp 1",
+        )
+
     def _check_report(self) -> None:
-        _check(self.fault == "" or _matches(_LABEL_VALUE, self.fault), "fault", f"must be an id, not {self.fault!r}")
-        _check(
+        check(self.fault == "" or matches(_LABEL_VALUE, self.fault), "fault", f"must be an id, not {self.fault!r}")
+        check(
             len(self.report_to) <= MAX_REPORT_TO and all(map(_is_page, self.report_to)),
             "report_to",
             f"must list at most {MAX_REPORT_TO} ip:port, not {list(self.report_to)!r}",
         )
-        _check(not self.report_to or self.fault != "", "report_to", "needs the id of a fault beside it")
+        check(not self.report_to or self.fault != "", "report_to", "needs the id of a fault beside it")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form; ``parse_profile`` of it gives an equal profile."""
         return {
             "schema": SCHEMA,
             **dataclasses.asdict(self),
-            "requests": [dataclasses.asdict(r) for r in self.requests],
+            "requests": [request.as_dict() for request in self.requests],
         }
 
 
 def parse_profile(document: Any) -> LoadProfile:
     """Check a profile's JSON form and build it.
+
+    Two things are said in it that the profile itself has no field for: with ``rate_per_s``, requests of an agent per
+    second, requests may have a ``weight`` instead of a period, their share of that rate.
 
     Args:
         document: the decoded JSON.
@@ -153,51 +232,29 @@ def parse_profile(document: Any) -> LoadProfile:
     Raises:
         ProfileInvalid: a key is unknown, missing or out of range; the message names it. Nothing was changed.
     """
-    _check(isinstance(document, dict), "", "must be a JSON object")
-    _check(document.get("schema") == SCHEMA, "schema", f"must be {SCHEMA}, not {document.get('schema')!r}")
-    _check_keys(document, LoadProfile, "", _SEVERAL_KEYS)
+    check(isinstance(document, dict), "", "must be a JSON object")
+    check(document.get("schema") == SCHEMA, "schema", f"must be {SCHEMA}, not {document.get('schema')!r}")
+    check_keys(document, LoadProfile, "", _SEVERAL_KEYS)
     listed = document.get("requests")
-    _check(isinstance(listed, list), "requests", "must be a list of requests")
+    check(isinstance(listed, list), "requests", "must be a list of requests")
     pages = document.get("report_to", [])
-    _check(isinstance(pages, list), "report_to", "must be a list of ip:port")
+    check(isinstance(pages, list), "report_to", "must be a list of ip:port")
     plain = {key: value for key, value in document.items() if key not in _SEVERAL_KEYS}
-    requests = tuple(_parse_request(one, i) for i, one in enumerate(listed or []))
+    weighed = with_periods(listed or [], document.get("rate_per_s"))
+    requests = tuple(_parse_request(one, i) for i, one in enumerate(weighed))
     return LoadProfile(requests=requests, report_to=tuple(pages), **plain)
 
 
 def _parse_request(document: Any, index: int) -> RequestSpec:
     where = f"requests[{index}]"
-    _check(isinstance(document, dict), where, "must be a JSON object")
-    _check_keys(document, RequestSpec, f"{where}.", set())
-    _check("path" in document, f"{where}.path", "is missing")
+    check(isinstance(document, dict), where, "must be a JSON object")
+    check_keys(document, RequestSpec, f"{where}.", set())
     try:
-        return RequestSpec(**document)
+        made = as_request(document) if document.get("pattern") else document
+        check("path" in made, "path", "is missing")
+        return RequestSpec(**made)
     except ProfileInvalid as error:
         raise ProfileInvalid(str(error).replace("load profile: ", f"load profile: {where}.", 1)) from error
-
-
-def _check_keys(document: dict[str, Any], kind: type, prefix: str, extra: set[str]) -> None:
-    known = {field.name for field in dataclasses.fields(kind)} | extra
-    for key in document:
-        _check(key in known, f"{prefix}{key}", f"is not a known key; known are {', '.join(sorted(known))}")
-
-
-def _check_numbers(checked: RequestSpec | LoadProfile) -> None:
-    for field in dataclasses.fields(checked):
-        if not field.metadata:
-            continue
-        value, limits = getattr(checked, field.name), field.metadata
-        kind = "a whole number" if limits["whole"] else "a number"
-        _check(
-            is_number(value, limits["whole"]),
-            field.name,
-            f"must be {kind}, not {value!r}",
-        )
-        _check(
-            limits["least"] <= value <= limits["most"],
-            field.name,
-            f"is {value}, allowed are {limits['least']} to {limits['most']} ({limits['meaning']})",
-        )
 
 
 def _is_page(text: object) -> bool:
@@ -208,12 +265,3 @@ def _is_page(text: object) -> bool:
     except ValueError:
         return False
     return re.fullmatch(r"[0-9]{1,5}", port) is not None and 0 < int(port) < 65536
-
-
-def _matches(pattern: re.Pattern[str], text: object) -> bool:
-    return isinstance(text, str) and pattern.fullmatch(text) is not None
-
-
-def _check(is_right: bool, key: str, problem: str) -> None:
-    if not is_right:
-        raise ProfileInvalid(f"load profile: {key}{' ' if key else ''}{problem}; nothing was started")

@@ -2,11 +2,14 @@
 
 import asyncio
 import resource
+from collections.abc import Mapping
 from typing import Any
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.engine.load.agent import DEADLINE, Agent, AgentSetup
+from chaoslib_cp.engine.load.budget import Budget
 from chaoslib_cp.engine.load.connection import Connect, Credentials
+from chaoslib_cp.engine.load.head import NOWHERE
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.engine.load.totals import Totals
 
@@ -45,7 +48,7 @@ class LoadRunner:
         self, profile: LoadProfile, host: str, connect: Connect, clock: Clock, loop: asyncio.AbstractEventLoop
     ) -> None:
         self._totals = [Totals() for _ in profile.requests]
-        self._setup = AgentSetup(profile, host, connect, self._totals, loop, clock)
+        self._setup = AgentSetup(profile, host, connect, self._totals, Budget(profile), loop, clock)
         self._clock = clock
         self._fuse_s = fuse_s(profile, clock)
         self._started_s = clock.monotonic_s()
@@ -68,17 +71,25 @@ class LoadRunner:
         now_s = self._clock.monotonic_s()
         return max((agent.ends_at_s - now_s for agent in self._agents.values()), default=0.0)
 
-    def add_agent(self, agent_id: str, credentials: Credentials) -> bool:
+    def add_agent(self, agent_id: str, credentials: Credentials, place: Mapping[str, str] = NOWHERE) -> bool:
         """Start an agent.
+
+        Args:
+            agent_id: names it; part of the schedule's seed.
+            credentials: who it is.
+            place: where it is, by the words of ``head.PLACES``; only what the profile's requests leave open counts.
 
         Returns:
             False when it was not started because it is there already, or because the deadline has passed.
+
+        Raises:
+            ProfileInvalid: a request leaves something open that ``place`` does not have. The agent was not started.
         """
         now_s = self._clock.monotonic_s()
         if agent_id in self._agents or now_s >= self._fuse_s:
             return False
         ends_at_s = min(now_s + self._setup.profile.duration_s, self._fuse_s)
-        agent = Agent(agent_id, credentials, self._setup, ends_at_s, self._agent_ended)
+        agent = Agent(agent_id, credentials, self._setup, ends_at_s, self._agent_ended, place)
         self._agents[agent_id] = agent
         self._all_over.clear()
         agent.start()
@@ -127,7 +138,10 @@ class LoadRunner:
             "remaining_s": self.remaining_s,
             "agents": {"running": len(self._agents), "ended": dict(sorted(self._ended.items()))},
             "total": self.totals().as_dict(elapsed_s),
-            "requests": [{"path": spec.path, "query": spec.query, **one.as_dict(elapsed_s)} for spec, one in kinds],
+            "requests": [
+                {"pattern": spec.pattern, "path": spec.path, "query": spec.query, **one.as_dict(elapsed_s)}
+                for spec, one in kinds
+            ],
             "cpu_s": own_cpu_s() - self._cpu_at_start_s,
         }
 
@@ -136,6 +150,8 @@ class LoadRunner:
         for agent in list(self._agents.values()):
             if now_s >= agent.ends_at_s:
                 agent.end(DEADLINE)
+            else:
+                agent.end_if_spent()
         self._tick_timer = self._setup.loop.call_later(_TICK_S, self._tick) if self._agents else None
 
     def _agent_ended(self, agent: Agent, reason: str) -> None:

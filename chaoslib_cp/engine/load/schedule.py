@@ -6,15 +6,16 @@ An open model: the moments are fixed before anything is sent, so a slow server c
 import random
 from collections.abc import Iterator
 
-from chaoslib_cp.engine.load.profile import LoadProfile
+from chaoslib_cp.engine.load.profile import STEPS, LoadProfile
 
 
 def due_offsets(profile: LoadProfile, agent_id: str, kind: int) -> Iterator[float]:
     """Yield the moments at which an agent's request of one kind comes due.
 
     The k-th moment is ``ramp + phase + k * period + jitter``. The agent's place in the ramp and the request's phase
-    are drawn once, so that agents that start together do not march in step; jitter does not add up, so the offered
-    rate is exactly 1 / period. Every agent has its own stream of random numbers: adding one changes no other.
+    are drawn once, so that agents that start together do not march in step (unless the profile's ``phase_ratio`` says
+    so); jitter does not add up, so the offered rate is exactly 1 / period. Every agent has its own stream of random
+    numbers: adding one changes no other.
 
     Args:
         profile: the load profile.
@@ -28,8 +29,16 @@ def due_offsets(profile: LoadProfile, agent_id: str, kind: int) -> Iterator[floa
     # string seeds are hashed with SHA-512, alike in every process and Python version
     place = random.Random(f"{profile.seed}/{agent_id}")  # noqa: S311 - a schedule, not a secret
     draws = random.Random(f"{profile.seed}/{agent_id}/{kind}")  # noqa: S311
-    begin_s = place.random() * profile.ramp_s + draws.random() * period_s
+    begin_s = _begin_s(profile, place.random()) + draws.random() * profile.phase_ratio * period_s
     count = 0
     while True:
         yield begin_s + count * period_s + draws.random() * profile.jitter_ratio * period_s
         count += 1
+
+
+def _begin_s(profile: LoadProfile, place: float) -> float:
+    """When an agent begins that has this place (0..1) in the ramp."""
+    if profile.ramp != STEPS:
+        return place * profile.ramp_s
+    # as many distances as groups: the last group begins at the end less one of them
+    return int(place * profile.ramp_steps) / profile.ramp_steps * profile.ramp_s

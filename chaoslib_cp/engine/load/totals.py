@@ -1,7 +1,7 @@
 """What happened, counted: every request that came due is in exactly one place.
 
 ``due = first tries + held_back``, and what a profile asks for is ``due - held_back``; ``tries = first tries +
-retries``; the outcomes of all tries that are over add up to ``tries - in_flight``.
+retries + pages``; the outcomes of all tries that are over add up to ``tries - in_flight``.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from chaoslib_cp.engine.load.latency import Histogram
 from chaoslib_cp.outcome import Outcome, is_answer
 
-_COUNTED = ("due", "held_back", "tries", "retries", "sent", "resent", "in_flight", "received_bytes")
+_COUNTED = ("due", "held_back", "tries", "retries", "pages", "sent", "resent", "in_flight", "received_bytes")
 
 
 class Totals:
@@ -17,24 +17,26 @@ class Totals:
 
     Attributes:
         due: requests whose time came.
-        held_back: came due while the agent had as many in flight as its profile allows: the server is slow, and the
-            profile asks for that cap, so these are not asked for. Never tried.
-        tries: attempts, retries included.
-        retries: tries beyond a request's first.
+        held_back: came due while the agent had as many in flight, or all agents as many connections, as the profile
+            allows: the server is slow, and the profile asks for that cap, so these are not asked for. Never tried.
+        tries: attempts, retries and further pages included.
+        retries: tries beyond a request's first, or beyond the first for one of its pages.
+        pages: first tries for further pages of a list that is read in pages.
         sent: tries whose head was written to a connection; the others found none.
         resent: those of a request that had been sent before.
         in_flight: tries under way.
         outcomes: tries that are over, by outcome (``chaoslib_cp/outcome.py``); ``error`` is no valid HTTP, ``aborted``
-            is by us: removed, stopped or over.
+            is by us: removed, stopped, over, or because the profile hangs up after a time.
         received_bytes: of all answers, headers and chunk framing included, still compressed.
         lag: how late first tries were begun against their due time: the engine's own starvation.
-        from_send: duration of a try by outcome; connecting included, ``aborted`` left out.
+        from_send: duration of a try by outcome; connecting included, ``aborted`` left out. That of a watch which was
+            answered is the time to the first byte of its answer.
         from_due: duration from the due time to the end of the last try by its outcome, so that waiting for retries
             and our own lag are inside (no coordinated omission).
     """
 
     def __init__(self) -> None:
-        self.due = self.held_back = self.tries = self.retries = self.sent = self.resent = 0
+        self.due = self.held_back = self.tries = self.retries = self.pages = self.sent = self.resent = 0
         self.in_flight = self.received_bytes = 0
         self.outcomes: dict[Outcome, int] = {}
         self.lag = Histogram()

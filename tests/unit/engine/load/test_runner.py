@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chaoslib_cp.engine.load.connection import Credentials, HttpConnection
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
+from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.outcome import Outcome
 from tests.fakes.memory_peer import HANG, HANG_UP, OK, MemoryAnswer, MemoryPeer, status_answer
 from tests.scaffold.virtual_time import VirtualClock, VirtualLoop, run_virtual
@@ -316,8 +317,181 @@ def test_a_request_that_is_sent_again_is_told_apart() -> None:
     assert (account["due"], account["sent"], account["resent"], account["refused"]) == (6, 9, 3, 3)
 
 
+def test_a_connection_per_request_is_closed_after_its_answer() -> None:
+    """Each try pays for a handshake, as of a script that starts anew each time; none stays open."""
+    stage = play(profile(RequestSpec("/version", period_s=1.0, connection="per-request")), to_the_end)
+    assert stage.outcomes == {"ok": 180}
+    assert (stage.peer.connected, stage.peer.open) == (180, 0)
+
+
+def stream(*pieces: bytes) -> MemoryAnswer:
+    """The head of an answer in chunks, and some of these; it does not end."""
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    return MemoryAnswer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+
+
+WATCH = RequestSpec("/api/v1/pods", query={"watch": "1"}, period_s=20.0, watch_s=15.0)
+
+
+def test_a_watch_is_read_for_its_time_and_ends_well() -> None:
+    """Its latency is the time to its first byte; the server is told how long; the next one begins on time."""
+    made = profile(WATCH, request_timeout_s=2, max_in_flight_per_agent=1, phase_ratio=0.0)
+    stage = play(made, to_the_end, lambda *_: stream(b"{}"))
+    totals = stage.runner.totals()
+    assert totals.outcomes == {"ok": 9}
+    assert (totals.due, totals.held_back) == (9, 0)
+    assert totals.from_send["ok"].max_s < 0.1
+    assert b"GET /api/v1/pods?watch=1&timeoutSeconds=15 HTTP/1.1" in stage.peer.heads[0][1]
+    assert stage.peer.open == 0
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [(HANG, "timeout"), (status_answer(429), "http_429")])
+def test_a_watch_that_is_not_answered_is_no_good_end(answer: MemoryAnswer, outcome: str) -> None:
+    """A server that sends no head, or refuses, is told apart from one that streams."""
+    assert play(profile(WATCH, request_timeout_s=2), to_the_end, lambda *_: answer).outcomes == {outcome: 9}
+
+
+def test_a_watch_that_the_server_ends_leaves_its_connection_for_the_next() -> None:
+    """As real clients do; and no request of another kind is sent over it."""
+    ended = MemoryAnswer(stream(b"{}").data + b"0\r\n\r\n", delay_s=0.01)  # type: ignore[operator]
+    made = profile(WATCH, RequestSpec("/version", period_s=20.0))
+    stage = play(made, to_the_end, lambda _n, head: ended if b"watch=1" in head else OK)
+    assert stage.outcomes == {"ok": 18}
+    assert stage.peer.connected == 6
+
+
+LIST = RequestSpec("/api/v1/pods", query={"limit": "500"}, gzip=False, paged=True, period_s=20.0)
+BUILT_IN = '{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"%s},"items":[%s]}'
+CUSTOM = '{"apiVersion":"a/v1","items":[%s],"kind":"XList","metadata":{%s"resourceVersion":"7"}}'
+TRAP = '{"metadata":{"name":"x","continue":"trap"}},' + '{"a":"%s"}' % ("b" * 5000)
+
+
+def page(body: str, size: int = 700) -> MemoryAnswer:
+    """An answer with this body, in chunks of ``size`` bytes."""
+    data = body.encode()
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    return MemoryAnswer(stream(*pieces).data + b"0\r\n\r\n")  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("more", "last"),
+    [
+        (BUILT_IN % (',"continue":"abc=","remainingItemCount":9', TRAP), BUILT_IN % ("", TRAP)),
+        (CUSTOM % (TRAP, '"continue":"abc=",'), CUSTOM % (TRAP, "")),
+    ],
+)
+def test_a_list_in_pages_is_read_to_its_end(more: str, last: str) -> None:
+    """Three pages are three tries of one request; what stands in an object is not mistaken for the way on."""
+
+    async def steps(stage: Stage) -> None:
+        stage.add()
+        await stage.runner.wait_until_over()
+
+    stage = play(profile(LIST), steps, lambda number, _head: page(last if number % 3 == 2 else more))
+    totals = stage.runner.totals()
+    assert totals.outcomes == {"ok": 9}
+    assert (totals.due, totals.tries, totals.pages, totals.retries) == (3, 9, 6, 0)
+    assert (totals.sent, totals.resent) == (9, 6), "a list that was sent whole counts once"
+    assert totals.from_due["ok"].count == 3
+    targets = [head.split(b" ")[1] for _, head in stage.peer.heads[:4]]
+    first = b"/api/v1/pods?limit=500"
+    assert targets == [first, first + b"&continue=abc%3D", first + b"&continue=abc%3D", first]
+    assert stage.peer.connected == 1
+
+
+def test_a_page_that_fails_is_tried_again_and_its_list_goes_on() -> None:
+    """A refusal in the middle costs a retry, not the list."""
+
+    def script(number: int, _head: bytes) -> MemoryAnswer:
+        more, last = BUILT_IN % (',"continue":"abc"', ""), BUILT_IN % ("", "")
+        return [page(more), status_answer(429, "Retry-After: 1\r\n"), page(last)][number]
+
+    async def steps(stage: Stage) -> None:
+        stage.add()
+        await stage.runner.wait_until_over()
+
+    totals = play(profile(LIST, retry="client-go", duration_s=19.0), steps, script).runner.totals()
+    assert (totals.due, totals.tries, totals.pages, totals.retries) == (1, 3, 1, 1)
+    assert totals.outcomes == {"http_429": 1, "ok": 2}
+
+
+def test_a_client_that_hangs_up_early_sends_on_time_all_the_same() -> None:
+    """What it broke off is an outcome of its own, never tried again and no failure of the server."""
+    spec = RequestSpec("/api/v1/pods", period_s=1.0, abort_after_s=0.5)
+    stage = play(profile(spec, retry="naive"), to_the_end, lambda _n, _h: HANG)
+    totals = stage.runner.totals()
+    assert totals.outcomes == {"aborted": 180}
+    assert (totals.sent, totals.held_back, totals.from_send) == (180, 0, {})
+    assert totals.as_dict(60)["error_ratio"] is None
+    assert stage.peer.open == 0
+
+
+def test_a_naive_client_makes_more_of_a_failure() -> None:
+    """Refused with Retry-After 30, it asks ten times a second; never more at once than its cap."""
+    spec = RequestSpec("/metrics", period_s=20)
+    made = profile(spec, retry="naive", duration_s=20, max_in_flight_per_agent=1)
+    totals = play(made, to_the_end, lambda _n, _h: status_answer(429, "Retry-After: 30\r\n")).runner.totals()
+    assert 100 < totals.tries <= 3 * 20 * 10
+    assert totals.due == totals.tries - totals.retries + totals.held_back == 3
+
+
+@pytest.mark.parametrize("retry", ["none", "naive"])
+def test_a_total_of_requests_is_never_exceeded(retry: str) -> None:
+    """Three agents send exactly what they may together, then all are over."""
+    made = profile(max_total_requests=50, retry=retry, request_timeout_s=0.3)
+    stage = play(made, to_the_end, lambda number, _head: HANG if number % 2 else OK)
+    assert len(stage.peer.heads) == stage.runner.totals().tries == 50
+    assert stage.runner.snapshot()["agents"]["ended"] == {"budget": 3}
+
+
+def test_a_total_of_bytes_ends_all_agents() -> None:
+    """Also those that are in the middle of an answer, a quarter of a second later at most."""
+    stage = play(profile(max_total_bytes=900), to_the_end)
+    assert stage.runner.snapshot()["agents"]["ended"] == {"budget": 3}
+    assert 900 < stage.runner.totals().received_bytes <= 900 + 3 * 50
+
+
+@pytest.mark.parametrize("connection", ["kept", "per-request"])
+def test_a_total_of_connections_holds_requests_back(connection: str) -> None:
+    """Of three agents two get a connection; what the third would ask for is counted as held back."""
+    spec = RequestSpec("/metrics", period_s=1.0, connection=connection)
+    made = profile(spec, max_total_connections=2, phase_ratio=0.0, request_timeout_s=30)
+    most_open = 0
+
+    def script(_number: int, _head: bytes) -> MemoryAnswer:
+        nonlocal most_open
+        most_open = max(most_open, stages[0].peer.open)
+        return MemoryAnswer(delay_s=0.5)
+
+    stages: list[Stage] = []
+
+    async def steps(stage: Stage) -> None:
+        stages.append(stage)
+        await to_the_end(stage)
+
+    totals = play(made, steps, script).runner.totals()
+    assert most_open == 2
+    assert (totals.due, totals.held_back) == (180, 60)
+
+
+def test_an_agent_asks_for_what_is_its_own() -> None:
+    """Each for the object of its node and pod; one that does not know its node is not started."""
+    made = profile(RequestSpec("/api/v1/nodes/{node}", query={"fieldSelector": "spec.nodeName={node}"}, period_s=9.0))
+
+    async def steps(stage: Stage) -> None:
+        for number in range(2):
+            stage.runner.add_agent(f"agent-{number}", Credentials(), {"node": f"node-{number}"})
+        with pytest.raises(ProfileInvalid, match="needs the agent's node, which nobody told"):
+            stage.runner.add_agent("agent-2", Credentials(), {"pod": "x"})
+        assert stage.runner.running == 2
+        await stage.runner.wait_until_over()
+
+    targets = {head.split(b" ")[1] for _, head in play(made, steps).peer.heads}
+    assert targets == {b"/api/v1/nodes/node-%d?fieldSelector=spec.nodeName%%3Dnode-%d" % (n, n) for n in range(2)}
+
+
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.sampled_from("okhrt"), min_size=1, max_size=12), st.sampled_from(["none", "client-go"]))
+@given(st.lists(st.sampled_from("okhrt"), min_size=1, max_size=12), st.sampled_from(["none", "naive", "client-go"]))
 def test_every_request_that_came_due_is_in_exactly_one_place(answers: list[str], retry: str) -> None:
     """Whatever the server does, due = first tries + held back, and all tries have an outcome when all is over."""
     kinds = {

@@ -13,7 +13,7 @@ from chaoslib_cp.outcome import Outcome
 AGENTS = [f"agent-{number}" for number in range(400)]
 
 
-def profile(period_s: float = 10.0, **more: float) -> LoadProfile:
+def profile(period_s: float = 10.0, **more: float | str) -> LoadProfile:
     """Return a profile with one request."""
     return LoadProfile(requests=(RequestSpec("/metrics", period_s=period_s),), **more)  # type: ignore[arg-type]
 
@@ -58,6 +58,32 @@ def test_a_ramp_spreads_the_beginning_of_agents() -> None:
     made = profile(0.1, jitter_ratio=0.0, ramp_s=100.0)
     begun = sum(first(1, made, agent)[0] <= 50 for agent in AGENTS)
     assert 160 <= begun <= 240
+
+
+def test_a_ramp_in_steps_lets_groups_begin_together() -> None:
+    """Four groups of about the same size, a quarter of the ramp apart, and nobody between them."""
+    made = profile(3600.0, jitter_ratio=0.0, phase_ratio=0.0, ramp="steps", ramp_s=100.0, ramp_steps=4)
+    starts = [first(1, made, agent)[0] for agent in AGENTS]
+    assert {start: 70 <= starts.count(start) <= 130 for start in set(starts)} == {
+        0: True,
+        25: True,
+        50: True,
+        75: True,
+    }
+
+
+def test_an_agent_that_reads_when_it_starts_does_so_at_once() -> None:
+    """Informers list first and wait then: with phase 0 all agents of a new DaemonSet ask in the same moment."""
+    made = profile(60.0, jitter_ratio=0.0, phase_ratio=0.0, ramp="all-at-once")
+    assert {tuple(first(3, made, agent)) for agent in AGENTS} == {(0, 60, 120)}
+
+
+def test_a_naive_client_tries_again_for_ever_and_reads_no_retry_after() -> None:
+    """Whatever may go away by itself; not what the server has decided, and not what we broke off."""
+    lost: list[Outcome] = ["http_429", "http_5xx", "timeout", "refused", "reset", "unreachable"]
+    assert {retry_wait_s("naive", 500, outcome, "30") for outcome in lost} == {0.1}
+    decided: list[Outcome] = ["ok", "http_401", "http_403", "http_4xx", "tls", "aborted"]
+    assert {retry_wait_s("naive", 1, outcome, "30") for outcome in decided} == {None}
 
 
 def test_client_go_retries_as_the_go_client_does() -> None:

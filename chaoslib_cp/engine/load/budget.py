@@ -1,0 +1,76 @@
+"""What all agents together may still do: the caps in total of a profile."""
+
+import math
+from dataclasses import replace
+
+from chaoslib_cp.engine.load.connection import HttpConnection
+from chaoslib_cp.engine.load.profile import LoadProfile
+from chaoslib_cp.errors import ProfileInvalid
+
+
+class Budget:
+    """Counts what the agents of one process do, against the totals of their profile."""
+
+    def __init__(self, profile: LoadProfile) -> None:
+        self._requests = profile.max_total_requests or math.inf
+        self._bytes = profile.max_total_bytes or math.inf
+        self._connections = profile.max_total_connections or math.inf
+        self._open: set[HttpConnection] = set()
+
+    @property
+    def has_tries(self) -> bool:
+        """Whether one more request may be sent."""
+        return self._requests > 0
+
+    @property
+    def has_bytes(self) -> bool:
+        """Whether agents may go on receiving."""
+        return self._bytes >= 0
+
+    @property
+    def has_connections(self) -> bool:
+        """Whether one more connection may be opened."""
+        return len(self._open) < self._connections
+
+    def take_try(self) -> None:
+        """Count a request that is being sent."""
+        self._requests -= 1
+
+    def take_bytes(self, count: int) -> None:
+        """Count what was received."""
+        self._bytes -= count
+
+    def opened(self, connection: HttpConnection) -> None:
+        """Count a connection from its first packet on."""
+        self._open.add(connection)
+
+    def closed(self, connection: HttpConnection) -> None:
+        """Count it no more; may be called twice."""
+        self._open.discard(connection)
+
+
+def shared_out(profile: LoadProfile, agents: int) -> LoadProfile:
+    """Give each of some agents its share of the totals, so that processes of their own cannot exceed them together.
+
+    Args:
+        profile: whose caps of one agent are lowered where its share is less.
+        agents: how many there are; at least 1.
+
+    Raises:
+        ProfileInvalid: a total is less than one for each agent; the message names it. Nothing was started.
+    """
+    totals = {
+        "max_requests": ("max_total_requests", profile.max_total_requests),
+        "max_bytes": ("max_total_bytes", profile.max_total_bytes),
+        "max_in_flight_per_agent": ("max_total_connections", profile.max_total_connections),
+    }
+    lowered: dict[str, int] = {}
+    for own, (total_of, total) in totals.items():
+        if not total:
+            continue
+        if total < agents:
+            raise ProfileInvalid(
+                f"load profile: {total_of} is {total} for {agents} agents; nothing was started; allow one for each"
+            )
+        lowered[own] = min(getattr(profile, own), total // agents)
+    return replace(profile, **lowered)  # type: ignore[arg-type]

@@ -1,0 +1,83 @@
+"""The connections of one agent: which are idle, which fits a request, and whether one more may be opened."""
+
+from collections.abc import Callable, Sequence
+
+from chaoslib_cp.engine.load.budget import Budget
+from chaoslib_cp.engine.load.connection import HttpConnection, Listener
+from chaoslib_cp.engine.load.profile import KEPT, RequestSpec
+from chaoslib_cp.engine.load.special_connections import PagedConnection, WatchConnection
+
+
+class OwnConnections:
+    """Keeps connections for the next request, as the request's kind allows.
+
+    Args:
+        specs: the kinds of request.
+        budget: counts the connections of all agents.
+        listener: the agent.
+        on_answer: told when a watch is answered.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[RequestSpec],
+        budget: Budget,
+        listener: Listener,
+        on_answer: Callable[[HttpConnection], None],
+    ) -> None:
+        self._specs = specs
+        self._budget = budget
+        self._listener = listener
+        self._on_answer = on_answer
+        self._idle: list[HttpConnection] = []
+
+    def can_serve(self, kind: int) -> bool:
+        """Whether a request of this kind finds a connection, or may open one."""
+        return self._budget.has_connections or any(self._fits(one, kind) for one in self._idle)
+
+    def take_idle(self, kind: int) -> HttpConnection | None:
+        """Take a kept one; None when there is none that fits."""
+        # the one used last, as in Go's transport: the others may grow old and be closed by the server
+        found = next((one for one in reversed(self._idle) if self._fits(one, kind)), None)
+        if found is not None:
+            self._idle.remove(found)
+        return found
+
+    def make(self, kind: int) -> HttpConnection:
+        """Return a new one, which counts from now on and is not connected yet."""
+        looks_for = _looks_for(self._specs[kind])
+        if looks_for is WatchConnection:
+            made: HttpConnection = WatchConnection(self._listener, self._on_answer)
+        else:
+            made = looks_for(self._listener)
+        self._budget.opened(made)
+        return made
+
+    def give_back(self, connection: HttpConnection, kind: int) -> None:
+        """Keep it for the next request, or close it."""
+        if connection.is_reusable and self._specs[kind].connection == KEPT:
+            self._idle.append(connection)
+        else:
+            connection.abort()
+            self.lost(connection)
+
+    def lost(self, connection: HttpConnection) -> None:
+        """Forget one that is closed, or was never opened; may be called twice."""
+        self._budget.closed(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close_idle(self) -> None:
+        """Close all that are kept."""
+        for connection in self._idle:
+            connection.abort()
+        self._idle.clear()
+
+    def _fits(self, connection: HttpConnection, kind: int) -> bool:
+        spec = self._specs[kind]
+        return spec.connection == KEPT and type(connection) is _looks_for(spec) and connection.is_reusable
+
+
+def _looks_for(spec: RequestSpec) -> type[HttpConnection]:
+    """Few kinds look at their answers; a connection that does is kept for these alone, since a look costs a copy."""
+    return PagedConnection if spec.paged else WatchConnection if spec.watch_s else HttpConnection

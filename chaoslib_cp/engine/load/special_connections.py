@@ -1,0 +1,63 @@
+"""Connections that look at what others throw away: the way to the next page, and the moment a watch begins."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from chaoslib_cp.engine.load.connection import HttpConnection, Listener
+
+# A list says where its next page is in its metadata, which is a few hundred bytes: in front of the items where the kind
+# is built in, behind them where it is a custom resource, whose keys are in alphabetical order (kubernetes/apimachinery:
+# pkg/runtime/serializer/json/collections.go).
+_WINDOW_BYTES: Final = 4096
+_METADATA: Final = rb'"metadata":\{[^{}]*"continue":"([^"]+)"[^{}]*\}'
+_IN_FRONT: Final = re.compile(rb'\{("kind":"[^"]*",|"apiVersion":"[^"]*",)*' + _METADATA)
+_BEHIND: Final = re.compile(_METADATA + rb"\}\s*\Z")
+
+
+class PagedConnection(HttpConnection):
+    """Keeps both ends of an answer; costs one copy of its body."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(listener)
+        self._front = b""
+        self._back = b""
+
+    @property
+    def next_page(self) -> str:
+        """Token of the page after the one that was answered last; empty when that was the last one."""
+        found = _IN_FRONT.match(self._front)
+        token = found[2] if found else None
+        if token is None and (behind := _BEHIND.search(self._back)):
+            token = behind[1]
+        return token.decode("ascii", "replace") if token else ""
+
+    def send(self, head: bytes) -> bool:
+        """Send a request and forget the answer before."""
+        self._front = self._back = b""
+        return super().send(head)
+
+    def on_body(self, body: bytes) -> None:
+        """Keep what may hold the list's metadata (httptools calls this for each piece)."""
+        if len(self._front) < _WINDOW_BYTES:
+            self._front += body[: _WINDOW_BYTES - len(self._front)]
+        self._back = (self._back + body[-_WINDOW_BYTES:])[-_WINDOW_BYTES:]
+
+
+class WatchConnection(HttpConnection):
+    """Tells when the head of an answer is there: the rest of a watch comes for as long as it lasts.
+
+    Args:
+        listener: who owns it.
+        on_answer: called once for each answer that is a success, before its body.
+    """
+
+    def __init__(self, listener: Listener, on_answer: Callable[[HttpConnection], None]) -> None:
+        super().__init__(listener)
+        self._on_answer = on_answer
+
+    def on_headers_complete(self) -> None:
+        """Note the status, and pass the good news on."""
+        super().on_headers_complete()
+        if 200 <= self.status < 300:
+            self._on_answer(self)
