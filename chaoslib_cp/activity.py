@@ -6,19 +6,23 @@
 import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Dict, List, ParamSpec, TypeVar  # noqa: UP035 - the old Chaos Toolkit line shows dict[...] as "object"
+from typing import TYPE_CHECKING, Any, Dict, List, ParamSpec, TypeVar  # noqa: UP035 - the old Chaos Toolkit line shows dict[...] as "object"
 
 from chaoslib.exceptions import ActivityFailed, InterruptExecution
 
-from chaoslib_cp.arguments import Check, declare, refuse
+from chaoslib_cp.arguments import OBJECT_OR_NAME, Check, declare, refuse
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.settings import Settings, read_settings
 
-__all__ = ["ABSENT", "JsonList", "JsonObject", "activity", "settings_of"]
+__all__ = ["ABSENT", "JsonList", "JsonObject", "JsonObjectOrName", "activity", "settings_of"]
 
 # Shown as "mapping" and "list" by `chaos discover` on both lines of Chaos Toolkit.
 JsonObject = Dict[str, Any]  # noqa: UP006
 JsonList = List[Any]  # noqa: UP006
+if TYPE_CHECKING:
+    JsonObjectOrName = Mapping[str, Any] | str
+else:
+    JsonObjectOrName = OBJECT_OR_NAME
 # The default of `configuration` and `secrets`: Chaos Toolkit passes them only where they are declared.
 ABSENT: Any = None
 

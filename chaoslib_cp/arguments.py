@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Dict, Final  # noqa: UP035 - as activity.py says
 
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked, is_number
@@ -15,6 +15,9 @@ from chaoslib_cp.limits import checked, is_number
 Check = Callable[..., object]
 """Called with the arguments by name; raises ``ProfileInvalid`` where one is wrong, and changes nothing."""
 
+OBJECT_OR_NAME: Final = Dict[str, object]  # noqa: UP006
+"""Hint of an argument that is a mapping, or the name of one that this library has. `chaos discover` knows no "or": it
+shows both this and an ordinary mapping as "mapping"; they are told apart here by the type of their values."""
 _FROM_CHAOS_TOOLKIT: Final = ("configuration", "secrets")
 _NUMBERS: Final = (float, int)
 _SHOWN: Final = 80
@@ -143,6 +146,8 @@ def _wanted(hint: object, value: object) -> str:
         return "" if is_number(value) else "a number"
     if kind is int:
         return "" if is_number(value, whole=True) else "a whole number"
+    if hint == OBJECT_OR_NAME:
+        return "" if isinstance(value, Mapping | str) else "a mapping or a name"
     if kind is dict:
         return "" if isinstance(value, Mapping) else "a mapping"
     if kind is list:

@@ -22,7 +22,8 @@ from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.engine.load.account import Account, account_of
 from chaoslib_cp.engine.load.connection import Credentials, Target, connector
 from chaoslib_cp.engine.load.process import loop_factory, raise_open_files_limit, tls_context
-from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
+from chaoslib_cp.engine.load.profile import LoadProfile
+from chaoslib_cp.engine.load.profile_file import read_profile
 from chaoslib_cp.engine.load.runner import LoadRunner
 from chaoslib_cp.errors import ProfileInvalid
 
@@ -42,6 +43,7 @@ class _Plan:
     token_file: Path
     agent_id: str
     node: str
+    namespace: str
 
 
 class _Signals:
@@ -83,7 +85,7 @@ def main(arguments: list[str]) -> int:
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaoslib_cp.agent load", description=__doc__)
-    parser.add_argument("--profile", type=Path, required=True, help="JSON file with the load profile")
+    parser.add_argument("--profile", type=Path, required=True, help="file with the load profile, JSON or YAML")
     parser.add_argument("--state", type=Path, required=True, help="folder that outlives a restart of the container")
     parser.add_argument("--service-account", type=Path, default=SERVICE_ACCOUNT, help="folder with token and ca.crt")
     parser.add_argument("--until-stdin-eof", action="store_true", help="also end when stdin is closed")
@@ -108,19 +110,21 @@ def _plan(options: argparse.Namespace, environment: Mapping[str, str]) -> _Plan:
     if not host or not port.isdecimal():
         raise ProfileInvalid("KUBERNETES_SERVICE_HOST and _PORT are not set; nothing was sent; run this in a pod")
     return _Plan(
-        profile=_read_profile(options.profile),
+        profile=read_profile(options.profile),
         target=Target(host, int(port), host, tls_context(options.service_account / "ca.crt")),
         token_file=options.service_account / "token",
         agent_id=environment.get("HOSTNAME", "agent"),
         node=environment.get("NODE_NAME") or environment.get("HOSTNAME", "agent"),
+        namespace=_read_namespace(options.service_account / "namespace"),
     )
 
 
-def _read_profile(path: Path) -> LoadProfile:
+def _read_namespace(path: Path) -> str:
+    """What the kubelet says beside the token; a profile that does not ask for the pod's own objects can do without."""
     try:
-        return parse_profile(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise ProfileInvalid(f"load profile {path}: {error}; nothing was sent; correct the file") from error
+        return path.read_text().strip()
+    except OSError:
+        return ""
 
 
 async def _run(plan: _Plan | None, clock: Clock, with_stdin: bool) -> None:
@@ -138,7 +142,8 @@ async def _play(plan: _Plan, clock: Clock, signals: _Signals) -> dict[str, Any]:
     # a connection is given up by its request's own limit, never by the handshake's
     connect = connector(plan.target, loop, plan.profile.request_timeout_s + 1)
     runner = LoadRunner(plan.profile, plan.target.server_name, connect, clock, loop)
-    began = int(runner.add_agent(plan.agent_id, Credentials(token=_read_token(plan.token_file))))
+    place = {"node": plan.node, "namespace": plan.namespace, "pod": plan.agent_id}
+    began = int(runner.add_agent(plan.agent_id, Credentials(token=_read_token(plan.token_file)), place))
     teller = Teller(plan.profile.report_to, lambda trouble: _say({"phase": "load", "account": trouble}))
 
     def account() -> Account:

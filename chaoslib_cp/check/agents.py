@@ -1,6 +1,7 @@
 """Agents: which image they will get, and on how many nodes they will run."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from chaoslib_cp.check.finding import Finding, apply_manifests
@@ -8,7 +9,8 @@ from chaoslib_cp.check.scene import CALL_S, Scene
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
 from chaoslib_cp.cluster.door.nodes import count_nodes
 from chaoslib_cp.cluster.door.prober import ProberFacts
-from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.engine.load.presets import profile_document
+from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid
 from chaoslib_cp.rollout.start import image_of_agents
 
 FEW_NODES: Final = 5
@@ -63,6 +65,8 @@ def _image(scene: Scene, rollout: Mapping[str, Any], prober: ProberFacts) -> Ite
 
 def _in_flight(rollout: Mapping[str, Any]) -> int:
     """Requests that one agent has open at most, as its profile says; 0 where it does not."""
-    profile = rollout.get("profile")
+    profile: Any = None
+    with suppress(ProfileInvalid):  # told by the look at the file
+        profile = profile_document(rollout.get("profile"))
     given = profile.get("max_in_flight_per_agent") if isinstance(profile, Mapping) else 0
     return given if isinstance(given, int) else 0

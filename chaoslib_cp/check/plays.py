@@ -7,6 +7,7 @@ from typing import Any, Final
 from chaoslib import substitute
 
 from chaoslib_cp.cluster.gate.roles import AGENT_ACCOUNT
+from chaoslib_cp.engine.load.presets import profile_document
 from chaoslib_cp.engine.load.profile import ROLLOUTS_OWN, parse_profile
 from chaoslib_cp.fault import FaultKind
 from chaoslib_cp.faults import fault_kinds
@@ -54,7 +55,8 @@ class Plays:
         Raises:
             ProfileInvalid: A profile is none; nothing was changed.
         """
-        profiles = [one["profile"] for one in self.rollouts if isinstance(one.get("profile"), Mapping)]
+        given = [one["profile"] for one in self.rollouts if isinstance(one.get("profile"), Mapping | str)]
+        profiles = [profile_document(one) for one in given]
         told = [{key: value for key, value in one.items() if key not in ROLLOUTS_OWN} for one in profiles]
         return [rule for one in told for rule in rules_for(parse_profile(one))]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
+from chaoslib_cp.activity import ABSENT, JsonObject, JsonObjectOrName, activity, settings_of
 from chaoslib_cp.arguments import between
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.gate.roles import AGENT_ACCOUNT
@@ -21,7 +21,7 @@ def _plan(expects: JsonObject, **planned: Any) -> StartPlan:
 
 @activity(_plan)
 def start_agent_rollout(
-    profile: JsonObject,
+    profile: JsonObjectOrName,
     service_account: str = AGENT_ACCOUNT,
     namespace: str = "kube-system",
     duration_s: float = 120.0,
@@ -37,7 +37,11 @@ def start_agent_rollout(
     profile and the DaemonSet; each is in the undo log, on disk, before it is created.
 
     Args:
-        profile: Load profile of each agent (``chaoslib_cp/engine/load/profile.py`` lists the keys and limits).
+        profile: Load profile of each agent (``chaoslib_cp/engine/load/profile.py`` lists the keys and limits); or the
+            name of a preset (docs/load-profiles.md); or a mapping whose key ``preset`` names one, with the keys that
+            are to be different. Patterns in it are looked at against the version of the API server: those that do not
+            bite there are said in the log, and where none does the rollout is refused. Totals are shared out among
+            the nodes that there are now.
         service_account: Name of the agents' ServiceAccount, which is made. The runner's roles name it: for another than
             telemetry-agent, apply those of ``chaos cp manifests --agent-account NAME``.
         namespace: Where the agents live. All ServiceAccounts of kube-system share one priority level and flow, so
@@ -62,8 +66,8 @@ def start_agent_rollout(
     Raises:
         ProfileInvalid: An argument or the profile is wrong, or it asks for what agents are never given: nothing was
             changed. Or the API server does not accept an object.
-        TargetRefused: No permit for this cluster, or a right is missing: nothing was changed. Or such an object exists
-            already.
+        TargetRefused: No permit for this cluster, a right is missing, nothing of the profile bites on its version, or
+            it has no such custom resource: nothing was changed. Or such an object exists already.
         TargetUnreachable: The API does not answer, or stopped answering on the way.
         UndoFailed: The undo log cannot be read or written.
 

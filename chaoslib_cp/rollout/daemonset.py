@@ -24,7 +24,16 @@ _CORE = re.compile(r"/api/v1/(?:namespaces/[^/]+/)?(?P<resource>[a-z]+)(?P<name>
 _GROUP = re.compile(
     r"/apis/(?P<group>[a-z0-9.-]+)/v[a-z0-9]+/(?:namespaces/[^/]+/)?(?P<resource>[a-z]+)(?P<name>/[^/]+)?"
 )
-_NON_RESOURCE = ("/metrics", "/livez", "/readyz", "/healthz", "/version", "/openapi/v2", "/openapi/v3")
+_NON_RESOURCE = (
+    "/metrics",
+    "/livez",
+    "/readyz",
+    "/healthz",
+    "/version",
+    "/apis",
+    "/openapi/v2",
+    "/openapi/v3",
+)
 _FORBIDDEN = ("secrets",)
 
 
@@ -168,6 +177,6 @@ def rules_for(profile: LoadProfile) -> list[dict[str, Any]]:
 
 def _verb(request: RequestSpec, is_of_one: bool) -> str:
     """The verb that a read is authorized as (source: Kubernetes documentation, Authorization, request attributes)."""
-    if request.query.get("watch", "0").lower() in ("1", "t", "true"):  # source: strconv.ParseBool
+    if request.is_watch:
         return "watch"
     return "get" if is_of_one else "list"

@@ -12,10 +12,13 @@ from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.cluster.undo.kinds.delete_object import of_manifest
 from chaoslib_cp.cluster.undo.kinds.kind import Right
 from chaoslib_cp.cluster.undo.rights import require_right, require_undo_rights
+from chaoslib_cp.engine.load.budget import shared_out
+from chaoslib_cp.engine.load.presets import preset_of, profile_document
 from chaoslib_cp.engine.load.profile import MAX_REPORT_TO, ROLLOUTS_OWN, LoadProfile, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.limits import checked
+from chaoslib_cp.rollout.bite import refuse_what_does_not_bite
 from chaoslib_cp.rollout.daemonset import AGENT_IMAGE, AgentRollout, rules_for
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.settings import Settings
@@ -33,7 +36,7 @@ USUAL: Final = Expects(API_READ.name)
 class StartPlan:
     """Arguments of ``start_agent_rollout``, checked; an empty image or secret is that of :func:`_with_image`."""
 
-    profile: Mapping[str, Any]
+    profile: Mapping[str, Any] | str
     service_account: str
     namespace: str
     duration_s: float
@@ -48,7 +51,7 @@ class StartPlan:
                 raise ProfileInvalid(f"{name} is {getattr(self, name)!r}, not a Kubernetes name; nothing was changed")
         _refuse_image(("image", self.image), ("image_pull_secret", self.image_pull_secret))
         for own in ROLLOUTS_OWN:
-            if own in self.profile:
+            if own in self._document:
                 raise ProfileInvalid(f"load profile: {own} is set by the rollout; nothing was changed; take it out")
         checked("duration_s", self.duration_s, 1, 3600)
         rules_for(self.load_profile)
@@ -56,7 +59,11 @@ class StartPlan:
     @property
     def load_profile(self) -> LoadProfile:
         """What each agent is told to ask, as the arguments have it."""
-        return parse_profile({**self.profile, "duration_s": self.duration_s})
+        return parse_profile({**self._document, "duration_s": self.duration_s})
+
+    @property
+    def _document(self) -> dict[str, Any]:
+        return dict(profile_document(self.profile))
 
 
 def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
@@ -65,8 +72,9 @@ def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
     with injecting(settings, AGENT_ROLLOUT, clock) as injection:
         nodes = count_nodes(injection.cluster)
         plan = _with_image(plan, injection.permit)
+        refuse_what_does_not_bite(injection.cluster, plan.load_profile, preset_of(plan.profile))
         profile = replace(
-            plan.load_profile,
+            shared_out(plan.load_profile, nodes or 1),
             deadline_epoch_s=clock.epoch_s() + plan.duration_s,
             fault=injection.fault,
             report_to=injection.permit.prober_pages[:MAX_REPORT_TO],
@@ -150,13 +158,20 @@ def roll_out(injection: Injection, profile: LoadProfile, plan: StartPlan) -> lis
 def _effective(plan: StartPlan, profile: LoadProfile) -> dict[str, Any]:
     """What is really done, in under 2 KB: requests beyond the fourth are counted, not listed."""
     shown = [
-        {"path": request.path, "period_s": request.period_s, "accept": request.accept, "gzip": request.gzip}
+        {
+            "pattern": request.pattern,
+            "path": request.path,
+            "period_s": request.period_s,
+            "accept": request.accept,
+            "gzip": request.gzip,
+        }
         for request in profile.requests[:4]
     ]
     return {
         "profile": profile.name,
         "requests": shown,
         "request_count": len(profile.requests),
+        "ramp": profile.ramp,
         "ramp_s": profile.ramp_s,
         "retry": profile.retry,
         "max_in_flight_per_agent": profile.max_in_flight_per_agent,

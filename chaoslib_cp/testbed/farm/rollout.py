@@ -49,7 +49,8 @@ class FarmRollout:
     def start(self, pod: TelemetryPod, token: str) -> None:
         """Start the agent of a pod that has all it needs."""
         self.begun.add(pod.uid)
-        if not self.runner.add_agent(pod.uid, Credentials(token=token)):
+        place = {"node": pod.node, "namespace": pod.namespace, "pod": pod.name}
+        if not self.runner.add_agent(pod.uid, Credentials(token=token), place):
             self.too_late += 1
 
     def account(self, pods: Iterable[TelemetryPod], reasons: Iterable[str]) -> Account:

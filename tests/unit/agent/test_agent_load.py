@@ -35,6 +35,7 @@ class Pod:
         (folder / "state").mkdir()
         (folder / "account").mkdir()
         (folder / "account" / "ca.crt").write_bytes(ca_file.read_bytes())
+        (folder / "account" / "namespace").write_text("monitoring")
         self.token = folder / "account" / "token"
         self.token.write_text("first\n")
         self.within: list[str] = []
@@ -129,7 +130,8 @@ def wait_for(server: FakeApiServer, count: int) -> None:
 
 def test_it_asks_with_its_token_ends_and_idles_until_sigterm(pod: Pod, server: FakeApiServer) -> None:
     """After its duration no request leaves, the process stays (a DaemonSet would restart it) and obeys SIGTERM."""
-    pod.profile(duration_s=2)
+    own = {"pattern": "get-pod", "period_s": 0.5}
+    pod.profile(duration_s=2, requests=[{"path": "/metrics", "period_s": 0.1}, own])
     container = pod.start()
     account = line(container)
     assert account["phase"] == "idle"
@@ -138,6 +140,7 @@ def test_it_asks_with_its_token_ends_and_idles_until_sigterm(pod: Pod, server: F
     assert account["total"]["received_bytes"] > 8 * 9000
     assert account["cpu_s"] > 0
     assert {one.headers["authorization"] for one in server.requests} == {"Bearer first"}
+    assert {one.path for one in server.requests} == {"/metrics", "/api/v1/namespaces/monitoring/pods/telemetry-x"}
     sent = len(server.requests)
     assert container.poll() is None
     container.send_signal(signal.SIGTERM)

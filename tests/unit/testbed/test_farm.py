@@ -31,8 +31,14 @@ def cluster(tmp_path: Path) -> Iterator[TelemetryCluster]:
 def test_each_pod_is_asked_for_as_its_node_and_played_as_itself(cluster: TelemetryCluster) -> None:
     """Token and profile are fetched as the node would, bound to the pod; the load carries the pod's own token."""
     cluster.server.on("GET", "/api/v1/pods", listing(pod(1, "kwok-000"), pod(2, "kwok-001")))
+    cluster.server.on("GET", "/api/v1/nodes/", Answer())
+    own = {"pattern": "get-node", "period_s": 0.1}
+    profile = json_answer({"data": {"profile.json": json.dumps({**PROFILE, "requests": [*PROFILE["requests"], own]})}})
+    cluster.server.on("GET", "/api/v1/namespaces/monitoring/configmaps/telemetry-profile", profile)
 
     async def steps(farm: Farm) -> None:
+        await until_async(lambda: len(cluster.seen("/nodes/kwok-000")) > 1, "an agent asks for its own node")
+        await until_async(lambda: len(cluster.seen("/nodes/kwok-001")) > 1, "and so does the other")
         await until_async(lambda: farm.status()["requests"]["outcomes"].get("ok", 0) >= 6, "agents are answered")
 
     status = cluster.play(steps)

@@ -48,7 +48,7 @@ class Pattern:
 
     Attributes:
         name: what a profile calls it; ``pods`` in it may be another of ``COLLECTIONS`` where ``of_any`` is true.
-        source: its number in the table of patterns that this one was written from (facts/api-overload.md, 2.4).
+        source: P1 to P19: one number for each kind of cost, which several rows may share.
         words: what a client of this kind does.
         driver: what the server's cost comes from.
         eras: from the oldest on.

@@ -1,0 +1,113 @@
+"""Presets: load profiles of real incidents and real agents, one file each, by name.
+
+Each file tells its story with the source, what tips first, what the cluster must have for it, and the reason of every
+number; ``profile`` in it is an ordinary profile.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from chaoslib_cp.engine.load.patterns.lookup import bites, find_pattern
+from chaoslib_cp.errors import ProfileInvalid
+
+PRESET: Final = "preset"
+"""Key of a profile's JSON form that names the preset which the rest of it changes."""
+_SUFFIX: Final = ".yaml"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One of them.
+
+    Attributes:
+        name: what a profile calls it.
+        story: what happened, or what agents of this kind do.
+        source: where that is told.
+        tips_first: what of a cluster gives way first.
+        needs: what the cluster must have, or must suffer, for it; empty where nothing special.
+        versions: on which versions of Kubernetes it bites.
+        reasons: why each number of the profile is what it is, by its key.
+        profile: JSON form of the profile, as ``parse_profile`` takes it.
+    """
+
+    name: str
+    story: str
+    source: str
+    tips_first: str
+    versions: str
+    reasons: Mapping[str, str]
+    profile: Mapping[str, Any]
+    needs: str = ""
+
+    @property
+    def not_playable(self) -> str:
+        """Why it cannot be played yet; empty where it can."""
+        rows = [find_pattern(one.get("pattern")) for one in self.profile["requests"]]
+        return next((f"{row.name} ({row.source}): {row.not_playable}" for row in rows if row and row.not_playable), "")
+
+    @property
+    def patterns(self) -> list[str]:
+        """Names of its patterns."""
+        return [one["pattern"] for one in self.profile["requests"] if "pattern" in one]
+
+    def bites_on(self, version: str) -> bool:
+        """Whether any of its patterns bites on a version of the API server, such as 1.36."""
+        return any(bites(name, version).bites for name in self.patterns)
+
+
+@cache
+def preset_names() -> tuple[str, ...]:
+    """Names of all presets, in order."""
+    return tuple(sorted(one.name.removesuffix(_SUFFIX) for one in files(__name__).iterdir() if _SUFFIX in one.name))
+
+
+def preset(name: object) -> Preset:
+    """Return a preset by its name.
+
+    Raises:
+        ProfileInvalid: there is none of that name. Nothing was started.
+    """
+    if name not in preset_names():
+        raise ProfileInvalid(
+            f"there is no preset {str(name)[:60]!r}; nothing was started; known are {', '.join(preset_names())}"
+        )
+    import yaml  # not for an agent in a pod, whose profile is complete
+
+    text = (files(__name__) / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return Preset(name=str(name), **yaml.load(text, Loader=loader))  # noqa: S506 - both are safe
+
+
+def profile_document(given: Any) -> Any:
+    """Return the JSON form of a profile that may be, or begin from, a preset.
+
+    Args:
+        given: a preset's name; or a mapping whose key ``preset`` names one, where every other key stands in place of
+            the preset's; or the JSON form itself, which comes back as it is.
+
+    Raises:
+        ProfileInvalid: there is no such preset, or it cannot be played yet. Nothing was started.
+    """
+    if isinstance(given, str):
+        given = {PRESET: given}
+    if not isinstance(given, Mapping) or PRESET not in given:
+        return given
+    named = preset(given[PRESET])
+    if named.not_playable:
+        raise ProfileInvalid(
+            f"preset {named.name} cannot be played yet: {named.not_playable}; nothing was started; choose another"
+        )
+    return {**named.profile, **{key: value for key, value in given.items() if key != PRESET}}
+
+
+def preset_of(given: Any) -> Preset | None:
+    """Return the preset that a profile is, or begins from; None where it names none or an unknown one."""
+    name = given.get(PRESET) if isinstance(given, Mapping) else given
+    return preset(name) if isinstance(name, str) and name in preset_names() else None
+
+
+KEYS: Final = frozenset(field.name for field in fields(Preset)) - {"name"}
+"""Keys of a preset's file."""

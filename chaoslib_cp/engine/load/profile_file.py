@@ -1,0 +1,50 @@
+"""A load profile in a file: JSON, or YAML where the name says so."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from chaoslib_cp.engine.load.presets import profile_document
+from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
+from chaoslib_cp.errors import ProfileInvalid
+
+_YAML: Final = (".yaml", ".yml")
+_MOST_BYTES: Final = 1024 * 1024
+"""Of a file; a profile is a few kB, and a ConfigMap holds 1 MiB (source: Kubernetes documentation, ConfigMaps)."""
+
+
+def read_profile(path: Path) -> LoadProfile:
+    """Read a profile from a file.
+
+    Args:
+        path: a name that ends in .yaml or .yml is read as YAML, every other as JSON. It may begin from a preset, as
+            :func:`~chaoslib_cp.engine.load.presets.profile_document` tells.
+
+    Raises:
+        ProfileInvalid: the file cannot be read, is none of both, or a key in it is wrong. Nothing was sent.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES + 1).decode()
+    except (OSError, ValueError) as error:
+        raise ProfileInvalid(f"load profile {path}: {error}; nothing was sent; name a file that can be read") from error
+    if len(text) > _MOST_BYTES:
+        raise ProfileInvalid(f"load profile {path}: is over 1 MiB; nothing was sent; name the file of a profile")
+    return parse_profile(profile_document(_document(path, text)))
+
+
+def _document(path: Path, text: str) -> Any:
+    try:
+        return _yaml(text) if path.suffix.lower() in _YAML else json.loads(text)
+    except (ValueError, RecursionError) as error:
+        words = " ".join(str(error).split())[:120]
+        raise ProfileInvalid(f"load profile {path}: {words}; nothing was sent; correct the file") from error
+
+
+def _yaml(text: str) -> Any:
+    import yaml  # not for an agent in a pod, whose profile is JSON
+
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
