@@ -24,6 +24,7 @@ _COMMANDS = (
     "kubeconfig",
     "mark",
     "check",
+    "presets",
     "recover",
     "restart-containers",
     "reload-containers",

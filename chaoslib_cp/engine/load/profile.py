@@ -163,7 +163,7 @@ class LoadProfile:
     max_requests: int = number(10_000, 1, 1_000_000, "tries of one agent", whole=True)
     max_bytes: int = number(268_435_456, 1, 68_719_476_736, "bytes received by one agent", whole=True)
     max_total_requests: int = number(0, 0, 100_000_000, "tries of all agents", whole=True)
-    max_total_bytes: int = number(0, 0, 2**43, "bytes received by all agents", whole=True)
+    max_total_bytes: int = number(0, 0, 10_000_000_000_000, "bytes received by all agents", whole=True)
     max_total_connections: int = number(0, 0, 100_000, "connections of all agents at once", whole=True)
     seed: int = number(1, 0, 2**63 - 1, "seed of the schedule", whole=True)
     fault: str = ""

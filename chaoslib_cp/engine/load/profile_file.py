@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from chaoslib_cp.engine.load.presets import profile_document
 from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
+from chaoslib_cp.engine.load.yaml_text import parse_yaml
 from chaoslib_cp.errors import ProfileInvalid
 
 _YAML: Final = (".yaml", ".yml")
@@ -35,16 +36,7 @@ def read_profile(path: Path) -> LoadProfile:
 
 def _document(path: Path, text: str) -> Any:
     try:
-        return _yaml(text) if path.suffix.lower() in _YAML else json.loads(text)
+        return parse_yaml(text) if path.suffix.lower() in _YAML else json.loads(text)
     except (ValueError, RecursionError) as error:
         words = " ".join(str(error).split())[:120]
         raise ProfileInvalid(f"load profile {path}: {words}; nothing was sent; correct the file") from error
-
-
-def _yaml(text: str) -> Any:
-    import yaml  # not for an agent in a pod, whose profile is JSON
-
-    try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error

@@ -32,8 +32,8 @@ def test_each_pod_is_asked_for_as_its_node_and_played_as_itself(cluster: Telemet
     """Token and profile are fetched as the node would, bound to the pod; the load carries the pod's own token."""
     cluster.server.on("GET", "/api/v1/pods", listing(pod(1, "kwok-000"), pod(2, "kwok-001")))
     cluster.server.on("GET", "/api/v1/nodes/", Answer())
-    own = {"pattern": "get-node", "period_s": 0.1}
-    profile = json_answer({"data": {"profile.json": json.dumps({**PROFILE, "requests": [*PROFILE["requests"], own]})}})
+    requests = [{"path": "/metrics", "period_s": 0.1}, {"pattern": "get-node", "period_s": 0.1}]
+    profile = json_answer({"data": {"profile.json": json.dumps({**PROFILE, "requests": requests})}})
     cluster.server.on("GET", "/api/v1/namespaces/monitoring/configmaps/telemetry-profile", profile)
 
     async def steps(farm: Farm) -> None:

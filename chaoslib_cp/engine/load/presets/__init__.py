@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from chaoslib_cp.engine.load.patterns.lookup import bites, find_pattern
+from chaoslib_cp.engine.load.yaml_text import parse_yaml
 from chaoslib_cp.errors import ProfileInvalid
 
 PRESET: Final = "preset"
@@ -74,11 +75,8 @@ def preset(name: object) -> Preset:
         raise ProfileInvalid(
             f"there is no preset {str(name)[:60]!r}; nothing was started; known are {', '.join(preset_names())}"
         )
-    import yaml  # not for an agent in a pod, whose profile is complete
-
     text = (files(__name__) / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return Preset(name=str(name), **yaml.load(text, Loader=loader))  # noqa: S506 - both are safe
+    return Preset(name=str(name), **parse_yaml(text))
 
 
 def profile_document(given: Any) -> Any:

@@ -18,7 +18,7 @@ WITH_WRITES = {"node-join-surge", "event-flood"}
 VERSIONS = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
 #: What a preset's file says of versions, by those of VERSIONS on which one of its patterns bites.
 SAID = {
-    "all": VERSIONS,
+    "every version": VERSIONS,
     "1.30 and earlier": ["1.30"],
     "1.32, 1.34 and later": ["1.32", "1.34", "1.35", "1.36", "1.37"],
 }
