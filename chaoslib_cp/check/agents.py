@@ -1,16 +1,17 @@
-"""Agents: which image they will get, and on how many nodes they will run."""
+"""Agents: which image they will get, on how many nodes they will run, and whether what they ask bites."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from chaoslib_cp.check.finding import Finding, apply_manifests
+from chaoslib_cp.check.finding import Finding, Level, apply_manifests
 from chaoslib_cp.check.scene import CALL_S, Scene
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
 from chaoslib_cp.cluster.door.nodes import count_nodes
 from chaoslib_cp.cluster.door.prober import ProberFacts
 from chaoslib_cp.engine.load.presets import profile_document
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid
+from chaoslib_cp.rollout.bite import does_nothing, harmless_in
 from chaoslib_cp.rollout.start import image_of_agents
 
 FEW_NODES: Final = 5
@@ -45,6 +46,18 @@ def nodes(scene: Scene) -> Iterator[Finding]:
         yield Finding("warning", "nodes", says, FOR_FEW_NODES)
     else:
         yield Finding("ok", "nodes", f"{count} live Linux nodes, so {count} agents")
+
+
+def load(scene: Scene) -> Iterator[Finding]:
+    """Does what agents will ask cost an API server of this version anything?"""
+    runner = scene.runner
+    for profile in scene.plays.profiles():
+        harmless = harmless_in(runner, profile, CALL_S)
+        level: Level = "wrong" if does_nothing(profile, harmless) else "warning"
+        for one in harmless:
+            yield Finding(level, f"pattern {one.pattern}", one.why, f"use {one.instead}")
+        if not harmless:
+            yield Finding("ok", f"profile {profile.name}", "no pattern in it is harmless on this version")
 
 
 def _image(scene: Scene, rollout: Mapping[str, Any], prober: ProberFacts) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from chaoslib import substitute
 
 from chaoslib_cp.cluster.gate.roles import AGENT_ACCOUNT
 from chaoslib_cp.engine.load.presets import profile_document
-from chaoslib_cp.engine.load.profile import ROLLOUTS_OWN, parse_profile
+from chaoslib_cp.engine.load.profile import ROLLOUTS_OWN, LoadProfile, parse_profile
 from chaoslib_cp.fault import FaultKind
 from chaoslib_cp.faults import fault_kinds
 from chaoslib_cp.rollout.daemonset import rules_for
@@ -55,10 +55,18 @@ class Plays:
         Raises:
             ProfileInvalid: A profile is none; nothing was changed.
         """
+        return [rule for profile in self.profiles() for rule in rules_for(profile)]
+
+    def profiles(self) -> list[LoadProfile]:
+        """What agents of each rollout will be told to ask; nothing when no experiment was named.
+
+        Raises:
+            ProfileInvalid: A profile is none; nothing was changed.
+        """
         given = [one["profile"] for one in self.rollouts if isinstance(one.get("profile"), Mapping | str)]
         profiles = [profile_document(one) for one in given]
         told = [{key: value for key, value in one.items() if key not in ROLLOUTS_OWN} for one in profiles]
-        return [rule for one in told for rule in rules_for(parse_profile(one))]
+        return [parse_profile(one) for one in told]
 
     def _arguments_of(self, start: str) -> list[dict[str, Any]]:
         """Arguments of each activity that calls a function, filled in; a mapping is never empty here."""

@@ -40,6 +40,7 @@ CHECKS: Final = (
     Check("rights", "the rights of each identity", rights.rights),
     Check("image", "the agents' image", agents.image),
     Check("nodes", "the nodes", agents.nodes),
+    Check("load", "the version of the API server", agents.load),
     Check("clocks", "the clocks", clocks.clocks),
     Check("flows", "the queue of each identity", flows.flows),
 )

@@ -35,7 +35,8 @@ def command(ctx: click.Context, experiment: Path | None, var: dict[str, Any], as
 
     It reads the kubeconfig that KUBECONFIG names, or the configuration of EXPERIMENT (JSON or YAML), and asks the API
     server as each of the four identities, 20 s for each at most: contexts, who they are, their rights and queues, the
-    mark and the rest of the gate, the workload prober, its page and DNS address, image and nodes of the agents, clocks.
+    mark and the rest of the gate, the workload prober, its page and DNS address, image and nodes of the agents,
+    whether their load bites on this version, clocks.
 
     The exit code is 1 when something is wrong: a run would be refused, blind or inconclusive.
     """

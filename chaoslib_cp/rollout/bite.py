@@ -2,10 +2,11 @@
 
 import logging
 import re
+from dataclasses import dataclass
 from typing import Final
 
-from chaoslib_cp.cluster.door.call import Cluster
-from chaoslib_cp.engine.load.patterns.lookup import Bite, bites
+from chaoslib_cp.cluster.door.call import DEFAULT_TIMEOUT_S, Cluster
+from chaoslib_cp.engine.load.patterns.lookup import bites
 from chaoslib_cp.engine.load.presets import Preset
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.errors import TargetRefused
@@ -14,11 +15,58 @@ _LOGGER = logging.getLogger("chaostoolkit")
 _CUSTOM: Final = re.compile(r"/apis/(?P<version>[^/]+\.[^/]+/[^/]+)/(?:namespaces/[^/]+/)?(?P<resource>[^/]+)(?:/.*)?")
 
 
+@dataclass(frozen=True)
+class Harmless:
+    """A pattern of a profile that does not bite on a version.
+
+    Attributes:
+        pattern: Its name.
+        why: That it does not, on which version and why, as a half sentence.
+        instead: What to use.
+    """
+
+    pattern: str
+    why: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"pattern {self.pattern} {self.why}; use {self.instead}"
+
+
+def harmless_in(cluster: Cluster, profile: LoadProfile, timeout_s: float = DEFAULT_TIMEOUT_S) -> list[Harmless]:
+    """Ask an API server for its version and return the patterns of a profile that do not bite on it.
+
+    Args:
+        cluster: As whom; nothing is asked where the profile names no pattern.
+        profile: What agents will ask.
+        timeout_s: Limit of the one call.
+
+    Raises:
+        ProfileInvalid: The server says no version of Kubernetes.
+        TargetRefused: This identity may not ask.
+        CallFailed: The API does not answer.
+    """
+    names = list(dict.fromkeys(one.pattern for one in profile.requests if one.pattern))
+    if not names:
+        return []
+    version = str((cluster.get("/version", timeout_s) or {}).get("gitVersion") or "unknown")
+    found = ((name, bites(name, version)) for name in names)
+    return [
+        Harmless(name, f"does not bite on {version}: {bite.why}", bite.instead)
+        for name, bite in found
+        if not bite.bites
+    ]
+
+
+def does_nothing(profile: LoadProfile, harmless: list[Harmless]) -> bool:
+    """Whether no request of a profile bites. One that names no pattern counts as one that does."""
+    return {one.pattern for one in profile.requests} <= {one.pattern for one in harmless}
+
+
 def refuse_what_does_not_bite(cluster: Cluster, profile: LoadProfile, named: Preset | None) -> None:
     """Refuse a profile that would do nothing here, and say in one log line each what in it does not bite.
 
-    Without patterns and custom resources nothing is asked. A request that names no pattern counts as one that bites:
-    whoever wants to see that a version withstands a pattern writes its path and query out.
+    Whoever wants to see that a version withstands a pattern writes its path and query out.
 
     Args:
         cluster: As the runner.
@@ -28,26 +76,18 @@ def refuse_what_does_not_bite(cluster: Cluster, profile: LoadProfile, named: Pre
     Raises:
         TargetRefused: Nothing of it bites on this version, or the cluster has no such custom resource. Nothing was
             changed.
+        ProfileInvalid: The server says no version of Kubernetes. Nothing was changed.
         TargetUnreachable: The API does not answer.
     """
     for request in profile.requests:
         _refuse_unknown_resource(cluster, request.path)
-    patterns = list(dict.fromkeys(one.pattern for one in profile.requests if one.pattern))
-    if patterns:
-        version = str((cluster.get("/version") or {}).get("gitVersion") or "unknown")
-        found = {name: bites(name, version) for name in patterns}
-        if not any(one.bites for one in found.values()) and all(one.pattern for one in profile.requests):
-            name, bite = next(iter(found.items()))
-            raise TargetRefused(f"{_says(name, bite, version)}; nothing was changed")
-        for name, bite in found.items():
-            if not bite.bites:
-                _LOGGER.warning("Load profile %s: %s", profile.name, _says(name, bite, version))
+    harmless = harmless_in(cluster, profile)
+    if does_nothing(profile, harmless):
+        raise TargetRefused(f"{harmless[0]}; nothing was changed")
+    for one in harmless:
+        _LOGGER.warning("Load profile %s: %s", profile.name, one)
     if named is not None:
         _LOGGER.info("Preset %s needs: %s", named.name, named.needs)
-
-
-def _says(name: str, bite: Bite, version: str) -> str:
-    return f"pattern {name} does not bite on {version}: {bite.why}; use {bite.instead}"
 
 
 def _refuse_unknown_resource(cluster: Cluster, path: str) -> None:

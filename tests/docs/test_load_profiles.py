@@ -1,6 +1,7 @@
 """The page of load profiles says what the tables of the code say, row by row."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -36,8 +37,9 @@ def keys(kind: type) -> Iterator[tuple[str, str]]:
     for field in dataclasses.fields(kind):
         if field.name in ROLLOUTS_OWN:
             continue
-        default = "needed" if field.default is dataclasses.MISSING else f"{field.default}"
-        default = "{}" if field.default_factory is not dataclasses.MISSING else default or "none"
+        is_needed = field.default is dataclasses.MISSING
+        default = "needed" if is_needed else json.dumps(field.default).strip('"') or "none"
+        default = "{}" if field.default_factory is not dataclasses.MISSING else default
         range_ = f", {field.metadata['least']} to {field.metadata['most']}" if field.metadata else ""
         yield f"`{field.name}`", default + range_
 

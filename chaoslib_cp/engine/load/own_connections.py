@@ -25,7 +25,8 @@ class OwnConnections:
         listener: Listener,
         on_answer: Callable[[HttpConnection], None],
     ) -> None:
-        self._specs = specs
+        self._is_kept = [spec.connection == KEPT for spec in specs]
+        self._looks_for = [_looks_for(spec) for spec in specs]
         self._budget = budget
         self._listener = listener
         self._on_answer = on_answer
@@ -45,7 +46,7 @@ class OwnConnections:
 
     def make(self, kind: int) -> HttpConnection:
         """Return a new one, which counts from now on and is not connected yet."""
-        looks_for = _looks_for(self._specs[kind])
+        looks_for = self._looks_for[kind]
         if looks_for is WatchConnection:
             made: HttpConnection = WatchConnection(self._listener, self._on_answer)
         else:
@@ -55,7 +56,7 @@ class OwnConnections:
 
     def give_back(self, connection: HttpConnection, kind: int) -> None:
         """Keep it for the next request, or close it."""
-        if connection.is_reusable and self._specs[kind].connection == KEPT:
+        if self._is_kept[kind] and connection.is_reusable:
             self._idle.append(connection)
         else:
             connection.abort()
@@ -74,8 +75,7 @@ class OwnConnections:
         self._idle.clear()
 
     def _fits(self, connection: HttpConnection, kind: int) -> bool:
-        spec = self._specs[kind]
-        return spec.connection == KEPT and type(connection) is _looks_for(spec) and connection.is_reusable
+        return self._is_kept[kind] and type(connection) is self._looks_for[kind] and connection.is_reusable
 
 
 def _looks_for(spec: RequestSpec) -> type[HttpConnection]:

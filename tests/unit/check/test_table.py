@@ -20,7 +20,7 @@ from chaoslib_cp.cluster.door.review import Access
 from chaoslib_cp.cluster.gate.marker import MARKER_PATH
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage_point import Request as Asked
-from tests.fakes.api_server import HANG, Answer
+from tests.fakes.api_server import HANG, Answer, json_answer
 from tests.fakes.kube_objects import CONTEXTS, REVIEWS, WHO_AM_I
 from tests.fakes.whole_cluster import DAEMON_SET, IMAGE, POD, SERVICE, WholeCluster
 from tests.places import ROOT
@@ -264,6 +264,26 @@ def test_an_experiment_that_only_looks_needs_no_agents(whole: WholeCluster) -> N
     whole.kube.denied |= {("runner", "create", "daemonsets"), ("runner", "get", "/metrics")}
     looks = json.loads((ROOT / "probes" / "api-and-dns.json").read_text(encoding="utf-8"))
     assert troubles(found(whole, {"configuration": {}, **looks})) == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "level", "on"),
+    [
+        ("palark-60-lists", "wrong", "pattern list-pods-of-node"),
+        ({"preset": "palark-60-lists", "requests": [{"path": "/metrics"}]}, "ok", "profile palark-60-lists"),
+        ("kubelet-list-storm", "ok", "profile kubelet-list-storm"),
+    ],
+)
+def test_a_load_that_does_not_bite_is_told_before_the_run(
+    whole: WholeCluster, profile: Any, level: str, on: str
+) -> None:
+    """A run would be refused in its middle, when the baseline is over."""
+    whole.kube.server.on("GET", "/version", json_answer({"gitVersion": "v1.36.4"}))
+    rollout = {"module": "chaoslib_cp.rollout.actions", "func": "start_agent_rollout", "type": "python"}
+    method = [{"name": "a", "type": "action", "provider": {**rollout, "arguments": {"profile": profile}}}]
+    [finding] = [one for one in found(whole, {"method": method}) if one.check == "load"]
+    assert (finding.level, finding.on) == (level, on)
+    assert bool(finding.fix) is (level != "ok")
 
 
 def test_an_image_of_the_agents_own_is_not_known_to_be_there(whole: WholeCluster) -> None:

@@ -54,6 +54,23 @@ def test_help_of_each_command_loads_nothing_heavy(name: str) -> None:
     assert "--json" in done.stdout
 
 
+def test_presets_are_listed_and_shown_as_a_profile_with_its_reasons() -> None:
+    """What is printed of one is YAML that can be a profile of one's own; a wrong name is one line."""
+    code, listed, _ = run("presets")
+    assert code == 0
+    for line in listed.splitlines():
+        name = line.split()[0]
+        code, shown, _ = run("presets", name)
+        assert yaml.safe_load(shown)["name"] == name
+        assert "# Story: " in shown
+        assert max(map(len, [line, *shown.splitlines()])) <= 200
+    assert json.loads(run("presets", "hung-client", "--json")[1])["profile"] == yaml.safe_load(
+        run("presets", "hung-client")[1]
+    )
+    code, _, said = run("presets", "nope")
+    assert (code, said.count("\n")) == (1, 1)
+
+
 def test_chaos_knows_the_group() -> None:
     """The entry point is in place: `chaos cp --help` names every visible command."""
     chaos = Path(sys.executable).with_name("chaos")
