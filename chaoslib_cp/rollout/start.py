@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.nodes import count_nodes
+from chaoslib_cp.cluster.gate.bite import refuse_what_does_not_bite
 from chaoslib_cp.cluster.gate.permit import Permit
 from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.cluster.undo.kinds.delete_object import of_manifest
@@ -18,7 +19,6 @@ from chaoslib_cp.engine.load.profile import MAX_REPORT_TO, ROLLOUTS_OWN, LoadPro
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.limits import checked
-from chaoslib_cp.rollout.bite import refuse_what_does_not_bite
 from chaoslib_cp.rollout.daemonset import AGENT_IMAGE, AgentRollout, rules_for
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.settings import Settings

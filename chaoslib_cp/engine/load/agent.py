@@ -154,7 +154,7 @@ class Agent:
 
     def end_if_spent(self) -> None:
         """End when all agents together have received what they may, or sent it and this one waits for nothing."""
-        if not self._budget.has_bytes or not (self._has_tries or self._open):
+        if not self._budget.has_bytes or not (self._open or self._has_tries):
             self.end(BUDGET)
 
     def _try_again(self, request: DueRequest) -> None:

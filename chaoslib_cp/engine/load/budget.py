@@ -9,44 +9,41 @@ from chaoslib_cp.errors import ProfileInvalid
 
 
 class Budget:
-    """Counts what the agents of one process do, against the totals of their profile."""
+    """Counts what the agents of one process do, against the totals of their profile.
+
+    Attributes:
+        has_tries: whether one more request may be sent.
+        has_bytes: whether agents may go on receiving.
+        has_connections: whether one more connection may be opened.
+    """
 
     def __init__(self, profile: LoadProfile) -> None:
         self._requests = profile.max_total_requests or math.inf
         self._bytes = profile.max_total_bytes or math.inf
         self._connections = profile.max_total_connections or math.inf
         self._open: set[HttpConnection] = set()
-
-    @property
-    def has_tries(self) -> bool:
-        """Whether one more request may be sent."""
-        return self._requests > 0
-
-    @property
-    def has_bytes(self) -> bool:
-        """Whether agents may go on receiving."""
-        return self._bytes >= 0
-
-    @property
-    def has_connections(self) -> bool:
-        """Whether one more connection may be opened."""
-        return len(self._open) < self._connections
+        # kept up to date, because every request asks for them and few change them
+        self.has_tries = self.has_bytes = self.has_connections = True
 
     def take_try(self) -> None:
         """Count a request that is being sent."""
         self._requests -= 1
+        self.has_tries = self._requests > 0
 
     def take_bytes(self, count: int) -> None:
         """Count what was received."""
         self._bytes -= count
+        self.has_bytes = self._bytes >= 0
 
     def opened(self, connection: HttpConnection) -> None:
         """Count a connection from its first packet on."""
         self._open.add(connection)
+        self.has_connections = len(self._open) < self._connections
 
     def closed(self, connection: HttpConnection) -> None:
         """Count it no more; may be called twice."""
         self._open.discard(connection)
+        self.has_connections = len(self._open) < self._connections
 
 
 def shared_out(profile: LoadProfile, agents: int) -> LoadProfile:

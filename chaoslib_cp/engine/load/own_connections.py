@@ -39,10 +39,10 @@ class OwnConnections:
     def take_idle(self, kind: int) -> HttpConnection | None:
         """Take a kept one; None when there is none that fits."""
         # the one used last, as in Go's transport: the others may grow old and be closed by the server
-        found = next((one for one in reversed(self._idle) if self._fits(one, kind)), None)
-        if found is not None:
-            self._idle.remove(found)
-        return found
+        for place in range(len(self._idle) - 1, -1, -1):
+            if self._fits(self._idle[place], kind):
+                return self._idle.pop(place)
+        return None
 
     def make(self, kind: int) -> HttpConnection:
         """Return a new one, which counts from now on and is not connected yet."""

@@ -15,14 +15,27 @@ _MOST_BYTES: Final = 1024 * 1024
 
 
 def read_profile(path: Path) -> LoadProfile:
-    """Read a profile from a file.
+    """Read a profile from a file, as :func:`read_document` does, and check it.
+
+    Raises:
+        ProfileInvalid: the file cannot be read, or a key in it is wrong. Nothing was sent.
+    """
+    return parse_profile(read_document(path))
+
+
+def read_document(path: Path) -> Any:
+    """Read what a profile's file says, for whoever changes some of it before it is checked.
 
     Args:
         path: a name that ends in .yaml or .yml is read as YAML, every other as JSON. It may begin from a preset, as
             :func:`~chaoslib_cp.engine.load.presets.profile_document` tells.
 
+    Returns:
+        The JSON form of a profile, as ``parse_profile`` takes it.
+
     Raises:
-        ProfileInvalid: the file cannot be read, is none of both, or a key in it is wrong. Nothing was sent.
+        ProfileInvalid: the file cannot be read, is none of both, or names a preset that cannot be had. Nothing was
+            sent.
     """
     try:
         with path.open("rb") as file:
@@ -31,7 +44,7 @@ def read_profile(path: Path) -> LoadProfile:
         raise ProfileInvalid(f"load profile {path}: {error}; nothing was sent; name a file that can be read") from error
     if len(text) > _MOST_BYTES:
         raise ProfileInvalid(f"load profile {path}: is over 1 MiB; nothing was sent; name the file of a profile")
-    return parse_profile(profile_document(_document(path, text)))
+    return profile_document(_document(path, text))
 
 
 def _document(path: Path, text: str) -> Any:
