@@ -506,6 +506,9 @@ def test_every_request_that_came_due_is_in_exactly_one_place(answers: list[str],
     totals = stage.runner.totals()
     assert totals.in_flight == 0
     assert totals.due == totals.tries - totals.retries + totals.held_back
-    assert sum(totals.outcomes.values()) == totals.tries == totals.sent == len(stage.peer.heads)
-    assert totals.sent - totals.resent == totals.due - totals.held_back
+    assert sum(totals.outcomes.values()) == totals.tries
+    assert totals.sent == len(stage.peer.heads)
+    still_connecting = totals.tries - totals.sent
+    assert 0 <= still_connecting <= 3, "one of each agent, when its end came"
+    assert 0 <= totals.due - totals.held_back - (totals.sent - totals.resent) <= still_connecting
     assert stage.peer.open == 0
