@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.nodes import count_nodes
-from chaoslib_cp.cluster.gate.bite import refuse_what_does_not_bite
+from chaoslib_cp.cluster.gate.bite import refuse_unknown_resources, refuse_what_does_not_bite
 from chaoslib_cp.cluster.gate.permit import Permit
 from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.cluster.undo.kinds.delete_object import of_manifest
@@ -72,6 +72,7 @@ def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
     with injecting(settings, AGENT_ROLLOUT, clock) as injection:
         nodes = count_nodes(injection.cluster)
         plan = _with_image(plan, injection.permit)
+        refuse_unknown_resources(injection.cluster, plan.load_profile)
         refuse_what_does_not_bite(injection.cluster, plan.load_profile, preset_of(plan.profile))
         profile = replace(
             shared_out(plan.load_profile, nodes or 1),

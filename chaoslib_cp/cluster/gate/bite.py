@@ -74,13 +74,10 @@ def refuse_what_does_not_bite(cluster: Cluster, profile: LoadProfile, named: Pre
         named: The preset that it begins from, whose needs are said; None for none.
 
     Raises:
-        TargetRefused: Nothing of it bites on this version, or the cluster has no such custom resource. Nothing was
-            changed.
+        TargetRefused: Nothing of it bites on this version. Nothing was changed.
         ProfileInvalid: The server says no version of Kubernetes. Nothing was changed.
         TargetUnreachable: The API does not answer.
     """
-    for request in profile.requests:
-        _refuse_unknown_resource(cluster, request.path)
     harmless = harmless_in(cluster, profile)
     if does_nothing(profile, harmless):
         raise TargetRefused(f"{harmless[0]}; nothing was changed")
@@ -90,8 +87,20 @@ def refuse_what_does_not_bite(cluster: Cluster, profile: LoadProfile, named: Pre
         _LOGGER.info("Preset %s needs: %s", named.name, named.needs)
 
 
+def refuse_unknown_resources(cluster: Cluster, profile: LoadProfile) -> None:
+    """Refuse a profile that asks for a custom resource which is not there: the answer is 404, which costs nothing.
+
+    Built-in resources are always there, and nothing is asked for them.
+
+    Raises:
+        TargetRefused: There is none, or this identity may not ask. Nothing was changed.
+        TargetUnreachable: The API does not answer.
+    """
+    for path in dict.fromkeys(request.path for request in profile.requests):
+        _refuse_unknown_resource(cluster, path)
+
+
 def _refuse_unknown_resource(cluster: Cluster, path: str) -> None:
-    """Built-in resources are always there; a custom one that is not would be answered 404, which costs nothing."""
     found = _CUSTOM.fullmatch(path)
     if found is None or found["version"].partition("/")[0].endswith(".k8s.io"):
         return
