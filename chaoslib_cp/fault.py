@@ -25,7 +25,9 @@ DNS_NAMESPACE: Final = "{dns_namespace}"
 """In ``FaultKind.rights``: the namespace of the cluster's DNS pods, which an owner names to `chaos cp manifests`."""
 
 DNS_POISON: Final = "dns_poison"
-"""Kind of the faults that let DNS servers lie: results have figures of their own for these."""
+DNS_ROGUE: Final = "dns_rogue"
+LIES: Final = (DNS_POISON, DNS_ROGUE)
+"""Kinds of the faults that let DNS servers lie: results have figures of their own for these."""
 
 FAULT_TROUBLE: Final = "fault_trouble"
 """Event of the timeline: nothing of a fault has begun, and somebody says why (``fault``, ``words``)."""
@@ -51,6 +53,7 @@ class Delivers:
         share: From which share of them on (0..1) it counts as delivered.
         done: How many were, where that is known at once; None where samples of ``vantage`` tell it.
         vantage: Vantage point at the injector whose samples tell it; empty where ``done`` does.
+        slow_s: From which latency on a good sample of it tells it, too, seconds; None where only bad ones do.
     """
 
     what: str
@@ -58,6 +61,7 @@ class Delivers:
     share: float = 0.5
     done: int | None = None
     vantage: str = ""
+    slow_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "api_is_saturated": {"timeout_s": 1.0},
     "start_dns_poison": {"name": "api.shop.svc.cluster.local", "duration_s": 10.0, "arm_within_s": 1.0},
     "stop_dns_poison": {"timeout_s": 10.0},
+    "start_dns_rogue": {"name": "api.shop.svc.cluster.local", "duration_s": 10.0, "arm_within_s": 1.0},
+    "stop_dns_rogue": {"timeout_s": 10.0},
     "flush_dns_caches": {"arm_within_s": 2.0},
     "restart_dns_pods": {"coupling": "delete-pods", "wait_for_fresh_cache": False, "timeout_s": 2.0},
     "start_node_cache_pin": {"pin_s": 20, "timeout_s": 0.0},

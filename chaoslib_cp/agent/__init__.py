@@ -1,1 +1,1 @@
-"""What runs inside pods: the telemetry agent (load) and the workload prober. No cluster client, no Chaos Toolkit."""
+"""What runs inside pods: load agent, workload prober, rogue DNS server. No cluster client, no Chaos Toolkit."""

@@ -1,12 +1,16 @@
-"""``python -m chaoslib_cp.agent load|prober ARGUMENTS``: the entry point of the image."""
+"""``python -m chaoslib_cp.agent load|prober|dns-rogue ARGUMENTS``: the entry point of the image."""
 
 import importlib
 import sys
 
 from chaoslib_cp.errors import ControlPlaneError
 
-# imported only when asked for: the prober needs dnspython, the load agent httptools
-_PROGRAMS = {"load": "chaoslib_cp.agent.load", "prober": "chaoslib_cp.agent.prober"}
+# imported only when asked for: the prober and the rogue need dnspython, the load agent httptools
+_PROGRAMS = {
+    "load": "chaoslib_cp.agent.load",
+    "prober": "chaoslib_cp.agent.prober",
+    "dns-rogue": "chaoslib_cp.agent.dns_rogue",
+}
 _USAGE_ERROR = 2
 
 

@@ -9,10 +9,10 @@ from chaoslib_cp.check.scene import CALL_S, Scene
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
 from chaoslib_cp.cluster.door.nodes import count_nodes
 from chaoslib_cp.cluster.door.prober import ProberFacts
+from chaoslib_cp.cluster.gate.agent_image import image_of_agents
 from chaoslib_cp.cluster.gate.bite import does_nothing, harmless_in
 from chaoslib_cp.engine.load.presets import profile_document
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid
-from chaoslib_cp.rollout.start import image_of_agents
 
 FEW_NODES: Final = 5
 MOST_IN_FLIGHT: Final = 64  # the limit of a load profile

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chaoslib_cp import fault
-from chaoslib_cp.cluster.gate.roles import NODE_CACHE_CONFIG_MAPS
+from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
+from chaoslib_cp.cluster.gate.roles import NODE_CACHE_CONFIG_MAPS, object_name
 from chaoslib_cp.fault import DNS_NAMESPACE, FaultKind
 
 _EDITS_COREFILE: Final[tuple[Mapping[str, Any], ...]] = (
@@ -40,6 +41,27 @@ DNS_FLUSH: Final = FaultKind(
     start="chaoslib_cp.dns.actions:flush_dns_caches",
     example={"arm_within_s": 2.0},
     rights=_EDITS_COREFILE,
+)
+
+_ROGUES: Final = tuple(object_name(f"{fault.DNS_ROGUE}-{number}") for number in range(1, 10))
+
+DNS_ROGUE: Final = FaultKind(
+    name=fault.DNS_ROGUE,
+    label="rogue DNS server",
+    start="chaoslib_cp.dns.actions:start_dns_rogue",
+    stop="chaoslib_cp.dns.actions:stop_dns_rogue",
+    example={"name": "api.shop.svc.cluster.local", "lie": "truth", "delay_s": 1.0, "duration_s": 40.0},
+    rights=(
+        *DNS_POISON.rights,
+        {"namespace": LIBRARY_NAMESPACE, "apiGroups": [""], "resources": ["pods"], "verbs": ["create"]},
+        {
+            "namespace": LIBRARY_NAMESPACE,
+            "apiGroups": [""],
+            "resources": ["pods"],
+            "resourceNames": list(_ROGUES),
+            "verbs": ["delete", "get"],
+        },
+    ),
 )
 
 NODE_CACHE_PIN: Final = FaultKind(

@@ -1,6 +1,6 @@
 """What `start_dns_poison` is asked for, checked before anything is changed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ LONGEST_S: Final = 3600
 LONGEST_ARMING_S: Final = 300
 PIN: Final = "pin"
 """Not a lie: the truth of now is kept, whatever becomes true."""
-_LIE_KEYS: Final = ("name", "lie", "ttl_s", "addresses", "target", "port", "clients")
+LIE_KEYS: Final = ("name", "lie", "ttl_s", "addresses", "target", "port", "clients")
 
 
 @dataclass(frozen=True)
@@ -88,28 +88,45 @@ class PoisonPlan:
                 changed.
         """
         _refuse_version(source)
-        corefile = parse_corefile(source.text)
-        refuse_armed(corefile)
-        domain = cluster_domain(corefile, source.port)
-        if not domain:
-            raise TargetRefused(
-                f"no kubernetes plugin in {source} names the cluster's domain; nothing was changed; poison a CoreDNS "
-                "that answers for the cluster"
-            )
-        refuse_forbidden(self.lies, self.zone or domain, domain)
-        for name in (*(lie.name for lie in self.lies), *(name for name, _ in self.pins)):
-            if block_for(corefile, name, source.port) != block_for(corefile, domain, source.port):
-                raise ProfileInvalid(
-                    f"{name} is answered by another server block of {source} than {domain}; nothing was changed; "
-                    "use a name that this block answers"
-                )
-        kept_s = truth_ttl_s(corefile, domain, source.port)
-        if self.lies and self.duration_s <= kept_s:
+        return corefile_that_tells(source, poison, self.zone, self.duration_s)
+
+
+def corefile_that_tells(source: CorefileSource, poison: Poison, zone: str, duration_s: float) -> str:
+    """The Corefile of armed servers.
+
+    Args:
+        source: The one that they have.
+        poison: What they tell.
+        zone: Where lies stay; empty for the cluster's domain.
+        duration_s: For how long they are told.
+
+    Raises:
+        TargetRefused: This CoreDNS does not answer for the cluster; nothing was changed.
+        ProfileInvalid: A lie is about what must stay true, or would be over before anybody heard it, or the Corefile
+            cannot be armed; nothing was changed.
+    """
+    corefile = parse_corefile(source.text)
+    refuse_armed(corefile)
+    domain = cluster_domain(corefile, source.port)
+    if not domain:
+        raise TargetRefused(
+            f"no kubernetes plugin in {source} names the cluster's domain; nothing was changed; poison a CoreDNS "
+            "that answers for the cluster"
+        )
+    refuse_forbidden(poison.lies, zone or domain, domain)
+    for name in (*(lie.name for lie in poison.lies), *(name for name, _ in poison.watched)):
+        if block_for(corefile, name, source.port) != block_for(corefile, domain, source.port):
             raise ProfileInvalid(
-                f"duration_s is {self.duration_s:g}, and a cache may keep the truth for {kept_s} s: the lie could be "
-                f"over before anybody hears it; nothing was changed; use more than {kept_s}"
+                f"{name} is answered by another server block of {source} than {domain}; nothing was changed; "
+                "use a name that this block answers"
             )
-        return armed(source.text, poison, domain, source.port)
+    kept_s = truth_ttl_s(corefile, domain, source.port)
+    if poison.lies and duration_s <= kept_s:
+        raise ProfileInvalid(
+            f"duration_s is {duration_s:g}, and a cache may keep the truth for {kept_s} s: the lie could be "
+            f"over before anybody hears it; nothing was changed; use more than {kept_s}"
+        )
+    return armed(source.text, poison, domain, source.port)
 
 
 def told_of(given: Mapping[str, Any]) -> tuple[tuple[Lie, ...], tuple[tuple[str, int], ...]]:
@@ -122,20 +139,32 @@ def told_of(given: Mapping[str, Any]) -> tuple[tuple[Lie, ...], tuple[tuple[str,
     Raises:
         ProfileInvalid: One could not be said, or ``also`` is no list of such mappings; nothing was changed.
     """
-    first = {key: given[key] for key in _LIE_KEYS}
-    each = [_completed(first, one) for one in (first, *(given["also"] or ()))]
+    first = {key: given[key] for key in LIE_KEYS}
+    each = [completed(first, one, LIE_KEYS, ("lie", "ttl_s")) for one in (first, *(given["also"] or ()))]
     pins = [_pin(one) for one in each if one["lie"] == PIN]
-    return tuple(_lie(one) for one in each if one["lie"] != PIN), tuple(pins)
+    return tuple(read_lie(one, (PIN,)) for one in each if one["lie"] != PIN), tuple(pins)
 
 
-def _completed(first: Mapping[str, Any], given: object) -> dict[str, Any]:
-    """What one lie is told to be; kind and TTL are those of the first where it has none."""
-    if not isinstance(given, Mapping) or not given.keys() <= set(_LIE_KEYS) or "name" not in given:
+def completed(
+    first: Mapping[str, Any], given: object, known: Sequence[str], taken_over: Sequence[str]
+) -> dict[str, Any]:
+    """What one lie is told to be.
+
+    Args:
+        first: The lie that the arguments themselves tell.
+        given: It, or one of ``also``.
+        known: Keys that it may have, ``name`` first.
+        taken_over: Keys of the first that count where it has none.
+
+    Raises:
+        ProfileInvalid: It is no such mapping; nothing was changed.
+    """
+    if not isinstance(given, Mapping) or not given.keys() <= set(known) or "name" not in given:
         raise ProfileInvalid(
             f"a lie of also is {str(given)[:80]!r}; nothing was changed; use a mapping with name, and any of "
-            f"{', '.join(_LIE_KEYS[1:])}"
+            f"{', '.join(known[1:])}"
         )
-    return {"ttl_s": first["ttl_s"], "lie": first["lie"], **given}
+    return {**{key: first[key] for key in taken_over}, **given}
 
 
 def _pin(told: Mapping[str, Any]) -> tuple[str, int]:
@@ -146,13 +175,22 @@ def _pin(told: Mapping[str, Any]) -> tuple[str, int]:
     return _absolute("name", told["name"]), int(checked("ttl_s", told["ttl_s"], 1, MAX_TTL_S, whole=True))
 
 
-def _lie(told: Mapping[str, Any]) -> Lie:
+def read_lie(told: Mapping[str, Any], more: Sequence[str] = ()) -> Lie:
+    """The lie that a mapping tells.
+
+    Args:
+        told: Its keys are ``LIE_KEYS``.
+        more: What else may stand for its kind elsewhere, for the message.
+
+    Raises:
+        ProfileInvalid: It could not be said; nothing was changed.
+    """
     addresses, target = told.get("addresses"), told.get("target") or ""
     if addresses is not None and not isinstance(addresses, list):
         raise ProfileInvalid(f"addresses is {addresses!r}; nothing was changed; use a list of addresses")
     kind = LIES.get(str(told["lie"]))
     if kind is None:
-        raise ProfileInvalid(f"lie is {told['lie']!r}; nothing was changed; use one of {', '.join([*LIES, PIN])}")
+        raise ProfileInvalid(f"lie is {told['lie']!r}; nothing was changed; use one of {', '.join([*LIES, *more])}")
     return Lie(
         kind=str(told["lie"]),
         name=_absolute("name", told["name"]),

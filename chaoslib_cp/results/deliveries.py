@@ -1,5 +1,6 @@
 """What each fault delivered: measured where it was injected, and not at the victim."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -57,7 +58,9 @@ def _as_seen(recording: Recording, fault: Fault, promised: Delivers) -> Delivere
     """How many of those that are asked where the fault is injected were seen to do what it promised."""
     until_s = fault.ended_s if fault.deadline_s is None else fault.deadline_s
     asked = [sample for sample in recording.of(promised.vantage) if fault.began_s <= sample.at_s <= until_s]
-    done = len({sample.target.rpartition(SERVER_AFTER)[2] for sample in asked if not sample.ok})
+    slow_s = math.inf if promised.slow_s is None else promised.slow_s
+    told = [sample for sample in asked if not sample.ok or sample.latency_s >= slow_s]
+    done = len({sample.target.rpartition(SERVER_AFTER)[2] for sample in told})
     wanted = promised.wanted or 0
     is_short = done < promised.share * wanted or not done
     why = f"only {done} of {wanted} {promised.what}" if asked else f"nobody saw whether {promised.what}"

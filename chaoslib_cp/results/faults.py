@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chaoslib_cp.fault import (
-    DNS_POISON,
     FAULT_ENDED,
     FAULT_INJECTED,
+    LIES,
     OWN_DEADLINE,
     Delivers,
     Ended,
@@ -70,7 +70,7 @@ class Fault:
     @property
     def is_lie(self) -> bool:
         """Whether DNS servers tell lies while it is on. It is no load."""
-        return self.kind == DNS_POISON
+        return self.kind in LIES
 
     @property
     def bites_s(self) -> float:

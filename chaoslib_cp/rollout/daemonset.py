@@ -11,13 +11,12 @@ from typing import Any
 
 from chaoslib_cp.cluster.door.labels import ENDS_AT, FAULT_LABEL, OWNER_LABELS, ROLE_LABEL, RUN_LABEL
 from chaoslib_cp.cluster.door.nodes import LINUX, OS_LABEL
+from chaoslib_cp.cluster.gate.agent_image import AGENT_IMAGE
 from chaoslib_cp.cluster.gate.roles import object_name
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.version import VERSION
 
 AGENT_ROLE = "telemetry-agent"
-AGENT_IMAGE = f"chaoslib-cp:{VERSION}"
 _PROFILE_FOLDER = "/etc/chaoslib-cp"
 _STATE_FOLDER = "/var/lib/chaoslib-cp"
 _CORE = re.compile(r"/api/v1/(?:namespaces/[^/]+/)?(?P<resource>[a-z]+)(?P<name>/[^/]+)?")

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.nodes import count_nodes
+from chaoslib_cp.cluster.gate.agent_image import image_of_agents
 from chaoslib_cp.cluster.gate.bite import refuse_unknown_resources, refuse_what_does_not_bite
 from chaoslib_cp.cluster.gate.permit import Permit
 from chaoslib_cp.cluster.injection import Injection, injecting
@@ -19,7 +20,7 @@ from chaoslib_cp.engine.load.profile import MAX_REPORT_TO, ROLLOUTS_OWN, LoadPro
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.limits import checked
-from chaoslib_cp.rollout.daemonset import AGENT_IMAGE, AgentRollout, rules_for
+from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import AGENT_LOAD, API_READ
@@ -118,11 +119,6 @@ def _with_image(plan: StartPlan, permit: Permit) -> StartPlan:
     """Take image and secret of the prober where nobody names others: the cluster has shown that it can pull those."""
     image = image_of_agents(plan.image, permit.prober_image)
     return replace(plan, image=image, image_pull_secret=plan.image_pull_secret or permit.prober_pull_secret)
-
-
-def image_of_agents(named: str, prober_image: str) -> str:
-    """Which image agents run: the one that an argument or the configuration names, else the prober's, else our own."""
-    return named or prober_image or AGENT_IMAGE
 
 
 def _refuse_image(*named: tuple[str, Any]) -> None:

@@ -31,6 +31,8 @@ _TAIL = """
 Not in the table: `nodata-aaaa` needs a name with an IPv6 address, which the testbed has none of; it is shown on one
 CoreDNS by `tests/unit/engine/poison/test_lies.py`. A `pin` tells no lie.
 """
+_ROGUE = "## Late, lost, or with a probability\n"
+"""Where the part of the page begins that is written by hand, and stays."""
 
 
 def write(notes: Sequence[dict[str, Any]]) -> None:
@@ -50,4 +52,5 @@ def write(notes: Sequence[dict[str, Any]]) -> None:
             proven = f"TTL {ttls} s" + ("; nobody else heard it" if "clients" in row.lie else end)
             rows.append([row.what, row.lie["lie"], "yes", proven, f"gate {gate_s:+.1f} s", "yes" if killed else "-"])
     head = ["what is told", "lie", "heard", "proven", "undone", "killed"]
-    PAGE.write_text(_HEAD + page.table(head, rows) + f"\n\n{page.circumstances()}.\n" + _TAIL)
+    by_hand = _ROGUE + PAGE.read_text(encoding="utf-8").partition(_ROGUE)[2]
+    PAGE.write_text(_HEAD + page.table(head, rows) + f"\n\n{page.circumstances()}.\n{_TAIL}\n{by_hand}")

@@ -9,6 +9,7 @@
 A failure may be told to happen after the write was carried out: the lost reply.
 """
 
+import copy
 import datetime
 import itertools
 import json
@@ -34,6 +35,7 @@ METHODS = ("GET", "POST", "DELETE", "PATCH")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 WHO_AM_I = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 FAR_FUTURE_S = 4_000_000_000.0
+RUNNING: dict[str, Any] = {"podIP": "10.0.0.9", "conditions": [{"type": "Ready", "status": "True"}]}
 _SYSTEM = "/api/v1/namespaces/kube-system"
 
 
@@ -92,6 +94,7 @@ class KubeObjects:
             namespace behind.
         uid: UID of its kube-system.
         pods_outlive_by: For how many requests pods outlive their DaemonSet; None for no controller, so no pods.
+        pod_status: What the kubelet makes of a pod at once.
     """
 
     folder: Path
@@ -104,6 +107,7 @@ class KubeObjects:
     authority: Authority | None = None
     uid: str = CLUSTER_UID
     pods_outlive_by: int | None = None
+    pod_status: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(RUNNING))
 
     def __post_init__(self) -> None:
         """Make certificates and the server."""
@@ -309,7 +313,9 @@ class KubeObjects:
             namespace = path.split("/")[5]
             for node in ("a", "b") if template else ():
                 name = f"{path.rpartition('/')[2]}-{node}-{uid}"
+                owners_of_it = [{"kind": "DaemonSet", "name": path.rpartition("/")[2], "uid": uid}]
                 metadata = {**template["metadata"], "name": name, "namespace": namespace, "uid": f"pod-{name}"}
+                metadata["ownerReferences"] = owners_of_it
                 pod = {"metadata": metadata, "owner": uid, "outlives_by": self.pods_outlive_by}
                 self.objects.setdefault(f"/api/v1/namespaces/{namespace}/pods/{name}", pod)
 
@@ -353,6 +359,8 @@ class KubeObjects:
             self.on_create(path)
             manifest["metadata"]["uid"] = f"uid-{next(self._uids)}"
             manifest["metadata"]["resourceVersion"] = "1"
+            if request.path.endswith("/pods"):
+                manifest["status"] = copy.deepcopy(self.pod_status)
             self.objects[path] = manifest
         return json_answer(manifest, 201)
 

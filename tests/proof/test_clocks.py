@@ -21,15 +21,18 @@ from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import recover
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.control.watching import wait_for_sight
-from chaoslib_cp.dns import poison
+from chaoslib_cp.dns import poison, rogue
 from chaoslib_cp.dns.actions import start_dns_poison
 from chaoslib_cp.dns.armed import wait_for_revision
 from chaoslib_cp.dns.corefile_source import DnsServer
 from chaoslib_cp.dns.pin_seen import wait_until_pinned
 from chaoslib_cp.dns.pods import DnsPods, delete_dns_pods
+from chaoslib_cp.dns.rogue_plan import RoguePlan
 from chaoslib_cp.engine.load.connection import Credentials
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
+from chaoslib_cp.engine.poison.lies import Lie
+from chaoslib_cp.engine.poison.rogue import RogueLie
 from chaoslib_cp.errors import TargetUnreachable, UndoFailed
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from chaoslib_cp.rollout.removal import remove_as_admin
@@ -144,6 +147,18 @@ def disarm_dns(folder: Path, clock: DisturbedClock) -> float:
     return WITHIN_S
 
 
+def make_a_rogue(folder: Path, clock: DisturbedClock) -> float:
+    """The wait for a rogue DNS server whose pod never runs."""
+    with KubeObjects(folder / "kube") as kube, armed_dns(kube):
+        kube.mark()
+        kube.pod_status = {}
+        settings = read_settings(kube.configuration(chaoslib_cp_run_dir="/runs/clocks"))
+        lies = (RogueLie(Lie("nxdomain", "api.shop.svc.cluster.local.", 10)),)
+        with pytest.raises(TargetUnreachable, match="does not run within"):
+            rogue.start(RoguePlan(lies, 10.0, WITHIN_S, "", 0, True, None), settings, clock)
+    return WITHIN_S
+
+
 def pin_caches(folder: Path, clock: DisturbedClock) -> float:
     """The wait for a node cache that never runs its new Corefile, or its own again."""
     with KubeObjects(folder / "kube") as kube, armed_dns(kube) as dns:
@@ -161,6 +176,8 @@ SCENARIOS: dict[str, Play] = {
     "restart_dns_pods": delete_dns,
     "start_dns_poison": arm_dns,
     "stop_dns_poison": disarm_dns,
+    "start_dns_rogue": make_a_rogue,
+    "stop_dns_rogue": disarm_dns,
     "flush_dns_caches": arm_dns,
     "start_node_cache_pin": pin_caches,
     "stop_node_cache_pin": pin_caches,
@@ -175,8 +192,9 @@ def test_whatever_injects_or_waits_has_a_scenario() -> None:
     """An action or an agent's program that is added later is covered, or this fails."""
     actions = {one["name"] for one in chaoslib_cp.discover()["activities"] if one["type"] == "action"}
     assert actions == actions & (SCENARIOS.keys() | LOAD)
-    # the prober asks a handful of questions a second for as long as its DaemonSet is there: it is no fault
-    assert set(_PROGRAMS) == {"load", "prober"}
+    # the prober asks a handful of questions a second for as long as its DaemonSet is there: it is no fault;
+    # the rogue's end is in tests/unit/engine/poison/test_rogue.py
+    assert set(_PROGRAMS) == {"load", "prober", "dns-rogue"}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -24,8 +24,10 @@ from chaoslib_cp.dns.actions import (
     flush_dns_caches,
     restart_dns_pods,
     start_dns_poison,
+    start_dns_rogue,
     start_node_cache_pin,
     stop_dns_poison,
+    stop_dns_rogue,
     stop_node_cache_pin,
 )
 from chaoslib_cp.infrastructure.container_act import CONTAINER_ACTS
@@ -79,6 +81,11 @@ def poison_dns(settings: Settings) -> None:
     start_dns_poison("api.shop.svc.cluster.local", duration_s=10.0, arm_within_s=1.0, configuration=settings)
 
 
+def start_a_rogue(settings: Settings) -> None:
+    """Make a rogue DNS server, and have the DNS servers ask it."""
+    start_dns_rogue("api.shop.svc.cluster.local", duration_s=10.0, arm_within_s=1.0, configuration=settings)
+
+
 def flush_dns(settings: Settings) -> None:
     """Let every DNS server reload, and give the Corefile back."""
     flush_dns_caches(arm_within_s=2.0, configuration=settings)
@@ -117,6 +124,9 @@ SCENARIOS: dict[str, Scenario] = {
     "poison DNS": ("start_dns_poison", nothing, poison_dns),
     "stop poisoning DNS": (
         "stop_dns_poison", poison_dns, lambda settings: stop_dns_poison(timeout_s=5.0, configuration=settings)),
+    "start a rogue DNS server": ("start_dns_rogue", nothing, start_a_rogue),
+    "stop a rogue DNS server": (
+        "stop_dns_rogue", start_a_rogue, lambda settings: stop_dns_rogue(timeout_s=5.0, configuration=settings)),
     "flush DNS": ("flush_dns_caches", nothing, flush_dns),
     "pin node caches": ("start_node_cache_pin", nothing, pin_node_caches),
     "stop pinning": ("stop_node_cache_pin", pin_node_caches, stop_pinning),

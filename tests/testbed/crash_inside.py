@@ -38,7 +38,8 @@ _THEIRS = (
 _RECOVER_S = 60
 # what only tests export edits objects of the fake API, tests/testbed/test_edits.py edits real ones; arming real DNS
 # servers takes up to a minute, and is killed in tests/testbed/test_dns_poison.py
-_PLAYED = [scenario for scenario, (action, _, _) in SCENARIOS.items() if action and "dns_poison" not in action]
+_ARMING = ("start_dns_poison", "stop_dns_poison", "start_dns_rogue", "stop_dns_rogue")
+_PLAYED = [scenario for scenario, (action, _, _) in SCENARIOS.items() if action and action not in _ARMING]
 
 
 def settings(number: int) -> dict[str, Any]:
@@ -85,7 +86,8 @@ def left(cluster: Cluster) -> list[str]:
     found = []
     for kind, template in created_kinds().items():
         listed = cluster.get(template.replace("/namespaces/{namespace}", ""), labelSelector=RUN_LABEL) or {}
-        found += [f"{kind} {item['metadata']['name']}" for item in listed.get("items") or []]
+        ours = [one["metadata"] for one in listed.get("items") or [] if not one["metadata"].get("ownerReferences")]
+        found += [f"{kind} {metadata['name']}" for metadata in ours]
     return found
 
 

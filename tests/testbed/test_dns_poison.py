@@ -16,6 +16,7 @@ from chaoslib_cp.dns.poison_plan import told_of
 from tests.scaffold import part
 from tests.scaffold.figures import note
 from tests.scaffold.waiting import until
+from tests.testbed import rogue_seen
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
 from tests.testbed.prober_samples import ProberSamples, Sample
 from tests.testbed.test_runner_killed import stopped_api_servers
@@ -212,6 +213,21 @@ def test_lies_are_told_are_proven_end_by_themselves_and_are_taken_back(testbed: 
     with ProberSamples(testbed) as after:
         until(lambda: nobody_is_armed(after), "every DNS server to run its own Corefile", 150)
     note("dns-poison", rows=len(rows), ttl_s=ttl_s, armed_s=max(made["armed_after_s"].values()))
+
+
+def test_a_rogue_lies_is_late_and_loses_until_its_time_is_over(testbed: Testbed) -> None:
+    """Past the caches of every server; with the runner killed and the API servers stopped, it ends all the same."""
+    before = corefile(testbed)
+    with ProberSamples(testbed) as samples:
+        made = play(testbed, START.replace("start_dns_poison", "start_dns_rogue"), rogue_seen.asked_for(LASTS_S))
+        with stopped_api_servers(testbed):
+            over_s = made["details"]["ends_epoch_s"] + 6
+            until(lambda: SystemClock().epoch_s() > over_s, "the rogue to tell the truth", LASTS_S + 20)
+    recover(testbed)
+    assert corefile(testbed) == before
+    assert testbed.get("pods,configmaps", "-A", "-l", "chaoslib-cp/run")["items"] == []
+    rogue_seen.judge(samples, made["details"])
+    note("dns-rogue", ways=len(rogue_seen.WAYS), armed_s=max(made["details"]["armed_after_s"].values()))
 
 
 def judge(row: Row, samples: ProberSamples, made: dict[str, Any], ttl_s: int) -> tuple[float, float]:

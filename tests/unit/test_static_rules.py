@@ -21,8 +21,9 @@ from chaoslib_cp.rollout.daemonset import AgentRollout
 
 PACKAGE = Path(chaoslib_cp.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-# The testbed is a cluster, and a cluster serves; the prober serves one page of results that nobody can write to.
-MAY_LISTEN = ("testbed/", "agent/prober_page.py")
+# The testbed is a cluster, and a cluster serves; the prober serves one page of results that nobody can write to; and a
+# rogue DNS server answers questions, and takes no orders (docs/decisions/0012-a-rogue-dns-server-is-a-pod-of-ours.md).
+MAY_LISTEN = ("testbed/", "agent/prober_page.py", "agent/dns_listening.py")
 CODE_FROM_DATA = {"pickle", "marshal", "shelve", "dill", "jsonpickle", "runpy", "code", "imp"}
 CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "subprocess.getoutput", "yaml.unsafe_load"}
 CALLS |= {"subprocess.getstatusoutput", "asyncio.create_subprocess_shell"}

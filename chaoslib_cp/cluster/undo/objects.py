@@ -32,12 +32,13 @@ class ObjectKind:
 
 # Only these, so that an edited undo log cannot make us touch anything else. Secrets never; and what says who may do
 # what is not edited, so that no record of an edit can be used to widen it. Those that we create come in the order in
-# which a rollout makes them.
+# which faults make them.
 OBJECT_KINDS: Mapping[str, ObjectKind] = {
     "ServiceAccount": ObjectKind("/api/v1/namespaces/{namespace}/serviceaccounts", we_create=True, has_pods=True),
     "ClusterRole": ObjectKind(f"{_RBAC}/clusterroles", we_create=True),
     "ClusterRoleBinding": ObjectKind(f"{_RBAC}/clusterrolebindings", we_create=True),
     "ConfigMap": ObjectKind("/api/v1/namespaces/{namespace}/configmaps", we_create=True, we_edit=True),
+    "Pod": ObjectKind("/api/v1/namespaces/{namespace}/pods", we_create=True, has_pods=True),
     "DaemonSet": ObjectKind(
         "/apis/apps/v1/namespaces/{namespace}/daemonsets", we_create=True, we_edit=True, has_pods=True
     ),

@@ -7,6 +7,10 @@ reload would throw them away (source: CoreDNS, plugins cache and reload; each re
 
 The backend sees the front as its only client. So a lie that only some clients hear stands beside the front, before its
 cache: these servers keep nothing of it, and whoever asked keeps it for its TTL.
+
+Or a rogue DNS server tells the lies (``rogue.py``): then names that are lied about have a front and a port of their own
+that ask the rogue, and the truth stands on a third port, where the rogue finds it. A rogue that is dead is passed over,
+and the truth is heard.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,12 +30,18 @@ from chaoslib_cp.limits import checked
 
 BACKEND_PORT: Final = 5399
 """Where the backend answers, at every address of its pod: what a replica says past its cache can be asked there."""
+TRUTH_PORT: Final = 5398
+"""Where the truth is while a rogue tells lies: ``BACKEND_PORT`` then says what is said past the cache, true or not."""
+USUAL_FAILURES_S: Final = 5
+"""For how long a cache keeps a failure that nobody says otherwise of (source: CoreDNS, plugin/cache, servfail)."""
 _RELOAD: Final = "reload 2s 1s"
 """How often CoreDNS looks for a new Corefile while it is armed: the way back takes seconds (facts/dns.md 1a)."""
 # What belongs to the server that clients ask; all other plugins are about the truth, and go behind the cache.
 _FRONT: Final = frozenset({"bind", "bufsize", "debug", "health", "log", "loop", "loadbalance", "nsid", "pprof"})
 _BOTH: Final = frozenset({"bind", "errors"})
 _ONCE: Final = frozenset({"prometheus"})
+# What a front for single names takes over from the one for all others.
+_OF_NAMES: Final = frozenset({"bind", "errors", "log", "loadbalance"})
 _REPLACED: Final = frozenset({"cache", "reload"})
 _LEAST_S: Final = 5
 """CoreDNS keeps every answer for so long at least, and refuses a cache that keeps nothing (source: plugin cache)."""
@@ -49,6 +59,7 @@ class Poison:
         pin_s: Until all gates close, caches keep every good answer for this long, true or not, seconds; 0 for as long
             as its TTL says. What is pinned is forgotten then.
         watched: Name and type of more questions to watch, for example a name whose true answer will change.
+        rogue: Upstreams, as ``address:port``, that tell the lies; without any the servers tell them themselves.
     """
 
     lies: tuple[Lie, ...]
@@ -57,6 +68,18 @@ class Poison:
     revision: str
     pin_s: int = 0
     watched: tuple[tuple[str, str], ...] = ()
+    rogue: tuple[str, ...] = ()
+
+    @property
+    def truth_port(self) -> int:
+        """Where the truth is told past every cache."""
+        return TRUTH_PORT if self.rogue else BACKEND_PORT
+
+    @property
+    def failures_kept_s(self) -> int:
+        """For how long the servers' caches must keep failures for the lies, seconds."""
+        kept = (lie.ttl_s for lie in self.lies if lie.kind == "servfail" and not lie.clients)
+        return max([USUAL_FAILURES_S, *kept])
 
     def __post_init__(self) -> None:
         """Refuse what could not be told."""
@@ -103,7 +126,8 @@ def armed(text: str, poison: Poison, zone: str, port: int = 53) -> str:
         raise ProfileInvalid(f"{'; '.join(refused)}; nothing was changed")
     made = replace_block(corefile, block, "\n".join(_two(corefile, block, poison)))
     bound = [corefile.source(one) for one in block.directives if one.name == "bind"]
-    parts = [poison.announced.block(port, bound), *_lying(block, corefile, poison, port)]
+    lying = (_asking if poison.rogue else _lying)(block, corefile, poison, port)
+    parts = [poison.announced.block(port, bound), *lying]
     for part in parts:
         made = append(parse_corefile(made), part)
     return made
@@ -140,7 +164,7 @@ def refuse_armed(corefile: Corefile) -> None:
     """
     for block in corefile.blocks:
         for zone, port in block.zones:
-            if port == BACKEND_PORT or zone == REVISION_NAME:
+            if port in (BACKEND_PORT, TRUTH_PORT) or zone == REVISION_NAME:
                 raise ProfileInvalid(
                     f"line {block.line} of the Corefile has {zone} on port {port} already, as an armed one has; "
                     "nothing was changed; run `chaos cp recover`, or stop the fault that armed it"
@@ -153,7 +177,7 @@ def _two(corefile: Corefile, block: ServerBlock, poison: Poison) -> Iterator[str
     behind = [one for one in block.directives if one.name not in _FRONT | _ONCE | _REPLACED or one.name in _BOTH]
     keys, to_backend = (
         ", ".join(block.keys),
-        f"    forward . {_loopback(block)}:{BACKEND_PORT} {{\n        max_fails 0\n    }}",
+        f"    forward . {_loopback(block)}:{poison.truth_port} {{\n        max_fails 0\n    }}",
     )
     if poison.pin_s:
         yield f"{keys} {{"
@@ -168,7 +192,7 @@ def _two(corefile: Corefile, block: ServerBlock, poison: Poison) -> Iterator[str
     yield to_backend
     yield f"    {_RELOAD}"
     yield "}"
-    yield f"{' '.join(f'{zone}:{BACKEND_PORT}' for zone, _ in block.zones)} {{"
+    yield f"{' '.join(f'{zone}:{poison.truth_port}' for zone, _ in block.zones)} {{"
     yield from _sources(corefile, behind)
     yield "}"
 
@@ -182,11 +206,11 @@ def _cache(block: ServerBlock, poison: Poison, pinned: str = "") -> Iterator[str
     kept = [lie for lie in poison.lies if not lie.clients]
     longest_s = max([_LEAST_S, *(lie.ttl_s for lie in kept)])
     good_s, denied_s = max(longest_s, _cap_s(block, "success")), max(longest_s, _cap_s(block, "denial"))
-    failures_s = max([_LEAST_S, *(lie.ttl_s for lie in kept if lie.kind == "servfail")])
     yield "    cache {"
     yield f"        success 9984 {pinned or good_s}"
     yield f"        denial 9984 {denied_s}"
-    yield f"        servfail {failures_s}s"
+    if poison.failures_kept_s > USUAL_FAILURES_S:  # CoreDNS before 1.9.4 would not start with this option
+        yield f"        servfail {poison.failures_kept_s}s"
     yield "    }"
 
 
@@ -215,3 +239,17 @@ def _lying(block: ServerBlock, corefile: Corefile, poison: Poison, port: int) ->
         where = port if lie.clients else BACKEND_PORT
         told = lie.block(where, f"lie-{number}", poison.begins_at_epoch_s, poison.ends_at_epoch_s)
         yield told.replace("{\n", f"{{\n{_bind(corefile, block)}", 1)
+
+
+def _asking(block: ServerBlock, corefile: Corefile, poison: Poison, port: int) -> Iterator[str]:
+    """For each name a front with a cache, and the same past it: both ask the rogue first, and then the truth.
+
+    Health is looked at after a question that got no answer, and a rogue that has none left is passed over.
+    """
+    upstreams = " ".join([*poison.rogue, f"{_loopback(block)}:{TRUTH_PORT}"])
+    options = ("policy sequential", "max_fails 1", "health_check 0.5s")
+    asks = [f"    forward . {upstreams} {{", *(f"        {one}" for one in options), "    }"]
+    for name in dict.fromkeys(lie.name for lie in poison.lies):
+        for at, plugins, cache in ((port, _OF_NAMES, [*_cache(block, poison)]), (BACKEND_PORT, _BOTH, [])):
+            taken = _sources(corefile, [one for one in block.directives if one.name in plugins])
+            yield "\n".join([f"{name}:{at} {{", *taken, *cache, *asks, "}"]) + "\n"

@@ -115,21 +115,27 @@ class Lie:
         conditions = [
             f'now() >= date("{rfc3339(begins_at_epoch_s)}")',
             f'now() < date("{rfc3339(ends_at_epoch_s)}")',
-            kind.names(self),
+            kind.names.expression(self),
             *([f"type() in [{', '.join(repr(one) for one in self.types)}]"] if self.types else []),
             *([gate(self.clients)] if self.clients else []),
         ]
         lines = [f"    view {view} {{", f"        expr {' && '.join(conditions)}", "    }", *self._templates()]
         return "\n".join([f"{self.name}:{port} {{", *lines, "}"]) + "\n"
 
+    def is_about(self, name: str, type_: str) -> bool:
+        """Whether a question for a name, in small letters with the dot at its end, and a type hears it."""
+        return (not self.types or type_ in self.types) and LIES[self.kind].names.has(self, name)
+
+    def said_to(self, type_: str) -> tuple[tuple[str, str], ...]:
+        """Type and data of each record that a question of this type is answered with."""
+        return tuple(one for one in self.answers if one[0] in (type_, "CNAME"))
+
     def _templates(self) -> list[str]:
         lines = []
         for type_ in self.types or ("ANY",):
-            said = [data for one, data in self.answers if one in (type_, "CNAME")]
+            said = self.said_to(type_)
             lines.append(f"    template IN {type_} {{")
-            lines += [
-                f'        answer "{{{{ .Name }}}} {self.ttl_s} IN {_type_of(self, type_)} {data}"' for data in said
-            ]
+            lines += [f'        answer "{{{{ .Name }}}} {self.ttl_s} IN {one} {data}"' for one, data in said]
             if LIES[self.kind].rcode:
                 lines.append(f"        rcode {LIES[self.kind].rcode}")
             if not said and LIES[self.kind].rcode != "SERVFAIL":
@@ -146,6 +152,19 @@ class Lie:
 
 
 @dataclass(frozen=True)
+class Names:
+    """Which names a lie is about.
+
+    Attributes:
+        expression: As the gate of a server block has it.
+        has: Whether a name, in small letters with the dot at its end, is one of them.
+    """
+
+    expression: Callable[[Lie], str]
+    has: Callable[[Lie, str], bool]
+
+
+@dataclass(frozen=True)
 class LieKind:
     """A row of the table.
 
@@ -153,7 +172,7 @@ class LieKind:
         what: What people who ask suffer, for a report.
         types: Types of question that one such lie is about.
         answers: Type and data of each record that one says.
-        names: The part of the gate that says which names it is about.
+        names: Which names it is about.
         example: One of those names.
         rcode: The code of the answer where that is not NOERROR.
         has_addresses: It answers with addresses.
@@ -163,25 +182,26 @@ class LieKind:
     what: str
     types: Callable[[Lie], tuple[str, ...]]
     answers: Callable[[Lie], tuple[tuple[str, str], ...]]
-    names: Callable[[Lie], str]
+    names: Names
     example: Callable[[Lie], str] = lambda lie: lie.name
     rcode: str = ""
     has_addresses: bool = False
     has_target: bool = False
 
 
-def _exactly(lie: Lie) -> str:
-    return f"name() == '{lie.name}'"
+_EXACTLY: Final = Names(lambda lie: f"name() == '{lie.name}'", lambda lie, name: name == lie.name)
+_BELOW: Final = Names(lambda lie: f"name() endsWith '.{lie.name}'", lambda lie, name: name.endswith(f".{lie.name}"))
 
 
-def _below(lie: Lie) -> str:
-    return f"name() endsWith '.{lie.name}'"
-
-
-def _foreign_names(lie: Lie) -> str:
+def _foreign(lie: Lie) -> str:
     """Names of the world with the search list's suffix behind them, as resolvers with ndots:5 ask them first."""
     # names have no other character that a regular expression takes for something else, and no backslash may stand here
-    return f"name() matches '[.](com|net|org|io)[.]{lie.name.replace('.', '[.]')}$'"
+    return f"[.](com|net|org|io)[.]{lie.name.replace('.', '[.]')}$"
+
+
+_FOREIGN: Final = Names(
+    lambda lie: f"name() matches '{_foreign(lie)}'", lambda lie, name: bool(re.search(_foreign(lie), name))
+)
 
 
 def _addresses(lie: Lie) -> tuple[tuple[str, str], ...]:
@@ -207,43 +227,39 @@ def _nothing(_lie: Lie) -> tuple[tuple[str, str], ...]:
 LIES: Final[Mapping[str, LieKind]] = {
     "wrong-address": LieKind(
         "the name has another address: a black hole, a port that refuses, another service",
-        _families, _addresses, _exactly, has_addresses=True,
+        _families, _addresses, _EXACTLY, has_addresses=True,
     ),
     "zone": LieKind(
         "all names of a namespace have another address",
-        _families, _addresses, _below, lambda lie: f"cp-example.{lie.name}", has_addresses=True
+        _families, _addresses, _BELOW, lambda lie: f"cp-example.{lie.name}", has_addresses=True
     ),
     "search-hijack": LieKind(
         "names of the world are answered inside the cluster, through the search list",
-        _families, _addresses, _foreign_names, lambda lie: f"www.example.com.{lie.name}", has_addresses=True,
+        _families, _addresses, _FOREIGN, lambda lie: f"www.example.com.{lie.name}", has_addresses=True,
     ),
     "nxdomain": LieKind(
-        "the name does not exist", _every_type, _nothing, _exactly, rcode="NXDOMAIN"
+        "the name does not exist", _every_type, _nothing, _EXACTLY, rcode="NXDOMAIN"
     ),
-    "nodata-a": LieKind("the name has no IPv4 address", lambda _: ("A",), _nothing, _exactly),
-    "nodata-aaaa": LieKind("the name has no IPv6 address", lambda _: ("AAAA",), _nothing, _exactly),
+    "nodata-a": LieKind("the name has no IPv4 address", lambda _: ("A",), _nothing, _EXACTLY),
+    "nodata-aaaa": LieKind("the name has no IPv6 address", lambda _: ("AAAA",), _nothing, _EXACTLY),
     "servfail": LieKind(
-        "the server fails on the name", _every_type, _nothing, _exactly, rcode="SERVFAIL"
+        "the server fails on the name", _every_type, _nothing, _EXACTLY, rcode="SERVFAIL"
     ),
     "cname": LieKind(
         "the name is another name for something else",
-        lambda _: ("A", "AAAA"), lambda lie: (("CNAME", lie.target),), _exactly, has_target=True,
+        lambda _: ("A", "AAAA"), lambda lie: (("CNAME", lie.target),), _EXACTLY, has_target=True,
     ),
     "srv": LieKind(
         "the service is on another host and port",
-        lambda _: ("SRV",), lambda lie: (("SRV", f"0 100 {lie.port} {lie.target}"),), _exactly, has_target=True,
+        lambda _: ("SRV",), lambda lie: (("SRV", f"0 100 {lie.port} {lie.target}"),), _EXACTLY, has_target=True,
     ),
     "ptr": LieKind(
         "the address belongs to another name",
-        lambda _: ("PTR",), lambda lie: (("PTR", lie.target),), _exactly, has_target=True,
+        lambda _: ("PTR",), lambda lie: (("PTR", lie.target),), _EXACTLY, has_target=True,
     ),
 }  # fmt: skip
 """Every lie there is, by its name. A headless Service is a ``wrong-address`` with several addresses; an external name
 is one whose zone is not the cluster's."""
-
-
-def _type_of(lie: Lie, asked: str) -> str:
-    return "CNAME" if lie.kind == "cname" else asked
 
 
 def rfc3339(epoch_s: float) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.report.text import render_text
+from chaoslib_cp.results.deliveries import judge_deliveries
 from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.story import tell
@@ -85,6 +86,33 @@ def test_the_end_of_a_lie_ends_no_lock_out_and_its_begin_is_told() -> None:
     assert (BEGINS_S, "DNS poison begins") in told
     assert (ENDS_S, "DNS poison ends by itself, at its own deadline") in told
     assert (20.0, "workloads get FALSE ANSWERS") in told
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "outcome", "shortfall"),
+    [
+        (1.2, "ok", ""),
+        (0.1, "ok", "only 0 of 2 DNS servers answered late"),
+        (1.9, "timeout", ""),
+    ],
+)
+def test_a_truth_that_is_told_late_is_delivered_by_answers_that_took_so_long(
+    latency_s: float, outcome: str, shortfall: str
+) -> None:
+    """Nothing false is heard; a rogue DNS server counts as a lie all the same, for it is no load."""
+    told = Delivers("DNS servers answered late", wanted=2, share=1.0, vantage="dns_watched_backend", slow_s=1.0)
+    late = Injected("dns_rogue-1", "dns_rogue", "rogue DNS server", told, deadline_epoch_s=EPOCH_S + ENDS_S)
+    bad = {(20.0, 30.0): outcome} if outcome != "ok" else {}
+    lines = [
+        line
+        for server in ("10.0.0.1", "10.0.0.2")
+        for line in series("dns_watched_backend", 60, bad, target=f"decoy. A at {server}", latency_s=latency_s)
+    ]
+    recording = recorded(injected(late, at_s=BEGINS_S), *lines)
+    faults = find_faults(recording)
+    assert faults is not None
+    assert [one.id for one in faults.lies] == ["dns_rogue-1"]
+    assert [one.shortfall for one in judge_deliveries(recording, faults)] == [shortfall]
 
 
 def test_a_run_of_lies_alone_is_told_without_rows_of_a_storm() -> None:

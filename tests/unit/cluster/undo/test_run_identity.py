@@ -174,6 +174,7 @@ def test_each_kind_lies_where_the_api_server_has_it() -> None:
         "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles/x",
         "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/x",
         "ConfigMap": "/api/v1/namespaces/n/configmaps/x",
+        "Pod": "/api/v1/namespaces/n/pods/x",
         "DaemonSet": "/apis/apps/v1/namespaces/n/daemonsets/x",
     }
     with pytest.raises(UndoFailed, match="not a kind we create"):

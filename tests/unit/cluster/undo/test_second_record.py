@@ -178,6 +178,18 @@ def test_an_object_without_a_definite_end_is_not_ours(kube: KubeObjects, ends_at
     assert ours(kube) == [path]
 
 
+def test_a_pod_that_a_controller_made_is_no_object_of_its_own(kube: KubeObjects) -> None:
+    """It goes with its DaemonSet; one that we made alone is deleted like everything else."""
+    path = "/api/v1/namespaces/default/pods"
+    kube.objects[f"{path}/alone"] = orphan("r", "alone", "1000.0", "ua")
+    kube.objects[f"{path}/agent-x"] = orphan("r", "agent-x", "1000.0", "ub")
+    kube.objects[f"{path}/agent-x"]["metadata"]["ownerReferences"] = [{"kind": "DaemonSet", "name": "agent"}]
+    [log] = recovered(later(3600))["logs"]
+    assert "Pod default/alone" in [item["object"] for item in log["items"]]
+    [deleted] = [request for request in kube.writes() if request.method == "DELETE"]
+    assert (deleted.path, deleted.json()["gracePeriodSeconds"]) == (f"{path}/alone", 0)
+
+
 def test_only_objects_of_ours_are_asked_for_wherever_they_are(kube: KubeObjects) -> None:
     """Every kind that we make, and pods of it, in all namespaces, by our label."""
     recovered(later(0))
@@ -189,7 +201,7 @@ def test_only_objects_of_ours_are_asked_for_wherever_they_are(kube: KubeObjects)
             (path, "chaoslib-cp/run,chaoslib-cp/fault")
             for path in (
                 "/api/v1/serviceaccounts", f"{rbac}/clusterroles", f"{rbac}/clusterrolebindings",
-                "/api/v1/configmaps", "/apis/apps/v1/daemonsets",
+                "/api/v1/configmaps", "/api/v1/pods", "/apis/apps/v1/daemonsets",
             )
         ),
         *[records] * 2,  # edits, and settings
