@@ -6,6 +6,8 @@ It stands where users stand: behind the resolver its own pod was given. What it 
 Every vantage point asks for the same sentinel Service, whose address the kubelet has put into our environment: a truth
 that needs no lookup. Where it is an IPv6 address, AAAA records are asked for. No layer fills a cache for another: past
 the caches of the nodes the question is marked, so that the servers keep its answer apart from what workloads get.
+
+It begins to ask when its page is first read: of hundreds of nodes a run reads ten, and all other probers keep still.
 """
 
 import asyncio
@@ -70,6 +72,11 @@ class Prober:
                     group.create_task(self._follow_dns_pods(group))
         finally:
             self._stalls.stop()
+
+    async def run_once_read(self) -> None:
+        """Ask for ever, from the moment at which somebody reads the page."""
+        await self.page.has_reader.wait()
+        await self.run()
 
     def _keep_asking(self, group: asyncio.TaskGroup, question: Question) -> asyncio.Task[None]:
         return group.create_task(self._sampler.keep_asking(question))
@@ -174,7 +181,7 @@ async def _until_told(settings: ProberSettings, port: int) -> None:
         server = await serve(prober.page, "", port)
         stack.push_async_callback(server.wait_closed)
         stack.callback(server.close)
-        asking = asyncio.ensure_future(prober.run())
+        asking = asyncio.ensure_future(prober.run_once_read())
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait((asking, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

@@ -1,7 +1,8 @@
 """The prober's one page: its last samples, and the last account of each agent, as JSON.
 
 ``GET /?after=SEQ`` returns the samples that came after number SEQ. A reader that could not reach us for a while asks
-again with the last number it has, and misses nothing that is still in the ring.
+again with the last number it has, and misses nothing that is still in the ring. The first such request is what the
+prober waits for before it asks anything. ``GET /``, as a kubelet asks, shows the page and begins nothing.
 
 ``POST /account`` is how agents tell what they did. It is shown and changes nothing else: the page takes no commands
 (docs/decisions/0007-agents-tell-the-prober-their-account.md).
@@ -79,6 +80,9 @@ class Page:
         time: The clock that stamped the samples.
         nameservers: What pods have in their resolv.conf, as this one sees it.
         node: The node that it runs on; empty where it does not know.
+
+    Attributes:
+        has_reader: Somebody has asked for what came after a sample.
     """
 
     def __init__(self, prober: str, time: SteadyTime, nameservers: Sequence[str] = (), node: str = "") -> None:
@@ -89,6 +93,14 @@ class Page:
         self._samples: deque[Record] = deque(maxlen=RING_SAMPLES)
         self._last = 0
         self._accounts: OrderedDict[tuple[str, str], _Heard] = OrderedDict()
+        self.has_reader = asyncio.Event()
+        self._asks_since_s: float | None = None
+
+    def begin(self) -> None:
+        """Somebody reads it: let the prober begin to ask."""
+        if not self.has_reader.is_set():
+            self._asks_since_s = self._time.now_s()
+            self.has_reader.set()
 
     def add(self, record: Record) -> None:
         """Number a sample and keep it until 6,000 newer ones have come."""
@@ -110,6 +122,7 @@ class Page:
             "prober": self._prober,
             "node": self._node,
             "now_s": self._time.now_s(),
+            "asks_since_s": self._asks_since_s,
             "nameservers": self._nameservers,
             "samples": list(self._samples)[len(self._samples) - newer :],
             "accounts": [heard.record() for heard in self._accounts.values() if heard.after >= min(after, self._last)],
@@ -169,6 +182,8 @@ async def _reply(page: Page, reader: asyncio.StreamReader) -> bytes:
         return _response(404)
     if request[1] != b"GET":
         return _response(405, allow="GET")
+    if ours[1]:
+        page.begin()
     return _response(200, page.document(int(ours[1] or 0)))
 
 

@@ -75,7 +75,7 @@ def _of_pods(found: ProberObjects) -> Iterator[Finding]:
         says = "has several probers, as those of a Deployment of an earlier version: its page shows each now and then"
         yield Finding("warning", f"node {host}", says, f"{_KUBECTL} delete deployment {PROBER_SERVICE}")
     if len(found.nodes) > MOST_PAGES:
-        says = f"{len(found.nodes)} nodes have a prober that asks cluster DNS, and a run reads {MOST_PAGES} of them"
+        says = f"{len(found.nodes)} nodes have a prober, and a run reads {MOST_PAGES} of them: the others see nothing"
         fix = f"label {MOST_PAGES} nodes, and apply what chaos cp manifests --prober-nodes KEY=VALUE prints"
         yield Finding("warning", _DAEMON_SET, says, fix)
     unready = [pod for pod in found.pods if not is_ready(pod)]

@@ -57,7 +57,9 @@ def _parse(body: bytes) -> dict[str, Any] | None:
         fits = (
             isinstance(page["now_s"], float)
             and isinstance(page["prober"], str)
-            and isinstance(page.setdefault("node", ""), str)  # a prober of an earlier version tells none
+            # a prober of an earlier version tells no node, and has always been asking
+            and isinstance(page.setdefault("node", ""), str)
+            and isinstance(page.setdefault("asks_since_s", 0.0), float)
             and all(_is_sample(one) and isinstance(one["seq"], int) for one in page["samples"])
             and all(_is_sample(one) and _is_account(one) for one in page["accounts"])
         )

@@ -35,6 +35,7 @@ class _Prober:
     round_trip_s: float = float("inf")
     clock_read_at_s: float = 0.0
     lost: bool = False
+    has_asked_for_s: float = 0.0
 
     @property
     def labels(self) -> dict[str, str]:
@@ -89,6 +90,11 @@ class ProberPull:
         self._probers: dict[str, _Prober] = {}
         self._accounts = Accounts()
 
+    @property
+    def youngest_s(self) -> float:
+        """For how long the prober that began last has been asking, seconds; without end where none has answered."""
+        return min((prober.has_asked_for_s for prober in self._probers.values()), default=float("inf"))
+
     async def keep_pulling(self) -> None:
         """Pull each page once a second. Not an open model: a page is no measurement, and a late one brings the same."""
         await asyncio.gather(*(self._keep_pulling(page) for page in self._pages))
@@ -137,6 +143,7 @@ class ProberPull:
             self._event("prober_found", silent_s=heard_s - prober.heard_at_s, **prober.labels)
         prober.heard_at_s, prober.lost = heard_s, False
         prober.set_clock(told["now_s"], sent_s, heard_s)
+        prober.has_asked_for_s = told["now_s"] - told["asks_since_s"]
         fresh = [one for one in told["samples"] if one["seq"] > prober.last_seq]
         if fresh:
             missing = fresh[0]["seq"] - prober.last_seq - 1

@@ -128,7 +128,7 @@ def test_names_resolve_through_service_and_node_caches(testbed: Testbed, server:
 
 READ = (
     "import sys, urllib.request\n"
-    "print(urllib.request.urlopen(f'http://{sys.argv[1]}:30953/', timeout=5).read().decode())\n"
+    "print(urllib.request.urlopen(f'http://{sys.argv[1]}:30953/?after=0', timeout=5).read().decode())\n"
 )
 LAYERS = {"dns_pod", "dns_uncached", "dns_cached", "dns_lookup", "dns_connect", "dns_never_asked"}
 

@@ -19,8 +19,8 @@ PROBER_SERVICE = "workload-prober"
 _CONTAINER: Final = "prober"
 _DNS_ARGUMENT: Final = "--cluster-dns="
 MOST_PAGES: Final = 10
-"""How many probers a run reads. Each takes some fifteen samples a second: those of ten are 40 kB of timeline a second,
-and 150 questions to cluster DNS. So in a larger cluster a label says which nodes get one."""
+"""How many probers a run reads; those that nobody reads ask nothing. Each takes some fifteen samples a second: those of
+ten are 40 kB of timeline a second, and 150 questions to cluster DNS."""
 _PAGE_S: Final = 2.0
 _MOST_BYTES: Final = 4_000_000
 _NOTHING_OLD: Final = "/?after=999999999999999999"

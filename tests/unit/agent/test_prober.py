@@ -94,6 +94,32 @@ def test_all_vantage_points_are_asked_at_their_periods() -> None:
     assert 29 - cached["lag_s"] - cached["latency_s"] <= cached["ttl_s"] <= 30
 
 
+def test_nobody_asks_before_the_page_is_read() -> None:
+    """Probers on hundreds of nodes would be a herd; a look of the kubelet is no reader, one for samples is."""
+
+    async def run() -> list[tuple[bool, bool]]:
+        async with FakeDnsServer() as server:
+            server.knows_all()
+            asker = Prober(settings(server.port))
+            asking = asyncio.ensure_future(asker.run_once_read())
+            page = await serve(asker.page, "127.0.0.1", 0)
+            seen = []
+            for path in ("/", "/?after=0"):
+                reader, writer = await asyncio.open_connection(*page.sockets[0].getsockname())
+                writer.write(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+                begun = json.loads((await reader.read()).partition(b"\r\n\r\n")[2])["asks_since_s"] is not None
+                writer.close()
+                if begun:
+                    await until_async(lambda: bool(server.asked), "a question")
+                seen.append((begun, bool(server.asked)))
+            page.close()
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            return seen
+
+    assert asyncio.run(run()) == [(False, False), (True, True)]
+
+
 def test_another_address_is_a_wrong_answer() -> None:
     """An answer that is not the sentinel's true address is wrong, however quickly it comes; outside names have none."""
 

@@ -162,7 +162,7 @@ BROKEN: list[tuple[str, Callable[[WholeCluster], object], str, str, str, str]] =
      "has no pod: no node that takes pods has the labels kubernetes.io/os=linux", "kubectl get nodes"),
     ("probers of two versions", lambda w: w.add_prober("worker-1", "127.0.0.1"), "prober", "warning",
      "node 127.0.0.1: has several probers", "delete deployment workload-prober"),
-    ("a herd of probers", many_probers, "prober", "warning", "11 nodes have a prober that asks .* reads 10 of them",
+    ("a herd of probers", many_probers, "prober", "warning", "11 nodes have a prober, and a run reads 10 of them",
      "label 10 nodes, and apply what chaos cp manifests --prober-nodes KEY=VALUE prints"),
     ("one page of two", lambda w: w.add_prober("worker-2", "127.0.0.2"), "page", "warning",
      r"the page of node worker-2: does not answer here \(127.0.0.2:\d+: refused\)", "configuration.prober_pages"),

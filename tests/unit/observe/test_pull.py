@@ -12,7 +12,7 @@ from chaoslib_cp.engine.load.account import Account, account_of
 from chaoslib_cp.engine.load.totals import Totals
 from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.observe import prober_pull
+from chaoslib_cp.observe import prober_pull, pull_once
 from chaoslib_cp.observe.prober_page import PULL_DEADLINE_S
 from chaoslib_cp.observe.prober_pull import ProberPull
 from chaoslib_cp.observe.pull_once import pull_samples
@@ -332,20 +332,30 @@ def test_an_account_that_several_probers_were_told_is_written_once() -> None:
     assert [(one["due"], one["agents_running"]) for one in counts] == [(5, 1), (7, 1), (7, 0)]
 
 
+async def _first_sample(prober: FakeProber) -> None:
+    """As a prober asks: once its page has been read."""
+    await prober.page.has_reader.wait()
+    await asyncio.sleep(0.1)
+    prober.sample()
+
+
 def test_without_an_observer_the_page_that_the_configuration_names_is_read() -> None:
-    """No kubeconfig and no permit are needed for it."""
+    """No kubeconfig and no permit are needed for it; a prober that begins only now is given the time to."""
     taken: list[Record] = []
 
     async def story(_: list[Record]) -> None:
         prober = FakeProber(node="worker-1")
         await prober.listen()
-        prober.sample()
+        asking = asyncio.ensure_future(_first_sample(prober))
         settings = read_settings({"prober_pages": [f"127.0.0.1:{prober.port}"], "kubeconfig": "/nowhere"})
         clock = SystemClock()
         taken.extend(await asyncio.to_thread(pull_samples, settings, SteadyTime(clock), clock))
+        await asking
         await prober.leave()
 
-    run(story)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pull_once, "_BEGUN_S", 0.5)
+        run(story)
     assert [(one["vantage"], one["node"]) for one in taken] == [("dns_uncached", "worker-1")]
 
 
