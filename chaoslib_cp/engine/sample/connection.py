@@ -1,10 +1,18 @@
 """One HTTP/1.1 connection: httptools parses, asyncio carries, one answer at a time."""
 
 import asyncio
+import socket
 import ssl
-from typing import cast
+import struct
+from collections.abc import Callable
+from typing import Final, cast
 
 import httptools
+
+# Where `struct tcp_info` counts all packets that were sent again, the first of the connection included (source: Linux,
+# include/uapi/linux/tcp.h: eight bytes, then the 24th of its 32-bit numbers).
+_SENT_AGAIN_AT: Final = 100
+_TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None)  # Linux has it
 
 
 class PeerHungUpError(Exception):
@@ -14,14 +22,16 @@ class PeerHungUpError(Exception):
 class Answer:
     """An HTTP answer as it arrives; httptools calls the ``on_*`` methods."""
 
-    def __init__(self, keep_body_bytes: int) -> None:
+    def __init__(self, keep_body_bytes: int, take_body: Callable[[bytes], None] | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.first_byte: asyncio.Future[None] = loop.create_future()
         self.complete: asyncio.Future[None] = loop.create_future()
         self.status = 0
         self.body = bytearray()
+        self.body_bytes = 0
         self.keep_alive = False
         self._keep_body_bytes = keep_body_bytes
+        self._take_body = take_body
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
@@ -40,7 +50,10 @@ class Answer:
             waited_for.set_exception(error)
 
     def on_body(self, body: bytes) -> None:
-        """Keep what was asked to be kept, drop the rest unread."""
+        """Keep what was asked to be kept, hand on what somebody takes, drop the rest unread."""
+        self.body_bytes += len(body)
+        if self._take_body is not None:
+            self._take_body(body)
         room = self._keep_body_bytes - len(self.body)
         if room > 0:
             self.body += body[:room]
@@ -77,15 +90,26 @@ class Connection(asyncio.Protocol):
             self._transport, self, context, server_hostname=server_name
         )
 
-    def send(self, wire: bytes, keep_body_bytes: int) -> Answer:
+    def send(self, wire: bytes, keep_body_bytes: int, take_body: Callable[[bytes], None] | None = None) -> Answer:
         """Send a request and return its answer to be."""
-        answer = Answer(keep_body_bytes)
+        answer = Answer(keep_body_bytes, take_body)
         if self._transport is None:
             answer.fail(PeerHungUpError())
         else:
             self._answer = answer
             self._transport.write(wire)
         return answer
+
+    def sent_again(self) -> int | None:
+        """How many packets the kernel had to send again so far; None where it does not tell, or it is closed."""
+        taken = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if taken is None or _TCP_INFO is None:
+            return None
+        try:
+            told = taken.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _SENT_AGAIN_AT + 4)
+        except OSError:  # closed in this moment
+            return None
+        return struct.unpack_from("=I", told, _SENT_AGAIN_AT)[0] if len(told) >= _SENT_AGAIN_AT + 4 else None
 
     def is_open(self) -> bool:
         """Whether another request may be sent: nobody closed it and the last answer allowed it."""

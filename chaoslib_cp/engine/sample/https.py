@@ -8,8 +8,9 @@ The peer is an IP address: nothing here needs cluster DNS while cluster DNS is w
 import asyncio
 import os
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import httptools
 
@@ -18,6 +19,8 @@ from chaoslib_cp.engine.sample.connection import Answer, Connection, PeerHungUpE
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.outcome import Outcome
 from chaoslib_cp.version import VERSION
+
+Phase = Literal["tcp", "tls", "first_byte", "body"]
 
 #: More idle connections than this are closed. Enough for a few calls at the same moment; more of them pile up only
 #: after a time of slow answers.
@@ -57,6 +60,7 @@ class HttpsRequest:
         body: Request body; empty for none.
         headers: Further headers as (name, value).
         keep_body_bytes: How much of the answer's body to keep; the rest is read, counted and thrown away.
+        take_body: Called with each piece of the body as it arrives; None for nobody.
     """
 
     method: str
@@ -64,6 +68,7 @@ class HttpsRequest:
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     keep_body_bytes: int = 4096
+    take_body: Callable[[bytes], None] | None = None
 
     def wire(self, target: HttpsTarget, close: bool) -> bytes:
         """Return the HTTP/1.1 request as bytes (RFC 9112)."""
@@ -94,13 +99,23 @@ class HttpsSample:
         failed_in: The phase that did not finish: ``tcp`` and ``tls`` (fresh connections only), ``first_byte`` or
             ``body``; None when all did.
         body: The first bytes of the answer's body, as many as the request wanted kept; not in the timeline.
+        phases_s: Seconds of each phase that was begun. A kept connection has no ``tcp`` and no ``tls``; of the phase
+            that failed it is the time spent in it.
+        body_bytes: Length of the body, as far as it came.
+        said_close: The server asked for the connection to be closed (header Connection: close), though we would have
+            kept it.
+        sent_again: Packets of this call that the kernel had to send again; None where it does not tell.
     """
 
     outcome: Outcome
     latency_s: float
     http_status: int | None = None
-    failed_in: str | None = None
+    failed_in: Phase | None = None
     body: bytes = field(default=b"", repr=False)
+    phases_s: dict[Phase, float] = field(default_factory=dict)
+    body_bytes: int = 0
+    said_close: bool = False
+    sent_again: int | None = None
 
     def extras(self) -> dict[str, object]:
         """What a timeline line adds for an HTTP sample."""
@@ -170,7 +185,9 @@ async def ask(
         async with asyncio.timeout(deadline_s):
             if connection is None:
                 connection = await call.connect()
-            await call.exchange(connection, wire, request.keep_body_bytes)
+            else:
+                call.goes_over(connection)
+            await call.exchange(connection, wire, request)
     except OSError as error:  # asyncio's TimeoutError and ssl's errors are OSErrors too
         return call.sample(outcomes.of_socket_error(error))
     except PeerHungUpError:
@@ -178,13 +195,14 @@ async def ask(
     except httptools.HttpParserError:
         return call.sample("error")
     else:
+        told = call.sample(will_close=kept is None)
         if kept is not None and connection.is_open():
             kept.give_back(connection, target)
             connection = None
+        return told
     finally:
         if connection is not None:
             connection.abort()
-    return call.sample()
 
 
 class _Call:
@@ -192,16 +210,24 @@ class _Call:
 
     def __init__(self, target: HttpsTarget, started_s: float) -> None:
         self._target = target
-        self._started_s = started_s
-        self._phase: str | None = None
+        self._started_s = self._entered_s = started_s
+        self._phase: Phase | None = None
+        self._phases_s: dict[Phase, float] = {}
+        self._connection: Connection | None = None
+        self._sent_again_before = 0
         self._answer: Answer | None = None
 
+    def goes_over(self, connection: Connection) -> None:
+        """Note that a kept connection is used: what it sent again earlier is no matter of this call."""
+        self._connection = connection
+        self._sent_again_before = connection.sent_again() or 0
+
     async def connect(self) -> Connection:
-        self._phase = "tcp"
-        connection = await Connection.open(self._target.address, self._target.port)
+        self._enter("tcp")
+        connection = self._connection = await Connection.open(self._target.address, self._target.port)
         if self._target.tls is None:
             return connection
-        self._phase = "tls"
+        self._enter("tls")
         try:
             await connection.start_tls(self._target.tls, self._target.server_name)
         except BaseException:  # a cancellation by the deadline too: the socket is ours until we return it
@@ -209,22 +235,36 @@ class _Call:
             raise
         return connection
 
-    async def exchange(self, connection: Connection, wire: bytes, keep_body_bytes: int) -> None:
-        self._phase = "first_byte"
-        answer = self._answer = connection.send(wire, keep_body_bytes)
+    async def exchange(self, connection: Connection, wire: bytes, request: HttpsRequest) -> None:
+        self._enter("first_byte")
+        answer = self._answer = connection.send(wire, request.keep_body_bytes, request.take_body)
         await answer.first_byte
-        self._phase = "body"
+        self._enter("body")
         await answer.complete
-        self._phase = None
+        self._enter(None)
 
-    def sample(self, failed: Outcome | None = None) -> HttpsSample:
-        status = self._answer.status if self._answer is not None else 0
+    def _enter(self, phase: Phase | None) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if self._phase is not None:
+            self._phases_s[self._phase] = now_s - self._entered_s
+        self._phase, self._entered_s = phase, now_s
+
+    def sample(self, failed: Outcome | None = None, will_close: bool = True) -> HttpsSample:
+        failed_in = self._phase if failed else None
+        self._enter(None)
+        answer = self._answer
+        status = answer.status if answer is not None else 0
+        sent_again = self._connection.sent_again() if self._connection is not None else None
         return HttpsSample(
             outcome=failed or outcomes.of_http_status(status),
             latency_s=asyncio.get_running_loop().time() - self._started_s,
             http_status=status or None,
-            failed_in=self._phase if failed else None,
-            body=bytes(self._answer.body) if self._answer is not None else b"",
+            failed_in=failed_in,
+            body=bytes(answer.body) if answer is not None else b"",
+            phases_s=self._phases_s,
+            body_bytes=answer.body_bytes if answer is not None else 0,
+            said_close=not will_close and answer is not None and answer.complete.done() and not answer.keep_alive,
+            sent_again=None if sent_again is None else sent_again - self._sent_again_before,
         )
 
 

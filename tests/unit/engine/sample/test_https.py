@@ -49,6 +49,45 @@ def test_a_call_takes_as_long_as_its_answer(authority: Authority) -> None:
     assert sample.body == b'{"major":"1"}'
 
 
+def test_each_phase_has_its_seconds(authority: Authority) -> None:
+    """A slow server shows in the first byte; a call over a kept connection has two phases; nothing is sent twice."""
+
+    async def two(target: HttpsTarget) -> list[HttpsSample]:
+        kept = KeptConnections()
+        samples = [await https.ask(target, VERSION, 5.0, kept) for _ in range(2)]
+        kept.close()
+        return samples
+
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", "/version", Answer(body=b"12345", delay_s=0.2))
+        first, second = asyncio.run(two(target_of(server, authority)))
+    assert list(first.phases_s) == ["tcp", "tls", "first_byte", "body"]
+    assert list(second.phases_s) == ["first_byte", "body"]
+    for sample in (first, second):
+        assert 0.2 <= sample.phases_s["first_byte"] <= sample.latency_s
+        assert sum(sample.phases_s.values()) == pytest.approx(sample.latency_s, abs=0.05)
+        assert (sample.body_bytes, sample.sent_again, sample.said_close) == (5, 0, False)
+
+
+def test_server_that_wants_a_kept_connection_closed(authority: Authority) -> None:
+    """An API server that sends its clients elsewhere says so in HTTP/1.1 with this header."""
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", "/version", Answer(headers={"Connection": "close"}))
+        sample = asyncio.run(https.ask(target_of(server, authority), VERSION, 5.0, KeptConnections()))
+        assert (sample.outcome, sample.said_close) == ("ok", True)
+        assert not ask_once(target_of(server, authority)).said_close  # here we had said it ourselves
+
+
+def test_body_is_handed_on_in_pieces(authority: Authority) -> None:
+    """Whoever takes the body sees every byte of it, and none of it is kept for him."""
+    pieces: list[bytes] = []
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", "/version", Answer(body=b"x" * 300_000, is_chunked=True))
+        request = HttpsRequest("GET", "/version", keep_body_bytes=0, take_body=pieces.append)
+        sample = ask_once(target_of(server, authority), request)
+    assert (len(b"".join(pieces)), sample.body_bytes, sample.body) == (300_000, 300_000, b"")
+
+
 def test_token_instead_of_certificate(authority: Authority) -> None:
     """A bearer token is sent, and shown to nobody."""
     with FakeApiServer(authority.server_context()) as server:
@@ -181,6 +220,8 @@ def test_server_that_accepts_and_says_nothing(authority: Authority) -> None:
         target = HttpsTarget("127.0.0.1", listener.getsockname()[1], "127.0.0.1", context)
         sample = ask_once(target, deadline_s=1.0)
     assert (sample.outcome, sample.failed_in) == ("timeout", "tls")
+    assert list(sample.phases_s) == ["tcp", "tls"]
+    assert 0.9 < sample.phases_s["tls"] <= sample.latency_s
     assert 1.0 <= sample.latency_s < 2.0  # a hidden second attempt would double it
 
 
