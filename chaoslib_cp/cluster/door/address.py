@@ -64,7 +64,7 @@ def addresses_of(parts: SplitResult, known: Sequence[str]) -> tuple[str, ...]:
         raise TargetUnreachable(
             f"{parts.geturl()}: the name does not resolve; nothing was changed; check it, or name the server by address"
         ) from error
-    return tuple(dict.fromkeys([*(_joined(str(entry[4][0]), port) for entry in found), *known]))
+    return tuple(dict.fromkeys([*(joined(str(entry[4][0]), port) for entry in found), *known]))
 
 
 def accepts(address: str, timeout_s: float) -> bool:
@@ -72,6 +72,18 @@ def accepts(address: str, timeout_s: float) -> bool:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=max(0.05, timeout_s)).close()
+    except OSError:
+        return False
+    return True
+
+
+def can_be_reached(address: str, timeout_s: float) -> bool:
+    """Whether somebody is at ``ip:port`` within ``timeout_s`` seconds; one who refuses the connection is there, too."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s).close()
+    except ConnectionRefusedError:
+        return True
     except OSError:
         return False
     return True
@@ -92,7 +104,8 @@ def first_that_accepts(addresses: Sequence[str], timeout_s: float) -> str:
     return addresses[-1]
 
 
-def _joined(address: str, port: int) -> str:
+def joined(address: str, port: int) -> str:
+    """An address and a port as ``ip:port``, an IPv6 address in brackets."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 

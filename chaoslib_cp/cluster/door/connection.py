@@ -109,7 +109,18 @@ class Connection:
         Raises:
             TargetRefused: As :meth:`tls`.
         """
-        address, _, port = first_that_accepts(self.addresses, _LOOK_S).rpartition(":")
+        return self.target_at(first_that_accepts(self.addresses, _LOOK_S))
+
+    def target_at(self, server: str) -> HttpsTarget:
+        """The same for one address: its certificate must still be that of the cluster.
+
+        Args:
+            server: ``ip:port``.
+
+        Raises:
+            TargetRefused: As :meth:`tls`.
+        """
+        address, _, port = server.rpartition(":")
         return HttpsTarget(
             address=address.strip("[]"),
             port=int(port),

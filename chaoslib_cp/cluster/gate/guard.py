@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
+from chaoslib_cp.cluster.door.api_servers import find_api_servers
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.cluster_dns import find_cluster_dns, list_dns_pods
 from chaoslib_cp.cluster.door.connect import open_cluster
@@ -129,12 +130,15 @@ def refuse_unverified(cluster: Cluster) -> None:
 
 
 def _for_the_storm(cluster: Cluster) -> dict[str, Any]:
-    """What a permit says of the prober and the DNS servers, noted now because in the storm nobody can ask.
+    """What a permit says of prober, DNS servers and API servers, noted now because in the storm nobody can ask.
 
-    A cluster without either passes all the same: it is the activity that needs them which says so.
+    A cluster without them passes all the same: it is the activity that needs them which says so.
     """
     prober = ProberFacts()
     noted: dict[str, Any] = {}
+    api_servers: tuple[str, ...] = ()
+    with suppress(ControlPlaneError):
+        api_servers = find_api_servers(cluster, _HEALTHY_S)
     with suppress(ControlPlaneError):
         prober = find_prober(cluster, timeout_s=_HEALTHY_S)
     try:
@@ -144,6 +148,7 @@ def _for_the_storm(cluster: Cluster) -> dict[str, Any]:
     except ControlPlaneError as error:
         noted["dns_doubt"] = "" if noted else str(error)
     return {
+        "api_servers": api_servers,
         "prober_pages": prober.pages,
         "prober_image": prober.image,
         "prober_pull_secret": prober.image_pull_secret,

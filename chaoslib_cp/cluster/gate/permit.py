@@ -40,6 +40,7 @@ class Permit:
         dns_doubt: Why nobody can tell which pods are meant; empty when somebody can.
         prober_image: The image that the prober ran, empty when there was no prober.
         prober_pull_secret: The secret with which that was pulled, empty for none.
+        api_servers: Where each API server listens (``ip:port``), noted likewise; none where the cluster does not tell.
     """
 
     run: str
@@ -60,6 +61,7 @@ class Permit:
     dns_doubt: str = ""
     prober_image: str = ""
     prober_pull_secret: str = ""
+    api_servers: tuple[str, ...] = ()
 
     @property
     def dns(self) -> ClusterDns:
@@ -157,6 +159,7 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
             "dns_doubt": str() as doubt,
             "prober_image": str() as image,
             "prober_pull_secret": str() as pull_secret,
+            "api_servers": [*api_servers],
         } if math.isfinite(expires + granted_boot + expires_boot):
             named = {str(key): str(name) for key, name in pods.items()}
             ends = (float(expires), float(granted_boot), float(expires_boot))
@@ -174,6 +177,7 @@ def _parse(content: Mapping[str, Any]) -> Permit | None:
                 dns_doubt=doubt,
                 prober_image=image,
                 prober_pull_secret=pull_secret,
+                api_servers=tuple(map(str, api_servers)),
             )
     return None
 

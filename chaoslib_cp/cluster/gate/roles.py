@@ -1,6 +1,6 @@
 """The rights the library asks an owner for. Exactly what a run uses: tests/testbed/test_rights.py counts them.
 
-The observer's single right (to read one namespace) comes with the prober's manifest, where that namespace is. What
+The observer's two rights (to read one namespace, and the API server's metrics) come with the prober's manifest. What
 Kubernetes gives everybody who is authenticated (system:discovery, system:basic-user: health, /version, reviews of
 one's own rights) is not asked for again.
 """
@@ -8,6 +8,7 @@ one's own rights) is not asked for again.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from chaoslib_cp.cluster.door import api_servers
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, OWNER_LABELS
 from chaoslib_cp.cluster.door.prober import PROBER_SERVICE
 from chaoslib_cp.cluster.gate.marker import MARKER_NAME, MARKER_NAMESPACE
@@ -70,6 +71,11 @@ def role_manifests(
         ),
         *_namespaced_role(RUNNER, LIBRARY_NAMESPACE, [*agents, *_own_namespace()]),
         *_namespaced_role(RUNNER, MARKER_NAMESPACE, [_rule("", "configmaps", ["get"], MARKER_NAME)]),
+        *_namespaced_role(
+            RUNNER,
+            api_servers.NAMESPACE,
+            [_rule("discovery.k8s.io", "endpointslices", ["get"], api_servers.SLICE)],  # where each API server is
+        ),
         *([] if dns_namespace == _SYSTEM else _namespaced_role(RUNNER, dns_namespace, _dns())),
     ]
 

@@ -140,6 +140,7 @@ def test_a_permit_holds_no_secret(kube: KubeObjects) -> None:
         "dns_doubt",
         "prober_image",
         "prober_pull_secret",
+        "api_servers",
     }
 
 
