@@ -17,6 +17,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout_progress": {"timeout_s": 2.0},
     "api_health": {},
     "api_is_saturated": {"timeout_s": 1.0},
+    "what_is_saturated": {"window_s": 1.0},
     "start_dns_poison": {"name": "api.shop.svc.cluster.local", "duration_s": 10.0, "arm_within_s": 1.0},
     "stop_dns_poison": {"timeout_s": 10.0},
     "start_dns_rogue": {"name": "api.shop.svc.cluster.local", "duration_s": 10.0, "arm_within_s": 1.0},

@@ -2,10 +2,11 @@
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.apiserver import health
+from chaoslib_cp.apiserver.saturated import look
 from chaoslib_cp.arguments import Whole, between
 from chaoslib_cp.clock import SystemClock
 
-__all__ = ["api_health", "api_is_saturated", "wait_until_recovered"]
+__all__ = ["api_health", "api_is_saturated", "wait_until_recovered", "what_is_saturated"]
 
 
 @activity(between(window_s=(1, 300), min_ok_ratio=(0, 1)))
@@ -96,3 +97,38 @@ def wait_until_recovered(
         ProfileInvalid: An argument is out of its range; nothing was asked.
     """
     return health.wait_until_recovered(settings_of(configuration, secrets), good_in_a_row, timeout_s, SystemClock())
+
+
+@activity(between(window_s=(1, 60)))
+def what_is_saturated(
+    window_s: float = 11.0,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Say what of the API servers is saturated, seen from outside: CPU, memory, seats, etcd, the network or nothing.
+
+    Asks each server by itself, as the observer, for ``window_s``: five small questions a second, and its page of
+    metrics every 5 s where the observer may read it. It always asks itself, so it costs the servers a little
+    (docs/what-is-saturated.md has the measurement). Changes nothing.
+
+    Args:
+        window_s: Seconds to ask, 1 to 60; the last questions may take 10 s longer. Below 6 there is one page of
+            metrics, so nothing that is a difference between two is known. A restart is seen only if it falls in.
+        configuration: The experiment's configuration; ``observer_context`` names the identity.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok`` (nothing is saturated); ``resource``: "cpu", "memory", "seats", "etcd", "network", "nothing" or
+        "unknown"; ``words``: the evidence in one line with its numbers; ``between``: for "unknown", which it may be;
+        ``also``: resources that are marked, too, and explained by the first; ``servers``, the gravest first: each with
+        ``server``, ``resource``, ``words`` and its numbers (seconds in ``_s``, shares 0..1 in ``_ratio``, null where
+        nobody knows); ``left_off`` (how many more there are than fit in); ``not_seen``: what could not be looked at,
+        and what to do; ``cost`` of the look: ``calls``, ``body_bytes``, ``client_cpu_s``, ``seconds``. Of several
+        servers the gravest decides.
+
+    Raises:
+        ProfileInvalid: An argument is out of its range; nothing was asked.
+
+    Source: the signs are facts/api-overload.md 4.1; each rule has its own in ``saturated/rules.py``.
+    """
+    return look.what_is_saturated(settings_of(configuration, secrets), window_s, SystemClock())

@@ -30,6 +30,7 @@ _RESOURCE: Final = re.compile(
 )
 _NAMESPACE: Final = re.compile(r"/api/v1/namespaces/(?P<name>[^/]+)")
 _VERBS: Final = {"GET": "get", "POST": "create", "DELETE": "delete", "PATCH": "patch"}
+_METRICS: Final = Access("get", path="/metrics")
 _EVERYTHING: Final = Access("*", "*", "*")
 
 
@@ -114,7 +115,11 @@ def _agents(scene: Scene, caller: Caller) -> Iterator[Finding]:
 
 
 def _observer(scene: Scene) -> Iterator[Finding]:
-    yield from _needs("observer", scene.callers["observer"].get(), _asked_as("observer"), _apply(scene))
+    caller = scene.callers["observer"].get()
+    yield from _needs("observer", caller, _asked_as("observer"), _apply(scene))
+    if _lacking(caller, [_METRICS]):
+        says = "may not read the API server's metrics, so what_is_saturated cannot tell all resources apart"
+        yield Finding("warning", "observer", says, _apply(scene))
 
 
 def _admin(scene: Scene) -> Iterator[Finding]:

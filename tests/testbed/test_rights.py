@@ -28,6 +28,7 @@ POISON_ROLE, ROGUE_ROLE, FLUSH_ROLE, PIN_ROLE = (
 )
 RUN_LABEL = "chaoslib-cp/run"
 DNS_LOOK = "dns_configuration_risks"
+API_LOOK = "what_is_saturated"
 DENIALS = part.amount("testbed, rights: rights taken away")
 NO_AGENT_STARTS = """
 import json, sys
@@ -165,9 +166,9 @@ def complaints(testbed: Testbed, folder: Path, experiment: dict[str, Any]) -> li
 
 
 def not_seen(folder: Path) -> list[str]:
-    """What the look at the DNS configuration was not allowed to see."""
+    """What the looks at the DNS configuration and at the API servers were not allowed to see."""
     [journal] = folder.glob("runs/*/journal.json")
-    looks = [one for one in json.loads(journal.read_text())["run"] if one["activity"]["name"] == DNS_LOOK]
+    looks = [one for one in json.loads(journal.read_text())["run"] if one["activity"]["name"] in (DNS_LOOK, API_LOOK)]
     return [line for look in looks for line in look["output"]["not_seen"]]
 
 
@@ -208,6 +209,7 @@ def full_run(requests: list[dict[str, Any]], namespace: str) -> dict[str, Any]:
             activity("rollout.actions", "start_agent_rollout", rollout),
             activity("rollout.probes", "rollout_progress", kind="probe"),
             activity("dns.probes", DNS_LOOK, kind="probe"),
+            activity("apiserver.probes", API_LOOK, {"window_s": 1.0}, kind="probe"),
             # time for the agents to begin and for the claim to be looked at: else nothing was delivered, or seen
             {**activity("dns.actions", "restart_dns_pods", restart), "pauses": {"before": 10}},
             undo,

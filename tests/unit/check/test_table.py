@@ -144,6 +144,8 @@ BROKEN: list[tuple[str, Callable[[WholeCluster], object], str, str, str, str]] =
      "runner: cannot let agents get /metrics", "chaos cp manifests"),
     ("observer may not read", lambda w: w.kube.denied.add(("observer", "get", "namespaces")), "rights", "wrong",
      "observer: .* may not get namespaces chaoslib-cp", "chaos cp manifests"),
+    ("observer may not read metrics", lambda w: w.kube.denied.add(("observer", "get", "/metrics")), "rights", "warning",
+     "observer: may not read the API server's metrics", "chaos cp manifests"),
     ("admin may not delete", lambda w: w.kube.denied.add(("admin", "delete", "daemonsets")), "rights", "wrong",
      "admin: .* may not delete daemonsets.apps in chaoslib-cp", "--clusterrole cluster-admin --user user-admin"),
     ("break-glass may not all", lambda w: w.kube.denied.add(("break-glass", "*", "*")), "rights", "warning",

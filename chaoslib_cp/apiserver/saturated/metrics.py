@@ -1,0 +1,210 @@
+"""What an API server's own metrics say of a few seconds: the difference between its pages.
+
+Source of the names: facts/api-overload.md 4 for ``apiserver_`` and ``etcd_``; ``go_`` and ``process_`` are those of
+client_golang, which an API server shows in full (kubernetes/component-base, metrics/legacyregistry, MetricsAll).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+from urllib.parse import urlencode
+
+from chaoslib_cp.engine.sample.exposition import MetricsPage
+
+_CPU: Final = "process_cpu_seconds_total"
+_RSS: Final = "process_resident_memory_bytes"
+_STARTED: Final = "process_start_time_seconds"
+_THREADS: Final = "go_sched_gomaxprocs_threads"
+_WAITS: Final = "go_sched_latencies_seconds"
+_FLOW: Final = "apiserver_flowcontrol_"
+_EXECUTING: Final = f"{_FLOW}current_executing_seats"
+_LIMIT: Final = f"{_FLOW}current_limit_seats"
+_NOMINAL: Final = f"{_FLOW}nominal_limit_seats"
+_WAITING: Final = f"{_FLOW}current_inqueue_requests"
+_REJECTED: Final = f"{_FLOW}rejected_requests_total"
+_QUEUED: Final = f"{_FLOW}request_wait_duration_seconds"
+_ETCD: Final = "etcd_request_duration_seconds"
+_PLAIN: Final = (
+    _CPU, _RSS, _STARTED, _THREADS, _EXECUTING, _LIMIT, _NOMINAL, _WAITING, _REJECTED,
+)  # fmt: skip
+KEPT: Final = (
+    *_PLAIN,
+    *(f"{_WAITS}_{end}" for end in ("bucket", "count")),
+    *(f"{name}_{end}" for name in (_QUEUED, _ETCD) for end in ("sum", "count")),
+)
+"""The lines that are kept of a page."""
+QUERY: Final = urlencode([("name[]", name) for name in (*_PLAIN, _WAITS, _QUEUED, _ETCD)])
+"""Asks for these metrics alone. A server that knows it (client_golang 1.24) sends some kB instead of megabytes."""
+
+# A goroutine that could run and had to wait this long waited for a processor: Go hands them out within microseconds.
+LONG_WAIT_S: Final = 0.01
+# A list of a large collection takes long on a healthy etcd, too.
+_OF_ONE_OBJECT: Final = ("get", "create", "update", "delete")
+# A client that goes away is no lack of seats (source: kubernetes/apiserver, apf_controller.go, "cancelled").
+_NOT_FOR_SEATS: Final = "cancelled"
+_EXEMPT: Final = "exempt"
+# Behind one address the next page may be that of another server, which began long before. So far may the clocks of a
+# server and of this machine be apart (cluster/gate/guard.py).
+_CLOCKS_APART_S: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Level:
+    """One priority level over the window.
+
+    Attributes:
+        name: Its name.
+        executing: Seats taken, at the page where it was most.
+        limit: Seats that it had then.
+        waiting: Requests in its queues, the fewest of all pages.
+        most_waiting: The same, the most.
+        rejected: Requests that were rejected between the pages, by reason.
+        wait_s: Mean wait of those that left its queues between the pages; None when there was none.
+    """
+
+    name: str
+    executing: float = 0.0
+    limit: float = 0.0
+    waiting: float = 0.0
+    most_waiting: float = 0.0
+    rejected: Mapping[str, float] = field(default_factory=dict)
+    wait_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What the pages of one server say. What needs two pages of one process is None where there were none.
+
+    Attributes:
+        pages: How many whole pages were read.
+        seconds: Between the two that are compared.
+        cores: CPU that the process got.
+        threads: Threads that Go may run at a time.
+        long_waits: Share of goroutines that had to wait over ``LONG_WAIT_S`` for a thread, 0..1.
+        woken: How many goroutines that is a share of.
+        rss_bytes: Resident memory at each page.
+        restarts: How often the process at the next page was another one that had only just begun.
+        age_s: Seconds since the process of the last page began, by its own account and our clock.
+        rss_before_restart_bytes: Resident memory at the last page before a restart; None without one.
+        etcd_s: Mean of etcd requests for one object.
+        etcd_calls: How many that is the mean of.
+        levels: Priority levels whose requests were rejected or had to wait.
+    """
+
+    pages: int
+    seconds: float | None = None
+    cores: float | None = None
+    threads: float | None = None
+    long_waits: float | None = None
+    woken: float = 0.0
+    rss_bytes: tuple[float, ...] = ()
+    restarts: int = 0
+    age_s: float | None = None
+    rss_before_restart_bytes: float | None = None
+    etcd_s: float | None = None
+    etcd_calls: float = 0.0
+    levels: tuple[Level, ...] = ()
+
+
+def metrics_of(pages: Sequence[tuple[float, MetricsPage]]) -> Metrics | None:
+    """Sum pages up; None where there is none that an API server would send.
+
+    Args:
+        pages: When each came, seconds since 1970, and what was kept of it; in their order.
+    """
+    usable = [(at_s, page) for at_s, page in pages if page.value(_STARTED) is not None]
+    if not usable:
+        return None
+    started = [page.value(_STARTED) or 0.0 for _, page in usable]
+    rss = tuple(page.value(_RSS) or 0.0 for _, page in usable)
+    changes = [
+        number
+        for number, (before, after) in enumerate(pairwise(started))
+        if before != after and after >= usable[number][0] - _CLOCKS_APART_S
+    ]
+    of_last = [one for one, began_s in zip(usable, started, strict=True) if began_s == started[-1]]
+    (first_s, first), (last_s, last) = of_last[0], of_last[-1]
+    told = _Pair(first, last) if first is not last else None
+    seconds = last_s - first_s if told else None
+    etcd_s, etcd_calls = _mean(told.of_one_object()) if told else (None, 0.0)
+    long_waits, woken = told.long_waits() if told else (None, 0.0)
+    return Metrics(
+        pages=len(usable),
+        seconds=seconds,
+        cores=told.grown(_CPU) / seconds if told and seconds else None,
+        threads=last.value(_THREADS),
+        long_waits=long_waits,
+        woken=woken,
+        rss_bytes=rss,
+        restarts=len(changes),
+        age_s=last_s - started[-1],
+        rss_before_restart_bytes=max((rss[number] for number in changes), default=None),
+        etcd_s=etcd_s,
+        etcd_calls=etcd_calls,
+        levels=tuple(_levels([page for _, page in of_last], told)),
+    )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two pages of one process."""
+
+    first: MetricsPage
+    last: MetricsPage
+
+    def grown(self, name: str) -> float:
+        return sum(self.by(name).values())
+
+    def by(self, name: str, *labels: str) -> dict[tuple[str, ...], float]:
+        before = self.first.sums(name, *labels)
+        return {key: value - before.get(key, 0.0) for key, value in self.last.sums(name, *labels).items()}
+
+    def of_one_object(self) -> tuple[float, float]:
+        """Seconds and number of etcd requests for one object."""
+        sums, counts = (self.by(f"{_ETCD}_{end}", "operation") for end in ("sum", "count"))
+        return (
+            sum(sums.get((one,), 0.0) for one in _OF_ONE_OBJECT),
+            sum(counts.get((one,), 0.0) for one in _OF_ONE_OBJECT),
+        )
+
+    def long_waits(self) -> tuple[float | None, float]:
+        """Share of goroutines that waited long, and of how many."""
+        woken = self.grown(f"{_WAITS}_count")
+        within = self.by(f"{_WAITS}_bucket", "le")
+        bounds = [float(bound) for (bound,) in within if bound != "+Inf"]
+        short = max((bound for bound in bounds if bound <= LONG_WAIT_S * 1.1), default=None)
+        if not woken or short is None:
+            return None, 0.0
+        by_bound = {float(bound): count for (bound,), count in within.items()}
+        return max(0.0, 1.0 - by_bound[short] / woken), woken
+
+
+def _mean(told: tuple[float, float]) -> tuple[float | None, float]:
+    total, count = told
+    return (total / count if count else None), count
+
+
+def _levels(pages: Sequence[MetricsPage], told: _Pair | None) -> Iterable[Level]:
+    """The levels whose requests were rejected or had to wait."""
+    waiting = [page.sums(_WAITING, "priority_level") for page in pages]
+    rejected = told.by(_REJECTED, "priority_level", "reason") if told else {}
+    waits = {end: told.by(f"{_QUEUED}_{end}", "priority_level") if told else {} for end in ("sum", "count")}
+    names = {name for one in waiting for (name,) in one} | {name for name, _ in rejected}
+    for name in sorted(names - {_EXEMPT}):
+        in_queue = [one.get((name,), 0.0) for one in waiting]
+        refused = {
+            reason: count
+            for (level, reason), count in rejected.items()
+            if level == name and reason != _NOT_FOR_SEATS and count > 0
+        }
+        wait_s, _ = _mean((waits["sum"].get((name,), 0.0), waits["count"].get((name,), 0.0)))
+        executing, limit = max((_seats(page, name) for page in pages), key=lambda one: one[0])
+        yield Level(name, executing, limit, min(in_queue), max(in_queue), refused, wait_s)
+
+
+def _seats(page: MetricsPage, level: str) -> tuple[float, float]:
+    """Seats that a level has taken, and those that it has; borrowed ones count where the server tells of them."""
+    taken = page.sums(_EXECUTING, "priority_level").get((level,), 0.0)
+    limits = page.sums(_LIMIT, "priority_level") or page.sums(_NOMINAL, "priority_level")
+    return taken, limits.get((level,), 0.0)

@@ -1,0 +1,242 @@
+"""The table of rules: which evidence marks which resource, from where on, and in which words.
+
+A rule that lacks its evidence says None: neither yes nor no.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from chaoslib_cp.apiserver.saturated.evidence import Evidence, Waits
+from chaoslib_cp.apiserver.saturated.metrics import LONG_WAIT_S, Level
+
+Resource = Literal["memory", "network", "cpu", "etcd", "seats"]
+
+#: Light in glass takes 0.2 s to the other side of the earth and back (20,000 km each way at 200,000 km/s): a kernel
+#: that answers later is not far away, its packets wait.
+FAR_S: Final = 0.25
+#: A share of calls of which a packet was lost. TCP bears 1 % of lost packets with little harm and a call has some ten
+#: packets, so one call in ten; two calls may be chance.
+LOST_SHARE: Final = 0.15
+#: A list of 2,000 pods (8 MB) then takes the 30 s that are Kubernetes' own objective for one (sig-scalability, API call
+#: latency SLO).
+NARROW_BYTES_PER_S: Final = 270_000
+#: Where the knee is: a call of 10 ms took 100 ms when a server had just run out (facts/api-overload.md 6.1). Measured
+#: on a server of 1.36 at 0.4 core: /livez takes 2 ms while it is calm or uses 0.32 core, 160 ms when it wants more.
+KNEE_S: Final = 0.1
+#: A wait in a queue is told from one for the processor by /livez, so it may be taken for one a little later.
+QUEUED_S: Final = 0.25
+#: Share of goroutines that wait over 10 ms for a processor. Measured there: 0.3 % while it is calm, 2 % at 0.32 core,
+#: 11 % (three clients that ask for YAML) to 36 % when it wants more than it has.
+LONG_WAITS: Final = 0.05
+#: Go's threads are all at work.
+ALL_THREADS: Final = 0.9
+#: etcd itself warns of requests that take longer (its flag --warning-apply-duration).
+ETCD_S: Final = 0.1
+#: Memory at a restart against the least that was seen: more than a process grows by itself within seconds.
+GROWN: Final = 1.25
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row.
+
+    Attributes:
+        resource: What is saturated where it holds.
+        looks_at: The evidence that it needs, in words.
+        holds: Whether it does; None where the evidence is missing.
+        words: What was seen, with numbers; asked only where it holds.
+    """
+
+    resource: Resource
+    looks_at: str
+    holds: Callable[[Evidence], bool | None]
+    words: Callable[[Evidence], str]
+
+
+def _restarted_grown(seen: Evidence) -> bool | None:
+    told = seen.metrics
+    if told is None or not told.restarts:
+        return False if told is not None else None
+    before = told.rss_before_restart_bytes or 0.0
+    return before >= GROWN * min(told.rss_bytes)
+
+
+def _far(seen: Evidence) -> bool | None:
+    return None if seen.connect_s is None else seen.connect_s >= FAR_S
+
+
+def _loses(seen: Evidence) -> bool | None:
+    return None if seen.sent_again is None else seen.sent_again >= LOST_SHARE
+
+
+def _narrow(seen: Evidence) -> bool | None:
+    """Only where the server has its CPU: one that lacks it writes slowly, too."""
+    if seen.body_bytes_per_s is None or _waits_for_processors(seen) is not False:
+        return None
+    return seen.body_bytes_per_s < NARROW_BYTES_PER_S
+
+
+def _waits_for_processors(seen: Evidence) -> bool | None:
+    long_waits = seen.metrics.long_waits if seen.metrics else None
+    return None if long_waits is None else long_waits >= LONG_WAITS
+
+
+def _all_threads(seen: Evidence) -> bool | None:
+    told = seen.metrics
+    if told is None or told.cores is None or not told.threads:
+        return None
+    return told.cores >= ALL_THREADS * told.threads
+
+
+def _starved(seen: Evidence) -> bool | None:
+    """The exempt question waits, which needs neither seat nor etcd, and the way there is short."""
+    if seen.livez is None or seen.connect_s is None or seen.connect_s >= FAR_S:
+        return None
+    if _waits_for_processors(seen) is False or _loses(seen):
+        return False  # the server says itself that it does not wait for processors; or packets are lost
+    return seen.livez.median_s >= max(KNEE_S, 4 * seen.connect_s)
+
+
+def _etcd_slow(seen: Evidence) -> bool | None:
+    etcd_s = seen.metrics.etcd_s if seen.metrics else None
+    return None if etcd_s is None else etcd_s >= ETCD_S
+
+
+def _etcd_slower_than_cache(seen: Evidence) -> bool | None:
+    """Both wait in one queue, as /version does: what that adds is taken off. A slow process slows this one more."""
+    if seen.stored is None or seen.cached is None or (seen.livez is not None and seen.livez.median_s >= KNEE_S):
+        return None
+    beside_s = max(one.median_s for one in (seen.cached, seen.version) if one is not None)
+    return seen.stored.median_s - beside_s >= ETCD_S
+
+
+def _rejected(seen: Evidence) -> bool | None:
+    told = seen.metrics
+    return None if told is None or told.seconds is None else any(level.rejected for level in told.levels)
+
+
+def _queued(seen: Evidence) -> bool | None:
+    """On one page alone a request may wait by chance."""
+    told = seen.metrics
+    return None if told is None or told.seconds is None else bool(_waiting_levels(seen))
+
+
+def _told_to_wait(seen: Evidence) -> bool:
+    return seen.failures.get("429 fair queueing", 0) > 0
+
+
+def _queued_only(seen: Evidence) -> bool | None:
+    """What is exempt is answered at once, what queues is not."""
+    if seen.livez is None or seen.version is None:
+        return None
+    return seen.livez.median_s < KNEE_S and seen.version.median_s >= QUEUED_S
+
+
+def _waiting_levels(seen: Evidence) -> list[Level]:
+    levels = seen.metrics.levels if seen.metrics else ()
+    return [one for one in levels if one.waiting > 0 or (one.wait_s or 0.0) >= KNEE_S]
+
+
+def _memory_words(seen: Evidence) -> str:
+    told = seen.metrics
+    if told is None:
+        return ""
+    grown, least = told.rss_before_restart_bytes or 0.0, min(told.rss_bytes)
+    return f"restarted {told.restarts} x, with {_mib(grown)} before and {_mib(least)} at the least"
+
+
+def _cpu_words(seen: Evidence) -> str:
+    told = seen.metrics
+    if told is None or told.long_waits is None:
+        return ""
+    got = "" if told.cores is None else f", and it got {told.cores:.2f} cores"
+    return f"{told.long_waits:.0%} of its goroutines wait over {LONG_WAIT_S * 1000:.0f} ms for a processor{got}"
+
+
+def _threads_words(seen: Evidence) -> str:
+    told = seen.metrics
+    return f"it uses {told.cores:.2f} cores of the {told.threads:.0f} that Go may use" if told and told.cores else ""
+
+
+def _starved_words(seen: Evidence) -> str:
+    return (
+        f"its kernel takes connections in {_ms(seen.connect_s)}, but its process needs {_first(seen.livez)} for /livez "
+        f"and {_ms(seen.handshake_s)} for a TLS handshake"
+    )
+
+
+def _rejected_words(seen: Evidence) -> str:
+    levels = [one for one in seen.metrics.levels if one.rejected] if seen.metrics else []
+    return ", ".join(
+        f"{sum(one.rejected.values()):.0f} requests of {one.name} rejected ({', '.join(sorted(one.rejected))}; "
+        f"{one.executing:.0f} of {one.limit:.0f} seats)"
+        for one in levels
+    )
+
+
+def _queued_words(seen: Evidence) -> str:
+    return ", ".join(
+        f"{one.most_waiting:.0f} requests of {one.name} wait, {_ms(one.wait_s)} each ({one.executing:.0f} of "
+        f"{one.limit:.0f} seats)"
+        for one in _waiting_levels(seen)
+    )
+
+
+def _etcd_words(seen: Evidence) -> str:
+    told = seen.metrics
+    return f"its requests for one object take etcd {_ms(told.etcd_s)} each ({told.etcd_calls:.0f})" if told else ""
+
+
+def _ms(seconds: float | None) -> str:
+    return "?" if seconds is None else f"{seconds * 1000:.0f} ms"
+
+
+def _first(waits: Waits | None) -> str:
+    return _ms(waits.median_s if waits else None)
+
+
+def _mib(size_bytes: float) -> str:
+    return f"{size_bytes / 2**20:.0f} MiB"
+
+
+RULES: Final = (
+    Rule("memory", "memory and starts of the process (/metrics)", _restarted_grown, _memory_words),
+    Rule("network", "TCP handshakes", _far, lambda seen: f"a TCP handshake takes {_ms(seen.connect_s)}"),
+    Rule(
+        "network",
+        "packets sent again",
+        _loses,
+        lambda seen: f"of {seen.sent_again or 0:.0%} of the calls a packet had to be sent again",
+    ),
+    Rule(
+        "network",
+        "the pace of a large answer",
+        _narrow,
+        lambda seen: f"a large answer comes at {(seen.body_bytes_per_s or 0) / 1000:.0f} kB/s",
+    ),
+    Rule("cpu", "goroutines that wait for a processor (/metrics)", _waits_for_processors, _cpu_words),
+    Rule("cpu", "threads at work (/metrics)", _all_threads, _threads_words),
+    Rule("cpu", "/livez against the TCP handshake", _starved, _starved_words),
+    Rule("etcd", "etcd requests (/metrics)", _etcd_slow, _etcd_words),
+    Rule(
+        "etcd",
+        "a read from etcd against one from memory",
+        _etcd_slower_than_cache,
+        lambda seen: f"a read from etcd takes {_first(seen.stored)}, from memory {_first(seen.cached)}",
+    ),
+    Rule("seats", "rejected requests (/metrics)", _rejected, _rejected_words),
+    Rule("seats", "queues (/metrics)", _queued, _queued_words),
+    Rule(
+        "seats",
+        "answers of 429",
+        _told_to_wait,
+        lambda seen: f"{seen.failures['429 fair queueing']} of {seen.asked} calls were answered 429 by fair queueing",
+    ),
+    Rule(
+        "seats",
+        "/livez against /version",
+        _queued_only,
+        lambda seen: f"/livez, which is exempt, takes {_first(seen.livez)}, /version {_first(seen.version)}",
+    ),
+)

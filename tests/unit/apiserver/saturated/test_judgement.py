@@ -1,0 +1,131 @@
+"""The table of rules: what is named for which evidence, and what is not."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chaoslib_cp.apiserver.saturated.evidence import Evidence, Waits
+from chaoslib_cp.apiserver.saturated.judgement import ORDER, judge
+from chaoslib_cp.apiserver.saturated.metrics import Level, Metrics
+from chaoslib_cp.apiserver.saturated.rules import RULES
+
+MIB = 2**20
+
+
+def waits(median_s: float, slow_share: float = 0.0) -> Waits:
+    """Ten waits of one question."""
+    return Waits(median_s, slow_share, 10)
+
+
+WELL = Metrics(
+    pages=3, seconds=10.0, cores=0.1, threads=2.0, long_waits=0.001, woken=9000.0, rss_bytes=(400.0 * MIB,) * 3,
+    age_s=900.0, etcd_s=0.002, etcd_calls=40.0, levels=(Level("global-default", 1, 49),),
+)  # fmt: skip
+CALM = Evidence(
+    "192.0.2.1:6443", asked=50, connect_s=0.001, connect_worst_s=0.002, handshake_s=0.004, sent_again=0.0,
+    livez=waits(0.002), version=waits(0.002), stored=waits(0.004), cached=waits(0.002), metrics=WELL,
+)  # fmt: skip
+SLOW: dict[str, Any] = {
+    "livez": waits(1.5, 0.7),
+    "version": waits(1.6, 0.7),
+    "stored": waits(1.7, 0.7),
+    "cached": waits(1.6, 0.7),
+}
+FULL = (Level("workload-low", 37, 37, waiting=20, most_waiting=90, rejected={"queue-full": 30.0}, wait_s=2.5),)
+
+
+def seen(metrics: Mapping[str, Any] = {}, **outside: Any) -> Evidence:
+    """A calm server, but for this."""
+    return replace(CALM, metrics=replace(WELL, **metrics), **outside)
+
+
+def unmetered(**outside: Any) -> Evidence:
+    """The same where the observer may not read metrics."""
+    return replace(CALM, metrics=None, metrics_trouble="not let in", **outside)
+
+
+CASES: dict[str, tuple[Evidence, str]] = {
+    "calm": (CALM, "nothing"),
+    "calm, no metrics": (unmetered(), "nothing"),
+    "busy, and nobody waits": (seen({"cores": 1.5}), "nothing"),
+    "far away": (
+        unmetered(connect_s=0.2, livez=waits(0.2), version=waits(0.2), stored=waits(0.2), cached=waits(0.2)),
+        "unknown",
+    ),
+    "two slow beats": (seen(version=waits(0.003, 0.2)), "nothing"),
+    "no processor": (seen({"long_waits": 0.4, "cores": 0.4}, **SLOW), "cpu"),
+    "no processor, and so no seats and a slow etcd": (
+        seen({"long_waits": 0.4, "etcd_s": 0.5, "levels": FULL}, **SLOW),
+        "cpu",
+    ),
+    "every thread at work": (seen({"cores": 1.95}), "cpu"),
+    "no processor, no metrics": (unmetered(handshake_s=1.2, **SLOW), "cpu"),
+    "stopped": (unmetered(handshake_s=5.0, livez=waits(5.0, 1.0), failures={"time-out": 50}), "cpu"),
+    "queues of others": (seen({"levels": FULL}), "seats"),
+    "rejections of others": (seen({"levels": (replace(FULL[0], waiting=0.0, wait_s=None),)}), "seats"),
+    "own queue, no metrics": (unmetered(version=waits(2.0, 0.9), stored=waits(2.0, 0.9)), "seats"),
+    "429, no metrics": (unmetered(failures={"429 fair queueing": 30}), "seats"),
+    "etcd": (seen({"etcd_s": 0.4, "levels": FULL}, stored=waits(0.5)), "etcd"),
+    "etcd, no metrics": (unmetered(stored=waits(0.5)), "etcd"),
+    "etcd hangs": (unmetered(stored=waits(5.0, 1.0), failures={"time-out": 10}), "etcd"),
+    "long way": (seen(connect_s=0.4, **SLOW), "network"),
+    "nobody answers the handshake": (
+        Evidence("192.0.2.1:6443", asked=10, connect_s=5.0, failures={"time-out": 10}, metrics_trouble="time-out"),
+        "network",
+    ),
+    "lost packets": (seen(sent_again=0.3, livez=waits(0.3)), "network"),
+    "narrow": (seen(body_bytes_per_s=50_000.0), "network"),
+    "slow body of a server without processor": (
+        seen({"long_waits": 0.5}, body_bytes_per_s=50_000.0, livez=waits(0.4)),
+        "cpu",
+    ),
+    "slow body, no metrics": (unmetered(body_bytes_per_s=50_000.0), "nothing"),
+    "killed": (
+        seen({"restarts": 1, "rss_bytes": (900 * MIB, 300 * MIB), "rss_before_restart_bytes": 900 * MIB}, **SLOW),
+        "memory",
+    ),
+    "restarted by somebody": (
+        seen({"restarts": 1, "rss_bytes": (400 * MIB, 390 * MIB), "rss_before_restart_bytes": 400 * MIB}),
+        "unknown",
+    ),
+    "gone": (Evidence("192.0.2.1:6443", asked=40, failures={"refused": 40}, metrics_trouble="refused"), "unknown"),
+    "only this machine was busy": (Evidence("192.0.2.1:6443", void=30), "unknown"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_kind_of_evidence_has_its_word(name: str) -> None:
+    """Each verdict has words of its own, and none names what is not known."""
+    evidence, resource = CASES[name]
+    verdict = judge(evidence)
+    assert verdict.resource == resource, verdict.words
+    assert 20 < len(verdict.words) < 400
+    assert "None" not in verdict.words
+
+
+def test_missing_evidence_is_never_a_verdict() -> None:
+    """Slow for reasons that nobody can see: it says between which resources it cannot tell, and what is missing."""
+    verdict = judge(unmetered(connect_s=None, livez=None, version=waits(0.5), stored=None, cached=None))
+    assert verdict.resource == "unknown"
+    assert verdict.between == ("network", "cpu", "etcd", "seats")
+    assert "TCP handshakes" in verdict.words
+
+
+def test_one_who_went_away_may_have_lacked_memory() -> None:
+    """A refused connection tells that the process is gone, and not why."""
+    assert judge(CASES["gone"][0]).between == ("memory",)
+    assert "40 x refused" in judge(CASES["gone"][0]).words
+
+
+def test_what_follows_from_the_first_is_told_beside_it() -> None:
+    """A server without a processor has full queues, too: they are no second cause."""
+    verdict = judge(CASES["no processor, and so no seats and a slow etcd"][0])
+    assert verdict.also == ("etcd", "seats")
+    assert "goroutines" in verdict.words
+
+
+def test_every_resource_has_rules_of_its_own() -> None:
+    """A row for each of the five, and none for anything else."""
+    assert {rule.resource for rule in RULES} == set(ORDER)

@@ -1,0 +1,101 @@
+"""The probe: whom it asks, what it says of each, and what the asking cost."""
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from chaoslib.exceptions import ActivityFailed
+
+from chaoslib_cp.apiserver.probes import what_is_saturated
+from chaoslib_cp.apiserver.saturated.servers import servers_to_ask
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.cluster.gate.guard import check_gate
+from tests.fakes.api_server import Answer
+from tests.fakes.kube_objects import KubeObjects
+from tests.fakes.metrics_page import page_text
+
+OBJECT = "/api/v1/namespaces/chaoslib-cp"
+SLICE = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes"
+
+
+@pytest.fixture
+def kube(kube: KubeObjects) -> KubeObjects:
+    """A healthy cluster with metrics."""
+    for path in ("/livez", "/version", OBJECT):
+        kube.objects[path] = {"metadata": {"name": path}}
+    kube.server.on("GET", "/metrics", Answer(body=page_text().encode()))
+    return kube
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port at which nobody listens, and that nobody else gets."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def tell_servers(kube: KubeObjects, address: str, port: int) -> None:
+    """Let the cluster say where its API server listens."""
+    kube.objects[SLICE] = {"endpoints": [{"addresses": [address]}], "ports": [{"port": port}]}
+
+
+def test_it_asks_as_the_observer_and_tells_the_cost(kube: KubeObjects) -> None:
+    """Few rights, nothing is changed, and the price of the look is part of it."""
+    told = what_is_saturated(window_s=1.0, configuration=kube.configuration())
+    asked = [one for one in kube.server.requests if one.path != SLICE]
+    assert {one.peer_name for one in asked} == {"user-observer"}
+    assert told["cost"]["calls"] == len(asked) == 6
+    assert told["cost"]["body_bytes"] > len(page_text())
+    assert 0 < told["cost"]["client_cpu_s"] < told["cost"]["seconds"] < 20
+    assert [one["server"] for one in told["servers"]] == [f"127.0.0.1:{kube.server.port}"]
+    assert told["not_seen"] == []
+    assert len(json.dumps(told)) < 4096
+
+
+def test_without_the_right_to_read_metrics_it_says_so(kube: KubeObjects) -> None:
+    """What is missing, and what to do about it."""
+    kube.server.on("GET", "/metrics", Answer(403))
+    told = what_is_saturated(window_s=1.0, configuration=kube.configuration())
+    assert told["not_seen"] == [
+        "metrics (not let in): apply `chaos cp manifests` anew, which lets the observer read them"
+    ]
+    assert told["servers"][0]["cores"] is None
+
+
+def test_a_server_that_is_gone_is_told_beside_one_that_is_well(kube: KubeObjects, closed_port: int) -> None:
+    """Per server, not per address: the gate noted it, and behind one address nobody would see which one is down."""
+    tell_servers(kube, "127.0.0.1", closed_port)
+    kube.mark()
+    configuration = kube.configuration(chaoslib_cp_run_dir="/runs/saturated")
+    check_gate(kube.settings(chaoslib_cp_run_dir="/runs/saturated"))
+    kube.objects.pop(SLICE)
+    told = what_is_saturated(window_s=1.0, configuration=configuration)
+    assert (told["ok"], told["resource"], told["between"]) == (False, "unknown", ["memory"])
+    assert told["servers"][0]["server"] == f"127.0.0.1:{closed_port}"
+    assert told["servers"][0]["failures"] == {"refused": 5}
+
+
+def test_servers_that_cannot_be_reached_are_judged_by_the_address(kube: KubeObjects) -> None:
+    """A managed cluster shows the addresses of its servers, but lets nobody there."""
+    tell_servers(kube, "255.255.255.255", 6443)  # to which no kernel connects
+    own = (f"127.0.0.1:{kube.server.port}",)
+    servers = servers_to_ask(kube.settings(), own, SystemClock())
+    assert servers.addresses == own
+    assert servers.not_seen == (
+        f"255.255.255.255:6443 cannot be reached from here, so what is behind {own[0]} is judged as one",
+    )
+
+
+def test_without_a_cluster_the_reason_is_raised_from_python_and_told_in_a_run(kube: KubeObjects) -> None:
+    """Nobody would read it anywhere else; in a run a probe raises for nothing."""
+    nowhere: dict[str, Any] = {"kubeconfig": "/nonexistent"}
+    with pytest.raises(ActivityFailed, match="kubeconfig /nonexistent: No such file"):
+        what_is_saturated(configuration=nowhere)
+    told = what_is_saturated(configuration={**nowhere, "chaoslib_cp_run_dir": "/runs/r"})
+    assert (told["ok"], told["resource"], told["servers"]) == (False, "unknown", [])
+    assert "No such file" in told["not_seen"][0]
+    with pytest.raises(ActivityFailed, match="window_s is 0"):
+        what_is_saturated(window_s=0, configuration=kube.configuration())
