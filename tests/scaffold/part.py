@@ -45,6 +45,8 @@ AMOUNTS: Final = {
     "testbed, mask: pins": Amount(1, 3),
     "testbed, DNS experiments: files": Amount(1, 1000),  # more than there are: every one
     "testbed, runner killed: kills": Amount(1, 20),
+    "testbed, saturated: causes": Amount(1, 1000),  # more than there are: every one
+    "testbed, saturated: healthy looks": Amount(1, 20),
     "testbed, stopped: signals": Amount(1, 4),
     "testbed, rights: rights taken away": Amount(3, 1000),  # more than there are: every one
     "testbed, up and down: rounds": Amount(2, 10),

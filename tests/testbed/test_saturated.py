@@ -1,0 +1,151 @@
+"""`what_is_saturated` against real causes: it names the one that was staged, and nothing on a healthy cluster."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.places import ROOT
+from tests.scaffold import part
+from tests.scaffold.figures import note
+from tests.testbed.conftest import Testbed, brought_up
+from tests.testbed.staging import PODS, YAML, Stage, Storm, staged
+
+pytestmark = pytest.mark.testbed
+
+_LOGGER: Final = logging.getLogger(__name__)
+SPEC: Final = """
+api_servers: 1
+api_server_cpu_cores: 0.4
+api_server_memory_mib: 3072
+fake_nodes: 20
+pods_per_fake_node: 20
+"""
+TABLE: Final = "application/json;as=Table;v=v1;g=meta.k8s.io"
+LISTS: Final = Storm(12)
+OBJECT: Final = "/api/v1/namespaces/kube-system"
+JAIL: Final = {"nominalConcurrencyShares": 0, "borrowingLimitPercent": 0, "limitResponse": {
+    "type": "Queue", "queuing": {"queues": 1, "handSize": 1, "queueLengthLimit": 4}}}  # fmt: skip
+ONE_SEAT: Final = {"nominalConcurrencyShares": 1, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}}
+QUEUE: Final = {**JAIL, "nominalConcurrencyShares": 1}
+FROM_API: Final = "tcp sport 6443"
+TO_API: Final = "tcp dport 6443"
+
+
+def lost(percent: int) -> tuple[str, ...]:
+    """Rules that lose so many of the packets to and from the API server."""
+    return tuple(f"{side} numgen random mod 100 < {percent} drop" for side in (TO_API, FROM_API))
+
+
+# The word, what is staged, and for how long is looked.
+CASES: Final[dict[str, tuple[str, Stage, float]]] = {
+    "cpu: lists at 0.4 core": ("cpu", Stage(cpu_cores=0.4, storms=(LISTS,)), 11),
+    "cpu: lists at 0.2 core": ("cpu", Stage(cpu_cores=0.2, storms=(LISTS,)), 11),
+    "cpu: scrapes at 0.3 core": ("cpu", Stage(cpu_cores=0.3, storms=(Storm(8, path="/metrics"),)), 11),
+    "cpu: handshakes at 0.1 core": (
+        "cpu",
+        Stage(cpu_cores=0.1, storms=(Storm(20, path="/version", connection="fresh"),)),
+        11,
+    ),
+    "cpu: YAML at 0.4 core": ("cpu", Stage(cpu_cores=0.4, storms=(Storm(3, accept=YAML),)), 11),
+    "memory: YAML": ("memory", Stage(grow_mib=150, storms=(Storm(8, accept=YAML),)), 30),
+    "memory: lists": ("memory", Stage(grow_mib=60, storms=(Storm(24),)), 30),
+    "memory: tables": ("memory", Stage(grow_mib=100, storms=(Storm(16, accept=TABLE),)), 30),
+    "memory: one client of YAML": ("memory", Stage(grow_mib=80, storms=(Storm(2, 0.5, accept=YAML),)), 30),
+    "seats: none for the administrator": (
+        "seats",
+        Stage(level=JAIL, storms=(Storm(12, 0.2, path="/version"),)),
+        11,
+    ),
+    "seats: one for the administrator, others rejected": (
+        "seats",
+        Stage(level=ONE_SEAT, storms=(Storm(8, 0.2, path=f"{PODS}&limit=50"),)),
+        11,
+    ),
+    "seats: one for observer and administrator": (
+        "seats",
+        Stage(level=ONE_SEAT, level_users=("admin", "observer"), storms=(Storm(8, 0.2),)),
+        11,
+    ),
+    "seats: none for the observer": (
+        "seats",
+        Stage(level=JAIL, level_users=("observer",), storms=(Storm(2, 0.5, path="/version"),)),
+        11,
+    ),
+    "etcd: stands still for 0.4 of 0.5 s": ("etcd", Stage(etcd_stops_s=(0.4, 0.1)), 11),
+    "etcd: stands still for 1.5 of 1.6 s": ("etcd", Stage(etcd_stops_s=(1.5, 0.1)), 11),
+    "etcd: 0.01 core": ("etcd", Stage(etcd_quota_us=1000, storms=(Storm(24, 0.1, path=OBJECT),)), 11),
+    "etcd: 0.02 core": ("etcd", Stage(etcd_quota_us=2000, storms=(Storm(48, 0.05, path=OBJECT),)), 11),
+    "network: 15 % lost": ("network", Stage(packets=lost(15)), 11),
+    "network: 30 % lost": ("network", Stage(packets=lost(30)), 11),
+    "network: a pipe of 8 Mbit/s": (
+        "network",
+        Stage(pipe=("tbf", "rate", "8mbit", "burst", "128kb", "latency", "1500ms"), storms=(Storm(6),)),
+        11,
+    ),
+}  # fmt: skip
+_PLAY: Final = """
+import json, sys
+from chaoslib_cp.apiserver.probes import what_is_saturated
+print(json.dumps(what_is_saturated(float(sys.argv[1]))))
+"""
+
+
+# Their API server is killed again and again, which the testbed of the session must not be.
+KILLS: Final = "memory"
+HEALTHY: Final = Stage(cpu_cores=0.4, storms=(Storm(2, 0.5), Storm(2, 0.2, path=OBJECT)))
+
+
+def drawn() -> list[str]:
+    """The causes that are staged: all of them, or a few that leave the testbed of the session as it was."""
+    amount = part.amount("testbed, saturated: causes")
+    names = [name for name, (resource, _, _) in CASES.items() if part.is_whole() or resource != KILLS]
+    return [row[0] for row in part.of([(name,) for name in names], "saturated", at_least=amount, columns=0)]
+
+
+@pytest.fixture(scope="module")
+def staging(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    """The testbed of the session; for all causes one of its own."""
+    if not part.is_whole():
+        yield request.getfixturevalue("testbed")
+        return
+    request.getfixturevalue("can_run_testbeds")
+    spec = tmp_path_factory.mktemp("saturated") / "saturated.yaml"
+    spec.write_text(SPEC)
+    with brought_up(str(spec), f"saturated-{os.getpid()}") as own:
+        yield own
+
+
+def look(testbed: Testbed, window_s: float) -> dict[str, Any]:
+    """Play the probe inside, as a run would."""
+    ended = testbed.run("python", "-c", _PLAY, str(window_s), timeout_s=120, cwd=ROOT)
+    assert ended.returncode == 0, ended.stderr
+    assert len(ended.stdout) < 4096
+    told: dict[str, Any] = json.loads(ended.stdout)
+    _LOGGER.info("%s", json.dumps(told))
+    return told
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("name", drawn())
+def test_what_was_staged_is_named(staging: Testbed, name: str, tmp_path: Path) -> None:
+    """Each real cause has its word."""
+    resource, stage, window_s = CASES[name]
+    with staged(staging, stage, tmp_path):
+        told = look(staging, window_s)
+    assert told["resource"] == resource, told
+    note("saturated", causes=1)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("number", range(part.amount("testbed, saturated: healthy looks")))
+def test_nothing_is_named_on_a_healthy_cluster(staging: Testbed, number: int, tmp_path: Path) -> None:
+    """Calm, and each second time with a load that it bears."""
+    with staged(staging, HEALTHY if number % 2 else Stage(cpu_cores=0.4), tmp_path):
+        told = look(staging, 11)
+    assert (told["ok"], told["resource"]) == (True, "nothing"), told
+    note("saturated", healthy=1)
