@@ -24,6 +24,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "stop_dns_rogue": {"timeout_s": 10.0},
     "flush_dns_caches": {"arm_within_s": 2.0},
     "restart_dns_pods": {"coupling": "delete-pods", "wait_for_fresh_cache": False, "timeout_s": 2.0},
+    "replace_endpoints": {"timeout_s": 2.0},
     "start_node_cache_pin": {"pin_s": 20, "timeout_s": 0.0},
     "workload_dns": {},
     "dns_truth_is_back": {},

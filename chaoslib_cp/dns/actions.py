@@ -5,7 +5,8 @@ from typing import Any
 from chaoslib_cp.activity import ABSENT, JsonList, JsonObject, activity, settings_of
 from chaoslib_cp.arguments import between
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.dns import poison, restart, rogue
+from chaoslib_cp.dns import endpoints, poison, restart, rogue
+from chaoslib_cp.dns.endpoints import EndpointsPlan
 from chaoslib_cp.dns.flush import FlushPlan, flush
 from chaoslib_cp.dns.pin import PinPlan, pin_node_caches, unpin_node_caches
 from chaoslib_cp.dns.poison_plan import PoisonPlan, told_of
@@ -14,6 +15,7 @@ from chaoslib_cp.fault import read_expects
 
 __all__ = [
     "flush_dns_caches",
+    "replace_endpoints",
     "restart_dns_pods",
     "start_dns_poison",
     "start_dns_rogue",
@@ -81,6 +83,47 @@ def restart_dns_pods(
     return restart.restart_dns(plan, settings_of(configuration, secrets))
 
 
+@activity(EndpointsPlan)
+def replace_endpoints(
+    service: str = "decoy-pods",
+    namespace: str = "chaoslib-cp",
+    timeout_s: float = 30.0,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Replace the pods behind a headless Service, so that its name stands for other addresses from then on.
+
+    Nothing is forged: DNS servers hear of it from the API and tell the truth, and whoever has the name in a cache goes
+    on to addresses that nobody has any more, for the TTL of what he has. ``start_dns_poison`` with ``pin`` makes that
+    long. The pods are deleted through the API as the runner; their controller makes new ones.
+
+    Args:
+        service: Name of the Service; that of ours has one pod, which nobody uses.
+        namespace: Its namespace. In another one than ``chaoslib-cp`` the runner needs the right to list and delete pods
+            there, which the roles of `chaos cp manifests` do not give.
+        timeout_s: Seconds until as many new pods must be ready, 1 to 300.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        An ``Injected`` (``chaoslib_cp/fault.py`` tells its keys) that is over at once and delivers pods replaced, of
+        how many were ready: one counts when a new one is ready at an address that none of the old ones had.
+        ``details`` has ``gone`` and ``new`` (addresses) and ``replaced``: ``pods``, ``accepted``, ``outcomes`` (of
+        deletes that were not accepted), ``accepted_s``, ``rescheduled_s`` and ``synced_s`` (null if not seen in time).
+
+    Raises:
+        ProfileInvalid: An argument is wrong. Nothing was changed.
+        TargetRefused: No permit for this cluster, no such Service, one that is not headless, of the cluster itself, or
+            without ready pods; pods that nobody would make anew, or that measure the run; or the runner may not delete
+            them. Nothing was changed.
+        TargetUnreachable: The API is unwell. Nothing was changed.
+        UndoFailed: The undo log cannot be read or written; when only its last line could not be, the pods have been
+            deleted.
+    """
+    plan = EndpointsPlan(service, namespace, timeout_s)
+    return endpoints.replace_endpoints(plan, settings_of(configuration, secrets), SystemClock()).as_dict()
+
+
 def _poison_plan(
     *,
     duration_s: float,
@@ -125,8 +168,9 @@ def start_dns_poison(
     Args:
         name: The DNS name that is lied about; for the lies ``zone`` and ``search-hijack`` the zone above the names.
         lie: One of ``wrong-address``, ``zone``, ``search-hijack``, ``nxdomain``, ``nodata-a``, ``nodata-aaaa``,
-            ``servfail``, ``cname``, ``srv``, ``ptr``; or ``pin``: the true address of now is kept for ``ttl_s``,
-            whatever becomes true, until ``duration_s`` is over. Every good answer of these servers is kept as long.
+            ``servfail``, ``cname``, ``srv``, ``ptr``; or ``pin``: the address that is true when it begins is kept
+            for ``ttl_s``, whatever becomes true (``replace_endpoints``), until ``duration_s`` is over. Every good
+            answer of these servers is kept as long.
         ttl_s: For how long caches may keep it, seconds, 1 to 3600; ``servfail`` to 300. CoreDNS keeps it 5 at least.
         duration_s: For how long the servers tell it, seconds, 1 to 3600; longer than a cache may keep the truth, which
             is what the Corefile says (``ttl`` of its plugin kubernetes), 5 at least.

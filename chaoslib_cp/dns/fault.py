@@ -81,3 +81,11 @@ NODE_CACHE_PIN: Final = FaultKind(
         {"namespace": DNS_NAMESPACE, "apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]},
     ),
 )
+
+ENDPOINT_REPLACEMENT: Final = FaultKind(
+    name="endpoint_replacement",
+    label="endpoint replacement",
+    start="chaoslib_cp.dns.actions:replace_endpoints",
+    example={"timeout_s": 2.0},
+    rights=({"namespace": LIBRARY_NAMESPACE, "apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]},),
+)

@@ -1,4 +1,4 @@
-"""Restarting the DNS servers through the API, with the three waits that an overload stretches timed apart."""
+"""Replacing pods through the API, DNS servers above all; the three waits that an overload stretches are timed apart."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.cluster.door.cluster_dns import ClusterDns, find_cluster_dns, list_dns_pods
 from chaoslib_cp.cluster.door.live_pods import is_dying, is_over, is_ready
-from chaoslib_cp.engine.undo.entry import Entry
+from chaoslib_cp.cluster.undo.kinds.observe_only import observed
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import TargetRefused
 
@@ -25,7 +25,7 @@ _MOST_AT_ONCE = 8  # a cluster has two or three DNS pods; more at once would be 
 
 @dataclass(frozen=True)
 class DnsPods:
-    """What the gate noted of the DNS servers.
+    """Pods that DNS is about: the DNS servers that the gate noted, or those that a name stands for.
 
     Attributes:
         where: Where they are.
@@ -60,36 +60,56 @@ def recent_crashes(cluster: Cluster, now_epoch_s: float, timeout_s: float = _CAL
 def delete_dns_pods(
     cluster: Cluster, log: UndoLog, fault: str, noted: DnsPods, timeout_s: float, clock: Clock
 ) -> dict[str, Any]:
-    """Delete every DNS pod and watch, as far as time allows, what becomes of it.
+    """Delete every DNS pod and watch, as far as time allows, what becomes of it; see :func:`delete_pods`.
+
+    Args:
+        cluster: As the runner.
+        log: The run's undo log.
+        fault: Id of the fault that this is.
+        noted: Where the DNS pods are, and those that the gate saw, for when the API no longer lists them.
+        timeout_s: Limit of everything together.
+        clock: Source of time.
+
+    Raises:
+        TargetRefused: There are no DNS pods, or the runner may not delete them.
+        TargetUnreachable: The API does not list them and none were noted.
+    """
+    ends_s = clock.monotonic_s() + timeout_s
+    before = _known_pods(cluster, noted, timeout_s)
+    return delete_pods(cluster, log, fault, DnsPods(noted.where, before), max(0.0, ends_s - clock.monotonic_s()), clock)
+
+
+def delete_pods(
+    cluster: Cluster, log: UndoLog, fault: str, pods: DnsPods, timeout_s: float, clock: Clock
+) -> dict[str, Any]:
+    """Delete pods and watch, as far as time allows, what becomes of them.
 
     Controllers may starve as everything else does, so acceptance, rescheduling and readiness are timed apart. A delete
     that the overload keeps from being accepted is a result.
 
     Args:
         cluster: As the runner.
-        log: The run's undo log; the pods are recreated by their Deployment, so there is nothing to undo.
+        log: The run's undo log; the pods are recreated by their controllers, so there is nothing to undo.
         fault: Id of the fault that this is.
-        noted: Where the DNS pods are, and those that the gate saw, for when the API no longer lists them.
+        pods: Which ones, and where others are looked for that take their place.
         timeout_s: Limit of everything together.
         clock: Source of time.
 
     Returns:
         ``pods`` (number that were to be deleted), ``accepted`` (number the API took), ``accepted_s``,
-        ``rescheduled_s``, ``synced_s`` (seconds from the start, null if not seen in time), ``outcomes`` (last outcome
-        of the deletes that were not accepted: "unknown" may have landed) and ``reason`` for a null.
+        ``rescheduled_s``, ``synced_s`` (seconds from the start until as many new ones were ready, null if not seen in
+        time), ``outcomes`` (last outcome of the deletes that were not accepted: "unknown" may have landed) and
+        ``reason`` for a null.
 
     Raises:
-        TargetRefused: There are no DNS pods, or the runner may not delete them.
-        TargetUnreachable: The API does not list them and none were noted.
+        TargetRefused: The runner may not delete them.
     """
     started_s = clock.monotonic_s()
-    before = _known_pods(cluster, noted, timeout_s)
-    where = noted.where
-    words = f"delete pods {where.namespace}/{', '.join(sorted(before.values()))}"
-    number = log.intend(Entry("observe_only", fault, words, {}))
+    where, before = pods.where, pods.names
+    number = log.intend(observed(fault, f"delete pods {where.namespace}/{', '.join(sorted(before.values()))}"))
     outcomes = _delete_all(cluster, where, before, started_s + timeout_s, clock)
     accepted_s = clock.monotonic_s() - started_s
-    log.done(number, "nothing to undo: their Deployment makes new ones")
+    log.done(number, "nothing to undo: what controls them makes new ones")
     rescheduled_s, synced_s = _watch(cluster, where, before, started_s, timeout_s, clock)
     missing = [outcome for outcome in outcomes if outcome != "ok"]
     result = {
@@ -100,7 +120,7 @@ def delete_dns_pods(
         "rescheduled_s": rescheduled_s,
         "synced_s": synced_s,
     }
-    return result if synced_s is not None else {**result, "reason": f"not seen within {timeout_s:g} s"}
+    return result if synced_s is not None else {**result, "reason": f"not seen within {round(timeout_s, 1):g} s"}
 
 
 def _known_pods(cluster: Cluster, noted: DnsPods, timeout_s: float) -> Mapping[str, str]:

@@ -111,7 +111,7 @@ def dns_truth_is_back(
     configuration: JsonObject = ABSENT,
     secrets: JsonObject = ABSENT,
 ) -> JsonObject:
-    """Say whether names that were lied about are answered right again, no later than caches may keep the lie.
+    """Say whether names that were lied about, or pinned, are answered right again, no later than caches may keep it.
 
     While a lie is told it is there by design, so until ``ttl_s + grace_s`` seconds after its end this is ok. From then
     on each question at each server must be answered right. Once no DNS server is armed, nobody watches any more: this
@@ -130,9 +130,9 @@ def dns_truth_is_back(
         secrets: chaosk8s' own keys.
 
     Returns:
-        ``ok``; ``state``: "not armed", "told" (a server lies), "may be kept", "due" (the lie must be gone) or "not
-        measured", which is never ok; ``withdrawn_ago_s`` (null before the end); and of the question that was answered
-        right least often since it was due ``asked``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``,
+        ``ok``; ``state``: "not armed", "told" (a server lies, or pins), "may be kept", "due" (the lie must be gone) or
+        "not measured", which is never ok; ``withdrawn_ago_s`` (null before the end); and of the question that was
+        answered right least often since it was due ``asked``, ``ok_ratio`` (0..1), ``samples``, ``last_outcome``,
         ``worst_latency_s`` and ``by`` (observer or probe).
 
     Raises:

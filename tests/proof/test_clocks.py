@@ -21,10 +21,11 @@ from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import recover
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.control.watching import wait_for_sight
-from chaoslib_cp.dns import poison, rogue
+from chaoslib_cp.dns import endpoints, poison, rogue
 from chaoslib_cp.dns.actions import start_dns_poison
 from chaoslib_cp.dns.armed import wait_for_revision
 from chaoslib_cp.dns.corefile_source import DnsServer
+from chaoslib_cp.dns.endpoints import EndpointsPlan
 from chaoslib_cp.dns.pin_seen import wait_until_pinned
 from chaoslib_cp.dns.pods import DnsPods, delete_dns_pods
 from chaoslib_cp.dns.rogue_plan import RoguePlan
@@ -42,6 +43,7 @@ from tests.fakes.armed_dns import SERVERS, armed_dns
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.memory_peer import HANG, MemoryPeer
 from tests.fakes.telemetry_cluster import listing, pod, telemetry_cluster
+from tests.scaffold import decoys
 from tests.scaffold.disturbed_clock import DISTURBANCES, DisturbedClock
 from tests.scaffold.entries import to_delete
 from tests.scaffold.figures import note
@@ -116,6 +118,16 @@ def delete_dns(folder: Path, clock: DisturbedClock) -> float:
     return WITHIN_S
 
 
+def replace_pods(folder: Path, clock: DisturbedClock) -> float:
+    """The wait for pods that nobody makes."""
+    with KubeObjects(folder / "kube") as kube:
+        kube.mark()
+        decoys.put(kube, "10.0.2.1")
+        settings = read_settings(kube.configuration(chaoslib_cp_run_dir="/runs/clocks"))
+        assert endpoints.replace_endpoints(EndpointsPlan("decoy-pods", "chaoslib-cp", WITHIN_S), settings, clock)
+    return WITHIN_S
+
+
 def see(folder: Path, clock: DisturbedClock) -> float:
     """The control's wait for samples that never come."""
     arguments = {"path": "cached", "window_s": 3.0}
@@ -181,6 +193,7 @@ SCENARIOS: dict[str, Play] = {
     "flush_dns_caches": arm_dns,
     "start_node_cache_pin": pin_caches,
     "stop_node_cache_pin": pin_caches,
+    "replace_endpoints": replace_pods,
     "chaos cp recover": heal,
     "the control before the baseline": see,
 }

@@ -22,6 +22,7 @@ from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.dns.actions import (
     flush_dns_caches,
+    replace_endpoints,
     restart_dns_pods,
     start_dns_poison,
     start_dns_rogue,
@@ -37,7 +38,7 @@ from tests.fakes.armed_dns import armed_dns
 from tests.fakes.dying import AFTER, MODES, Death
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.setting_driver import SettingDriver
-from tests.scaffold import meddling, node_caches, part
+from tests.scaffold import decoys, meddling, node_caches, part
 from tests.scaffold.clocks import UnwaitingClock
 from tests.scaffold.figures import note
 from tests.scaffold.profiles import PROFILE
@@ -129,6 +130,8 @@ SCENARIOS: dict[str, Scenario] = {
         "stop_dns_rogue", start_a_rogue, lambda settings: stop_dns_rogue(timeout_s=5.0, configuration=settings)),
     "flush DNS": ("flush_dns_caches", nothing, flush_dns),
     "pin node caches": ("start_node_cache_pin", nothing, pin_node_caches),
+    "replace endpoints": (
+        "replace_endpoints", nothing, lambda settings: replace_endpoints(timeout_s=1.0, configuration=settings)),
     "stop pinning": ("stop_node_cache_pin", pin_node_caches, stop_pinning),
     # what only tests export: edits of what is not ours, and a setting of a driver
     "meddle": ("", nothing, meddle_with_all),
@@ -168,6 +171,7 @@ def kube(kube: KubeObjects, tmp_path: Path) -> Iterator[KubeObjects]:
     SettingDriver(tmp_path, CLUSTER_UID)
     meddling.prepare(kube)
     node_caches.put(kube)
+    decoys.put(kube, "10.0.2.1")
     kube.objects["/api/v1/namespaces/kube-system/configmaps/others"] = {
         "metadata": {"name": "others", "uid": "others", "labels": {"app.kubernetes.io/managed-by": "chaoslib-cp"}}
     }
@@ -229,7 +233,7 @@ def assert_healed(kube: KubeObjects, before: dict[str, Any], where: str) -> None
     if not report["logs"]:  # all was taken back before the kill: what is left is the controllers' business
         for _ in range(8):
             kube.control_daemonsets()
-    pods = ("coredns", "workload-prober", "node-local-dns")
+    pods = ("coredns", "workload-prober", "node-local-dns", "decoy")
     assert [path for path in kube.objects if path not in before and not any(one in path for one in pods)] == [], where
     assert others(kube) == before, where
     assert open_logs() == [], where

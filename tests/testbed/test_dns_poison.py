@@ -85,8 +85,16 @@ ROWS = (
     ),
     # caches keep the truth for the 60 s that it says of itself; caches of nodes ask others than these servers for it
     # past the cache each server tells everybody the truth; behind the cache of its node the prober is another client
-    Row("wrong address, to one client", _of("one-client", "wrong-address", addresses=[ADDRESS], clients=[NOBODY]), LAYERS[1:3]),
-    Row("wrong address, to one node", _of("one-node", "wrong-address", addresses=[ADDRESS], clients=[ITS_NODE]), LAYERS[1:]),
+    Row(
+        "wrong address, to one client",
+        _of("one-client", "wrong-address", addresses=[ADDRESS], clients=[NOBODY]),
+        LAYERS[1:3],
+    ),
+    Row(
+        "wrong address, to one node",
+        _of("one-node", "wrong-address", addresses=[ADDRESS], clients=[ITS_NODE]),
+        LAYERS[1:],
+    ),
     Row("a name outside the cluster", {"name": "www.outside.test", "lie": "nxdomain"}, LAYERS[:1]),
 )
 DRAWN = part.of(

@@ -26,6 +26,7 @@ AGENT_READS = "chaoslib-cp-agent-reads"
 POISON_ROLE, ROGUE_ROLE, FLUSH_ROLE, PIN_ROLE = (
     f"chaoslib-cp-runner-{kind}" for kind in ("dns-poison", "dns-rogue", "dns-flush", "node-cache-pin")
 )
+REPLACE_ROLE = "chaoslib-cp-runner-endpoint-replacement"
 RUN_LABEL = "chaoslib-cp/run"
 DNS_LOOK = "dns_configuration_risks"
 API_LOOK = "what_is_saturated"
@@ -79,11 +80,20 @@ try:
 except ActivityFailed as error:
     print(error)
 """
+REPLACE = """
+from chaoslib.exceptions import ActivityFailed
+from chaoslib_cp.dns.actions import replace_endpoints
+try:
+    print(replace_endpoints())
+except ActivityFailed as error:
+    print(error)
+"""
 QUICKLY = {
     POISON_ROLE: (POISON, "does not run the new Corefile"),
     ROGUE_ROLE: (ROGUE, "the DNS servers were armed"),
     FLUSH_ROLE: (FLUSH, "'kind': 'dns_flush'"),
     PIN_ROLE: (PIN, "'kind': 'node_cache_pin'"),
+    REPLACE_ROLE: (REPLACE, "'kind': 'endpoint_replacement'"),
 }
 # Kubernetes gives these to everybody who is authenticated: health, versions, questions about one's own rights.
 FOR_EVERYBODY = ('ClusterRole "system:discovery"', 'ClusterRole "system:public-info-viewer"', '"system:basic-user"')

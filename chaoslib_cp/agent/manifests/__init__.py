@@ -1,4 +1,4 @@
-"""The workload prober as Kubernetes objects."""
+"""The workload prober, and what experiments lie about, as Kubernetes objects."""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -64,12 +64,10 @@ def prober_manifests(
     text = files(__package__).joinpath("prober.yaml").read_text(encoding="utf-8")
     manifests: list[dict[str, Any]] = list(yaml.safe_load_all(text))
     _select(next(one for one in manifests if one["metadata"]["name"] == "kube-dns-pods"), dns)
-    pod = manifests[-1]["spec"]["template"]["spec"]
-    pod["nodeSelector"] |= dict(pods.nodes)
-    if pods.image_pull_secret:
-        pod["imagePullSecrets"] = [{"name": pods.image_pull_secret}]
-    container = pod["containers"][0]
-    container["image"] = image
+    for one in manifests:
+        if "template" in one.get("spec", {}):
+            _give_image(one["spec"]["template"]["spec"], image, pods)
+    container = manifests[-1]["spec"]["template"]["spec"]["containers"][0]
     domain = f".{cluster_domain}" if cluster_domain else ""
     container["args"] = [
         "prober",
@@ -81,6 +79,14 @@ def prober_manifests(
         *([] if dns.port == USUAL_PLACE.port else [f"--dns-pods-port={dns.port}"]),
     ]
     return manifests
+
+
+def _give_image(pod: dict[str, Any], image: str, pods: ProberPods) -> None:
+    """All pods run the one image there is, on nodes that can get it."""
+    pod["containers"][0]["image"] = image
+    pod["nodeSelector"] |= dict(pods.nodes)
+    if pods.image_pull_secret:
+        pod["imagePullSecrets"] = [{"name": pods.image_pull_secret}]
 
 
 def _select(service: dict[str, Any], dns: DnsPlace) -> None:

@@ -56,8 +56,8 @@ class Poison:
         begins_at_epoch_s: When all gates open, seconds since 1970: when every replica runs this revision.
         ends_at_epoch_s: When they close, whoever is alive by then.
         revision: Its name, which ``rev.cp.invalid`` says.
-        pin_s: Until all gates close, caches keep every good answer for this long, true or not, seconds; 0 for as long
-            as its TTL says. What is pinned is forgotten then.
+        pin_s: While the gates are open, caches keep every good answer for this long, true or not, seconds; 0 for as
+            long as its TTL says. What is pinned is forgotten then.
         watched: Name and type of more questions to watch, for example a name whose true answer will change.
         rogue: Upstreams, as ``address:port``, that tell the lies; without any the servers tell them themselves.
     """
@@ -98,8 +98,7 @@ class Poison:
     def announced(self) -> Revision:
         """What the armed servers say of themselves."""
         asked = dict.fromkeys([*(question for lie in self.lies for question in lie.questions), *self.watched])
-        gate = (self.begins_at_epoch_s, self.ends_at_epoch_s) if self.lies else (0, 0)
-        return Revision(self.revision, *gate, tuple(asked))
+        return Revision(self.revision, self.begins_at_epoch_s, self.ends_at_epoch_s, tuple(asked), lies=bool(self.lies))
 
 
 def armed(text: str, poison: Poison, zone: str, port: int = 53) -> str:
@@ -172,7 +171,7 @@ def refuse_armed(corefile: Corefile) -> None:
 
 
 def _two(corefile: Corefile, block: ServerBlock, poison: Poison) -> Iterator[str]:
-    """The block as a front and a backend; a pin is a front of its own before it, until its gate closes."""
+    """The block as a front and a backend; a pin is a front of its own before it, while its gate is open."""
     front = [one for one in block.directives if one.name in _FRONT | _BOTH | _ONCE]
     behind = [one for one in block.directives if one.name not in _FRONT | _ONCE | _REPLACED or one.name in _BOTH]
     keys, to_backend = (
@@ -181,7 +180,8 @@ def _two(corefile: Corefile, block: ServerBlock, poison: Poison) -> Iterator[str
     )
     if poison.pin_s:
         yield f"{keys} {{"
-        yield f'    view pin {{\n        expr now() < date("{rfc3339(poison.ends_at_epoch_s)}")\n    }}'
+        begins, ends = rfc3339(poison.begins_at_epoch_s), rfc3339(poison.ends_at_epoch_s)
+        yield f'    view pin {{\n        expr now() >= date("{begins}") && now() < date("{ends}")\n    }}'
         yield from _sources(corefile, [one for one in front if one.name in _BOTH])
         yield from _cache(block, poison, f"{poison.pin_s} {poison.pin_s}")
         yield to_backend

@@ -17,7 +17,7 @@ MOST_QUESTIONS: Final = 16
 """More would be load."""
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_GATE: Final = re.compile(r"gate (\d{1,12}) (\d{1,12})")
+_WHEN: Final = re.compile(r"(gate|pin) (\d{1,12}) (\d{1,12})")
 _ASK: Final = re.compile(r"ask ([a-z0-9_.-]{1,253}) ([A-Z]{1,10})")
 _STRING: Final = re.compile(r'"([^"\\]*)"')
 
@@ -28,15 +28,17 @@ class Revision:
 
     Attributes:
         id: Its name, small letters, digits, dots and hyphens.
-        begins_at_epoch_s: When its lies begin, seconds since 1970; 0 when it has none.
+        begins_at_epoch_s: When its lies or pins begin, seconds since 1970; 0 when it has none.
         ends_at_epoch_s: When they end.
         questions: Name and type of what is lied about, or kept: what shall be watched.
+        lies: False where it only pins: past its cache the server tells the truth all the time.
     """
 
     id: str
     begins_at_epoch_s: int = 0
     ends_at_epoch_s: int = 0
     questions: tuple[tuple[str, str], ...] = ()
+    lies: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot stand in a Corefile."""
@@ -49,14 +51,15 @@ class Revision:
             )
 
     def is_truthful_at(self, epoch_s: float, margin_s: float) -> bool:
-        """Whether no gate is open then, on any clock that differs from ours by less than ``margin_s`` seconds."""
-        return not self.begins_at_epoch_s - margin_s <= epoch_s <= self.ends_at_epoch_s + margin_s
+        """Whether no lie is told then, on any clock that differs from ours by less than ``margin_s`` seconds."""
+        return not self.lies or not self.begins_at_epoch_s - margin_s <= epoch_s <= self.ends_at_epoch_s + margin_s
 
     @property
     def strings(self) -> tuple[str, ...]:
         """The strings of the TXT record; each is under 255 characters, as a TXT record needs (RFC 1035, 3.3)."""
-        gate = [f"gate {self.begins_at_epoch_s} {self.ends_at_epoch_s}"] if self.ends_at_epoch_s else []
-        return (self.id, *gate, *(f"ask {name} {type_}" for name, type_ in self.questions))
+        what = "gate" if self.lies else "pin"  # an older prober knows no pin, and takes its server for truthful, too
+        when = [f"{what} {self.begins_at_epoch_s} {self.ends_at_epoch_s}"] if self.ends_at_epoch_s else []
+        return (self.id, *when, *(f"ask {name} {type_}" for name, type_ in self.questions))
 
     def block(self, port: int, directives: Iterable[str] = ()) -> str:
         """The server block that says it.
@@ -80,7 +83,8 @@ def read_revision(records: Iterable[str]) -> Revision | None:
     strings = _STRING.findall(" ".join(records))
     if not strings or not _ID.fullmatch(strings[0]):
         return None
-    gate = next((found for one in strings[1:] if (found := _GATE.fullmatch(one))), None)
-    begins, ends = (int(gate[1]), int(gate[2])) if gate else (0, 0)
+    when = next((found for one in strings[1:] if (found := _WHEN.fullmatch(one))), None)
+    begins, ends = (int(when[2]), int(when[3])) if when else (0, 0)
     asked = [(found[1], found[2]) for one in strings[1:] if (found := _ASK.fullmatch(one))]
-    return Revision(strings[0], begins, ends, tuple(asked[:MOST_QUESTIONS]))
+    lies = when is None or when[1] == "gate"
+    return Revision(strings[0], begins, ends, tuple(asked[:MOST_QUESTIONS]), lies)

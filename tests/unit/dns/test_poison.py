@@ -67,7 +67,8 @@ def test_a_pin_keeps_what_is_true_now(dns: ArmedDns) -> None:
     assert made.delivers == Delivers("DNS servers pinned", wanted=2, share=1.0, done=2)
     assert "success 9984 600 600" in dns.corefile
     assert f"ask {NAME}. A" in dns.corefile
-    assert "gate" not in dns.corefile
+    begins, ends = (int(made.details[key]) for key in ("begins_epoch_s", "ends_epoch_s"))
+    assert f'"pin {begins} {ends}\\"' in dns.corefile
 
 
 def test_a_lie_for_some_clients_is_for_the_prober_too_so_that_it_is_seen(dns: ArmedDns) -> None:

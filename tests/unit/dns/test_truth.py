@@ -22,10 +22,10 @@ def run_dir(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def write_revisions(run_dir: Path, server: str, ended_ago_s: float) -> None:
-    """Samples of an armed server that say when its lie ends."""
+def write_revisions(run_dir: Path, server: str, ended_ago_s: float, lies: bool = True) -> None:
+    """Samples of an armed server that say when its lie, or its pin, ends."""
     ends_s = int(time.time() - ended_ago_s)  # noqa: TID251 - the clock of the DNS server
-    strings = Revision("r-1", ends_s - 60, ends_s, (("decoy.chaoslib-cp.svc.cluster.local.", "A"),)).strings
+    strings = Revision("r-1", ends_s - 60, ends_s, (("decoy.chaoslib-cp.svc.cluster.local.", "A"),), lies).strings
     answers = [" ".join(f'"{one}"' for one in strings)]
     write_samples(run_dir, "dns_revision", ["ok"] * 6, 3.0, target=server, rcode="NOERROR", answers=[answers] * 6)
 
@@ -65,6 +65,15 @@ def test_a_false_answer_counts_from_the_moment_it_may_no_longer_be_kept(
     said = asked(run_dir)
     assert (said["state"], said["ok"]) == (state, ok)
     assert said["withdrawn_ago_s"] == (None if ended_ago_s < 0 else pytest.approx(ended_ago_s, abs=3))
+
+
+@pytest.mark.parametrize(("ended_ago_s", "state", "ok"), [(-30, "told", True), (40, "due", False)])
+def test_a_pin_is_meant_until_it_ends(run_dir: Path, ended_ago_s: float, state: str, ok: bool) -> None:
+    """Its stale answers are what was asked for, as a lie is."""
+    write_revisions(run_dir, "10.0.0.1", ended_ago_s, lies=False)
+    write_heard(run_dir, *["stale"] * 6)
+    said = asked(run_dir)
+    assert (said["state"], said["ok"]) == (state, ok)
 
 
 def test_what_was_heard_before_it_was_due_counts_no_more(run_dir: Path) -> None:

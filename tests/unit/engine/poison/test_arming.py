@@ -9,7 +9,7 @@ import pytest
 from chaoslib_cp.engine.poison.arming import BACKEND_PORT, Poison, armed, marked
 from chaoslib_cp.engine.poison.lies import Lie
 from chaoslib_cp.engine.poison.parser import parse_corefile
-from chaoslib_cp.engine.poison.revision import REVISION_NAME
+from chaoslib_cp.engine.poison.revision import REVISION_NAME, Revision, read_revision
 from chaoslib_cp.errors import ProfileInvalid
 from tests.scaffold import coredns
 from tests.scaffold.corefiles import TRUTH, stock
@@ -121,8 +121,12 @@ def test_the_truth_is_kept_for_as_long_as_before_and_the_lie_for_its_ttl(cache: 
 
 def test_a_pin_keeps_every_good_answer_for_its_time() -> None:
     """The mask of twenty minutes needs no lie at all."""
-    made = armed(stock(53), poison(lies=(), pin_s=1200), ZONE)
+    made = armed(stock(53), poison(lies=(), pin_s=1200, watched=((API, "A"),)), ZONE)
     assert "success 9984 1200 1200\n" in made
+    assert 'expr now() >= date("2001-09-09T01:46:40Z") && now() < date("2033-05-18T03:33:20Z")\n' in made
+    told = read_revision([made.partition(" 0 IN TXT ")[2].replace("\\", "").partition("\n")[0]])
+    assert told == Revision("r-1", 1_000_000_000, 2_000_000_000, ((API, "A"),), lies=False)
+    assert told.is_truthful_at(1_500_000_000, 2)
 
 
 def test_a_cache_keeps_something_where_nothing_says_how_much() -> None:
