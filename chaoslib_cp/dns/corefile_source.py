@@ -7,7 +7,7 @@ ConfigMap that is.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -18,6 +18,8 @@ from chaoslib_cp.cluster.door.live_pods import live_pods
 from chaoslib_cp.cluster.door.review import Access, may
 from chaoslib_cp.cluster.gate.roles import DNS_CONFIG_MAPS, NODE_CACHE_CONFIG_MAPS
 from chaoslib_cp.cluster.undo.objects import object_path
+from chaoslib_cp.dns.mounted import Told, behind, mounted_folders
+from chaoslib_cp.engine.poison.imports import NOTHING_BESIDE, Beside, imported_folders
 from chaoslib_cp.errors import TargetRefused
 
 _CALL_S: Final = 5.0
@@ -58,6 +60,7 @@ class CorefileSource:
         port: On which the pods are asked.
         servers: The pods that are alive.
         keeper: Who keeps the ConfigMap as it is: an operator or an add-on manager; empty where nobody does.
+        beside: The files that it may import, where they were looked at.
     """
 
     namespace: str
@@ -69,6 +72,7 @@ class CorefileSource:
     port: int
     servers: tuple[DnsServer, ...]
     keeper: str = ""
+    beside: Beside = NOTHING_BESIDE
 
     def __str__(self) -> str:
         return f"{self.key} of ConfigMap {self.namespace}/{self.config_map}"
@@ -85,12 +89,27 @@ def find_corefile(cluster: Cluster, where: ClusterDns, timeout_s: float = _CALL_
     Raises:
         TargetRefused: They are no CoreDNS, do not read a ConfigMap, read different ones, the runner may not read it, or
             somebody else keeps that ConfigMap as it is; nothing was changed.
+        ProfileInvalid: It cannot be read; nothing was changed.
         CallFailed: The API does not answer.
     """
     listed = cluster.get(where.pods_path, timeout_s=timeout_s, labelSelector=where.selector)
-    source = read_corefile(cluster, where, live_pods(cluster, listed, timeout_s), timeout_s)
+    pods = live_pods(cluster, listed, timeout_s)
+    source = read_corefile(cluster, where, pods, timeout_s)
     refuse_keeper(source)
-    return source
+    return replace(source, beside=_read_beside(cluster, source, _told(pods[0], where), timeout_s))
+
+
+def _read_beside(cluster: Cluster, source: CorefileSource, told: Told, timeout_s: float) -> Beside:
+    """The files that a Corefile imports from ConfigMaps; of other folders nobody can tell what is in them."""
+    known: set[str] = set()
+    files: dict[str, str] = {}
+    for folder in imported_folders(source.text, told.folder):
+        volume = behind(folder, told.mounted)
+        if volume:
+            found = _read_config_map(cluster, source.namespace, volume.config_map, timeout_s) or {}
+            known.add(folder)
+            files |= volume.files(found.get("data") or {})
+    return Beside(told.folder, frozenset(known), files)
 
 
 def refuse_keeper(source: CorefileSource) -> None:
@@ -129,19 +148,27 @@ def read_corefile(
             f"{where} read different Corefiles or run different images ({_differences(told)}); nothing was changed; "
             "wait until their rollout is done"
         )
-    [(config_map, key, image, port)] = told
-    found = _read_config_map(cluster, where.namespace, config_map, timeout_s)
-    text = ((found or {}).get("data") or {}).get(key)
+    [one] = told
+    found = _read_config_map(cluster, where.namespace, one.config_map, timeout_s)
+    text = ((found or {}).get("data") or {}).get(one.key)
     if found is None or text is None:
         raise TargetRefused(
-            f"ConfigMap {where.namespace}/{config_map} has no key {key}, which {where} read; nothing was changed; "
-            "repair their configuration first"
+            f"ConfigMap {where.namespace}/{one.config_map} has no key {one.key}, which {where} read; nothing was "
+            "changed; repair their configuration first"
         )
     servers = tuple(
         DnsServer(pod["metadata"]["name"], str((pod.get("status") or {}).get("podIP") or "")) for pod in pods
     )
     return CorefileSource(
-        where.namespace, config_map, key, text, _version(image), image, port, servers, _keeper_of(found)
+        namespace=where.namespace,
+        config_map=one.config_map,
+        key=one.key,
+        text=text,
+        version=_version(one.image),
+        image=one.image,
+        port=one.port,
+        servers=servers,
+        keeper=_keeper_of(found),
     )
 
 
@@ -160,13 +187,15 @@ def _read_config_map(cluster: Cluster, namespace: str, name: str, timeout_s: flo
         ) from None
 
 
-def _told(pod: Mapping[str, Any], where: ClusterDns) -> tuple[str, str, str, int]:
-    """ConfigMap, key, image and port of one pod."""
+def _told(pod: Mapping[str, Any], where: ClusterDns) -> Told:
+    """What one pod is told."""
     for container in (pod.get("spec") or {}).get("containers") or []:
+        folders = mounted_folders(pod, container)
         for path in _corefiles(container):
             found = _from_config_map(pod, container, path)
             if found:
-                return *found, str(container.get("image")), _port(container)
+                folder = str(PurePosixPath("/", path).parent)
+                return Told(*found, str(container.get("image")), _port(container), folder, folders)
     images = ", ".join(str(one.get("image")) for one in (pod.get("spec") or {}).get("containers") or [])
     raise TargetRefused(
         f"pod {where.namespace}/{pod['metadata']['name']} ({images}) reads no Corefile from a ConfigMap, so it is no "
@@ -226,5 +255,5 @@ def _keeper_of(config_map: Mapping[str, Any]) -> str:
     return next(iter(keepers), "")
 
 
-def _differences(told: set[tuple[str, str, str, int]]) -> str:
-    return "; ".join(sorted(f"{config_map}/{key} by {image}" for config_map, key, image, _ in told))
+def _differences(told: set[Told]) -> str:
+    return "; ".join(sorted(f"{one.config_map}/{one.key} by {one.image}" for one in told))

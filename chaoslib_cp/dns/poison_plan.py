@@ -9,6 +9,7 @@ from chaoslib_cp.engine.poison.addresses import fully_qualified
 from chaoslib_cp.engine.poison.arming import Poison, armed, refuse_armed
 from chaoslib_cp.engine.poison.clients import read_clients
 from chaoslib_cp.engine.poison.forbidden import refuse_forbidden
+from chaoslib_cp.engine.poison.imports import with_imports
 from chaoslib_cp.engine.poison.lies import LIES, MAX_TTL_S, NOWHERE, Lie
 from chaoslib_cp.engine.poison.lookup import block_for
 from chaoslib_cp.engine.poison.parser import parse_corefile
@@ -105,7 +106,7 @@ def corefile_that_tells(source: CorefileSource, poison: Poison, zone: str, durat
         ProfileInvalid: A lie is about what must stay true, or would be over before anybody heard it, or the Corefile
             cannot be armed; nothing was changed.
     """
-    corefile = parse_corefile(source.text)
+    corefile = parse_corefile(with_imports(source.text, source.beside))
     refuse_armed(corefile)
     domain = cluster_domain(corefile, source.port)
     if not domain:
@@ -126,7 +127,7 @@ def corefile_that_tells(source: CorefileSource, poison: Poison, zone: str, durat
             f"duration_s is {duration_s:g}, and a cache may keep the truth for {kept_s} s: the lie could be "
             f"over before anybody hears it; nothing was changed; use more than {kept_s}"
         )
-    return armed(source.text, poison, domain, source.port)
+    return armed(source.text, poison, domain, source.port, source.beside)
 
 
 def told_of(given: Mapping[str, Any]) -> tuple[tuple[Lie, ...], tuple[tuple[str, int], ...]]:

@@ -28,8 +28,26 @@ plays a part of the rows.
 
 """
 _TAIL = """
-Not in the table: `nodata-aaaa` needs a name with an IPv6 address, which the testbed has none of; it is shown on one
-CoreDNS by `tests/unit/engine/poison/test_lies.py`. A `pin` tells no lie.
+## Not in the table
+
+- **No IPv6 address** (`nodata-aaaa`): needs a name with such an address, which the testbed has none of. It is shown on
+  one CoreDNS by `tests/unit/engine/poison/test_lies.py`.
+- **A long TTL for every good answer**: `pin`, as in the last row; at node caches `start_node_cache_pin`, shown by
+  `tests/testbed/test_node_cache_pin.py`.
+- **A name outside the cluster, for pods behind a node cache**: `start_node_cache_pin` with `names` lets the caches ask
+  cluster DNS about it; then `start_dns_poison`.
+- **A lie in a hosts file**: nobody tells it, because it would not end without the API
+  ([why](decisions/0010-no-lies-in-hosts-files.md)).
+
+`address of a deleted endpoint` forges nothing: `pin` keeps what is true, and `replace_endpoints` makes it stale. Its
+TTL is told by caches that hold the old address, its gate is the end of the pin, and nobody answers at that address.
+
+## Where a lie can be told
+
+By CoreDNS 1.11.3 and later that reads its Corefile from a ConfigMap which is its owner's own: kubeadm, kind, k3s, RKE2,
+kops. Not where somebody else puts the Corefile back: AKS and OpenShift, and EKS where CoreDNS is its add-on. What a
+Corefile imports from ConfigMaps is followed (k3s and AKS leave room for files of your own so); an import that cannot be
+followed is refused, with its line.
 """
 _ROGUE = "## Late, lost, or with a probability\n"
 """Where the part of the page begins that is written by hand, and stays."""

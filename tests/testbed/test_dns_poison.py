@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.testbed, pytest.mark.proof]
 STANDS_APART = True
 
 # The truth of names is kept for 5 s, so that a lie need not last for long to be heard everywhere.
+TRUTH_TTL_S = 5
 SPEC = (
     "fake_nodes: 1\npods_per_fake_node: 1\nkubelet_nodes: 2\ndns_replicas: 2\n"
     "cluster_dns_ttl_s: 5\nnode_cache_ttl_s: 5\n"
@@ -35,10 +36,12 @@ ARM_WITHIN_S, LASTS_S = 14.0, 10
 LATE_S = 1.0 if part.is_whole() else 5.0
 TTLS_S = (5, 40, 300) if part.is_whole() else (20,)
 COREFILE = ("configmap", "--namespace", "kube-system", "coredns")
-ADDRESS, OTHER = "192.0.2.66", "10.96.77.9"  # the last is that of SERVICES
+ADDRESS, OTHER = "192.0.2.66", "10.96.77.7"  # the last is that of SERVICES
+PINS_S = (20, 60, 300)
+STALE_S = 10  # for so long a pin goes on when the stale answer in it has become too old
 
 
-WITH_DATA = ("wrong-address", "zone", "search-hijack", "srv", "ptr")
+WITH_DATA = ("wrong-address", "zone", "search-hijack", "srv", "ptr", "pin")
 """Lies whose TTL the prober tells: a denial has one, too, but no record that it is about."""
 LAYERS = ("dns_watched_backend", "dns_watched_pod", "dns_watched_uncached", "dns_watched_cached")
 NOBODY = "10.244.255.1"
@@ -68,12 +71,16 @@ ROWS = (
     Row("wrong address, a black hole", _of("black-hole", "wrong-address", addresses=[ADDRESS])),
     Row("wrong address, a port that refuses", _of("refused", "wrong-address", addresses=[OTHER])),
     Row("wrong address, another service", _of("another", "wrong-address", addresses=["10.96.0.1"])),
-    Row("headless service, several addresses", _of("headless", "wrong-address", addresses=["192.0.2.9", "192.0.2.10"])),
+    Row("headless Service, several addresses", _of("pods", "wrong-address", addresses=["192.0.2.9", "192.0.2.10"])),
+    Row("one host of a headless Service", _of("pod-0.pods", "wrong-address", addresses=[ADDRESS])),
     Row("no such name (NXDOMAIN)", _of("gone", "nxdomain")),
     Row("no IPv4 address (NODATA)", _of("no-a", "nodata-a")),
     Row("the server fails (SERVFAIL)", _of("failing", "servfail")),
-    Row("another name (CNAME)", _of("alias", "cname", target="refused.shop.svc.cluster.local")),
-    Row("another host and port (SRV)", _of("_http._tcp.srv", "srv", target="nowhere.shop.svc.cluster.local", port=81)),
+    Row(
+        "another name (CNAME) for an ExternalName Service",
+        _of("external", "cname", target="another.shop.svc.cluster.local"),
+    ),
+    Row("another host and port (SRV)", _of("_http._tcp.pods", "srv", target="nowhere.shop.svc.cluster.local", port=81)),
     Row(
         "another name for an address (PTR)",
         {"name": "7.77.96.10.in-addr.arpa", "lie": "ptr", "target": "nowhere.shop.svc.cluster.local"},
@@ -96,19 +103,27 @@ ROWS = (
         LAYERS[1:],
     ),
     Row("a name outside the cluster", {"name": "www.outside.test", "lie": "nxdomain"}, LAYERS[:1]),
+    # nothing is forged: what is heard is a stale address, and past their caches servers tell the truth
+    Row(
+        "address of a deleted endpoint", {"name": "decoy-pods.chaoslib-cp.svc.cluster.local", "lie": "pin"}, LAYERS[1:]
+    ),
 )
 DRAWN = part.of(
     list(enumerate(ROWS)), "testbed, DNS poison", at_least=part.amount("testbed, DNS poison: rows"), columns=0
 )
-SERVICES = (
-    "black-hole", "refused", "another", "headless", "gone", "no-a", "failing", "alias", "srv", "pinned", "one-client",
-    "one-node",
-)  # fmt: skip
+SERVICES = ("black-hole", "refused", "another", "gone", "no-a", "failing", "one-node", "one-client")
 
 START = """
 import json, os, signal, sys
 from chaoslib_cp.dns.actions import start_dns_poison
 print(json.dumps(start_dns_poison(**json.loads(sys.argv[1]))), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+REPLACE = """
+import json, os, signal, sys
+from chaoslib_cp.dns.actions import replace_endpoints, start_dns_poison
+pinned = start_dns_poison(**json.loads(sys.argv[1]))["details"]
+print(json.dumps({**pinned, **replace_endpoints()["details"]}), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 FLUSH = """
@@ -148,14 +163,24 @@ def testbed(can_run_testbeds: None, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def names() -> dict[str, Any]:
-    """What is true of the names: Services with addresses of their own, and nobody behind them."""
+    """What is true of the names: Services with addresses of their own and nobody behind them, and two without."""
     made: list[dict[str, Any]] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}]
     for number, name in enumerate(SERVICES):
         port = {"name": "http", "port": 80, "protocol": "TCP"}
         spec = {"clusterIP": f"10.96.77.{number}", "ports": [port]}
-        metadata = {"name": name, "namespace": "shop"}
-        made.append({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+        made.append(_service(name, spec))
+    made.append(_service("pods", {"clusterIP": "None", "ports": [{"name": "http", "port": 80}]}))
+    made.append(_service("external", {"type": "ExternalName", "externalName": "refused.shop.svc.cluster.local"}))
+    endpoints = [{"addresses": [f"10.244.250.{number}"], "hostname": f"pod-{number}"} for number in range(3)]
+    slice_ = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4"}
+    labels = {"kubernetes.io/service-name": "pods"}
+    metadata = {"name": "pods", "namespace": "shop", "labels": labels}
+    made.append({**slice_, "metadata": metadata, "endpoints": endpoints, "ports": [{"name": "http", "port": 80}]})
     return {"apiVersion": "v1", "kind": "List", "items": made}
+
+
+def _service(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "shop"}, "spec": spec}
 
 
 def look_often(testbed: Testbed) -> None:
@@ -205,7 +230,8 @@ def recover(testbed: Testbed) -> None:
 @pytest.mark.parametrize("ttl_s", TTLS_S)
 def test_lies_are_told_are_proven_end_by_themselves_and_are_taken_back(testbed: Testbed, ttl_s: int) -> None:
     """The runner is killed when the lie begins, the API servers are stopped until it is over everywhere."""
-    rows, before = [row for _, row in DRAWN], corefile(testbed)
+    told = [(number, row) for number, row in DRAWN if row.lie["lie"] != "pin"]
+    rows, before = [row for _, row in told], corefile(testbed)
     with ProberSamples(testbed) as samples:
         made = play(testbed, START, arguments(testbed, rows, ttl_s))["details"]
         with stopped_api_servers(testbed):
@@ -213,7 +239,7 @@ def test_lies_are_told_are_proven_end_by_themselves_and_are_taken_back(testbed: 
             until(lambda: SystemClock().epoch_s() > over_s, "the lie to be over", LASTS_S + ttl_s + 20)
     recover(testbed)
     assert corefile(testbed) == before
-    for number, row in DRAWN:
+    for number, row in told:
         how = judge_for_clients if "clients" in row.lie else judge
         gate_s, life_s = how(row, samples, made, ttl_s)
         note("dns-row", row=number, ttl_s=ttl_s, gate_late_s=gate_s, life_off_s=life_s)
@@ -259,13 +285,7 @@ def judge(row: Row, samples: ProberSamples, made: dict[str, Any], ttl_s: int) ->
                 gate_s = max(gate_s, told[-1]["at_s"] - ends_s)
                 assert gate_s < LATE_S, f"{where}: the gate closed late"
                 assert true_s > ends_s - LATE_S - 1, f"{where}: the gate closed early"
-            elif layer == "dns_watched_pod" and row.lie["lie"] in (
-                "wrong-address",
-                "zone",
-                "search-hijack",
-                "srv",
-                "ptr",
-            ):
+            elif layer == "dns_watched_pod" and row.lie["lie"] in WITH_DATA:
                 kept = [one for one in told if one["at_s"] > ends_s]
                 if ttl_s < LASTS_S:  # it may have expired, and been asked for again, at any moment before
                     continue
@@ -321,6 +341,59 @@ def counts_down(kept: list[Sample]) -> bool:
     return len(left_s) >= 3 and left_s == sorted(left_s, reverse=True) and left_s[0] > left_s[-1]
 
 
+def a_pinned_name_leads_to_a_dead_address_until_the_answer_is_too_old(testbed: Testbed, ttl_s: int) -> None:
+    """Its pod is really gone; the runner is killed then, and the API servers are stopped until the pin is over."""
+    number = next(number for number, row in enumerate(ROWS) if row.lie["lie"] == "pin")
+    before = corefile(testbed)
+    when = {"ttl_s": ttl_s, "duration_s": ttl_s + STALE_S, "arm_within_s": ARM_WITHIN_S}
+    with ProberSamples(testbed) as samples:
+        made = play(testbed, REPLACE, {**ROWS[number].lie, **when})
+        [gone], [new] = made["gone"], made["new"]
+        assert not connects(testbed, gone)
+        assert connects(testbed, new)
+        with stopped_api_servers(testbed):
+            over_s = made["ends_epoch_s"] + 10
+            until(lambda: SystemClock().epoch_s() > over_s, "the pin to be over", ttl_s + 40)
+    recover(testbed)
+    assert corefile(testbed) == before
+    gate_s, life_s = judge_pin(ROWS[number], samples, made)
+    note("dns-row", row=number, ttl_s=ttl_s, gate_late_s=gate_s, life_off_s=life_s)
+    assert [one for one in samples.of("dns_cached", "dns_uncached", "dns_pod") if one["outcome"] == "wrong"] == []
+    with ProberSamples(testbed) as after:
+        until(lambda: nobody_is_armed(after), "every DNS server to run its own Corefile", 150)
+
+
+def connects(testbed: Testbed, address: str) -> bool:
+    """Whether somebody answers at a pod's address."""
+    command = ("curl", "--silent", "--output", "/dev/null", "--connect-timeout", "2", f"http://{address}:8080/")
+    return testbed.run(*command).returncode == 0
+
+
+def judge_pin(row: Row, samples: ProberSamples, made: dict[str, Any]) -> tuple[float, float]:
+    """The stale address at every layer, for as long as its TTL says, and the end of the pin in each server.
+
+    Returns:
+        As :func:`judge`.
+    """
+    gate_s = life_s = 0.0
+    for layer in row.layers:
+        for target, series in samples.by_target(layer, f"{row.lie['name']}.").items():
+            where = f"{target} {layer}"
+            stale = [one for one in series if one["outcome"] == "stale"]
+            assert {tuple(one["answers"]) for one in stale} == {tuple(made["gone"])}, where
+            assert series[-1]["ok"], f"{where}: it is not over"
+            if layer == "dns_watched_pod":
+                true_s = next(one["at_s"] for one in series if one["at_s"] > stale[-1]["at_s"])
+                life_s = max(life_s, life_error_s(stale, true_s))
+                assert counts_down(stale), where
+                pinned = [one for one in series if (one.get("ttl_s") or 0) > TRUTH_TTL_S]
+                gate_s = max(gate_s, pinned[-1]["at_s"] - made["ends_epoch_s"])
+                assert pinned[-1]["at_s"] > made["ends_epoch_s"] - LATE_S - 1, f"{where}: the pin ended early"
+    assert life_s <= LATE_S
+    assert gate_s < LATE_S, "the pin ended late"
+    return gate_s, life_s
+
+
 def nobody_is_armed(samples: ProberSamples) -> bool:
     """Whether the last thing that every DNS server said of its revision is nothing."""
     samples.read()
@@ -365,4 +438,7 @@ def a_kill_between_entry_and_change_leaves_the_corefile_alone(testbed: Testbed, 
 
 
 if part.is_whole():  # a minute each: what may still land is waited for. A part: tests/proof/test_crash_points.py
+    test_a_pinned_name = pytest.mark.parametrize("ttl_s", PINS_S)(
+        a_pinned_name_leads_to_a_dead_address_until_the_answer_is_too_old
+    )
     test_a_kill_between_entry_and_change = a_kill_between_entry_and_change_leaves_the_corefile_alone

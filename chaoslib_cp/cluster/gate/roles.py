@@ -23,8 +23,9 @@ AGENT_ACCOUNT = "telemetry-agent"
 """The agents' ServiceAccount, where nobody names another."""
 ROLLOUTS = tuple(f"chaoslib-cp-agent-rollout-{number}" for number in range(1, 10))
 """Names of what rollouts make, by the number of the rollout in its run: RBAC lets a right be for these alone."""
-DNS_CONFIG_MAPS = ("coredns", "rke2-coredns-rke2-coredns", "dns-default")
-"""What kubeadm and most others, RKE2, and OpenShift call the ConfigMap of cluster DNS."""
+DNS_CONFIG_MAPS = ("coredns", "rke2-coredns-rke2-coredns", "dns-default", "coredns-custom")
+"""What kubeadm and most others, RKE2, and OpenShift call the ConfigMap of cluster DNS, and k3s and AKS that of what its
+owner adds."""
 NODE_CACHE_CONFIG_MAPS = ("node-local-dns", "nodelocaldns")
 """What NodeLocal DNSCache calls its own, and what kubespray calls it."""
 _GRANTABLE = (

@@ -13,14 +13,15 @@ that ask the rogue, and the truth stands on a third port, where the rogue finds 
 and the truth is heard.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from chaoslib_cp.engine.poison.corefile import Corefile, Directive, ServerBlock
 from chaoslib_cp.engine.poison.edits import append, replace_block
+from chaoslib_cp.engine.poison.imports import NOTHING_BESIDE, Beside, with_imports
 from chaoslib_cp.engine.poison.lies import MAX_TTL_S, Lie, rfc3339
-from chaoslib_cp.engine.poison.lookup import block_for
+from chaoslib_cp.engine.poison.lookup import block_for, resolve_snippets
 from chaoslib_cp.engine.poison.parser import parse_corefile
 from chaoslib_cp.engine.poison.revision import REVISION_NAME, Revision
 from chaoslib_cp.engine.poison.risks import front_cache_refusals
@@ -101,14 +102,18 @@ class Poison:
         return Revision(self.revision, self.begins_at_epoch_s, self.ends_at_epoch_s, tuple(asked), lies=bool(self.lies))
 
 
-def armed(text: str, poison: Poison, zone: str, port: int = 53) -> str:
+def armed(text: str, poison: Poison, zone: str, port: int = 53, beside: Beside = NOTHING_BESIDE) -> str:
     """Return the Corefile of an armed cluster DNS.
+
+    An import in the block stays an import, and goes to the backend, where everything that it brings in is about the
+    truth; else its lines are put in, each where it belongs.
 
     Args:
         text: The Corefile as it is.
         poison: What it will tell.
         zone: The cluster's domain, for example ``cluster.local``.
         port: The port on which the DNS pods are asked.
+        beside: The files that it may import.
 
     Returns:
         The new text; all server blocks but that of the zone are in it byte for byte.
@@ -117,17 +122,14 @@ def armed(text: str, poison: Poison, zone: str, port: int = 53) -> str:
         ProfileInvalid: It cannot be read, or something in it stands against a cache in front, one reason after the
             other; nothing was changed.
     """
-    corefile = parse_corefile(text)
-    refuse_armed(corefile)
-    refused = front_cache_refusals(corefile, zone, port)
-    block = block_for(corefile, zone, port)
-    if refused or block is None:
-        raise ProfileInvalid(f"{'; '.join(refused)}; nothing was changed")
-    made = replace_block(corefile, block, "\n".join(_two(corefile, block, poison)))
-    bound = [corefile.source(one) for one in block.directives if one.name == "bind"]
-    lying = (_asking if poison.rogue else _lying)(block, corefile, poison, port)
-    parts = [poison.announced.block(port, bound), *lying]
-    for part in parts:
+    block = _block_to_arm(text, zone, port, beside)
+    original = parse_corefile(text)
+    split = parse_corefile(with_imports(text, beside, _belongs_in_front, outside_of_blocks=False))
+    parts = split.blocks[original.blocks.index(block)]
+    shape = _Shape(split, parts, resolve_snippets(split, parts))
+    made = replace_block(original, block, "\n".join(_two(shape, poison)))
+    lying = (_asking if poison.rogue else _lying)(shape, poison, port)
+    for part in (poison.announced.block(port, shape.bound), *lying):
         made = append(parse_corefile(made), part)
     return made
 
@@ -155,6 +157,57 @@ def marked(text: str, revision: str, port: int = 53) -> str:
     return append(corefile, Revision(revision).block(port, [*bound, _RELOAD]))
 
 
+def _block_to_arm(text: str, zone: str, port: int, beside: Beside) -> ServerBlock:
+    """The block that answers for the zone, when nothing stands against a front cache, in it or in what it imports.
+
+    Raises:
+        ProfileInvalid: Something does; nothing was changed.
+    """
+    whole = parse_corefile(with_imports(text, beside))
+    refuse_armed(whole)
+    refused = front_cache_refusals(whole, zone, port)
+    found, block = block_for(whole, zone, port), block_for(parse_corefile(text), zone, port)
+    if found and (block is None or found.keys != block.keys):
+        refused = (*refused, f"the server block that answers for {zone} is in a file that the Corefile imports")
+    counted = "" if whole.text == text else "lines are counted with what the Corefile imports; "
+    if refused or block is None:
+        raise ProfileInvalid(f"{'; '.join(refused)}; {counted}nothing was changed")
+    return block
+
+
+def _belongs_in_front(plugins: Collection[str]) -> bool:
+    """Whether some of what an import brings in does not go behind the cache, or is replaced."""
+    return not (_FRONT | _BOTH | _ONCE | _REPLACED).isdisjoint(plugins)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """The block that is armed: with its snippets, and with those imports that do not go behind as they are."""
+
+    corefile: Corefile
+    block: ServerBlock
+    directives: tuple[Directive, ...]
+
+    def sources(self, names: Collection[str]) -> list[str]:
+        """The lines of these plugins."""
+        return [self.corefile.source(one) for one in self.directives if one.name in names]
+
+    def named(self, name: str) -> Directive | None:
+        """The first line of a plugin."""
+        return next((one for one in self.directives if one.name == name), None)
+
+    @property
+    def behind(self) -> list[str]:
+        """What goes behind the cache: all that is about the truth, and what is needed on both sides."""
+        elsewhere = (_FRONT | _ONCE | _REPLACED) - _BOTH
+        return self.sources({one.name for one in self.directives} - elsewhere)
+
+    @property
+    def bound(self) -> list[str]:
+        """To which addresses it is bound."""
+        return self.sources({"bind"})
+
+
 def refuse_armed(corefile: Corefile) -> None:
     """Refuse a Corefile that is armed already: a second fault would be told over the first.
 
@@ -170,42 +223,40 @@ def refuse_armed(corefile: Corefile) -> None:
                 )
 
 
-def _two(corefile: Corefile, block: ServerBlock, poison: Poison) -> Iterator[str]:
+def _two(shape: _Shape, poison: Poison) -> Iterator[str]:
     """The block as a front and a backend; a pin is a front of its own before it, while its gate is open."""
-    front = [one for one in block.directives if one.name in _FRONT | _BOTH | _ONCE]
-    behind = [one for one in block.directives if one.name not in _FRONT | _ONCE | _REPLACED or one.name in _BOTH]
     keys, to_backend = (
-        ", ".join(block.keys),
-        f"    forward . {_loopback(block)}:{poison.truth_port} {{\n        max_fails 0\n    }}",
+        ", ".join(shape.block.keys),
+        f"    forward . {_loopback(shape)}:{poison.truth_port} {{\n        max_fails 0\n    }}",
     )
     if poison.pin_s:
-        yield f"{keys} {{"
         begins, ends = rfc3339(poison.begins_at_epoch_s), rfc3339(poison.ends_at_epoch_s)
+        yield f"{keys} {{"
         yield f'    view pin {{\n        expr now() >= date("{begins}") && now() < date("{ends}")\n    }}'
-        yield from _sources(corefile, [one for one in front if one.name in _BOTH])
-        yield from _cache(block, poison, f"{poison.pin_s} {poison.pin_s}")
+        yield from _indented(shape.sources(_BOTH))
+        yield from _cache(shape, poison, f"{poison.pin_s} {poison.pin_s}")
         yield to_backend
         yield "}"
     yield f"{keys} {{"
-    yield from _sources(corefile, front)
-    yield from _cache(block, poison)
+    yield from _indented(shape.sources(_FRONT | _BOTH | _ONCE))
+    yield from _cache(shape, poison)
     yield to_backend
     yield f"    {_RELOAD}"
     yield "}"
-    yield f"{' '.join(f'{zone}:{poison.truth_port}' for zone, _ in block.zones)} {{"
-    yield from _sources(corefile, behind)
+    yield f"{' '.join(f'{zone}:{poison.truth_port}' for zone, _ in shape.block.zones)} {{"
+    yield from _indented(shape.behind)
     yield "}"
 
 
-def _sources(corefile: Corefile, directives: Sequence[Directive]) -> Iterator[str]:
-    return (f"    {corefile.source(one)}" for one in directives)
+def _indented(lines: Sequence[str]) -> Iterator[str]:
+    return (f"    {line}" for line in lines)
 
 
-def _cache(block: ServerBlock, poison: Poison, pinned: str = "") -> Iterator[str]:
+def _cache(shape: _Shape, poison: Poison, pinned: str = "") -> Iterator[str]:
     """A cache that keeps lies for their whole TTL, and the truth for as long as the one that was there, or pinned."""
     kept = [lie for lie in poison.lies if not lie.clients]
     longest_s = max([_LEAST_S, *(lie.ttl_s for lie in kept)])
-    good_s, denied_s = max(longest_s, _cap_s(block, "success")), max(longest_s, _cap_s(block, "denial"))
+    good_s, denied_s = max(longest_s, _cap_s(shape, "success")), max(longest_s, _cap_s(shape, "denial"))
     yield "    cache {"
     yield f"        success 9984 {pinned or good_s}"
     yield f"        denial 9984 {denied_s}"
@@ -214,9 +265,9 @@ def _cache(block: ServerBlock, poison: Poison, pinned: str = "") -> Iterator[str
     yield "    }"
 
 
-def _cap_s(block: ServerBlock, part: str) -> int:
+def _cap_s(shape: _Shape, part: str) -> int:
     """How long the block's own cache keeps answers at most, seconds: ``cache [TTL] { success CAPACITY [TTL] }``."""
-    cache = next((one for one in block.directives if one.name == "cache"), None)
+    cache = shape.named("cache")
     if cache is None:
         return 0
     option = next((one.arguments[1:2] for one in cache.body if one.name == part), ())
@@ -224,32 +275,29 @@ def _cap_s(block: ServerBlock, part: str) -> int:
     return next((int(one) for one in given if one.isdecimal()), MAX_TTL_S)
 
 
-def _loopback(block: ServerBlock) -> str:
+def _loopback(shape: _Shape) -> str:
     """The backend's address: its own where the block is bound to addresses, which then are the only ones."""
-    bound = next((one.arguments for one in block.directives if one.name == "bind" and one.arguments), ())
-    return bound[0] if bound else "127.0.0.1"
+    bind = shape.named("bind")
+    return bind.arguments[0] if bind and bind.arguments else "127.0.0.1"
 
 
-def _bind(corefile: Corefile, block: ServerBlock) -> str:
-    return "".join(f"    {corefile.source(one)}\n" for one in block.directives if one.name == "bind")
-
-
-def _lying(block: ServerBlock, corefile: Corefile, poison: Poison, port: int) -> Iterator[str]:
+def _lying(shape: _Shape, poison: Poison, port: int) -> Iterator[str]:
+    bound = "".join(f"    {line}\n" for line in shape.bound)
     for number, lie in enumerate(poison.lies, 1):
         where = port if lie.clients else BACKEND_PORT
         told = lie.block(where, f"lie-{number}", poison.begins_at_epoch_s, poison.ends_at_epoch_s)
-        yield told.replace("{\n", f"{{\n{_bind(corefile, block)}", 1)
+        yield told.replace("{\n", f"{{\n{bound}", 1)
 
 
-def _asking(block: ServerBlock, corefile: Corefile, poison: Poison, port: int) -> Iterator[str]:
+def _asking(shape: _Shape, poison: Poison, port: int) -> Iterator[str]:
     """For each name a front with a cache, and the same past it: both ask the rogue first, and then the truth.
 
     Health is looked at after a question that got no answer, and a rogue that has none left is passed over.
     """
-    upstreams = " ".join([*poison.rogue, f"{_loopback(block)}:{TRUTH_PORT}"])
+    upstreams = " ".join([*poison.rogue, f"{_loopback(shape)}:{TRUTH_PORT}"])
     options = ("policy sequential", "max_fails 1", "health_check 0.5s")
     asks = [f"    forward . {upstreams} {{", *(f"        {one}" for one in options), "    }"]
     for name in dict.fromkeys(lie.name for lie in poison.lies):
-        for at, plugins, cache in ((port, _OF_NAMES, [*_cache(block, poison)]), (BACKEND_PORT, _BOTH, [])):
-            taken = _sources(corefile, [one for one in block.directives if one.name in plugins])
+        for at, plugins, cache in ((port, _OF_NAMES, [*_cache(shape, poison)]), (BACKEND_PORT, _BOTH, [])):
+            taken = _indented(shape.sources(plugins))
             yield "\n".join([f"{name}:{at} {{", *taken, *cache, *asks, "}"]) + "\n"

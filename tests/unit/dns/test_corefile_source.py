@@ -9,6 +9,7 @@ from chaoslib_cp.cluster.door.cluster_dns import ClusterDns
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.dns.corefile_source import CorefileSource, DnsServer, find_corefile
 from chaoslib_cp.errors import TargetRefused
+from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
 
 SELECTOR = {"k8s-app": "kube-dns"}
@@ -130,4 +131,54 @@ def test_pods_in_the_middle_of_a_rollout_are_refused(kube: KubeObjects) -> None:
     other = pod_spec("mirror.example/coredns:v1.9.3", ["-conf", "/etc/coredns/Corefile"], {"name": "coredns"})
     kube.objects["/api/v1/namespaces/kube-system/pods/dns-b"]["spec"] |= other
     with pytest.raises(TargetRefused, match="run different images"):
+        found(kube, where)
+
+
+CUSTOM = "/api/v1/namespaces/kube-system/configmaps/coredns-custom"
+IMPORTING = ".:53 {\n    kubernetes cluster.local\n    import custom/*.override\n}\nimport custom/*.server\n"
+CUSTOM_FOLDER = "/etc/coredns/custom"
+OVERRIDE = f"{CUSTOM_FOLDER}/log.override"
+
+
+def with_room(*mounts: dict[str, Any], volume: Mapping[str, Any] = {"configMap": {"name": "coredns-custom"}}) -> Any:
+    """A pod with room for its owner's own files."""
+    spec = pod_spec("x/coredns:v1.14.7", ["-conf", "/etc/coredns/Corefile"], {"name": "coredns"})
+    spec["volumes"].append({"name": "custom", **volume})
+    spec["containers"][0]["volumeMounts"] += [{"name": "custom", "mountPath": CUSTOM_FOLDER, **one} for one in mounts]
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("spec", "data", "known", "files"),
+    [
+        (with_room({}), {"log.override": "log"}, True, {OVERRIDE: "log"}),
+        (with_room({}), None, True, {}),
+        (with_room(), {"log.override": "log"}, True, {}),
+        (with_room({}, volume={"emptyDir": {}}), None, False, {}),
+        (with_room({"mountPath": OVERRIDE, "subPath": "log.override"}), {"log.override": "log"}, False, {}),
+    ],
+    ids=["added", "nothing there", "not mounted", "another volume", "a single file"],
+)
+def test_what_a_corefile_imports_is_read_where_it_can_be(
+    kube: KubeObjects, spec: dict[str, Any], data: dict[str, str] | None, known: bool, files: dict[str, str]
+) -> None:
+    """A folder of a ConfigMap is known, file by file; of other volumes, and single files, nobody can tell."""
+    where = put(kube, spec, "coredns")
+    kube.objects["/api/v1/namespaces/kube-system/configmaps/coredns"]["data"]["Corefile"] = IMPORTING
+    if data is not None:
+        kube.objects[CUSTOM] = {"metadata": {"name": "coredns-custom"}, "data": data}
+    beside = found(kube, where).beside
+    assert beside.known == ({CUSTOM_FOLDER} if known else set())
+    assert {path: text for path, text in beside.files.items() if path.startswith(CUSTOM_FOLDER)} == files
+
+
+def test_a_missing_right_to_read_what_is_imported_is_told(kube: KubeObjects) -> None:
+    """Roles of an older release do not name that ConfigMap."""
+    where = put(kube, with_room({}), "coredns")
+    kube.objects["/api/v1/namespaces/kube-system/configmaps/coredns"]["data"]["Corefile"] = IMPORTING
+    kube.server.on("GET", CUSTOM, lambda _: Answer(403))
+    kube.denied.add(("get", "configmaps"))
+    with pytest.raises(
+        TargetRefused, match=r"may not get ConfigMap kube-system/coredns-custom; .* `chaos cp manifests`"
+    ):
         found(kube, where)
