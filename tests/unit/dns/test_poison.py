@@ -16,6 +16,7 @@ from tests.fakes.armed_dns import CONFIG_MAP, COREFILE, PROBER, PROBER_6, SERVER
 from tests.fakes.kube_objects import KubeObjects
 from tests.fakes.whole_cluster import POD
 from tests.scaffold.clocks import LaterClock
+from tests.scaffold.corefiles import corefile
 
 NAME = "api.shop.svc.cluster.local"
 QUICK: dict[str, Any] = {"duration_s": 10.0, "arm_within_s": 1.0}
@@ -118,6 +119,15 @@ def test_a_prober_without_an_address_hears_nothing(dns: ArmedDns) -> None:
     with pytest.raises(ActivityFailed, match="the workload prober has no address, so nobody could hear"):
         start_dns_poison(NAME, clients=["10.1.2.3"], configuration=told(dns), **QUICK)
     assert dns.kube.writes() == []
+
+
+def test_room_for_an_owners_own_files_is_no_reason_to_refuse(dns: ArmedDns) -> None:
+    """A stock k3s imports files that mostly are not there."""
+    dns.put_there(corefile=corefile("k3s"))
+    start_dns_poison(NAME, configuration=told(dns), **QUICK)
+    assert dns.corefile.count("import /etc/coredns/custom/*.override") == 1
+    stop_dns_poison(timeout_s=10.0, configuration=told(dns))
+    assert dns.corefile == corefile("k3s")
 
 
 def test_without_the_right_to_patch_pods_nobody_is_hurried(dns: ArmedDns) -> None:
