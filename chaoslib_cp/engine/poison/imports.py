@@ -111,7 +111,12 @@ def with_imports(
 def _file_imports(corefile: Corefile) -> Iterator[Directive]:
     """The imports that are not of a snippet, wherever they stand."""
     snippets = {one.name for one in corefile.snippets}
-    inside = (one for part in (*corefile.blocks, *corefile.snippets) for one in _imports(part.directives))
+    inside = (
+        one
+        for directives in [part.directives for part in corefile.blocks]
+        + [part.directives for part in corefile.snippets]
+        for one in _imports(directives)
+    )
     return (one for one in (*corefile.imports, *inside) if one.arguments[0] not in snippets)
 
 
