@@ -17,7 +17,7 @@ from tests.contract.test_secrets import CANARY, assert_no_leak, canary
 from tests.exported import exported
 from tests.fakes.armed_dns import armed_dns
 from tests.places import ROOT
-from tests.scaffold import node_caches
+from tests.scaffold import decoys, node_caches
 
 pytestmark = pytest.mark.contract
 
@@ -65,6 +65,7 @@ def test_no_activity_writes_a_secret_anywhere(line: str, tmp_path: Path) -> None
     with rehearsing(line, tmp_path) as stage, armed_dns(stage.kube):
         give_tokens(stage)
         node_caches.put(stage.kube)
+        decoys.put(stage.kube, "10.0.2.1")
         stage.chaos.finish(play(stage, [one.activity for one in exported()]))
         played = json.loads(stage.file("journal.json").read_text())["run"]
         assert {one["activity"]["name"] for one in played} == {one.name for one in exported()}
