@@ -93,7 +93,7 @@ def with_imports(
         The new text; an import of which nobody can tell what it brings is still in it.
 
     Raises:
-        ProfileInvalid: It cannot be read, or a file imports something itself; nothing was changed.
+        ProfileInvalid: It or a file cannot be read, or a file imports something itself; nothing was changed.
     """
     corefile = parse_corefile(text)
     blocks = frozenset(one.span.start for one in corefile.imports)
@@ -101,9 +101,10 @@ def with_imports(
         paths = beside.matches(directive.arguments[0])
         if paths is None:
             continue
-        brought = "\n".join(_readable(path, beside.files[path]) for path in paths)
         is_outside = directive.span.start in blocks
-        if outside_of_blocks if is_outside else is_put_in(_plugins(brought)):
+        plugins = [_plugins(path, beside.files[path], is_outside) for path in paths]
+        if outside_of_blocks if is_outside else is_put_in(frozenset().union(*plugins)):
+            brought = "\n".join(beside.files[path] for path in paths)
             text = f"{text[: directive.span.start]}\n{brought}\n{text[directive.span.end :]}"
     return text
 
@@ -127,29 +128,25 @@ def _imports(directives: Iterable[Directive]) -> Iterator[Directive]:
         yield from _imports(directive.body)
 
 
-def _readable(path: str, text: str) -> str:
-    """The text of a file that is put in.
+def _plugins(path: str, text: str, is_outside: bool) -> frozenset[str]:
+    """The plugins that a file brings into a block; none where it brings whole server blocks.
 
     Raises:
-        ProfileInvalid: It imports something itself: that would be looked for beside it.
+        ProfileInvalid: It is not made of such lines, or imports something itself: that would be looked for beside it.
     """
-    if any(token.text == IMPORT for token in read_tokens(text)):
-        raise ProfileInvalid(
-            f"{shown(path)}, which the Corefile imports, imports something itself, and that is not followed; nothing "
-            "was changed; write its lines there"
-        )
-    return text
-
-
-def _plugins(text: str) -> frozenset[str]:
-    """The plugins that lines of a block are of.
-
-    Raises:
-        ProfileInvalid: They would end the block that they are put into.
-    """
-    blocks = parse_corefile(f". {{\n{text}\n}}\n").blocks
+    try:
+        words = {token.text for token in read_tokens(text)}
+        blocks = parse_corefile(text if is_outside else f". {{\n{text}\n}}\n").blocks
+    except ProfileInvalid as error:
+        raise _unfit(path, "cannot be read", "repair that file, or take it out") from error
+    if IMPORT in words:
+        raise _unfit(path, "imports something itself, and that is not followed", "write its lines there")
+    if is_outside:
+        return frozenset()
     if len(blocks) != 1:
-        raise ProfileInvalid(
-            "a file that the Corefile imports into a server block ends that block; nothing was changed; correct it"
-        )
+        raise _unfit(path, "ends the server block that imports it", "repair that file, or take it out")
     return frozenset(one.name for one in blocks[0].directives)
+
+
+def _unfit(path: str, what: str, do: str) -> ProfileInvalid:
+    return ProfileInvalid(f"{shown(path)}, which the Corefile imports, {what}; nothing was changed; {do}")

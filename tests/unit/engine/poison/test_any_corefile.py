@@ -7,6 +7,7 @@ from contextlib import suppress
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaoslib_cp.engine.poison.arming import Poison, armed
 from chaoslib_cp.engine.poison.corefile import Corefile, Directive
 from chaoslib_cp.engine.poison.edits import (
     append,
@@ -16,6 +17,8 @@ from chaoslib_cp.engine.poison.edits import (
     replace_block,
     replace_directive,
 )
+from chaoslib_cp.engine.poison.imports import Beside
+from chaoslib_cp.engine.poison.lies import Lie
 from chaoslib_cp.engine.poison.lookup import block_for, resolve_snippets
 from chaoslib_cp.engine.poison.parser import parse_corefile
 from chaoslib_cp.engine.poison.risks import front_cache_refusals
@@ -123,6 +126,21 @@ def test_any_edit_stays_in_its_place_or_is_refused(text: str, put_in: str) -> No
             assert made.startswith(text[:start].rstrip(" \t\r"))
             assert made.endswith(text[end:].lstrip())
             parse_corefile(made)
+
+
+FOLDER = "/etc/coredns/custom"
+POISON = Poison((Lie("nxdomain", "api.shop.svc.cluster.local.", 40),), 1_000_000_000, 2_000_000_000, "r-1")
+
+
+@given(TEXTS, TEXTS)
+def test_any_file_that_is_imported_is_followed_or_refused(override: str, server: str) -> None:
+    """What comes out is a Corefile again, and what stood behind the block that is armed is in it as it was."""
+    text = corefile("k3s")
+    files = {f"{FOLDER}/a.override": override, f"{FOLDER}/b.server": server}
+    with suppress(ProfileInvalid):
+        made = armed(text, POISON, "cluster.local", beside=Beside("/etc/coredns", frozenset({FOLDER}), files))
+        parse_corefile(made)
+        assert text[parse_corefile(text).blocks[0].span.end :] in made
 
 
 def edited(parsed: Corefile, put_in: str) -> Iterator[tuple[str, int, int]]:
