@@ -29,6 +29,8 @@ DNS_ROGUE: Final = "dns_rogue"
 LIES: Final = (DNS_POISON, DNS_ROGUE)
 """Kinds of the faults that let DNS servers lie: results have figures of their own for these."""
 
+DNS_LOAD: Final = "dns_load"
+"""Kind of the faults whose agents look names up: what they tell is no rollout to every node."""
 FAULT_TROUBLE: Final = "fault_trouble"
 """Event of the timeline: nothing of a fault has begun, and somebody says why (``fault``, ``words``)."""
 FAULT_INJECTED: Final = "fault_injected"

@@ -1,7 +1,15 @@
 """The tables of faults and mitigations: ours, and those of extensions. Whoever must know all of them reads these."""
 
 from chaoslib_cp import extensions, vantage
-from chaoslib_cp.dns.fault import DNS_FLUSH, DNS_POISON, DNS_RESTART, DNS_ROGUE, ENDPOINT_REPLACEMENT, NODE_CACHE_PIN
+from chaoslib_cp.dns.fault import (
+    DNS_FLUSH,
+    DNS_LOAD,
+    DNS_POISON,
+    DNS_RESTART,
+    DNS_ROGUE,
+    ENDPOINT_REPLACEMENT,
+    NODE_CACHE_PIN,
+)
 from chaoslib_cp.fault import FaultKind, Mitigation
 from chaoslib_cp.results import figures
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT, REMOVE_AGENT
@@ -9,7 +17,16 @@ from chaoslib_cp.rollout.fault import AGENT_ROLLOUT, REMOVE_AGENT
 
 def fault_kinds() -> tuple[FaultKind, ...]:
     """Every kind of fault there is."""
-    ours = (AGENT_ROLLOUT, DNS_RESTART, DNS_POISON, DNS_ROGUE, DNS_FLUSH, NODE_CACHE_PIN, ENDPOINT_REPLACEMENT)
+    ours = (
+        AGENT_ROLLOUT,
+        DNS_RESTART,
+        DNS_POISON,
+        DNS_ROGUE,
+        DNS_FLUSH,
+        NODE_CACHE_PIN,
+        ENDPOINT_REPLACEMENT,
+        DNS_LOAD,
+    )
     return (*ours, *extensions.rows("FAULTS"))
 
 

@@ -29,6 +29,11 @@ _NO_WAY_THERE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.E
 # 401 and 403 mean that the one who asks is not who it should be; 429 is the server's fair queueing that speaks.
 _STATUSES: Final[dict[int, Outcome]] = {401: "http_401", 403: "http_403", 429: "http_429"}
 
+# RFC 1035 section 4.1.1. A DNS server that will not talk to us says REFUSED; the code in a sample tells it from a
+# closed port.
+_RCODES: Final[dict[int, Outcome]] = {0: "ok", 2: "servfail", 3: "nxdomain", 5: "refused"}
+_DNS_ANSWERS: Final = ("servfail", "nxdomain", "nodata")
+
 
 def of_socket_error(error: OSError) -> Outcome:
     """Name what a socket or TLS error means for the one who asked."""
@@ -52,11 +57,20 @@ def of_http_status(status: int) -> Outcome:
     return "http_5xx" if status >= 500 else "error"
 
 
+def of_dns_rcode(rcode: int, has_answer: bool) -> Outcome:
+    """Name a DNS response code; NOERROR without a record of the type asked for is NODATA (RFC 2308 section 2.2)."""
+    outcome = _RCODES.get(rcode, "error")
+    return "nodata" if outcome == "ok" and not has_answer else outcome
+
+
 def was_let_in(outcome: str) -> bool:
     """Whether an attempt says anything of the server: one that was not let in (401, 403) tells of the credentials."""
     return outcome not in _STATUSES.values() or outcome == "http_429"
 
 
 def is_answer(outcome: str) -> bool:
-    """Whether an outcome of an HTTP call says that the server answered it, well or not."""
-    return outcome == "ok" or outcome.startswith("http_")
+    """Whether an outcome of an HTTP call or a DNS question says that the server answered it, well or not.
+
+    ``refused`` does not: it is a closed port more often than a DNS server that will not.
+    """
+    return outcome == "ok" or outcome.startswith("http_") or outcome in _DNS_ANSWERS

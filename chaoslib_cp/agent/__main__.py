@@ -1,4 +1,4 @@
-"""``python -m chaoslib_cp.agent load|prober|dns-rogue ARGUMENTS``: the entry point of the image."""
+"""``python -m chaoslib_cp.agent load|dns-load|prober|dns-rogue ARGUMENTS``: the entry point of the image."""
 
 import importlib
 import sys
@@ -8,6 +8,7 @@ from chaoslib_cp.errors import ControlPlaneError
 # imported only when asked for: the prober and the rogue need dnspython, the load agent httptools
 _PROGRAMS = {
     "load": "chaoslib_cp.agent.load",
+    "dns-load": "chaoslib_cp.agent.dns_load",
     "prober": "chaoslib_cp.agent.prober",
     "dns-rogue": "chaoslib_cp.agent.dns_rogue",
 }

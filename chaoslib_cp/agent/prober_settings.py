@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from os import environ
 from pathlib import Path
-from typing import Final
 
+from chaoslib_cp.agent.resolv_conf import RESOLV_CONF, ResolvConf, read_resolv_conf
 from chaoslib_cp.engine.poison.arming import BACKEND_PORT
 from chaoslib_cp.engine.sample import dns
 from chaoslib_cp.errors import ProfileInvalid
-
-RESOLV_CONF: Final = Path("/etc/resolv.conf")
 
 
 @dataclass(frozen=True)
@@ -64,37 +62,6 @@ class ProberSettings:
         """The sample of the sentinel, with any address but the true one as a wrong answer."""
         is_true = tuple(map(one_text, sample.answers)) == (one_text(self.expected),)
         return sample if is_true or sample.outcome != "ok" else replace(sample, outcome="wrong")
-
-
-@dataclass(frozen=True)
-class ResolvConf:
-    """What a resolv.conf(5) says.
-
-    Attributes:
-        nameservers: In the order in which a C library asks: the second only where the first does not answer.
-        domain: The cluster's DNS domain, from the search list that a kubelet writes; empty where there is none.
-    """
-
-    nameservers: tuple[str, ...]
-    domain: str = ""
-
-
-def read_resolv_conf(text: str) -> ResolvConf:
-    """Read the text of a resolv.conf(5).
-
-    Raises:
-        ProfileInvalid: It has no nameserver.
-    """
-    lines = [line.split() for line in text.splitlines()]
-    nameservers = tuple(words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
-    if not nameservers:
-        raise ProfileInvalid(
-            "no nameserver in /etc/resolv.conf; nothing was asked; give the pod dnsPolicy ClusterFirst"
-        )
-    # the last search line counts; a kubelet writes NAMESPACE.svc.DOMAIN svc.DOMAIN DOMAIN (source: kubelet, dns.go)
-    search = next((words[1:] for words in reversed(lines) if words and words[0] == "search"), [])
-    domains = [name.removeprefix("svc.").rstrip(".") for name in search if name.startswith("svc.")]
-    return ResolvConf(nameservers, next(iter(domains), ""))
 
 
 def cluster_dns_behind(resolver: ResolvConf) -> str:

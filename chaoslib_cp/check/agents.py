@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from chaoslib_cp.check.finding import Finding, Level, apply_manifests
 from chaoslib_cp.check.scene import CALL_S, Scene
+from chaoslib_cp.cluster.agents.image import image_of_agents
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
 from chaoslib_cp.cluster.door.nodes import count_nodes
 from chaoslib_cp.cluster.door.prober import ProberFacts
-from chaoslib_cp.cluster.gate.agent_image import image_of_agents
 from chaoslib_cp.cluster.gate.bite import does_nothing, harmless_in
 from chaoslib_cp.engine.load.presets import profile_document
 from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid

@@ -7,6 +7,7 @@ tolerance, or ends with exit code 0 after a broken run.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from chaoslib_cp.cluster.agents.image import image_refusals
 from chaoslib_cp.cluster.door.connect import choose
 from chaoslib_cp.cluster.gate.production import max_nodes
 from chaoslib_cp.control.abort_rules import rule_refusals
@@ -20,7 +21,6 @@ from chaoslib_cp.errors import ControlPlaneError, TargetRefused
 from chaoslib_cp.faults import fault_kinds, problems
 from chaoslib_cp.infrastructure import open_driver
 from chaoslib_cp.infrastructure.container_act import CONTAINER_ACTS
-from chaoslib_cp.rollout.start import image_refusals
 from chaoslib_cp.settings import Settings
 
 _LACKING = {"probes": "nobody watching", "pause": "no time for anything to happen"}

@@ -8,6 +8,12 @@ from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
 from chaoslib_cp.cluster.gate.roles import NODE_CACHE_CONFIG_MAPS, object_name
 from chaoslib_cp.fault import DNS_NAMESPACE, FaultKind
 
+
+def _made_by(kind: str) -> list[str]:
+    """Names of what faults of a kind make, by their number in the run: RBAC lets a right be for these alone."""
+    return [object_name(f"{kind}-{number}") for number in range(1, 10)]
+
+
 _EDITS_COREFILE: Final[tuple[Mapping[str, Any], ...]] = (
     {
         "namespace": DNS_NAMESPACE,
@@ -43,8 +49,6 @@ DNS_FLUSH: Final = FaultKind(
     rights=_EDITS_COREFILE,
 )
 
-_ROGUES: Final = tuple(object_name(f"{fault.DNS_ROGUE}-{number}") for number in range(1, 10))
-
 DNS_ROGUE: Final = FaultKind(
     name=fault.DNS_ROGUE,
     label="rogue DNS server",
@@ -58,7 +62,7 @@ DNS_ROGUE: Final = FaultKind(
             "namespace": LIBRARY_NAMESPACE,
             "apiGroups": [""],
             "resources": ["pods"],
-            "resourceNames": list(_ROGUES),
+            "resourceNames": _made_by(fault.DNS_ROGUE),
             "verbs": ["delete", "get"],
         },
     ),
@@ -88,4 +92,23 @@ ENDPOINT_REPLACEMENT: Final = FaultKind(
     start="chaoslib_cp.dns.actions:replace_endpoints",
     example={"timeout_s": 2.0},
     rights=({"namespace": LIBRARY_NAMESPACE, "apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]},),
+)
+
+DNS_LOAD: Final = FaultKind(
+    name=fault.DNS_LOAD,
+    label="DNS load",
+    start="chaoslib_cp.dns.actions:start_dns_load",
+    stop="chaoslib_cp.dns.actions:stop_dns_load",
+    standing="chaoslib_cp.cluster.agents.standing:agents_standing",
+    example={"rate_per_s": 20.0, "duration_s": 20.0},
+    rights=tuple(
+        {
+            "namespace": LIBRARY_NAMESPACE,
+            "apiGroups": [group],
+            "resources": [resource],
+            "resourceNames": _made_by(fault.DNS_LOAD),
+            "verbs": ["delete", "get"],
+        }
+        for group, resource in (("apps", "daemonsets"), ("", "serviceaccounts"))
+    ),
 )

@@ -4,12 +4,13 @@ from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.arguments import between
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.dns import configuration_risks
+from chaoslib_cp.dns.server_restarts import look_for_restarts
 from chaoslib_cp.dns.truth import Patience, truth_is_back
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.observe.evidence import gather, summary
 from chaoslib_cp.vantage import all_points
 
-__all__ = ["dns_configuration_risks", "dns_truth_is_back", "workload_dns"]
+__all__ = ["dns_configuration_risks", "dns_servers_stay_up", "dns_truth_is_back", "workload_dns"]
 
 
 def _known_path(path: str, **_others: object) -> str:
@@ -140,3 +141,33 @@ def dns_truth_is_back(
     """
     patience = Patience(ttl_s, grace_s, window_s, min_ok_ratio)
     return truth_is_back(settings_of(configuration, secrets), _watched_path(path), patience, SystemClock())
+
+
+@activity(between(window_s=(1, 3600), timeout_s=(1, 60)))
+def dns_servers_stay_up(
+    window_s: float = 15.0,
+    timeout_s: float = 5.0,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Say whether no container of the DNS servers has ended of late: killed for its memory, crashed, or restarted.
+
+    Asks the API, as the runner, for the pods of cluster DNS: two small reads. Changes nothing. A pod that is deleted
+    and replaced is another pod, and no restart.
+
+    Args:
+        window_s: Seconds to look back, 1 to 3600; longer than the time between two looks.
+        timeout_s: Seconds for all reads together, 1 to 60.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok`` (there are DNS servers, and none of their containers ended within the window); ``servers`` and ``ready``
+        (how many pods); ``restarted`` (names of the pods of which one ended, 10 at most); ``restarts`` (of all, since
+        their pods were made); ``oom_killed`` (how many of those ends were kills for memory); ``reason`` (why nobody can
+        tell, or empty). A sick API is a result, not an error.
+
+    Raises:
+        ProfileInvalid: An argument is wrong; nothing was asked.
+    """
+    return look_for_restarts(settings_of(configuration, secrets), window_s, timeout_s, SystemClock())

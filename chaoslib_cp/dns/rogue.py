@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.gate.agent_image import image_of_agents
+from chaoslib_cp.cluster.agents.image import AgentImage
 from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.cluster.undo.kinds.delete_object import of_manifest
 from chaoslib_cp.cluster.undo.kinds.kind import Right
@@ -71,12 +71,11 @@ def _made(injection: Injection, plan: RoguePlan, poison: Poison) -> RoguePod:
     """Make the rogue's objects, each on record first.
 
     Raises:
+        ProfileInvalid: A key of the configuration names no image, or no Secret; nothing was made.
         TargetRefused: They could not be taken back, or seen; nothing was made.
     """
-    permit, settings = injection.permit, injection.settings
-    image = image_of_agents(settings.agent_image, permit.prober_image)
-    secret = settings.image_pull_secret or permit.prober_pull_secret
-    rogue = RoguePod(plan.settings(poison), injection.log.run, injection.fault, image, secret)
+    image = AgentImage().as_configured(injection.settings).as_the_prober(injection.permit)
+    rogue = RoguePod(plan.settings(poison), injection.log.run, injection.fault, image.name, image.pull_secret)
     manifests = rogue.manifests()
     entries = [of_manifest(one) for one in manifests]
     require_undo_rights(injection.cluster, entries)

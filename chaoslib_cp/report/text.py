@@ -17,6 +17,12 @@ _ROWS: tuple[_Row, ...] = (
     ("rollout done at the first alarm", ("rollout_share_at_first_signal",), ()),
     ("mask: caches hid the DNS failure for", ("mask_s",), (("predicted", "predicted_mask_s"),)),
     ("workload DNS lost for", ("dns_lost_s",), ()),
+    (
+        "questions that a lookup of the load cost",
+        ("queries_per_lookup_count",),
+        (("worst 4 s", "queries_per_lookup_worst_count"),),
+    ),
+    ("a tenth of those lookups failed or were slow for", ("lookups_unwell_s",), ()),
     ("caches kept the truth, since the lie began", ("truth_kept_s",), ()),
     (
         "workloads heard the lie for",
@@ -47,6 +53,8 @@ _ROWS: tuple[_Row, ...] = (
 _OF_LOADS = {"rollout_share_at_first_signal", "mask_s", "amplification"}
 _OF_LIES = {"truth_kept_s", "lie_heard_s"}
 """First figures of the rows that say something only where a fault loads the API, or where DNS servers lied."""
+_OF_LOOKUPS = {"queries_per_lookup_count", "lookups_unwell_s"}
+"""Of the rows that are there only where names were looked up as a load."""
 
 
 def render_text(summary: Mapping[str, Any], run_dir: Path) -> str:
@@ -83,6 +91,7 @@ def _rows_of(summary: Mapping[str, Any]) -> list[_Row]:
     """Those that say something of the faults of this run."""
     kinds = {bool(fault["is_lie"]) for fault in summary["faults"]}
     silent = (set() if False in kinds else _OF_LOADS) | (set() if True in kinds else _OF_LIES)
+    silent |= {name for name in _OF_LOOKUPS if summary["figures"][name] is None}
     return [row for row in _ROWS if row[1][0] not in silent]
 
 

@@ -66,13 +66,24 @@ def delivery_of(fault: Mapping[str, Any]) -> str:
     counts = told["counts"]
     words = f"{fault['label']}: {told['done']} of {wanted} {told['what']}"
     if "share_sent" in counts:
-        words += (
-            f"; sent {counts['share_sent']:.0%} of what was asked for, {counts['sent']} requests: "
-            f"{counts['answered']} answered ({counts['refused']} with 429), {counts['failed']} failed"
-        )
+        words += f"; sent {counts['share_sent']:.0%} of what was asked for, {_requests_of(counts)}"
         if counts["held_back"]:
             words += f"; {counts['held_back']} held back by the agents' limit of requests in flight"
     return f"{words}; NOT DELIVERED: {told['shortfall']}" if told["shortfall"] else words
+
+
+def _requests_of(counts: Mapping[str, Any]) -> str:
+    """What agents sent, and what came back: requests, or lookups of several questions each."""
+    if "queries" not in counts:
+        return (
+            f"{counts['sent']} requests: {counts['answered']} answered ({counts['refused']} with 429), "
+            f"{counts['failed']} failed"
+        )
+    each = counts["queries"] / counts["sent"] if counts["sent"] else 0
+    return (
+        f"{counts['sent']} lookups of {each:.1f} questions each: {counts['answered']} answered ({counts['good']} with "
+        f"an address), {counts['unwell']} unwell (no answer, SERVFAIL, or over 0.1 s)"
+    )
 
 
 def expectation_of(expected: Mapping[str, Any]) -> str:

@@ -84,7 +84,7 @@ def _at_once(fault: Fault, promised: Delivers) -> Delivered:
 def _by_accounts(recording: Recording, fault: Fault, promised: Delivers) -> Delivered:
     """What the injectors told, as samples of their own vantage point."""
     told = delivered(recording.of(promised.vantage), fault.id, promised.wanted, fault.began_s, fault.ended_s)
-    counts = {
+    counts: dict[str, int | float] = {
         "due": told.due,
         "held_back": told.held_back,
         "sent": told.sent,
@@ -95,6 +95,8 @@ def _by_accounts(recording: Recording, fault: Fault, promised: Delivers) -> Deli
         "share_began": round(told.share_began, 4),
         "share_sent": round(told.share_sent, 4),
     }
+    if told.queries:
+        counts |= {"queries": told.queries, "good": told.good, "unwell": told.unwell}
     shortfall = told.shortfall(promised.share)
     trouble = _trouble(recording, fault) if shortfall and not told.began else ""
     if trouble:

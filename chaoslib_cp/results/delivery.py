@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from chaoslib_cp.engine.load.account import AGENTS_WANTED, REQUESTS
+from chaoslib_cp.engine.load.account import AGENTS_WANTED, LOOKUPS, REQUESTS
 from chaoslib_cp.results.recording import Sample
 from chaoslib_cp.vantage import AGENT_LOAD
 
 _BEGAN = "agents_began"
+_COUNTED = (*REQUESTS, *LOOKUPS)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class Delivery:
         unauthorized: Those that were answered 401 or 403.
         failed: Tries that ended without an answer.
         never_began: The most frequent reason why agents did not begin, where somebody told it.
+        queries: Questions of those that look names up: each of their requests is a lookup.
+        good: Lookups that brought an address.
+        unwell: Lookups without an answer, with SERVFAIL, or of more than 0.1 s.
     """
 
     wanted: int
@@ -47,6 +51,9 @@ class Delivery:
     unauthorized: int = 0
     failed: int = 0
     never_began: str = ""
+    queries: int = 0
+    good: int = 0
+    unwell: int = 0
 
     @property
     def share_began(self) -> float:
@@ -106,7 +113,7 @@ def delivered(samples: Iterable[Sample], fault: str, wanted: int | None, from_s:
         until_s: Epoch seconds, normally when the fault ended. What was told last before it counts, so what was done
             in the last two seconds may be missing.
     """
-    counts = dict.fromkeys(REQUESTS, 0.0)
+    counts = dict.fromkeys(_COUNTED, 0.0)
     began = told_wanted = sources = 0
     never_began = ""
     for told in _by_source(samples, fault, until_s):
@@ -124,7 +131,7 @@ def delivered(samples: Iterable[Sample], fault: str, wanted: int | None, from_s:
         sources=sources,
         failed=int(sum(counts[name] for name in REQUESTS if name.startswith("failed_"))),
         never_began=never_began,
-        **{name: int(counts[name]) for name in REQUESTS if not name.startswith("failed_")},
+        **{name: int(counts[name]) for name in _COUNTED if not name.startswith("failed_")},
     )
 
 
@@ -181,4 +188,4 @@ def _added(earlier: Sample | None, later: Sample) -> list[tuple[str, float]]:
     before = {} if earlier is None else earlier.counts
     if later.counts.get("due", 0.0) < before.get("due", 0.0):
         before = {}
-    return [(name, max(0.0, later.counts.get(name, 0.0) - before.get(name, 0.0))) for name in REQUESTS]
+    return [(name, max(0.0, later.counts.get(name, 0.0) - before.get(name, 0.0))) for name in _COUNTED]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from chaoslib_cp import extensions
 from chaoslib_cp.errors import ProfileInvalid, said_safely
-from chaoslib_cp.results import api, dns, dns_latency, green, lies, lockout, nodes, observer, recovery
+from chaoslib_cp.results import api, dns, dns_latency, green, lies, lockout, lookups, nodes, observer, recovery
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent
 from chaoslib_cp.results.recording import Recording
@@ -123,6 +123,21 @@ _OURS: Final = (
     ),
     FigureRow(
         "control_wrong_count", "wrong answers about names that nobody lies about", of_faults(dns.control_wrong_count)
+    ),
+    FigureRow(
+        "queries_per_lookup_count",
+        "questions that a lookup of the load cost",
+        of_faults(lookups.queries_per_lookup_count),
+    ),
+    FigureRow(
+        "queries_per_lookup_worst_count",
+        "the same in the worst 4 s",
+        of_faults(lookups.queries_per_lookup_worst_count),
+    ),
+    FigureRow(
+        "lookups_unwell_s",
+        "a tenth of the load's lookups failed or were slow for",
+        of_faults(lookups.lookups_unwell_s),
     ),
     FigureRow("truth_kept_s", "caches kept the truth, since the lie began", of_faults(lies.truth_kept_s)),
     FigureRow("lie_heard_s", "workloads heard the lie for", of_faults(lies.lie_heard_s)),

@@ -16,6 +16,7 @@ CHECKED_BY_THEMSELVES = {
     "dns_truth_is_back": "of an end: while a lie is told, false answers are meant",
     "api_is_saturated": "a load, not a state of health: its good is the bad of api_health",
     "dns_configuration_risks": "of what is configured, which nobody suffers from before the outage",
+    "dns_servers_stay_up": "of containers that ended, which the API alone tells",
     "rollout_progress": "of our own rollout, which no vantage point of a user sees",
     "wait_until_recovered": "waits for several vantage points at once, for the method",
 }

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chaoslib_cp.fault import DNS_LOAD
 from chaoslib_cp.results import api
 from chaoslib_cp.results.delivery import agents_began
 from chaoslib_cp.results.faults import RUN_ENDED, Faults
@@ -102,7 +103,7 @@ def rollout_share_at_first_signal(recording: Recording, faults: Faults) -> Figur
         (fault, fault.delivers.vantage, fault.delivers.wanted)
         for fault in faults.each
         if fault.delivers and fault.delivers.vantage == AGENT_LOAD.name and fault.delivers.wanted
-        if fault.began_s <= signal.at_s
+        if fault.began_s <= signal.at_s and fault.kind != DNS_LOAD
     ]
     found = [
         agents_began(recording.of(vantage), fault.id, wanted, fault.began_s, signal.at_s)

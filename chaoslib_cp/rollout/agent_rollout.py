@@ -2,24 +2,24 @@
 
 from typing import Any
 
+from chaoslib_cp.cluster.agents.standing import daemonsets_of
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
-from chaoslib_cp.cluster.undo.kinds import delete_object
 from chaoslib_cp.cluster.undo.kinds.delete_object import our_object
+from chaoslib_cp.engine.undo.entry import kind_of_fault
 from chaoslib_cp.engine.undo.log import Item, UndoLog
 from chaoslib_cp.errors import TargetRefused
+from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 
 
-def agent_item(log: UndoLog | None, fault: str = "") -> Item:
-    """The undo entry of the agent's DaemonSet: that of one rollout, or the latest.
+def agent_item(log: UndoLog | None) -> Item:
+    """The undo entry of the agent's DaemonSet of the latest rollout.
 
     Raises:
         TargetRefused: This run rolled nothing out.
         UndoFailed: The log cannot be read.
     """
-    items = [] if log is None else log.items()
-    for item in reversed(items):
-        is_meant = item.entry.kind == delete_object.NAME and item.fault == (fault or item.fault)
-        if is_meant and our_object(item.entry).object_kind == "DaemonSet":
+    for item in daemonsets_of(log):
+        if kind_of_fault(item.fault) == AGENT_ROLLOUT.name:
             return item
     raise TargetRefused("this run has rolled out no agent; nothing was changed; start_agent_rollout comes first")
 

@@ -15,7 +15,7 @@ AGENT_ROLLOUT: Final = FaultKind(
     label="agent rollout",
     start="chaoslib_cp.rollout.actions:start_agent_rollout",
     stop="chaoslib_cp.rollout.actions:stop_agent_rollout",
-    standing="chaoslib_cp.rollout.standing:rollout_standing",
+    standing="chaoslib_cp.cluster.agents.standing:agents_standing",
     example={"profile": _PROFILE, "duration_s": 20.0},
 )
 

@@ -1,33 +1,29 @@
 """Starting a rollout: everything is checked before the first object is made."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chaoslib_cp.clock import Clock
+from chaoslib_cp.cluster.agents.image import AgentImage
+from chaoslib_cp.cluster.agents.pods import AgentPods, make
 from chaoslib_cp.cluster.door.nodes import count_nodes
-from chaoslib_cp.cluster.gate.agent_image import image_of_agents
 from chaoslib_cp.cluster.gate.bite import refuse_unknown_resources, refuse_what_does_not_bite
-from chaoslib_cp.cluster.gate.permit import Permit
 from chaoslib_cp.cluster.injection import Injection, injecting
-from chaoslib_cp.cluster.undo.kinds.delete_object import of_manifest
-from chaoslib_cp.cluster.undo.kinds.kind import Right
-from chaoslib_cp.cluster.undo.rights import require_right, require_undo_rights
 from chaoslib_cp.engine.load.budget import shared_out
+from chaoslib_cp.engine.load.fields import MAX_REPORT_TO
 from chaoslib_cp.engine.load.presets import preset_of, profile_document
-from chaoslib_cp.engine.load.profile import MAX_REPORT_TO, ROLLOUTS_OWN, LoadProfile, parse_profile
+from chaoslib_cp.engine.load.profile import ROLLOUTS_OWN, LoadProfile, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.limits import checked
-from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
+from chaoslib_cp.rollout.daemonset import AGENT_ROLE, AgentRollout, rules_for
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import AGENT_LOAD, API_READ
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_IMAGE: Final = re.compile(r"[\w][\w./:@-]{0,254}")
-_SECRET: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 USUAL: Final = Expects(API_READ.name)
 """What users of the API suffer from a rollout that bites."""
@@ -35,7 +31,7 @@ USUAL: Final = Expects(API_READ.name)
 
 @dataclass(frozen=True)
 class StartPlan:
-    """Arguments of ``start_agent_rollout``, checked; an empty image or secret is that of :func:`_with_image`."""
+    """Arguments of ``start_agent_rollout``, checked; what an empty image or secret stands for, ``AgentImage`` tells."""
 
     profile: Mapping[str, Any] | str
     service_account: str
@@ -50,12 +46,17 @@ class StartPlan:
         for name in ("service_account", "namespace"):
             if not _NAME.fullmatch(str(getattr(self, name))):
                 raise ProfileInvalid(f"{name} is {getattr(self, name)!r}, not a Kubernetes name; nothing was changed")
-        _refuse_image(("image", self.image), ("image_pull_secret", self.image_pull_secret))
+        self.named_image.refuse_nonsense()
         for own in ROLLOUTS_OWN:
             if own in self._document:
                 raise ProfileInvalid(f"load profile: {own} is set by the rollout; nothing was changed; take it out")
         checked("duration_s", self.duration_s, 1, 3600)
         rules_for(self.load_profile)
+
+    @property
+    def named_image(self) -> AgentImage:
+        """The image that the arguments name."""
+        return AgentImage(self.image, self.image_pull_secret)
 
     @property
     def load_profile(self) -> LoadProfile:
@@ -69,10 +70,11 @@ class StartPlan:
 
 def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
     """Roll out as planned; what it returns is told by ``start_agent_rollout``."""
-    plan = _as_configured(plan, settings)
+    image = plan.named_image.as_configured(settings)
     with injecting(settings, AGENT_ROLLOUT, clock) as injection:
         nodes = count_nodes(injection.cluster)
-        plan = _with_image(plan, injection.permit)
+        image = image.as_the_prober(injection.permit)
+        plan = replace(plan, image=image.name, image_pull_secret=image.pull_secret)
         refuse_unknown_resources(injection.cluster, plan.load_profile)
         refuse_what_does_not_bite(injection.cluster, plan.load_profile, preset_of(plan.profile))
         profile = replace(
@@ -94,42 +96,6 @@ def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
     )
 
 
-def image_refusals(settings: Settings) -> Iterator[str]:
-    """Say what is wrong with the keys of the configuration that name the agents' image, one line each."""
-    for key, value in (("agent_image", settings.agent_image), ("image_pull_secret", settings.image_pull_secret)):
-        try:
-            _refuse_image((settings.said(key), value))
-        except ProfileInvalid as error:
-            yield str(error)
-
-
-def _as_configured(plan: StartPlan, settings: Settings) -> StartPlan:
-    """Take image and secret from the configuration where no argument names them.
-
-    Raises:
-        ProfileInvalid: A key of the configuration is no name of such a thing; nothing was changed.
-    """
-    for refused in image_refusals(settings):
-        raise ProfileInvalid(refused)
-    image, secret = plan.image or settings.agent_image, plan.image_pull_secret or settings.image_pull_secret
-    return replace(plan, image=image, image_pull_secret=secret)
-
-
-def _with_image(plan: StartPlan, permit: Permit) -> StartPlan:
-    """Take image and secret of the prober where nobody names others: the cluster has shown that it can pull those."""
-    image = image_of_agents(plan.image, permit.prober_image)
-    return replace(plan, image=image, image_pull_secret=plan.image_pull_secret or permit.prober_pull_secret)
-
-
-def _refuse_image(*named: tuple[str, Any]) -> None:
-    """Refuse what is no image, or no Secret's name; empty is nobody's wish."""
-    for key, value in named:
-        is_secret = "image_pull_secret" in key
-        if value and not (_SECRET if is_secret else _IMAGE).fullmatch(str(value)):
-            what = "a Secret's" if is_secret else "an image"
-            raise ProfileInvalid(f"{key} is {value!r}, not {what} name; nothing was changed; correct it")
-
-
 def roll_out(injection: Injection, profile: LoadProfile, plan: StartPlan) -> list[str]:
     """Create the agent's objects, each on record first; the DaemonSet, which starts the load, comes last.
 
@@ -141,15 +107,8 @@ def roll_out(injection: Injection, profile: LoadProfile, plan: StartPlan) -> lis
         ControlPlaneError: One could not be made, or noted.
     """
     run, fault = injection.log.run, injection.fault
-    where, image = (plan.namespace, plan.service_account), (plan.image, plan.image_pull_secret)
-    rollout = AgentRollout(profile, *where, run, fault, *image)
-    entries = [of_manifest(manifest) for manifest in rollout.manifests()]
-    require_undo_rights(injection.cluster, entries)
-    read_events = Right("list", "", "events", "Event", plan.namespace)
-    require_right(injection.cluster, read_events, "so nobody could tell why agents do not start")
-    for manifest in rollout.manifests():
-        injection.create(manifest)
-    return [str(entry) for entry in entries]
+    pods = AgentPods(fault, run, plan.namespace, AGENT_ROLE, profile.deadline_epoch_s or 0.0, plan.named_image)
+    return make(injection, AgentRollout(profile, plan.service_account, pods).manifests(), plan.namespace)
 
 
 def _effective(plan: StartPlan, profile: LoadProfile) -> dict[str, Any]:

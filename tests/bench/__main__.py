@@ -5,7 +5,7 @@
 
 import sys
 
-from tests.bench import arming, demo, demos, idle, lookups, mutants, reliability, sampling, startup, storms
+from tests.bench import arming, demo, demos, dns_load, idle, lookups, mutants, reliability, sampling, startup, storms
 
 SECTIONS = {
     "storms": storms.measure,
@@ -13,6 +13,7 @@ SECTIONS = {
     "idle": idle.measure,
     "sampling": sampling.measure,
     "lookups": lookups.measure,
+    "dns-load": dns_load.measure,
     "arming": arming.measure,
     "demos": demos.measure,
     "demo": demo.measure,

@@ -66,6 +66,7 @@ def test_no_activity_writes_a_secret_anywhere(line: str, tmp_path: Path) -> None
         give_tokens(stage)
         node_caches.put(stage.kube)
         decoys.put(stage.kube, "10.0.2.1")
+        stage.kube.add_nodes(2)
         stage.chaos.finish(play(stage, [one.activity for one in exported()]))
         played = json.loads(stage.file("journal.json").read_text())["run"]
         assert {one["activity"]["name"] for one in played} == {one.name for one in exported()}

@@ -30,8 +30,11 @@ from chaoslib_cp.dns.pin_seen import wait_until_pinned
 from chaoslib_cp.dns.pods import DnsPods, delete_dns_pods
 from chaoslib_cp.dns.rogue_plan import RoguePlan
 from chaoslib_cp.engine.load.connection import Credentials
+from chaoslib_cp.engine.load.lookup_profile import LookupProfile
+from chaoslib_cp.engine.load.lookups import LookupRunner
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
+from chaoslib_cp.engine.load.search_list import SearchList
 from chaoslib_cp.engine.poison.lies import Lie
 from chaoslib_cp.engine.poison.rogue import RogueLie
 from chaoslib_cp.errors import TargetUnreachable, UndoFailed
@@ -41,6 +44,7 @@ from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.api_server import Answer, json_answer
 from tests.fakes.armed_dns import SERVERS, armed_dns
 from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
+from tests.fakes.memory_dns import MemoryDns
 from tests.fakes.memory_peer import HANG, MemoryPeer
 from tests.fakes.telemetry_cluster import listing, pod, telemetry_cluster
 from tests.scaffold import decoys
@@ -191,6 +195,7 @@ SCENARIOS: dict[str, Play] = {
     "start_dns_rogue": make_a_rogue,
     "stop_dns_rogue": disarm_dns,
     "flush_dns_caches": arm_dns,
+    "stop_dns_load": roll_back,
     "start_node_cache_pin": pin_caches,
     "stop_node_cache_pin": pin_caches,
     "replace_endpoints": replace_pods,
@@ -198,7 +203,7 @@ SCENARIOS: dict[str, Play] = {
     "the control before the baseline": see,
 }
 # It injects load: its agents are played below, as the farm plays them, too; as a process in test_agent_load.py.
-LOAD = {"start_agent_rollout"}
+LOAD = {"start_agent_rollout", "start_dns_load"}
 
 
 def test_whatever_injects_or_waits_has_a_scenario() -> None:
@@ -207,7 +212,7 @@ def test_whatever_injects_or_waits_has_a_scenario() -> None:
     assert actions == actions & (SCENARIOS.keys() | LOAD)
     # the prober asks a handful of questions a second for as long as its DaemonSet is there: it is no fault;
     # the rogue's end is in tests/unit/engine/poison/test_rogue.py
-    assert set(_PROGRAMS) == {"load", "prober", "dns-rogue"}
+    assert set(_PROGRAMS) == {"load", "dns-load", "prober", "dns-rogue"}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -250,6 +255,33 @@ def test_the_load_does_not_outlive_its_end(disturbance: str, limit: str) -> None
         runner.stop()
         await asyncio.sleep(WITHIN_S)
         assert len(peer.heads) == sent
+
+    run_virtual(loop, play())
+
+
+@pytest.mark.parametrize("limit", ["deadline", "duration"])
+def test_lookups_do_not_outlive_their_end(disturbance: str, limit: str) -> None:
+    """The same of an agent that looks names up, though nobody answers it."""
+    loop = VirtualLoop()
+    clock = DisturbedClock(DISTURBANCES[disturbance], AFTER_S, loop.time)
+    ends_s = {"deadline": 3600.0, "duration": 3600.0, limit: WITHIN_S}
+    deadline_s = clock.epoch_s() + ends_s["deadline"]
+    made = LookupProfile(rate_per_s=2.0, duration_s=ends_s["duration"], deadline_epoch_s=deadline_s, timeout_s=30.0)
+
+    async def play() -> None:
+        server = MemoryDns(loop, lambda _name, _kind: "drop")
+        pods = SearchList("x.test", ("a.svc.x.test", "svc.x.test", "x.test"))
+        runner = LookupRunner(made, "agent", pods, server.connect, clock, loop)
+        await runner.start()
+        await runner.wait_until_over()
+        assert clock.has_happened
+        assert 0 <= clock.overrun_s(WITHIN_S) <= GRACE_S
+        note("clock", overrun_s=clock.overrun_s(WITHIN_S))
+        assert server.closed == server.ports
+        sent = len(server.asked)
+        assert sent > 10
+        await asyncio.sleep(WITHIN_S)
+        assert len(server.asked) == sent
 
     run_virtual(loop, play())
 

@@ -24,9 +24,11 @@ from chaoslib_cp.dns.actions import (
     flush_dns_caches,
     replace_endpoints,
     restart_dns_pods,
+    start_dns_load,
     start_dns_poison,
     start_dns_rogue,
     start_node_cache_pin,
+    stop_dns_load,
     stop_dns_poison,
     stop_dns_rogue,
     stop_node_cache_pin,
@@ -102,6 +104,11 @@ def stop_pinning(settings: Settings) -> None:
     stop_node_cache_pin(timeout_s=1.0, configuration=settings)
 
 
+def load_dns(settings: Settings) -> None:
+    """Look names up."""
+    start_dns_load(rate_per_s=10.0, duration_s=600.0, configuration=settings)
+
+
 def meddle_with_all(settings: Settings) -> None:
     """Edit what is not ours, and set what the driver sets."""
     meddling.meddle(read_settings(settings), SystemClock())
@@ -133,6 +140,8 @@ SCENARIOS: dict[str, Scenario] = {
     "replace endpoints": (
         "replace_endpoints", nothing, lambda settings: replace_endpoints(timeout_s=1.0, configuration=settings)),
     "stop pinning": ("stop_node_cache_pin", pin_node_caches, stop_pinning),
+    "load DNS": ("start_dns_load", nothing, load_dns),
+    "stop loading DNS": ("stop_dns_load", load_dns, lambda settings: stop_dns_load(configuration=settings)),
     # what only tests export: edits of what is not ours, and a setting of a driver
     "meddle": ("", nothing, meddle_with_all),
     "stop meddling": ("", meddle_with_all, stop_meddling),
@@ -172,6 +181,7 @@ def kube(kube: KubeObjects, tmp_path: Path) -> Iterator[KubeObjects]:
     meddling.prepare(kube)
     node_caches.put(kube)
     decoys.put(kube, "10.0.2.1")
+    kube.add_nodes(2)
     kube.objects["/api/v1/namespaces/kube-system/configmaps/others"] = {
         "metadata": {"name": "others", "uid": "others", "labels": {"app.kubernetes.io/managed-by": "chaoslib-cp"}}
     }

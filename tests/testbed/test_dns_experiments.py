@@ -24,9 +24,9 @@ QUICK: dict[str, object] = {"lie_ttl_s": 20, "lie_duration_s": 14.0, "arm_within
 RUN_WITHIN_S = 600
 ABOUT_DNS = {file.stem: file.read_text(encoding="utf-8") for file in sorted(EXPERIMENTS.glob("*dns*.json"))}
 STORMS = [name for name, text in ABOUT_DNS.items() if "start_agent_rollout" in text]
-LIES = [name for name in ABOUT_DNS if name not in STORMS]
+CALM = [name for name in ABOUT_DNS if name not in STORMS]
 DRAWN = part.of(
-    [(name,) for name in LIES],
+    [(name,) for name in CALM],
     "testbed, DNS experiments",
     at_least=part.amount("testbed, DNS experiments: files"),
     columns=0,
@@ -65,7 +65,7 @@ def play(testbed: Testbed, folder: Path, name: str, values: dict[str, object]) -
     return summary
 
 
-@pytest.mark.parametrize("name", [name for (name,) in DRAWN])
+@pytest.mark.parametrize("name", [name for (name,) in DRAWN if "start_dns_poison" in ABOUT_DNS[name]])
 def test_a_lie_is_heard_outlives_its_end_and_is_gone_in_time(testbed: Testbed, tmp_path: Path, name: str) -> None:
     """Every DNS server told it, workloads heard it, no other name was touched, and nothing of it is left."""
     before = corefile(testbed)
@@ -77,6 +77,20 @@ def test_a_lie_is_heard_outlives_its_end_and_is_gone_in_time(testbed: Testbed, t
     assert 0 < figures["lie_kept_s"] <= 30  # its TTL, and what the node cache may add
     assert figures["lie_heard_s"] > 0
     assert corefile(testbed) == before
+
+
+@pytest.mark.parametrize("name", [name for (name,) in DRAWN if "start_dns_load" in ABOUT_DNS[name]])
+def test_a_herd_is_borne_and_was_one(testbed: Testbed, tmp_path: Path, name: str) -> None:
+    """Every node sent what was asked for, as its workloads would; the DNS servers were reloaded in the middle of it."""
+    summary = play(testbed, tmp_path, name, {"load_duration_s": 45.0, "steady_s": 12.0})
+    delivered = summary["faults"][0]["delivered"]
+    assert (delivered["done"], delivered["wanted"]) == (2, 2)
+    assert delivered["counts"]["share_sent"] > 0.9
+    assert delivered["counts"]["good"] > 0.8 * delivered["counts"]["sent"]
+    figures = summary["figures"]
+    assert 4 <= figures["queries_per_lookup_count"] <= 6.5
+    assert summary["faults"][1]["delivered"]["done"] == 2
+    assert testbed.get("daemonsets", "-n", "chaoslib-cp")["items"] == []
 
 
 @pytest.mark.parametrize("name", STORMS)

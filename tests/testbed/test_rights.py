@@ -23,8 +23,8 @@ STANDS_APART = True
 SPEC = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\naudit_log: true\n"
 RUNNER, OBSERVER = "chaoslib-cp-runner", "chaoslib-cp-observer"
 AGENT_READS = "chaoslib-cp-agent-reads"
-POISON_ROLE, ROGUE_ROLE, FLUSH_ROLE, PIN_ROLE = (
-    f"chaoslib-cp-runner-{kind}" for kind in ("dns-poison", "dns-rogue", "dns-flush", "node-cache-pin")
+POISON_ROLE, ROGUE_ROLE, FLUSH_ROLE, PIN_ROLE, LOAD_ROLE = (
+    f"chaoslib-cp-runner-{kind}" for kind in ("dns-poison", "dns-rogue", "dns-flush", "node-cache-pin", "dns-load")
 )
 REPLACE_ROLE = "chaoslib-cp-runner-endpoint-replacement"
 RUN_LABEL = "chaoslib-cp/run"
@@ -34,11 +34,11 @@ DENIALS = part.amount("testbed, rights: rights taken away")
 NO_AGENT_STARTS = """
 import json, sys
 from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
-from chaoslib_cp.rollout.standing import rollout_standing
+from chaoslib_cp.cluster.agents.standing import agents_standing
 from chaoslib_cp.settings import read_settings
 profile = {"schema": 1, "requests": json.loads(sys.argv[2])}
 made = start_agent_rollout(profile, namespace=sys.argv[1], duration_s=10.0)
-rollout_standing(read_settings(), made["fault"])
+agents_standing(read_settings(), made["fault"])
 stop_agent_rollout()
 """
 # Quicker than any CoreDNS can be armed: the Corefile is edited, the pods are touched, and both are taken back.
@@ -88,12 +88,26 @@ try:
 except ActivityFailed as error:
     print(error)
 """
+# Nobody waits for its agents.
+LOAD = """
+from chaoslib.exceptions import ActivityFailed
+from chaoslib_cp.cluster.agents.standing import agents_standing
+from chaoslib_cp.dns.actions import start_dns_load, stop_dns_load
+from chaoslib_cp.settings import read_settings
+try:
+    made = start_dns_load(5.0, 10.0)
+    agents_standing(read_settings(), made["fault"])
+    print(stop_dns_load(timeout_s=5.0))
+except ActivityFailed as error:
+    print(error)
+"""
 QUICKLY = {
     POISON_ROLE: (POISON, "does not run the new Corefile"),
     ROGUE_ROLE: (ROGUE, "the DNS servers were armed"),
     FLUSH_ROLE: (FLUSH, "'kind': 'dns_flush'"),
     PIN_ROLE: (PIN, "'kind': 'node_cache_pin'"),
     REPLACE_ROLE: (REPLACE, "'kind': 'endpoint_replacement'"),
+    LOAD_ROLE: (LOAD, "'faults': ['dns_load-1']"),
 }
 # Kubernetes gives these to everybody who is authenticated: health, versions, questions about one's own rights.
 FOR_EVERYBODY = ('ClusterRole "system:discovery"', 'ClusterRole "system:public-info-viewer"', '"system:basic-user"')
@@ -328,9 +342,8 @@ def test_a_right_that_is_taken_away_is_missed(audited: Testbed, tmp_path: Path, 
     kind = ["role", role, "-n", right.namespace] if right.namespace else ["clusterrole", role]
     # they may cover the same thing
     others = [] if role == AGENT_READS else [["clusterrole", AGENT_READS]]
-    roles = granted()
-    there = [one for one in QUICKLY if any(other.namespace == right.namespace for other in roles[one])]
-    others += [["role", one, "-n", right.namespace] for one in there if role in QUICKLY and one != role]
+    beside = {one for one, rights in granted().items() if right.namespace in {other.namespace for other in rights}}
+    others += [["role", one, "-n", right.namespace] for one in QUICKLY if role in QUICKLY and one in beside - {role}]
     whole = {tuple(one): audited.get(*one)["rules"] for one in (kind, *others)}
     requests = [{"path": "/version", "period_s": 10.0}]
     if role == AGENT_READS:

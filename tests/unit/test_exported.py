@@ -20,6 +20,7 @@ MOST_BYTES = 4096
 # Undoing needs only the undo log, here without an entry: nothing is left over for want of a mark.
 REFUSALS = {
     "stop_agent_rollout": "",
+    "stop_dns_load": "",
     "stop_dns_poison": "",
     "stop_dns_rogue": "",
     "stop_node_cache_pin": "",

@@ -13,8 +13,12 @@ import pytest
 
 import chaoslib_cp
 from chaoslib_cp.agent.manifests import prober_manifests
+from chaoslib_cp.cluster.agents.image import AgentImage
+from chaoslib_cp.cluster.agents.pods import AgentPods
 from chaoslib_cp.cluster.gate.marker import marker_manifest
 from chaoslib_cp.cluster.gate.roles import fault_roles, role_manifests
+from chaoslib_cp.dns.load import load_manifests
+from chaoslib_cp.engine.load.lookup_profile import LookupProfile
 from chaoslib_cp.engine.load.profile import parse_profile
 from chaoslib_cp.faults import fault_kinds
 from chaoslib_cp.rollout.daemonset import AgentRollout
@@ -181,12 +185,14 @@ def test_what_is_allowed_is_not_found(planted: Path) -> None:
 def manifests() -> list[dict[str, Any]]:
     """Everything that the library creates, or asks an owner to create."""
     profile = parse_profile({"schema": 1, "name": "t", "requests": [{"path": "/metrics", "period_s": 10.0}]})
-    rollout = AgentRollout(profile, "kube-system", "telemetry-agent", "run", "agent_rollout-1")
+    agents = AgentPods("agent_rollout-1", "run", "kube-system", "telemetry-agent", 4e9, AgentImage("image"))
+    lookers = AgentPods("dns_load-1", "run", "chaoslib-cp", "dns-load", 4e9, AgentImage("image"))
     return [
         *role_manifests(),
         *fault_roles(fault_kinds()),
         *prober_manifests("10.96.0.10", "image"),
-        *rollout.manifests(),
+        *AgentRollout(profile, "telemetry-agent", agents).manifests(),
+        *load_manifests(LookupProfile(), lookers),
         marker_manifest("uid", "me", 4e9),
     ]
 

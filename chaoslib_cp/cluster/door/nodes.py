@@ -33,19 +33,33 @@ def runs_linux(node: Mapping[str, Any]) -> bool:
     return bool(labels.get(OS_LABEL, LINUX) == LINUX)
 
 
-def count_nodes(cluster: Cluster, timeout_s: float = DEFAULT_TIMEOUT_S) -> int | None:
+def takes_workloads(node: Mapping[str, Any]) -> bool:
+    """Whether a pod of a DaemonSet runs there that tolerates nothing of its own accord.
+
+    Source: Kubernetes documentation, DaemonSet, taints and tolerations: those of ``node.kubernetes.io/`` are tolerated.
+    """
+    taints = (node.get("spec") or {}).get("taints") or []
+    return not any(
+        one.get("effect") in ("NoSchedule", "NoExecute") and not str(one.get("key")).startswith("node.kubernetes.io/")
+        for one in taints
+    )
+
+
+def count_nodes(cluster: Cluster, timeout_s: float = DEFAULT_TIMEOUT_S, for_workloads_only: bool = False) -> int | None:
     """How many nodes can run an agent: alive, and Linux; None when the cluster lists none at all.
 
     Args:
         cluster: As whom.
         timeout_s: Limit of the one call.
+        for_workloads_only: Leave out those that only run pods which tolerate their taints.
 
     Raises:
         TargetRefused: This identity may not list nodes.
         CallFailed: The API does not answer.
     """
     nodes = (cluster.get(_NODES, timeout_s) or {}).get("items") or []
-    return sum(runs_linux(node) and not why_not_alive(node) for node in nodes) if nodes else None
+    fit = [node for node in nodes if runs_linux(node) and not why_not_alive(node)]
+    return sum(takes_workloads(node) or not for_workloads_only for node in fit) if nodes else None
 
 
 def dead_nodes(cluster: Cluster, names: Collection[str], timeout_s: float) -> dict[str, str]:

@@ -31,7 +31,11 @@ REQUESTS: Final = (
     "failed_connect",
     "failed_broken",
 )
+LOOKUPS: Final = ("queries", "good", "unwell")
+"""What agents that look names up tell beside that: questions sent, lookups that brought an address, lookups without an
+answer, with SERVFAIL or of more than 0.1 s."""
 _COUNTS: Final = frozenset((*AGENTS, *REQUESTS))
+_OPTIONAL: Final = frozenset((AGENTS_WANTED, *LOOKUPS))
 # Larger counts than this are nobody's; every one of them is still exact as a float.
 _MOST: Final = 2**53
 _LABEL: Final = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -46,8 +50,8 @@ class Account:
     Attributes:
         fault: Id of the fault that they belong to.
         source: Who tells it: the name of the node, of the pod, or of an agent farm.
-        counts: ``agents_began``, ``agents_running`` and the counts of ``Totals.account``; a farm says
-            ``agents_wanted``, too.
+        counts: ``agents_began``, ``agents_running`` and the counts of ``Totals.account`` or
+            ``LookupTotals.account``; a farm says ``agents_wanted``, too.
         never_began: The most frequent reason why agents that are wanted did not begin, as one word; or empty.
     """
 
@@ -83,7 +87,7 @@ def parse_account(body: bytes) -> Account:
     if not told.keys() <= {"fault", "source", "counts", "never_began"}:
         raise _refused("has an unknown key")
     counts = told["counts"]
-    if not isinstance(counts, dict) or counts.keys() - {AGENTS_WANTED} != _COUNTS:
+    if not isinstance(counts, dict) or counts.keys() - _OPTIONAL != _COUNTS:
         raise _refused("has other counts than an agent's")
     if not all(is_number(count) and 0 <= count <= _MOST for count in counts.values()):
         raise _refused("counts something that is no number of 0 or more")

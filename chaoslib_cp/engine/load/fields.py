@@ -1,11 +1,15 @@
 """How the fields of a load profile are declared and checked; each refusal names the field."""
 
 import dataclasses
+import ipaddress
 import re
-from typing import Any
+from typing import Any, Final
 
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import is_number
+
+MAX_REPORT_TO: Final = 3
+_LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
 def number(default: float, least: float, most: float, meaning: str, whole: bool = False) -> Any:
@@ -67,3 +71,42 @@ def check_word(key: str, value: object, words: tuple[str, ...]) -> None:
 def matches(pattern: re.Pattern[str], text: object) -> bool:
     """Whether it is a text that fits the pattern as a whole."""
     return isinstance(text, str) and pattern.fullmatch(text) is not None
+
+
+def check_deadline(deadline_epoch_s: object) -> None:
+    """Check that a deadline is a moment, or None.
+
+    Raises:
+        ProfileInvalid: It is neither.
+    """
+    is_moment = is_number(deadline_epoch_s) and isinstance(deadline_epoch_s, int | float) and deadline_epoch_s > 0
+    check(
+        deadline_epoch_s is None or is_moment,
+        "deadline_epoch_s",
+        f"must be seconds since 1970 or null, not {deadline_epoch_s!r}",
+    )
+
+
+def check_report(fault: str, report_to: tuple[str, ...]) -> None:
+    """Check the id of a fault, and the pages of the prober that are told its account.
+
+    Raises:
+        ProfileInvalid: It is no id, or one is no page.
+    """
+    check(fault == "" or matches(_LABEL_VALUE, fault), "fault", f"must be an id, not {fault!r}")
+    check(
+        len(report_to) <= MAX_REPORT_TO and all(map(_is_page, report_to)),
+        "report_to",
+        f"must list at most {MAX_REPORT_TO} ip:port, not {list(report_to)!r}",
+    )
+    check(not report_to or fault != "", "report_to", "needs the id of a fault beside it")
+
+
+def _is_page(text: object) -> bool:
+    """Whether it is an address and a port: a name would have to be looked up, and DNS may be what is broken."""
+    host, _, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return re.fullmatch(r"[0-9]{1,5}", port) is not None and 0 < int(port) < 65536

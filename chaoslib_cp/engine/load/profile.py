@@ -1,16 +1,23 @@
 """The load profile: what one agent asks, how often, and when it must stop. Plain JSON in, frozen dataclasses out."""
 
 import dataclasses
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chaoslib_cp.engine.load.fields import check, check_keys, check_numbers, check_word, matches, number
+from chaoslib_cp.engine.load.fields import (
+    check,
+    check_deadline,
+    check_keys,
+    check_numbers,
+    check_report,
+    check_word,
+    matches,
+    number,
+)
 from chaoslib_cp.engine.load.patterns.lookup import as_request, find_pattern
 from chaoslib_cp.engine.load.weights import with_periods
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.limits import is_number
 
 SCHEMA = 1
 RETRY_NONE = "none"
@@ -26,7 +33,6 @@ ALL_AT_ONCE = "all-at-once"
 RAMPS: Final = (LINEAR, STEPS, ALL_AT_ONCE)
 MAX_REQUEST_KINDS = 16
 
-MAX_REPORT_TO = 3
 #: What a rollout puts into the profile, and nobody else.
 ROLLOUTS_OWN = ("fault", "report_to")
 
@@ -34,7 +40,6 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # What may stand in a request line or a header line without being able to end it (RFC 9110, sections 4 and 5.5).
 _PATH = re.compile(r"/[!-~]*")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
-_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _TRUE = ("1", "t", "true")  # source: strconv.ParseBool of Go, in lower case
 _SEVERAL_KEYS = {"schema", "requests", "report_to", "rate_per_s"}
 
@@ -179,19 +184,14 @@ class LoadProfile:
             "requests",
             f"must list 1 to {MAX_REQUEST_KINDS} requests, not {len(self.requests)}",
         )
-        if self.deadline_epoch_s is not None:
-            check(
-                is_number(self.deadline_epoch_s) and self.deadline_epoch_s > 0,
-                "deadline_epoch_s",
-                f"must be seconds since 1970 or null, not {self.deadline_epoch_s!r}",
-            )
+        check_deadline(self.deadline_epoch_s)
         for i, one in enumerate(self.requests):
             check(
                 one.abort_after_s < self.request_timeout_s,
                 f"requests[{i}].abort_after_s",
                 f"is {one.abort_after_s}, not under request_timeout_s {self.request_timeout_s}",
             )
-        self._check_report()
+        check_report(self.fault, self.report_to)
 
     def _check_ramp(self) -> None:
         check_word("ramp", self.ramp, RAMPS)
@@ -201,15 +201,6 @@ class LoadProfile:
             "ramp_steps",
             f"is {self.ramp_steps}: ramp {STEPS!r} takes 2 to 100 and a ramp_s above 0, every other ramp 1",
         )
-
-    def _check_report(self) -> None:
-        check(self.fault == "" or matches(_LABEL_VALUE, self.fault), "fault", f"must be an id, not {self.fault!r}")
-        check(
-            len(self.report_to) <= MAX_REPORT_TO and all(map(_is_page, self.report_to)),
-            "report_to",
-            f"must list at most {MAX_REPORT_TO} ip:port, not {list(self.report_to)!r}",
-        )
-        check(not self.report_to or self.fault != "", "report_to", "needs the id of a fault beside it")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form; ``parse_profile`` of it gives an equal profile."""
@@ -255,13 +246,3 @@ def _parse_request(document: Any, index: int) -> RequestSpec:
         return RequestSpec(**made)
     except ProfileInvalid as error:
         raise ProfileInvalid(str(error).replace("load profile: ", f"load profile: {where}.", 1)) from error
-
-
-def _is_page(text: object) -> bool:
-    """Whether it is an address and a port: a name would have to be looked up, and DNS may be what is broken."""
-    host, _, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return re.fullmatch(r"[0-9]{1,5}", port) is not None and 0 < int(port) < 65536

@@ -3,7 +3,7 @@
 import asyncio
 import resource
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.engine.load.agent import DEADLINE, Agent, AgentSetup
@@ -19,7 +19,13 @@ STOPPED = "stopped"
 _TICK_S = 0.25
 
 
-def fuse_s(profile: LoadProfile, clock: Clock) -> float:
+class _WithDeadline(Protocol):
+    @property
+    def deadline_epoch_s(self) -> float | None:
+        """When all of it must be over, seconds since 1970."""
+
+
+def fuse_s(profile: _WithDeadline, clock: Clock) -> float:
     """Return the monotonic second at which the whole load must be over.
 
     The absolute deadline is turned into a monotonic one once, here: a clock that steps back later cannot lengthen it.

@@ -25,14 +25,29 @@ def due_offsets(profile: LoadProfile, agent_id: str, kind: int) -> Iterator[floa
     Yields:
         Seconds since the agent was added, rising, without end.
     """
-    period_s = profile.requests[kind].period_s
     # string seeds are hashed with SHA-512, alike in every process and Python version
     place = random.Random(f"{profile.seed}/{agent_id}")  # noqa: S311 - a schedule, not a secret
-    draws = random.Random(f"{profile.seed}/{agent_id}/{kind}")  # noqa: S311
-    begin_s = _begin_s(profile, place.random()) + draws.random() * profile.phase_ratio * period_s
+    how = profile.requests[kind].period_s, profile.jitter_ratio, profile.phase_ratio
+    return offsets(f"{profile.seed}/{agent_id}/{kind}", *how, begin_s=_begin_s(profile, place.random()))
+
+
+def offsets(
+    stream: str, period_s: float, jitter_ratio: float, phase_ratio: float = 1.0, begin_s: float = 0.0
+) -> Iterator[float]:
+    """Yield the moments of one schedule: ``begin + phase + k * period + jitter``.
+
+    Args:
+        stream: names the schedule and seeds it.
+        period_s: seconds between two moments.
+        jitter_ratio: how much of a period a moment may come later, 0 to 1.
+        phase_ratio: how much of a period the first moment may come later than the beginning, 0 to 1.
+        begin_s: seconds before the first period.
+    """
+    draws = random.Random(stream)  # noqa: S311 - a schedule, not a secret
+    begin_s += draws.random() * phase_ratio * period_s
     count = 0
     while True:
-        yield begin_s + count * period_s + draws.random() * profile.jitter_ratio * period_s
+        yield begin_s + count * period_s + draws.random() * jitter_ratio * period_s
         count += 1
 
 

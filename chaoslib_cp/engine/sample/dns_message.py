@@ -18,15 +18,8 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from chaoslib_cp.outcome import Outcome
+from chaoslib_cp.outcome import Outcome, of_dns_rcode
 
-# A DNS server that will not talk to us says REFUSED; `rcode` in the sample tells it from a closed port.
-_RCODES: Final[dict[int, Outcome]] = {
-    dns.rcode.NOERROR: "ok",
-    dns.rcode.SERVFAIL: "servfail",
-    dns.rcode.NXDOMAIN: "nxdomain",
-    dns.rcode.REFUSED: "refused",
-}
 _HEADER_BYTES: Final = 12
 _COUNTS: Final = struct.Struct("!4H")  # of questions, then of the records of each section (RFC 1035 section 4.1.1)
 _RECORD: Final = struct.Struct("!H6xH")  # type, class, TTL, length of the data (RFC 1035 section 3.2.1)
@@ -160,17 +153,11 @@ def _said(response: dns.message.Message, query: dns.message.QueryMessage) -> Sai
     found = [rrset for rrset in response.answer if rrset.rdtype == wanted]
     answers = tuple(sorted(rdata.to_text() for rrset in found for rdata in rrset))
     return Said(
-        outcome=_outcome_of(response.rcode(), bool(answers)),
+        outcome=of_dns_rcode(response.rcode(), bool(answers)),
         rcode=dns.rcode.to_text(response.rcode()),
         answers=answers,
         is_truncated=bool(response.flags & dns.flags.TC),
     )
-
-
-def _outcome_of(rcode: int, has_answer: bool) -> Outcome:
-    """Name a DNS response code; NOERROR without a record of the type asked for is NODATA (RFC 2308 section 2.2)."""
-    outcome = _RCODES.get(rcode, "error")
-    return "nodata" if outcome == "ok" and not has_answer else outcome
 
 
 def _find_ttls(wire: bytes) -> _Ttls:

@@ -316,4 +316,7 @@ def test_an_unknown_program_is_a_usage_error() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "chaoslib_cp.agent", "nonsense"], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (2, "usage: python -m chaoslib_cp.agent load|prober [arguments]\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "usage: python -m chaoslib_cp.agent load|dns-load|prober [arguments]\n",
+    )

@@ -17,7 +17,8 @@ from chaoslib_cp.agent import prober
 from chaoslib_cp.agent.manifests import DnsPlace, ProberPods, prober_manifests
 from chaoslib_cp.agent.prober import Prober
 from chaoslib_cp.agent.prober_page import MAX_ACCOUNTS, RING_SAMPLES, Page, serve
-from chaoslib_cp.agent.prober_settings import ProberSettings, read_resolv_conf, settings_from
+from chaoslib_cp.agent.prober_settings import ProberSettings, settings_from
+from chaoslib_cp.agent.resolv_conf import read_resolv_conf
 from chaoslib_cp.clock import SteadyTime, SystemClock
 from chaoslib_cp.engine.load.account import Account, account_of
 from chaoslib_cp.engine.load.totals import Totals
@@ -176,6 +177,20 @@ def test_a_resolv_conf_is_read_as_a_c_library_reads_it(text: str, says: tuple[st
     """The first nameserver and the last search list count; the cluster's domain stands behind svc."""
     read = read_resolv_conf(text)
     assert (read.nameservers[0], read.domain) == says
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("options ndots:5 edns0\nsearch a.svc.x svc.x. x\n", (("a.svc.x", "svc.x", "x"), 5)),
+        ("options attempts:2\noptions ndots:2\n", ((), 2)),
+        ("options ndots:many\n", ((), 1)),
+    ],
+)
+def test_the_search_list_is_read_with_its_ndots(text: str, says: tuple[tuple[str, ...], int]) -> None:
+    """Without ndots it is 1 (source: resolv.conf(5))."""
+    read = read_resolv_conf(f"nameserver 192.0.2.7\n{text}")
+    assert (read.search, read.ndots) == says
 
 
 def test_a_resolv_conf_without_a_nameserver_is_refused() -> None:

@@ -43,6 +43,17 @@ def test_sources_are_added_up_and_the_last_account_of_each_counts() -> None:
     assert made.shortfall(0.9) == ""
 
 
+def test_lookups_are_counted_with_their_questions() -> None:
+    """What agents that look names up tell beside what any agent tells; one whose pod was replaced counts anew."""
+    made = result(
+        account("worker-1", 10, due=10, sent=10, answered=10, queries=40, good=9, unwell=1),
+        account("worker-1", 20, due=5, sent=5, answered=5, queries=20, good=5, unwell=0),
+        account("worker-2", 20, due=4, sent=4, answered=4, queries=16, good=4, unwell=0),
+        wanted=2,
+    )
+    assert (made.sent, made.queries, made.good, made.unwell) == (19, 76, 18, 1)
+
+
 def test_only_what_was_done_between_the_two_moments_counts() -> None:
     """What a source had counted before is taken off; what it tells later is left out."""
     lines = [account("worker-1", at_s, due=int(at_s), sent=int(at_s)) for at_s in (2, 10, 20, 30)]

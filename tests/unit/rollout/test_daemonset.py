@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from chaoslib_cp.cluster.agents.image import AgentImage
+from chaoslib_cp.cluster.agents.pods import AgentPods
 from chaoslib_cp.cluster.gate.roles import role_manifests
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
@@ -18,9 +20,8 @@ def profile(*paths: str) -> LoadProfile:
 
 def rollout(*paths: str) -> AgentRollout:
     """A rollout into kube-system."""
-    return AgentRollout(
-        profile(*(paths or ("/metrics",))), "kube-system", "telemetry-agent", "run-1", "agent_rollout-1"
-    )
+    pods = AgentPods("agent_rollout-1", "run-1", "kube-system", "telemetry-agent", 1_800_000_120.0, AgentImage("x:1"))
+    return AgentRollout(profile(*(paths or ("/metrics",))), "telemetry-agent", pods)
 
 
 def manifest(kind: str, *paths: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from chaoslib.exceptions import ActivityFailed
 
+from chaoslib_cp.cluster.agents.image import image_refusals
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change, undo_log_of_run
@@ -13,7 +14,6 @@ from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.fault import Delivers, Ended, Expects, Injected, read
 from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
 from chaoslib_cp.rollout.probes import rollout_progress
-from chaoslib_cp.rollout.start import image_refusals
 from chaoslib_cp.settings import read_settings
 from chaoslib_cp.state import state_root
 from chaoslib_cp.version import VERSION

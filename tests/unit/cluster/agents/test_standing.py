@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from chaoslib.exceptions import ActivityFailed
 
+from chaoslib_cp.cluster.agents.standing import agents_standing
 from chaoslib_cp.fault import Standing
 from chaoslib_cp.rollout.actions import start_agent_rollout, stop_agent_rollout
-from chaoslib_cp.rollout.standing import rollout_standing
 from chaoslib_cp.settings import Settings, read_settings
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.profiles import PROFILE
@@ -63,9 +63,9 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
 def test_the_kubelets_own_words(kube: KubeObjects, told: Settings, reason: str, message: str) -> None:
     """Reason and message of a container that waits; one that is on its way has nothing to complain of."""
     add_pod(kube, **waiting("ContainerCreating"))
-    assert rollout_standing(told, "agent_rollout-1") == Standing()
+    assert agents_standing(told, "agent_rollout-1") == Standing()
     add_pod(kube, **waiting(reason, message))
-    assert rollout_standing(told, "agent_rollout-1") == Standing(trouble=f"{reason}: {message}")
+    assert agents_standing(told, "agent_rollout-1") == Standing(trouble=f"{reason}: {message}")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_the_kubelets_own_words(kube: KubeObjects, told: Settings, reason: str, 
 def test_the_pods_own_words(kube: KubeObjects, told: Settings, status: dict[str, Any], words: str) -> None:
     """Evicted, turned away by a kubelet, or taken by no node."""
     add_pod(kube, **status)
-    assert rollout_standing(told, "agent_rollout-1").trouble.startswith(words)
+    assert agents_standing(told, "agent_rollout-1").trouble.startswith(words)
 
 
 @pytest.mark.parametrize("message", [QUOTA, POLICY, WEBHOOK])
@@ -100,7 +100,7 @@ def test_the_api_servers_own_words(kube: KubeObjects, told: Settings, message: s
     add_event(kube, NAME, "DaemonSet", message, lastTimestamp="2026-11-27T04:00:09Z")
     add_event(kube, "another", "DaemonSet", "not ours", lastTimestamp="2026-11-27T04:00:10Z")
     add_event(kube, NAME, "DaemonSet", "Created pod", "SuccessfulCreate", type="Normal", lastTimestamp="2027")
-    now = rollout_standing(told, "agent_rollout-1")
+    now = agents_standing(told, "agent_rollout-1")
     assert now == Standing(trouble=f"FailedCreate: {message}", has_parts=False)
 
 
@@ -108,7 +108,7 @@ def test_what_keeps_a_container_from_being_created_is_in_the_pods_events(kube: K
     """A volume that cannot be mounted, a network that gives no address."""
     add_pod(kube, **waiting("ContainerCreating"))
     add_event(kube, f"{NAME}-x", "Pod", "failed to\nassign an IP address " + "x" * 400, "FailedCreatePodSandBox")
-    trouble = rollout_standing(told, "agent_rollout-1").trouble
+    trouble = agents_standing(told, "agent_rollout-1").trouble
     assert trouble.startswith("FailedCreatePodSandBox: failed to assign an IP address")
     assert len(trouble) == 300
 
@@ -117,16 +117,16 @@ def test_one_agent_that_runs_is_enough_and_so_is_the_end(kube: KubeObjects, told
     """Then nobody asks again: two hundred nodes would be a load of their own."""
     kube.objects[DAEMONSET]["status"] = {"numberReady": 1, "desiredNumberScheduled": 9}
     asked = len(kube.server.requests)
-    assert rollout_standing(told, "agent_rollout-1") == Standing(has_begun=True)
+    assert agents_standing(told, "agent_rollout-1") == Standing(has_begun=True)
     assert len(kube.server.requests) == asked + 1
     stop_agent_rollout(configuration=kube.configuration(chaoslib_cp_run_dir="/runs/standing-1"))
-    assert rollout_standing(told, "agent_rollout-1") == Standing(has_begun=True)
+    assert agents_standing(told, "agent_rollout-1") == Standing(has_begun=True)
 
 
 def test_a_cluster_without_a_linux_node_says_so(kube: KubeObjects, told: Settings) -> None:
     """The DaemonSet's controller has looked, and found none."""
     kube.objects[DAEMONSET]["status"] = {"observedGeneration": 1, "desiredNumberScheduled": 0}
-    assert "kubernetes.io/os=linux" in rollout_standing(told, "agent_rollout-1").trouble
+    assert "kubernetes.io/os=linux" in agents_standing(told, "agent_rollout-1").trouble
 
 
 def test_nothing_is_rolled_out_where_nobody_could_tell_why_it_does_not_start(kube: KubeObjects) -> None:

@@ -1,4 +1,4 @@
-"""Whether any agent of a rollout runs and, where none does, why: in the words of the kubelet or of the API server."""
+"""Whether any agent of a fault runs and, where none does, why: in the words of the kubelet or of the API server."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -8,10 +8,12 @@ from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.labels import FAULT_LABEL, RUN_LABEL
 from chaoslib_cp.cluster.door.live_pods import complaints, said
+from chaoslib_cp.cluster.undo.kinds import delete_object
 from chaoslib_cp.cluster.undo.kinds.delete_object import OurObject, our_object
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
+from chaoslib_cp.engine.undo.log import Item, UndoLog
+from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.fault import Standing
-from chaoslib_cp.rollout.agent_rollout import agent_item
 from chaoslib_cp.settings import Settings
 
 _READ_S: Final = 5.0
@@ -19,22 +21,37 @@ _A_FEW: Final = "5"  # of two hundred agents that do not start, five say why
 _LONGEST_WORDS: Final = 300
 
 
-def rollout_standing(settings: Settings, fault: str) -> Standing:
-    """Ask the API about a rollout of this run: two or three small reads, one where an agent runs.
+def daemonsets_of(log: UndoLog | None) -> Iterator[Item]:
+    """The undo entries of DaemonSets of agents, the latest first.
+
+    Raises:
+        UndoFailed: The log cannot be read.
+    """
+    for item in reversed([] if log is None else log.items()):
+        if item.entry.kind == delete_object.NAME and our_object(item.entry).object_kind == "DaemonSet":
+            yield item
+
+
+def agents_standing(settings: Settings, fault: str) -> Standing:
+    """Ask the API about a fault of this run that agents play: two or three small reads, one where an agent runs.
 
     Args:
         settings: What the run was told.
-        fault: Id of the rollout.
+        fault: Its id.
 
     Returns:
         Whether an agent runs, or nothing is left that could; and why none does, empty while nobody says so.
 
     Raises:
-        TargetRefused: Nothing was rolled out, or the runner may not look.
+        TargetRefused: This run has no such fault, or the runner may not look.
         TargetUnreachable: The API does not answer.
         UndoFailed: The undo log cannot be read.
     """
-    ours = our_object(agent_item(undo_log_of_run(settings, SystemClock()), fault).entry)
+    items = (item for item in daemonsets_of(undo_log_of_run(settings, SystemClock())) if item.fault == fault)
+    item = next(items, None)
+    if item is None:
+        raise TargetRefused(f"this run has no agents of {fault!r}; nothing was changed; start them first")
+    ours = our_object(item.entry)
     with open_cluster(settings) as cluster:
         found = cluster.get(ours.path, timeout_s=_READ_S)
         status = (found or {}).get("status") or {}
