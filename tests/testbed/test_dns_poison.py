@@ -90,7 +90,6 @@ ROWS = (
         "names of the world, through the search list",
         {"name": "shop.svc.cluster.local", "lie": "search-hijack", "addresses": [ADDRESS]},
     ),
-    # caches keep the truth for the 60 s that it says of itself; caches of nodes ask others than these servers for it
     # past the cache each server tells everybody the truth; behind the cache of its node the prober is another client
     Row(
         "wrong address, to one client",
@@ -102,6 +101,7 @@ ROWS = (
         _of("one-node", "wrong-address", addresses=[ADDRESS], clients=[ITS_NODE]),
         LAYERS[1:],
     ),
+    # caches keep the truth for the 60 s that it says of itself; caches of nodes ask others than these servers for it
     Row("a name outside the cluster", {"name": "www.outside.test", "lie": "nxdomain"}, LAYERS[:1]),
     # nothing is forged: what is heard is a stale address, and past their caches servers tell the truth
     Row(
