@@ -91,8 +91,8 @@ def write(seen: dict[Case, list[float | None]]) -> None:
         "Seconds from the edit of the Corefile until both DNS servers of a testbed told its revision, as the workload "
         "prober sees it, to about a second. Each row on a testbed of its own; each edit at a random moment of the "
         f"period in which somebody looks now and then. One that was not seen within {ARM_WITHIN_S} s is in no figure. "
-        "Three rounds without the annotation: one may take minutes. There the kubelets count. Those of a testbed sync a "
-        "pod every 10 s, where one as it is installed takes 60 s (`syncFrequency`): expect so much more of it.\n\n"
+        "Three rounds without the annotation: one may take minutes. There the kubelets count: those of a testbed sync "
+        "a pod every 10 s, one as it is installed every 60 s (`syncFrequency`), so expect up to a minute more.\n\n"
     ) + page.table(["Corefile has", "pods annotated", "rounds", "median", "min", "max", "each"], rows)
     page.write_section("arming", "Arming the DNS servers", body)
 

@@ -318,5 +318,5 @@ def test_an_unknown_program_is_a_usage_error() -> None:
     )
     assert (done.returncode, done.stderr) == (
         2,
-        "usage: python -m chaoslib_cp.agent load|dns-load|prober [arguments]\n",
+        "usage: python -m chaoslib_cp.agent load|dns-load|prober|dns-rogue [arguments]\n",
     )
