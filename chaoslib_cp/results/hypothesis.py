@@ -18,6 +18,7 @@ CHECKED_BY_THEMSELVES = {
     "dns_configuration_risks": "of what is configured, which nobody suffers from before the outage",
     "dns_servers_stay_up": "of containers that ended, which the API alone tells",
     "rollout_progress": "of our own rollout, which no vantage point of a user sees",
+    "what_is_saturated": "of what is used up, which is no state of health by itself",
     "wait_until_recovered": "waits for several vantage points at once, for the method",
 }
 """Probes of ours that no vantage point stands for, and why: like probes of others, they count as often as they ran."""
