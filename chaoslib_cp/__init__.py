@@ -10,7 +10,7 @@ from chaoslib_cp.version import VERSION
 __all__ = ["__version__", "discover"]
 __version__ = VERSION
 
-_ACTIONS = ("dns", "rollout")
+_ACTIONS = ("apiserver", "dns", "rollout")
 _PROBES = ("access", "apiserver", "dns", "rollout")
 
 

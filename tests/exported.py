@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import chaoslib_cp
-from tests.scaffold.profiles import PROFILE
+from tests.scaffold.profiles import OVERLOAD, PROFILE
 
 # In the order in which a run would play them.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "start_agent_rollout": {"profile": PROFILE, "duration_s": 20.0},
     "rollout_progress": {"timeout_s": 2.0},
+    "start_api_overload": {"profile": OVERLOAD, "nodes": 3, "duration_s": 20.0},
     "api_health": {},
     "api_is_saturated": {"timeout_s": 1.0},
     "what_is_saturated": {"window_s": 1.0},
@@ -37,6 +38,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "remove_agent": {"timeout_s": 5.0, "attempt_deadline_s": 2.0},
     "wait_until_recovered": {"timeout_s": 1.0, "good_in_a_row": 1},
     "stop_agent_rollout": {"timeout_s": 10.0},
+    "stop_api_overload": {"timeout_s": 10.0},
     "stop_node_cache_pin": {"timeout_s": 10.0},
 }
 

@@ -102,7 +102,7 @@ async def _renew_token(runner: LoadRunner, plan: _Plan) -> None:
             continue  # the last token is the best there is
         if renewed != token:
             token = renewed
-            runner.replace_token(plan.agent_id, token)
+            runner.replace_credentials(plan.agent_id, Credentials(token=token))
 
 
 def _read_token(path: Path) -> str:

@@ -21,7 +21,6 @@ from chaoslib_cp.clock import SteadyTime
 from chaoslib_cp.engine.load.account import MAX_ACCOUNT_BYTES, Account, parse_account
 from chaoslib_cp.engine.sample.pace import Record
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.vantage import AGENT_LOAD
 
 #: About 400 s of samples at fifteen a second, a minute while the most that can be watched is; all are some 1.8 MB.
 RING_SAMPLES: Final = 6000
@@ -52,21 +51,8 @@ class _Heard:
     after: int
 
     def record(self) -> Record:
-        """Return it as a sample; nothing was asked, so it took no time and was not late."""
-        told = self.account
-        return {
-            "kind": "sample",
-            "at_s": self.at_s,
-            "vantage": AGENT_LOAD.name,
-            "target": told.source,
-            "ok": True,
-            "outcome": "ok",
-            "latency_s": 0.0,
-            "lag_s": 0.0,
-            "fault": told.fault,
-            "counts": dict(told.counts),
-            **({"never_began": told.never_began} if told.never_began else {}),
-        }
+        """Return it as a sample."""
+        return self.account.as_sample(self.at_s)
 
 
 class Page:

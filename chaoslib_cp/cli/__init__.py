@@ -25,6 +25,7 @@ _COMMANDS = (
     "mark",
     "check",
     "presets",
+    "load",
     "recover",
     "restart-containers",
     "reload-containers",

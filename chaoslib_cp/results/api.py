@@ -2,9 +2,10 @@
 
 from collections import Counter
 
+from chaoslib_cp.fault import LOAD_CPU
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent, ratio
-from chaoslib_cp.results.recording import Recording, Sample
+from chaoslib_cp.results.recording import Event, Recording, Sample
 from chaoslib_cp.vantage import API_READ, all_points
 
 
@@ -34,19 +35,36 @@ def amplification(recording: Recording, faults: Faults) -> Figure:
     """Server CPU seconds for each CPU second the injected clients spent, while the fault was on.
 
     Taken from ``api_cpu`` events, which carry running totals: the first since the fault began and the first since it
-    ended (the last of all, if none came after it).
+    ended (the last of all, if none came after it). What loads on the runner's machine used is told by themselves, in
+    ``load_cpu`` events.
     """
     if not faults.loads:
         return absent("nothing that was injected loads the API")
     readings = [event for event in recording.named("api_cpu") if event.at_s >= faults.began_s]
     after = next((number for number, event in enumerate(readings) if event.at_s >= faults.ended_s), len(readings))
-    totals = [(event.details.get("server_cpu_s"), event.details.get("client_cpu_s")) for event in readings[: after + 1]]
+    totals = [(event.details.get("server_cpu_s"), _clients(recording, event)) for event in readings[: after + 1]]
     known = [(server, client) for server, client in totals if _number(server) and _number(client)]
     if len(known) < 2:
         return absent("CPU time of server and clients was not recorded")
     server_s = float(known[-1][0]) - float(known[0][0])  # type: ignore[arg-type]  # checked by _number
     client_s = float(known[-1][1]) - float(known[0][1])  # type: ignore[arg-type]  # checked by _number
-    return Figure(round(server_s / client_s, 1)) if client_s > 0 else absent("the clients used no CPU time")
+    return amplification_of(server_s, client_s)
+
+
+def amplification_of(server_cpu_s: float, client_cpu_s: float) -> Figure:
+    """Server CPU seconds for each CPU second of the clients."""
+    return Figure(round(server_cpu_s / client_cpu_s, 1)) if client_cpu_s > 0 else absent("the clients used no CPU time")
+
+
+def _clients(recording: Recording, reading: Event) -> float | None:
+    """What all clients had used at one reading: the agents in pods, and the loads on the runner's machine."""
+    agents = reading.details.get("client_cpu_s")
+    loads: dict[object, float] = {}
+    for event in recording.named(LOAD_CPU):
+        used = event.details.get("client_cpu_s")
+        if event.at_s <= reading.at_s and _number(used):
+            loads[event.details.get("fault")] = float(used)  # type: ignore[arg-type]  # checked by _number
+    return float(agents) + sum(loads.values()) if _number(agents) else None  # type: ignore[arg-type]  # as above
 
 
 def health_checks() -> list[str]:

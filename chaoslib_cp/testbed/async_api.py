@@ -186,7 +186,7 @@ class ApiSession:
         self, method: str, path: str, body: bytes | None, sink: _Sink, timeout_s: float, headers: dict[str, str] | None
     ) -> HttpConnection:
         framing = {} if body is None else {"Content-Type": "application/json", "Content-Length": str(len(body))}
-        data = head_of(method, path, {**self._headers, **framing, **(headers or {})}) + (body or b"")
+        data = head_of(method, path, {**self._headers, **framing, **(headers or {})}.items()) + (body or b"")
         try:
             async with asyncio.timeout(timeout_s):
                 connection = await self._connected()

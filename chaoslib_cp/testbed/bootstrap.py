@@ -50,6 +50,7 @@ def create_objects(api: ApiClient, spec: ClusterSpec, uid: str, limits_enforced:
         _admin_binding(),
         *roles.role_manifests(),
         *roles.fault_roles(fault_kinds()),
+        _agent_binding(),
         *kwok.manifests(),
         *farm_access.manifests(),
         *addons.render(
@@ -85,6 +86,18 @@ def _admin_binding() -> Manifest:
         "subjects": [
             {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": PEOPLE["admin"].groups[0]},
         ],
+    }
+
+
+def _agent_binding() -> Manifest:
+    """Let the agent, and whoever is stood for in its namespace, read what agents may be told to read."""
+    group = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": PEOPLE["agent"].groups[1]}
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "chaoslib-cp-agent"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": roles.AGENT_READS},
+        "subjects": [group],
     }
 
 

@@ -53,7 +53,7 @@ class Instance:
 
     @property
     def kubeconfig(self) -> Path:
-        """The four identities, as contexts."""
+        """The identities, as contexts."""
         return self.folder / "kubeconfig"
 
     @property

@@ -31,12 +31,20 @@ class Identity:
     groups: tuple[str, ...] = ()
 
 
+AGENT_NAMESPACE = "monitoring"
+"""Where the testbed's agent lives as which loads are played; there is no such object."""
+
 # The contexts a person or an experiment uses (docs/architecture.md, "Who is who").
 PEOPLE = {
     "runner": Identity("chaoslib-cp-runner"),
     "admin": Identity("kubernetes-admin", ("kubeadm:cluster-admins",)),
     "break-glass": Identity("break-glass", ("system:masters",)),
     "observer": Identity("chaoslib-cp-observer"),
+    # As a ServiceAccount of a namespace of its own: priority level workload-low, as an agent's there.
+    "agent": Identity(
+        f"system:serviceaccount:{AGENT_NAMESPACE}:agent",
+        ("system:serviceaccounts", f"system:serviceaccounts:{AGENT_NAMESPACE}"),
+    ),
 }
 COMPONENTS = {
     "kube-controller-manager": Identity("system:kube-controller-manager"),

@@ -5,7 +5,20 @@
 
 import sys
 
-from tests.bench import arming, demo, demos, dns_load, idle, lookups, mutants, reliability, sampling, startup, storms
+from tests.bench import (
+    arming,
+    demo,
+    demos,
+    dns_load,
+    idle,
+    lookups,
+    mutants,
+    pacing,
+    reliability,
+    sampling,
+    startup,
+    storms,
+)
 
 SECTIONS = {
     "storms": storms.measure,
@@ -14,6 +27,7 @@ SECTIONS = {
     "sampling": sampling.measure,
     "lookups": lookups.measure,
     "dns-load": dns_load.measure,
+    "pacing": pacing.measure,
     "arming": arming.measure,
     "demos": demos.measure,
     "demo": demo.measure,

@@ -232,7 +232,10 @@ class FakeApiServer:
             await asyncio.Event().wait()
         if answer.resets:
             return False
-        writer.write(answer.raw or _encode(answer))
+        if request.method == "HEAD":  # the answer to GET without its body (RFC 9110, 9.3.2)
+            writer.write(_head(answer, [f"Content-Length: {len(answer.body)}"]))
+        else:
+            writer.write(answer.raw or _encode(answer))
         await writer.drain()
         return not answer.closes
 

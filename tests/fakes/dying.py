@@ -93,7 +93,7 @@ class Death:
 
 
 def _changes_something(_pool: Any, method: str, url: str, *_: Any) -> bool:
-    return method != "GET" and not url.partition("?")[0].endswith(REVIEWS)
+    return method not in ("GET", "HEAD") and not url.partition("?")[0].endswith(REVIEWS)
 
 
 def _die() -> None:

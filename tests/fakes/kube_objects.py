@@ -2,7 +2,7 @@
 
     with KubeObjects(tmp_path) as kube:
         kube.mark()
-        kube.configuration()            # kubeconfig with the contexts runner, admin, break-glass, observer
+        kube.configuration()            # kubeconfig with the contexts runner, admin, break-glass, observer, agent
         kube.fail_next("POST", "/apis/apps", HANG)
         kube.objects["/api/v1/namespaces/kube-system/configmaps/x"]
 
@@ -29,9 +29,9 @@ from tests.fakes.certificates import Authority
 from tests.fakes.json_patch import merged_with, patched_by
 
 CLUSTER_UID = "11111111-2222-3333-4444-555555555555"
-CONTEXTS = ("runner", "admin", "break-glass", "observer")
+CONTEXTS = ("runner", "admin", "break-glass", "observer", "agent")
 KINDS = {name: kind.collection for name, kind in OBJECT_KINDS.items()}
-METHODS = ("GET", "POST", "DELETE", "PATCH")
+METHODS = ("GET", "HEAD", "POST", "DELETE", "PATCH")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 WHO_AM_I = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 FAR_FUTURE_S = 4_000_000_000.0
@@ -193,7 +193,7 @@ class KubeObjects:
         return [
             one
             for one in self.server.requests
-            if one.method != "GET" and "dryRun" not in one.query and one.path not in (REVIEWS, WHO_AM_I)
+            if one.method not in ("GET", "HEAD") and "dryRun" not in one.query and one.path not in (REVIEWS, WHO_AM_I)
         ]
 
     def rename_context(self, old: str, new: str) -> None:
@@ -343,12 +343,17 @@ class KubeObjects:
                 return self._delete(request)
             case "PATCH":
                 return self._patch(request)
+            case "HEAD":  # authorized as the read itself, and then not served
+                return Answer(404 if self._read(request).status == 404 else 405)
         return self._read(request)
 
     def _create(self, request: Request) -> Answer:
         manifest = request.json()
         if request.path == REVIEWS:
             return json_answer({"status": {"allowed": self._allows(request)}}, 201)
+        if request.path == WHO_AM_I:
+            who = {"username": request.peer_name or "", "groups": ["system:authenticated"]}
+            return json_answer({"status": {"userInfo": who}}, 201)
         path = f"{request.path}/{manifest['metadata']['name']}"
         containers = (((manifest.get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers") or []
         if self.refused_images & {container["image"] for container in containers}:

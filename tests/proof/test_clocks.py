@@ -14,9 +14,11 @@ import pytest
 
 import chaoslib_cp
 from chaoslib_cp.agent.__main__ import _PROGRAMS
+from chaoslib_cp.apiserver.overload import stop as overload
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.cluster_dns import USUAL
 from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.undo.kinds.process import OurProcess
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import recover
 from chaoslib_cp.cluster.undo.take_back import take_back
@@ -185,6 +187,18 @@ def pin_caches(folder: Path, clock: DisturbedClock) -> float:
     return WITHIN_S
 
 
+def end_load(folder: Path, clock: DisturbedClock) -> float:
+    """The wait for a process that was started elsewhere."""
+    with KubeObjects(folder / "kube") as kube:
+        settings = read_settings(kube.configuration(chaoslib_cp_run_dir="/runs/clocks"))
+        with open_cluster(settings) as cluster:
+            log = undo_log_for_change(settings, cluster, CLUSTER_UID, clock)
+        log.intend(OurProcess(4711, "1", "elsewhere", 4e9).entry(log.next_fault("api_overload"), "load"))
+        with pytest.raises(UndoFailed, match="started elsewhere"):
+            overload.stop(settings, WITHIN_S, None, clock)
+    return WITHIN_S
+
+
 # what waits or injects -> how it is played to the end of its time
 SCENARIOS: dict[str, Play] = {
     "remove_agent": remove,
@@ -198,12 +212,14 @@ SCENARIOS: dict[str, Play] = {
     "stop_dns_load": roll_back,
     "start_node_cache_pin": pin_caches,
     "stop_node_cache_pin": pin_caches,
+    "stop_api_overload": end_load,
     "replace_endpoints": replace_pods,
     "chaos cp recover": heal,
     "the control before the baseline": see,
 }
-# It injects load: its agents are played below, as the farm plays them, too; as a process in test_agent_load.py.
-LOAD = {"start_agent_rollout", "start_dns_load"}
+# They inject load: their agents are played below, as the farm plays them, too; as a process in test_agent_load.py and
+# apiserver/overload/test_overload.py.
+LOAD = {"start_agent_rollout", "start_dns_load", "start_api_overload"}
 
 
 def test_whatever_injects_or_waits_has_a_scenario() -> None:

@@ -18,6 +18,7 @@ import pytest
 
 import chaoslib_cp
 from chaoslib_cp import extensions
+from chaoslib_cp.apiserver.actions import start_api_overload, stop_api_overload
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.dns.actions import (
@@ -43,7 +44,7 @@ from tests.fakes.setting_driver import SettingDriver
 from tests.scaffold import decoys, meddling, node_caches, part
 from tests.scaffold.clocks import UnwaitingClock
 from tests.scaffold.figures import note
-from tests.scaffold.profiles import PROFILE
+from tests.scaffold.profiles import OVERLOAD, PROFILE
 
 pytestmark = pytest.mark.proof
 
@@ -109,6 +110,16 @@ def load_dns(settings: Settings) -> None:
     start_dns_load(rate_per_s=10.0, duration_s=600.0, configuration=settings)
 
 
+def overload_api(settings: Settings) -> None:
+    """Start a load that outlasts the test."""
+    start_api_overload(OVERLOAD, nodes=2, duration_s=600.0, configuration=settings)
+
+
+def stop_overloading(settings: Settings) -> None:
+    """End it."""
+    stop_api_overload(timeout_s=5.0, configuration=settings)
+
+
 def meddle_with_all(settings: Settings) -> None:
     """Edit what is not ours, and set what the driver sets."""
     meddling.meddle(read_settings(settings), SystemClock())
@@ -142,6 +153,8 @@ SCENARIOS: dict[str, Scenario] = {
     "stop pinning": ("stop_node_cache_pin", pin_node_caches, stop_pinning),
     "load DNS": ("start_dns_load", nothing, load_dns),
     "stop loading DNS": ("stop_dns_load", load_dns, lambda settings: stop_dns_load(configuration=settings)),
+    "overload the API": ("start_api_overload", nothing, overload_api),
+    "stop overloading": ("stop_api_overload", overload_api, stop_overloading),
     # what only tests export: edits of what is not ours, and a setting of a driver
     "meddle": ("", nothing, meddle_with_all),
     "stop meddling": ("", meddle_with_all, stop_meddling),

@@ -10,3 +10,9 @@ PROFILE: Final[dict[str, Any]] = {
     "requests": [{"path": "/metrics", "period_s": 10.0}],
 }
 PLAN: Final = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image")
+
+OVERLOAD: dict[str, Any] = {
+    "schema": 1,
+    "name": "pod-lists",
+    "requests": [{"path": "/api/v1/pods", "query": {"resourceVersion": "0"}, "period_s": 1.0}],
+}

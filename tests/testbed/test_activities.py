@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.testbed.conftest import Testbed
+from tests.places import ROOT
+from tests.testbed.conftest import CHAOS, Testbed
 
 pytestmark = pytest.mark.testbed
 
@@ -94,6 +95,32 @@ def test_a_rollout_reaches_every_node_and_leaves_nothing(testbed: Testbed, run_d
         "wait", "--for=delete", "pods", "-n", "kube-system", "-l", "chaoslib-cp/role=telemetry-agent", "--timeout=60s",
         timeout_s=90,
     )  # fmt: skip
+
+
+def test_a_load_is_offered_as_the_page_says_and_its_cost_is_known(testbed: Testbed) -> None:
+    """The command of docs/howto-load.md, as typed there: all is answered, and the servers' own CPU time is read."""
+    page = (ROOT / "docs" / "howto-load.md").read_text(encoding="utf-8")
+    [typed] = [line for line in page.splitlines() if line.startswith("chaos cp exec -- chaos cp load")]
+    words = typed.partition(" -- chaos ")[2].split()
+    ended = testbed.run(*CHAOS, *words, "--json", cwd=ROOT)
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert told["outcomes"].keys() <= {"ok", "aborted"}
+    assert told["due"] == told["tries"] >= 3
+    assert told["server_cpu_s"] > 0
+    assert told["amplification"] > 0
+
+
+def test_a_load_that_may_not_ask_is_refused_with_the_request(testbed: Testbed) -> None:
+    """By a real API server: HEAD is authorized as the read itself, and the exempt identity is known as one."""
+    for context, words in (
+        ("observer", "GET /api/v1/pods?resourceVersion=0 is refused with 403 to context 'observer': pods is forbidden"),
+        ("break-glass", "is user break-glass of group system:masters"),
+    ):
+        profile = "docs/examples/pod-lists.json"
+        ended = testbed.run(*CHAOS, "cp", "load", profile, "--context", context, cwd=ROOT)
+        assert ended.returncode == 1
+        assert words in ended.stderr
 
 
 def dns_pods(testbed: Testbed) -> list[dict[str, Any]]:

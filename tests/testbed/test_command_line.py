@@ -55,7 +55,7 @@ def test_env_names_every_context(testbed: Testbed) -> None:
     ended = chaos_cp("env", "--name", testbed.name, "--json")
     answer = json.loads(ended.stdout)
     assert answer["variables"]["KUBECONFIG"] == testbed.state["kubeconfig"]
-    assert answer["contexts"] == ["runner", "admin", "break-glass", "observer"]
+    assert answer["contexts"] == ["runner", "admin", "break-glass", "observer", "agent"]
 
 
 def test_plain_chaos_run_from_outside_is_refused_with_the_command_that_works(testbed: Testbed, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ MOST_BYTES = 4096
 REFUSALS = {
     "stop_agent_rollout": "",
     "stop_dns_load": "",
+    "stop_api_overload": "",
     "stop_dns_poison": "",
     "stop_dns_rogue": "",
     "stop_node_cache_pin": "",

@@ -32,6 +32,7 @@ DEFAULT_TIMEOUT_S = 10.0
 # A list of operations says itself under which conditions it may be made (source: RFC 6902); an object is merged into
 # what is there (source: RFC 7396).
 _PATCHES = {True: "application/json-patch+json", False: "application/merge-patch+json"}
+_READS = ("GET", "HEAD")
 _MAX_BODY_BYTES = 64 * 1024 * 1024  # a list of 10,000 pods is about 40 MB; more is no answer to a control call
 _NOT_SENT = (ConnectTimeoutError, NewConnectionError, SSLError)
 
@@ -146,7 +147,7 @@ class Cluster:
         """Make one call, with no retry and no redirect; an address that takes no connection is passed over.
 
         Args:
-            method: GET, POST, DELETE, or PATCH.
+            method: GET, HEAD, POST, DELETE, or PATCH.
             path: Path below the server, without the query.
             body: What to send as JSON: an object, or the operations of a patch.
             query: Query parameters. Writes also get ``timeout``: the server gives up when we do, so that a write
@@ -157,7 +158,7 @@ class Cluster:
             CallFailed: Nothing usable came back. After a write the outcome is unknown unless the error says it is not.
         """
         asked = dict(query or {})
-        if method != "GET":
+        if method not in _READS:
             asked.setdefault("timeout", f"{max(1, math.ceil(timeout_s))}s")
         target = path + (f"?{urlencode(asked)}" if asked else "")
         started_s = time.monotonic()
@@ -264,7 +265,7 @@ class Cluster:
     def _failure(self, method: str, path: str, error: Exception, after_s: float) -> CallFailed:
         """The error in our words; the original's text is left out, it may repeat headers."""
         outcome = _outcome_of(error)
-        is_unknown = method != "GET" and not isinstance(error, _NOT_SENT)
+        is_unknown = method not in _READS and not isinstance(error, _NOT_SENT)
         left = "its outcome is unknown" if is_unknown else "nothing was changed by it"
         return CallFailed(
             f"{method} {path} as {self.identity} at {self.server}: {outcome} after {after_s:.1f} s; {left}; "

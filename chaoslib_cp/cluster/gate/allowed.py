@@ -42,14 +42,29 @@ def refuse_contexts(cluster: Cluster, settings: Settings) -> None:
     for identity in IDENTITIES[1:]:
         with suppress(TargetRefused):  # no context for it, so nobody can use it
             used.setdefault(choose(settings, identity).context, identity)
+    for context, identity in used.items():
+        refuse_context(context, identity, settings)
+
+
+def refuse_context(context: str, identity: str, settings: Settings) -> None:
+    """One context must be on each list that there is.
+
+    Args:
+        context: Its name.
+        identity: What it is used as, for the error.
+        settings: What the run was told.
+
+    Raises:
+        TargetRefused: It is not; nothing was changed.
+        ProfileInvalid: A list holds no names; nothing was changed.
+    """
     for told in settings.allowed_contexts:
         allowed = _names(told)
-        for context, identity in used.items():
-            if context not in allowed:
-                raise TargetRefused(
-                    f"context {context!r}, used as {identity}, is not in {told.source} ({', '.join(allowed)}); "
-                    "nothing was changed; name another, or put it on the list"
-                )
+        if context not in allowed:
+            raise TargetRefused(
+                f"context {context!r}, used as {identity}, is not in {told.source} ({', '.join(allowed)}); "
+                "nothing was changed; name another, or put it on the list"
+            )
 
 
 def _names(told: Told) -> Sequence[str]:

@@ -35,7 +35,7 @@ def take_back(
             context; nothing was undone.
     """
     log = undo_log_of_run(settings, clock)
-    faults = _chosen(log, kind, fault)
+    faults = chosen_faults(log, kind, fault)
     items = [] if log is None else log.open_items(faults)
     if log is None or not items:
         return Ended((), ROLLBACK, details={"undone": 0, "left": 0, "outcomes": {}})
@@ -66,8 +66,12 @@ def take_back(
     )
 
 
-def _chosen(log: UndoLog | None, kind: str | None, fault: str | None) -> list[str] | None:
-    """Ids of the faults that are meant; None for all there are."""
+def chosen_faults(log: UndoLog | None, kind: str | None, fault: str | None) -> list[str] | None:
+    """Ids of the faults that are meant; None for all there are.
+
+    Raises:
+        ProfileInvalid: The run has no such fault; nothing was undone.
+    """
     if fault is None:
         return None if kind is None or log is None else log.faults(kind)
     known = [] if log is None else log.faults(kind)

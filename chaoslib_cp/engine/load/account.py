@@ -14,6 +14,7 @@ from typing import Any, Final
 from chaoslib_cp.engine.load.totals import Totals
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import is_number
+from chaoslib_cp.vantage import AGENT_LOAD
 
 #: An account is told in well under 1 kB; more than this many bytes is not one.
 MAX_ACCOUNT_BYTES: Final = 2048
@@ -64,6 +65,26 @@ class Account:
         """Return it as ``parse_account`` reads it."""
         told = {"fault": self.fault, "source": self.source, "counts": dict(self.counts)}
         return json.dumps({**told, **({"never_began": self.never_began} if self.never_began else {})}).encode()
+
+    def as_sample(self, at_s: float) -> dict[str, Any]:
+        """Return it as a line of the timeline; nothing was asked, so it took no time and was not late.
+
+        Args:
+            at_s: when it was told, epoch seconds of the timeline.
+        """
+        return {
+            "kind": "sample",
+            "at_s": at_s,
+            "vantage": AGENT_LOAD.name,
+            "target": self.source,
+            "ok": True,
+            "outcome": "ok",
+            "latency_s": 0.0,
+            "lag_s": 0.0,
+            "fault": self.fault,
+            "counts": dict(self.counts),
+            **({"never_began": self.never_began} if self.never_began else {}),
+        }
 
 
 def account_of(fault: str, source: str, totals: Totals, began: int, running: int) -> Account:

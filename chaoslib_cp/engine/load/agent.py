@@ -4,7 +4,7 @@ Callbacks on the event loop instead of a task per request: a request costs a tim
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,15 +14,19 @@ from chaoslib_cp.engine.load.connection import Connect, Credentials, HttpConnect
 from chaoslib_cp.engine.load.due_request import DueRequest
 from chaoslib_cp.engine.load.head import NOWHERE, request_head
 from chaoslib_cp.engine.load.own_connections import OwnConnections
+from chaoslib_cp.engine.load.per_second import PerSecond
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.engine.load.retry import retry_wait_s
 from chaoslib_cp.engine.load.schedule import due_offsets
 from chaoslib_cp.engine.load.special_connections import PagedConnection
 from chaoslib_cp.engine.load.totals import Totals
-from chaoslib_cp.outcome import Outcome, of_socket_error
+from chaoslib_cp.outcome import Outcome, is_answer, of_socket_error
 
 BUDGET = "budget"
 DEADLINE = "deadline"
+# A 429 of priority and fairness is plain text (kubernetes/apiserver: pkg/server/filters/maxinflight.go,
+# tooManyRequests); one of a watch cache that is not ready is a Status object (KEP-4568).
+_DOCUMENTS = (b"application/json", b"application/vnd.kubernetes.protobuf", b"application/yaml")
 # A server that is told to end a watch ends it itself, so that its connection can be used again; this long after that
 # moment we do.
 _WATCH_GRACE_S: Final = 1.0
@@ -40,6 +44,8 @@ class AgentSetup:
         budget: what they may do together.
         loop: the event loop; its time orders everything.
         clock: its monotonic time decides when an agent is over.
+        per_second: gets what is offered and answered.
+        base_path: what every path begins with.
     """
 
     profile: LoadProfile
@@ -49,6 +55,8 @@ class AgentSetup:
     budget: Budget
     loop: asyncio.AbstractEventLoop
     clock: Clock
+    per_second: PerSecond
+    base_path: str = ""
 
 
 class Agent:
@@ -90,15 +98,16 @@ class Agent:
         self._busy: dict[HttpConnection, DueRequest] = {}
         self._open: set[DueRequest] = set()
         self._due_timers: dict[int, asyncio.TimerHandle] = {}
-        self._schedules: list[Iterator[float]] = []
+        kinds = range(len(setup.profile.requests))
+        self._schedules = [due_offsets(setup.profile, agent_id, kind) for kind in kinds]
+        # drawn here, so that thousands of agents can start at one moment
+        self._first_offsets = [next(schedule) for schedule in self._schedules]
         self.replace_credentials(credentials)
 
-    def start(self) -> None:
-        """Put the first request of each kind on the event loop."""
-        started_at = self._loop.time()
-        for kind in range(len(self._profile.requests)):
-            self._schedules.append(due_offsets(self._profile, self.agent_id, kind))
-            self._arm(kind, started_at)
+    def start(self, started_at: float) -> None:
+        """Put the first request of each kind on the event loop, from a moment of its time on."""
+        for kind, offset_s in enumerate(self._first_offsets):
+            self._arm(kind, started_at + offset_s, started_at)
 
     def replace_credentials(self, credentials: Credentials) -> None:
         """Use other credentials from the next try on; open connections stay, as in a real client."""
@@ -106,8 +115,9 @@ class Agent:
         self._heads = [self._head(kind) for kind in range(len(self._profile.requests))]
 
     def _head(self, kind: int, next_page: str = "") -> bytes:
-        spec, token = self._profile.requests[kind], self._credentials.token
-        return request_head(spec, self._setup.host, token, self._place, next_page)
+        setup = self._setup
+        spec = self._profile.requests[kind]
+        return request_head(spec, setup.host, self._credentials, setup.base_path, self._place, next_page)
 
     def end(self, reason: str) -> None:
         """Send nothing more, close every connection, count what was under way as aborted. Only the first call acts."""
@@ -123,14 +133,13 @@ class Agent:
         self._connections.close_idle()
         self._on_end(self, reason)
 
-    def _arm(self, kind: int, started_at: float) -> None:
-        due_at = started_at + next(self._schedules[kind])
+    def _arm(self, kind: int, due_at: float, started_at: float) -> None:
         self._due_timers[kind] = self._loop.call_at(due_at, self._come_due, kind, due_at, started_at)
 
     def _come_due(self, kind: int, due_at: float, started_at: float) -> None:
         if self._is_past_end() or not self._has_tries:
             return
-        self._arm(kind, started_at)
+        self._arm(kind, started_at + next(self._schedules[kind]), started_at)
         totals = self._setup.totals[kind]
         totals.due += 1
         if len(self._open) >= self._profile.max_in_flight_per_agent or not self._connections.can_serve(kind):
@@ -138,7 +147,10 @@ class Agent:
             return
         request = DueRequest(kind, due_at)
         self._open.add(request)
-        totals.lag.record(self._loop.time() - due_at)
+        now, per_second = self._loop.time(), self._setup.per_second
+        totals.lag.record(now - due_at)
+        per_second.count(per_second.due, due_at)
+        per_second.count(per_second.begun, now)
         self._try(request)
 
     @property
@@ -241,6 +253,8 @@ class Agent:
         """Take the connection back and conclude its request (called by the connection)."""
         request = self._busy.pop(connection)
         request.connection = None
+        if outcome == "http_429" and connection.media_type in _DOCUMENTS:
+            self._setup.totals[request.kind].not_initialized += 1
         self._connections.give_back(connection, request.kind)
         if outcome == "ok" and isinstance(connection, PagedConnection) and connection.next_page:
             self._turn_page(request, connection.next_page)
@@ -265,6 +279,8 @@ class Agent:
         is_timed = outcome != "aborted"
         totals = self._setup.totals[request.kind]
         totals.try_ended(outcome, ended_at - request.sent_at if is_timed else None)
+        if is_answer(outcome):
+            self._setup.per_second.count(self._setup.per_second.answered, ended_at)
         wait_s = retry_wait_s(self._profile.retry, request.tries, outcome, retry_after)
         if wait_s is None:
             if is_timed:

@@ -5,8 +5,9 @@ not: the engine's cost stays near that of TLS itself. Who needs the body subclas
 """
 
 import asyncio
+import itertools
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -38,11 +39,17 @@ class Target:
 class Credentials:
     """Who asks: a bearer token, or a context with a client certificate that replaces the target's.
 
-    Neither is shown by ``repr``.
+    Nothing of it is shown by ``repr``.
+
+    Attributes:
+        token: bearer token.
+        tls: context with a client certificate.
+        headers: further headers as (name, value): whom to stand for, or an Authorization that is no bearer token.
     """
 
     token: str = field(default="", repr=False)
     tls: ssl.SSLContext | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 class Listener(Protocol):
@@ -62,7 +69,7 @@ Connect = Callable[["HttpConnection", Credentials], Awaitable[None]]
 
 
 class HttpConnection(asyncio.Protocol):
-    """The protocol. ``status`` and ``retry_after`` hold what the last answer said."""
+    """The protocol. ``status``, ``retry_after`` and ``media_type`` hold what the last answer said."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -74,6 +81,7 @@ class HttpConnection(asyncio.Protocol):
         self._is_kept = False
         self.status = 0
         self.retry_after: str | None = None
+        self.media_type = b""
 
     @property
     def is_reusable(self) -> bool:
@@ -87,7 +95,7 @@ class HttpConnection(asyncio.Protocol):
             Whether it was written; if not, the listener has heard so.
         """
         self._is_busy, self._is_complete, self._is_framed = True, False, False
-        self.status, self.retry_after = 0, None
+        self.status, self.retry_after, self.media_type = 0, None, b""
         transport = self._transport
         if transport is None or transport.is_closing():
             self._end("reset")
@@ -128,6 +136,8 @@ class HttpConnection(asyncio.Protocol):
         name = name.lower()
         if name == b"retry-after":
             self.retry_after = value.decode("latin-1").strip()
+        elif name == b"content-type":
+            self.media_type = value.partition(b";")[0].strip().lower()
         elif name in (b"content-length", b"transfer-encoding"):
             self._is_framed = True
 
@@ -180,5 +190,15 @@ def connector(target: Target, loop: asyncio.AbstractEventLoop, handshake_timeout
             server_hostname=target.server_name if tls else None,
             ssl_handshake_timeout=handshake_timeout_s if tls else None,
         )
+
+    return connect
+
+
+def spread(connects: Sequence[Connect]) -> Connect:
+    """Return a function that opens each new connection to the next of several servers, in turn."""
+    turns = itertools.cycle(connects)
+
+    def connect(connection: HttpConnection, credentials: Credentials) -> Awaitable[None]:
+        return next(turns)(connection, credentials)
 
     return connect

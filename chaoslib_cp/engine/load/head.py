@@ -1,10 +1,11 @@
 """The bytes of a request."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from chaoslib_cp.engine.load.connection import Credentials
 from chaoslib_cp.engine.load.profile import RequestSpec
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.version import VERSION
@@ -20,14 +21,20 @@ NOWHERE: Final[Mapping[str, str]] = {}
 
 
 def request_head(
-    spec: RequestSpec, host: str, token: str, place: Mapping[str, str] = NOWHERE, next_page: str = ""
+    spec: RequestSpec,
+    host: str,
+    credentials: Credentials,
+    base_path: str = "",
+    place: Mapping[str, str] = NOWHERE,
+    next_page: str = "",
 ) -> bytes:
     """Return the request line and headers of one request, with the empty line that ends them.
 
     Args:
         spec: the request.
         host: the Host header.
-        token: bearer token; empty for none.
+        credentials: who asks.
+        base_path: what every path begins with, without a slash at its end.
         place: where the agent is, by the words of ``PLACES``.
         next_page: token of the page to ask for, from the answer that held the page before; empty for the first.
 
@@ -39,17 +46,22 @@ def request_head(
         query.setdefault("timeoutSeconds", str(math.ceil(spec.watch_s)))
     if next_page:
         query["continue"] = next_page
-    path = _filled(spec.path, place)
+    path = base_path + filled(spec.path, place)
     if query:
-        path += "?" + urlencode({key: _filled(value, place) for key, value in query.items()}, quote_via=quote)
+        path += "?" + urlencode({key: filled(value, place) for key, value in query.items()}, quote_via=quote)
     headers = {"Host": host, "User-Agent": USER_AGENT, "Accept": spec.accept}
     headers["Accept-Encoding"] = "gzip" if spec.gzip else "identity"
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    return head_of(spec.method, path, headers)
+    if credentials.token:
+        headers["Authorization"] = f"Bearer {credentials.token}"
+    return head_of(spec.method, path, (*headers.items(), *credentials.headers))
 
 
-def _filled(text: str, place: Mapping[str, str]) -> str:
+def filled(text: str, place: Mapping[str, str]) -> str:
+    """Return a path, or a value of a query, with what it leaves open filled in.
+
+    Raises:
+        ProfileInvalid: ``place`` does not have it. Nothing was sent.
+    """
     for word in PLACES:
         if f"{{{word}}}" not in text:
             continue
@@ -59,13 +71,13 @@ def _filled(text: str, place: Mapping[str, str]) -> str:
     return text
 
 
-def head_of(method: str, path: str, headers: dict[str, str]) -> bytes:
-    """Return a request line and headers as bytes.
+def head_of(method: str, path: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """Return a request line and headers, given as (name, value), as bytes.
 
     Raises:
         ValueError: a header holds a line end; sent as it is, it would begin a header of its own.
     """
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError("a request line or header holds a line end")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -3,6 +3,7 @@
 import asyncio
 import resource
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from chaoslib_cp.clock import Clock
@@ -10,6 +11,7 @@ from chaoslib_cp.engine.load.agent import DEADLINE, Agent, AgentSetup
 from chaoslib_cp.engine.load.budget import Budget
 from chaoslib_cp.engine.load.connection import Connect, Credentials
 from chaoslib_cp.engine.load.head import NOWHERE
+from chaoslib_cp.engine.load.per_second import PerSecond
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.engine.load.totals import Totals
 
@@ -45,16 +47,27 @@ class LoadRunner:
         connect: opens connections, normally ``connector(target, ...)``.
         clock: its monotonic time decides when an agent is over.
         loop: the event loop everything runs on.
+        base_path: what every path begins with, without a slash at its end.
 
     Attributes:
+        per_second: what was offered and answered in each second since the first agent began.
         last_ended_s: monotonic second at which the latest agent that is over sent its last; None before.
     """
 
     def __init__(
-        self, profile: LoadProfile, host: str, connect: Connect, clock: Clock, loop: asyncio.AbstractEventLoop
+        self,
+        profile: LoadProfile,
+        host: str,
+        connect: Connect,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        base_path: str = "",
     ) -> None:
         self._totals = [Totals() for _ in profile.requests]
-        self._setup = AgentSetup(profile, host, connect, self._totals, Budget(profile), loop, clock)
+        self.per_second = PerSecond()
+        self._setup = AgentSetup(
+            profile, host, connect, self._totals, Budget(profile), loop, clock, self.per_second, base_path
+        )
         self._clock = clock
         self._fuse_s = fuse_s(profile, clock)
         self._started_s = clock.monotonic_s()
@@ -70,6 +83,16 @@ class LoadRunner:
     def running(self) -> int:
         """How many agents are not over."""
         return len(self._agents)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the runner was made."""
+        return self._clock.monotonic_s() - self._started_s
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds that this process has used since then."""
+        return own_cpu_s() - self._cpu_at_start_s
 
     @property
     def remaining_s(self) -> float:
@@ -91,17 +114,41 @@ class LoadRunner:
         Raises:
             ProfileInvalid: a request leaves something open that ``place`` does not have. The agent was not started.
         """
+        return self.add_agents({agent_id: credentials}, {agent_id: place}) == 1
+
+    def add_agents(
+        self, agents: Mapping[str, Credentials], places: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    ) -> int:
+        """Start agents at one moment, after all of them are ready: of thousands, the first would begin late otherwise.
+
+        Args:
+            agents: credentials by id; one that is there already is not started.
+            places: where each of them is, as :meth:`add_agent` tells.
+
+        Returns:
+            How many were started; 0 when the deadline has passed.
+
+        Raises:
+            ProfileInvalid: as :meth:`add_agent`; none was started.
+        """
         now_s = self._clock.monotonic_s()
-        if agent_id in self._agents or now_s >= self._fuse_s:
-            return False
+        if now_s >= self._fuse_s:
+            return 0
         ends_at_s = min(now_s + self._setup.profile.duration_s, self._fuse_s)
-        agent = Agent(agent_id, credentials, self._setup, ends_at_s, self._agent_ended, place)
-        self._agents[agent_id] = agent
-        self._all_over.clear()
-        agent.start()
-        if self._tick_timer is None:
+        made = [
+            Agent(agent_id, credentials, self._setup, ends_at_s, self._agent_ended, places.get(agent_id, NOWHERE))
+            for agent_id, credentials in agents.items()
+            if agent_id not in self._agents
+        ]
+        started_at = self._setup.loop.time()
+        self.per_second.begin(started_at)
+        for agent in made:
+            self._agents[agent.agent_id] = agent
+            self._all_over.clear()
+            agent.start(started_at)
+        if made and self._tick_timer is None:
             self._tick()
-        return True
+        return len(made)
 
     def remove_agent(self, agent_id: str) -> bool:
         """End an agent at once, as if its pod were gone; False when there is none of that name."""
@@ -110,11 +157,11 @@ class LoadRunner:
             agent.end(REMOVED)
         return agent is not None
 
-    def replace_token(self, agent_id: str, token: str) -> bool:
-        """Give an agent a new bearer token from its next request on; False when there is none of that name."""
+    def replace_credentials(self, agent_id: str, credentials: Credentials) -> bool:
+        """Give an agent other credentials from its next request on; False when there is none of that name."""
         agent = self._agents.get(agent_id)
         if agent is not None:
-            agent.replace_credentials(Credentials(token=token))
+            agent.replace_credentials(credentials)
         return agent is not None
 
     def stop(self) -> None:
@@ -135,7 +182,7 @@ class LoadRunner:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the account so far as JSON: agents, all requests together, each kind, own CPU seconds."""
-        elapsed_s = self._clock.monotonic_s() - self._started_s
+        elapsed_s = self.elapsed_s
         kinds = zip(self._setup.profile.requests, self._totals, strict=True)
         return {
             "profile": self._setup.profile.name,
@@ -148,7 +195,7 @@ class LoadRunner:
                 {"pattern": spec.pattern, "path": spec.path, "query": spec.query, **one.as_dict(elapsed_s)}
                 for spec, one in kinds
             ],
-            "cpu_s": own_cpu_s() - self._cpu_at_start_s,
+            "cpu_s": self.cpu_s,
         }
 
     def _tick(self) -> None:

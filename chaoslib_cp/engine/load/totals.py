@@ -9,7 +9,18 @@ from typing import Any
 from chaoslib_cp.engine.load.latency import Histogram
 from chaoslib_cp.outcome import Outcome, is_answer
 
-_COUNTED = ("due", "held_back", "tries", "retries", "pages", "sent", "resent", "in_flight", "received_bytes")
+_COUNTED = (
+    "due",
+    "held_back",
+    "tries",
+    "retries",
+    "pages",
+    "sent",
+    "resent",
+    "in_flight",
+    "received_bytes",
+    "not_initialized",
+)
 
 
 class Totals:
@@ -28,6 +39,8 @@ class Totals:
         outcomes: tries that are over, by outcome (``chaoslib_cp/outcome.py``); ``error`` is no valid HTTP, ``aborted``
             is by us: removed, stopped, over, or because the profile hangs up after a time.
         received_bytes: of all answers, headers and chunk framing included, still compressed.
+        not_initialized: those of the outcome ``http_429`` that were no word of priority and fairness: the server's
+            watch cache was not ready (source: KEP-4568). They carry a Status document, the others plain text.
         lag: how late first tries were begun against their due time: the engine's own starvation.
         from_send: duration of a try by outcome; connecting included, ``aborted`` left out. That of a watch which was
             answered is the time to the first byte of its answer.
@@ -37,7 +50,7 @@ class Totals:
 
     def __init__(self) -> None:
         self.due = self.held_back = self.tries = self.retries = self.pages = self.sent = self.resent = 0
-        self.in_flight = self.received_bytes = 0
+        self.in_flight = self.received_bytes = self.not_initialized = 0
         self.outcomes: dict[Outcome, int] = {}
         self.lag = Histogram()
         self.from_send: dict[Outcome, Histogram] = {}
@@ -68,7 +81,8 @@ class Totals:
     def as_dict(self, elapsed_s: float) -> dict[str, Any]:
         """Return counts, rates over ``elapsed_s`` seconds, and latency summaries as JSON.
 
-        ``error_ratio`` is the share of tries that ended in anything but a 2xx, those we aborted left out.
+        ``error_ratio`` is the share of tries that ended in anything but a 2xx, those we aborted left out; ``latency``
+        is ``latency_from_due`` of all outcomes together.
         """
         answered = self._answered()
         judged = sum(self.outcomes.values()) - self._count("aborted")
@@ -80,9 +94,17 @@ class Totals:
             "answered_rate_per_s": answered / elapsed_s if elapsed_s > 0 else None,
             "error_ratio": 1 - self._count("ok") / judged if judged else None,
             "lag": self.lag.summary(),
+            "latency": self.latency().summary(),
             "latency_from_send": {outcome: one.summary() for outcome, one in sorted(self.from_send.items())},
             "latency_from_due": {outcome: one.summary() for outcome, one in sorted(self.from_due.items())},
         }
+
+    def latency(self) -> Histogram:
+        """Return the durations from the due time of all requests that are over, whatever became of them."""
+        of_all = Histogram()
+        for histogram in self.from_due.values():
+            of_all.merge(histogram)
+        return of_all
 
     def account(self) -> dict[str, int]:
         """Return what an agent tells of its requests, tries counted one by one.

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import Any
 
+from chaoslib_cp.engine.load.connection import Credentials
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.testbed.farm.kubelet import Mounts, TelemetryPod
 from chaoslib_cp.testbed.farm.rollout import FarmRollout
@@ -70,7 +71,7 @@ class PlayedPod:
         rollout.start(self.pod, token.text)
         while True:
             token = await self._mounts.renewed_token(token)
-            rollout.runner.replace_token(self.pod.uid, token.text)
+            rollout.runner.replace_credentials(self.pod.uid, Credentials(token=token.text))
 
     async def _mounted_rollout(self) -> FarmRollout:
         return self._rollout_of(self.pod, await self._mounts.profile())

@@ -24,8 +24,8 @@ def unready(whole: WholeCluster) -> None:
     ("break_it", "sentence"),
     [
         (lambda w: w.kube.rename_context("admin", "boss"),
-         "admin: no context 'admin', there are: runner, boss, break-glass, observer; what it would be asked is not "
-         "measured; do: name one as configuration.admin_context, or make it: chaos cp kubeconfig"),
+         "admin: no context 'admin', there are: runner, boss, break-glass, observer, agent; what it would be asked is "
+         "not measured; do: name one as configuration.admin_context, or make it: chaos cp kubeconfig"),
         (lambda w: w.kube.objects.pop(SERVICE),
          f"chaoslib-cp/workload-prober: there is no prober, so {NOT_THERE}; "
          "do: chaos cp manifests --image IMAGE | kubectl apply --filename -"),

@@ -18,10 +18,10 @@ from chaoslib_cp.cluster.door.call import CallFailed
 from chaoslib_cp.cluster.door.connect import describe
 from chaoslib_cp.cluster.door.review import Access
 from chaoslib_cp.cluster.gate.marker import MARKER_PATH
-from chaoslib_cp.settings import Settings
+from chaoslib_cp.settings import IDENTITIES, Settings
 from chaoslib_cp.vantage_point import Request as Asked
 from tests.fakes.api_server import HANG, Answer, json_answer
-from tests.fakes.kube_objects import CONTEXTS, REVIEWS, WHO_AM_I
+from tests.fakes.kube_objects import REVIEWS, WHO_AM_I
 from tests.fakes.whole_cluster import DAEMON_SET, IMAGE, POD, SERVICE, WholeCluster
 from tests.places import ROOT
 from tests.scaffold.kubeconfigs import change, change_cluster
@@ -126,9 +126,9 @@ def one_queue(whole: WholeCluster) -> None:
 BROKEN: list[tuple[str, Callable[[WholeCluster], object], str, str, str, str]] = [
     # what is broken, how, check, level, words, words of the fix
     ("no admin context", lambda w: without_context(w, "admin"), "contexts", "wrong",
-     "admin: no context 'admin', there are: runner, break-glass, observer; what", "configuration.admin_context"),
+     "admin: no context 'admin', there are: runner, break-glass, observer, agent; what", "configuration.admin_context"),
     ("no runner context", lambda w: without_context(w, "runner"), "contexts", "wrong",
-     "runner: no context 'runner', there are: admin, break-glass, observer$", "configuration.runner_context"),
+     "runner: no context 'runner', there are: admin, break-glass, observer, agent$", "configuration.runner_context"),
     ("expired credentials", lambda w: w.kube.server.on("POST", WHO_AM_I, Answer(401)), "identities", "wrong",
      "could not ask who it is: 401", "renew them"),
     ("another cluster", lead_elsewhere, "identities", "wrong", "another certificate authority, or none", "lead to"),
@@ -203,7 +203,7 @@ def test_a_cluster_that_is_as_it_should_be(whole: WholeCluster) -> None:
         assert one.fix == ""
     requests = [*whole.kube.server.requests, *whole.prober.requests]
     assert {one.path for one in requests if one.method != "GET"} == {REVIEWS, WHO_AM_I}
-    assert {one.peer_name for one in whole.kube.server.requests} == {f"user-{name}" for name in CONTEXTS}
+    assert {one.peer_name for one in whole.kube.server.requests} == {f"user-{name}" for name in IDENTITIES}
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_where_nothing_answers_the_checks_that_need_no_answer_go_on(whole: Whole
     findings = found(whole)
     assert [one.level for one in findings if one.check == "contexts"] == ["ok"]
     assert [(one.on, one.level) for one in findings if one.check == "identities"] == [
-        (name, "wrong") for name in CONTEXTS
+        (name, "wrong") for name in IDENTITIES
     ]
     assert all("refused" in one.what for one in findings if one.check == "identities")
     rest = [one for one in findings if one.check not in ("contexts", "identities", "image")]

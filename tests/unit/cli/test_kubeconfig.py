@@ -143,7 +143,7 @@ def test_the_group_of_the_administrator(place: Place) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--context", "nobody"], "has no context 'nobody' (it has: runner, admin, break-glass, observer)"),
+        (["--context", "nobody"], "has no context 'nobody' (it has: runner, admin, break-glass, observer, agent)"),
         (["--admin-group", "system:masters"], "is exempt from priority and fairness, and the API server signs nobody"),
         (["--admin-group", "x", "--tokens"], "a ServiceAccount is in no group of yours"),
         (["--break-glass-context", "x"], "nothing was changed; name one with --break-glass-context"),
@@ -169,7 +169,7 @@ def test_no_kubeconfig_is_ever_guessed(place: Place, tmp_path: Path) -> None:
     del content["current-context"]
     place.kube.kubeconfig.write_text(yaml.safe_dump(content))
     said = place.refused(place.run())
-    assert "has no current context (it has: runner, admin, break-glass, observer)" in said
+    assert "has no current context (it has: runner, admin, break-glass, observer, agent)" in said
     assert "name one with --context" in said
     change_cluster(place.kube, certificate_authority=None)
     assert "names no certificate authority" in place.refused(place.run("--context", "admin"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chaoslib_cp.child import Child
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.control.abort import LOOK_EVERY_S, AbortWatch
 from chaoslib_cp.control.abort_rules import read_rules
@@ -46,7 +47,7 @@ def observer() -> Iterator["subprocess.Popen[bytes]"]:
 def watch(tmp_path: Path, latch: StopLatch, observer: "subprocess.Popen[bytes]") -> Iterator[AbortWatch]:
     """A watch that is not started yet."""
     teller = Teller(Timeline(tmp_path / TIMELINE_FILE), SystemClock())
-    made = AbortWatch(read_rules(RULES, read_settings()), tmp_path, ObserveSession(observer, {}), latch, teller)
+    made = AbortWatch(read_rules(RULES, read_settings()), tmp_path, ObserveSession(Child(observer, {})), latch, teller)
     yield made
     made.stop()
     teller.close()
@@ -152,7 +153,7 @@ def test_a_long_window_is_seen_whole_in_a_long_timeline(
     clock = ManualClock(time.time())  # noqa: TID251 - the samples below are placed by it
     teller = Teller(Timeline(tmp_path / TIMELINE_FILE), clock)
     rules = read_rules({"extensions": [{"name": "chaoslib_cp", "abort_when": [rule]}]}, read_settings())
-    watch = AbortWatch(rules, tmp_path, ObserveSession(observer, {}), latch, teller)
+    watch = AbortWatch(rules, tmp_path, ObserveSession(Child(observer, {})), latch, teller)
     watch.start()
     clock.pass_s(55)
     with pytest.raises(SystemExit):  # noqa: PT012 - it comes while the test sleeps

@@ -384,7 +384,10 @@ def on_ghost(kube: KubeObjects, run: Run, status: dict[str, Any], is_dying: bool
     """An agent's pod on a node that has no kubelet."""
     end = {"chaoslib-cp/ends-at-epoch-s": f"{run.clock.epoch_s() + left_s:.0f}"}
     dying = {"deletionTimestamp": "2026-11-27T04:00:00Z"} if is_dying else {}
-    metadata = {"name": "chaoslib-cp-agent-rollout-1-x", "uid": "x", "labels": labels(RUN), "annotations": end, **dying}
+    name = "chaoslib-cp-agent-rollout-1"
+    owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": name, "uid": "of it", "controller": True}
+    mine = {"labels": labels(RUN), "annotations": end, "ownerReferences": [owner]}
+    metadata = {"name": f"{name}-x", "uid": "x", **mine, **dying}
     kube.objects[POD] = {"metadata": metadata, "spec": {"nodeName": "ghost"}, "status": status}
 
 

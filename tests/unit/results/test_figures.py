@@ -190,6 +190,21 @@ def test_amplification_comes_from_its_events() -> None:
     assert values["amplification"] == 80.0
 
 
+def test_amplification_counts_loads_of_the_runner_among_the_clients() -> None:
+    """They run beside the agents, and tell what they used themselves: two of them here, one of which is told twice."""
+    values, _ = measured(
+        *rollout(deadline_s=20),
+        event("api_cpu", 1.0, server_cpu_s=10.0, client_cpu_s=1.0),
+        event("load_cpu", 15.0, fault="api_overload-1", client_cpu_s=0.2),
+        event("load_cpu", 19.0, fault="api_overload-1", client_cpu_s=0.3),
+        event("load_cpu", 19.5, fault="api_overload-2", client_cpu_s=0.1),
+        event("api_cpu", 21.0, server_cpu_s=15.0, client_cpu_s=1.1),
+        event("load_cpu", 22.0, fault="api_overload-2", client_cpu_s=9.0),
+        *series("api_read", 30, {(5, 25): "timeout"}),
+    )
+    assert values["amplification"] == 10.0
+
+
 def test_a_stop_that_found_nothing_did_not_end_the_fault() -> None:
     """The rollback that comes after everything is over is not called the mitigation."""
     values, _ = measured(*rollout(), *series("api_read", 60), ended("rollback", 40.0))

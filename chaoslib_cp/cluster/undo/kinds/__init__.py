@@ -7,6 +7,7 @@ from chaoslib_cp.cluster.undo.kinds.delete_object import DELETE_OBJECT
 from chaoslib_cp.cluster.undo.kinds.driver import DRIVER
 from chaoslib_cp.cluster.undo.kinds.kind import PARTS, Found, Right, UndoKind
 from chaoslib_cp.cluster.undo.kinds.observe_only import OBSERVE_ONLY
+from chaoslib_cp.cluster.undo.kinds.process import PROCESS
 from chaoslib_cp.cluster.undo.kinds.restore_object import RESTORE_OBJECT
 from chaoslib_cp.engine.undo.entry import Entry
 from chaoslib_cp.engine.undo.log import Item
@@ -14,7 +15,7 @@ from chaoslib_cp.errors import UndoFailed
 
 __all__ = ["Found", "Right", "UndoKind", "kind_of", "problems", "undo_kinds"]
 
-_OURS: tuple[UndoKind, ...] = (DELETE_OBJECT, OBSERVE_ONLY, RESTORE_OBJECT, DRIVER)
+_OURS: tuple[UndoKind, ...] = (DELETE_OBJECT, OBSERVE_ONLY, RESTORE_OBJECT, DRIVER, PROCESS)
 
 
 def undo_kinds() -> Mapping[str, UndoKind]:

@@ -127,7 +127,7 @@ def test_a_missing_ca_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_header_cannot_begin_another_one() -> None:
     """A token with a line end in it is refused rather than sent."""
     with pytest.raises(ValueError, match="line end"):
-        head_of("GET", "/", {"Authorization": "Bearer x\r\nImpersonate-User: admin"})
+        head_of("GET", "/", [("Authorization", "Bearer x\r\nImpersonate-User: admin")])
 
 
 def test_secrets_are_not_shown() -> None:

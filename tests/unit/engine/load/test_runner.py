@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaoslib_cp.engine.load.connection import Credentials, HttpConnection
+from chaoslib_cp.engine.load.head import request_head
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
 from chaoslib_cp.errors import ProfileInvalid
@@ -241,7 +242,7 @@ def test_agents_come_and_go_and_get_new_tokens() -> None:
         await asyncio.sleep(10)
         assert stage.runner.remove_agent("agent-0")
         assert not stage.runner.remove_agent("agent-0")
-        assert stage.runner.replace_token("agent-1", "renewed")
+        assert stage.runner.replace_credentials("agent-1", Credentials(token="renewed"))
         await asyncio.sleep(10)
         assert stage.runner.running == 1
 
@@ -271,7 +272,45 @@ def test_request_and_headers_are_what_the_profile_says() -> None:
     head = stage.peer.heads[0][1].decode()
     assert head.startswith("GET /api/v1/pods?labelSelector=a%3Db%20c HTTP/1.1\r\nHost: 10.96.0.1\r\n")
     assert "Accept: application/yaml\r\nAccept-Encoding: identity\r\n" in head
+    assert "Authorization: Bearer token-" in head
     assert not head.lower().split("user-agent: ")[1].startswith(("curl", "wget", "mozilla/5.0"))
+
+
+def test_a_virtual_node_may_stand_for_somebody_and_ask_below_a_path() -> None:
+    """Each has a flow of its own by its headers, and a server behind a path is asked there."""
+    spec = RequestSpec("/api/v1/pods")
+    somebody = Credentials(headers=(("Impersonate-User", "system:node:a"), ("Impersonate-Group", "system:nodes")))
+    head = request_head(spec, "10.96.0.1", somebody, "/k8s/clusters/c-1").decode()
+    assert head.startswith("GET /k8s/clusters/c-1/api/v1/pods HTTP/1.1\r\n")
+    assert head.endswith("Impersonate-User: system:node:a\r\nImpersonate-Group: system:nodes\r\n\r\n")
+    assert "Authorization" not in head
+    assert "system:node" not in repr(somebody)
+
+
+def test_a_refusal_of_a_cache_that_is_not_ready_is_told_apart() -> None:
+    """Both are 429: priority and fairness refuses in plain text, a watch cache that is not ready in a Status."""
+    refusals = [
+        status_answer(429, "Content-Type: text/plain; charset=utf-8\r\n"),
+        status_answer(429, "Content-Type: application/json\r\n"),
+        status_answer(429),
+    ]
+    totals = play(profile(), to_the_end, lambda number, _h: refusals[number % 3]).runner.totals()
+    assert (totals.outcomes, totals.not_initialized) == ({"http_429": 180}, 60)
+
+
+def test_each_second_tells_what_was_offered_and_answered() -> None:
+    """A server that answers after 2 s is offered as much each second as a fast one, and answers later."""
+
+    async def steps(stage: Stage) -> None:
+        stage.add(20)
+        await stage.runner.wait_until_over()
+
+    made = profile(RequestSpec("/metrics", period_s=0.5), duration_s=10.0)
+    stage = play(made, steps, lambda _n, _h: MemoryAnswer(delay_s=1.98))
+    counts = stage.runner.per_second.as_dict()
+    assert counts["begun"] == counts["due"] == [40] * 10
+    assert counts["answered"][:2] == [0, 0]
+    assert sum(counts["answered"]) == stage.outcomes["ok"]
 
 
 def test_an_account_tells_apart_what_was_sent_and_what_came_of_it() -> None:
@@ -511,4 +550,9 @@ def test_every_request_that_came_due_is_in_exactly_one_place(answers: list[str],
     still_connecting = totals.tries - totals.sent
     assert 0 <= still_connecting <= 3, "one of each agent, when its end came"
     assert 0 <= totals.due - totals.held_back - (totals.sent - totals.resent) <= still_connecting
+    per_second = stage.runner.per_second
+    assert sum(per_second.begun) == sum(per_second.due) == totals.due - totals.held_back
+    assert sum(per_second.answered) == sum(
+        n for outcome, n in totals.outcomes.items() if outcome.startswith("http_")
+    ) + totals.outcomes.get("ok", 0)
     assert stage.peer.open == 0

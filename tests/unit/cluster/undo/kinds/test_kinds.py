@@ -11,6 +11,7 @@ from chaoslib_cp.cluster.undo.create import create
 from chaoslib_cp.cluster.undo.fields import Field
 from chaoslib_cp.cluster.undo.kinds.driver import ChangedSetting
 from chaoslib_cp.cluster.undo.kinds.kind import PARTS, UndoKind
+from chaoslib_cp.cluster.undo.kinds.process import OurProcess
 from chaoslib_cp.cluster.undo.kinds.restore_object import EditedObject
 from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
@@ -53,6 +54,15 @@ BAD_SETTINGS: tuple[dict[str, Any], ...] = (
     {"ours": True},
     {"cluster_uid": ""},
     {"infrastructure": 7},
+    {"more": "x"},
+)
+LOAD = OurProcess(4711, "1", "here", 4e9).entry("a-1", "load").facts
+BAD_PROCESSES: tuple[dict[str, Any], ...] = (
+    {"pid": 1},
+    {"pid": -1},
+    {"pid": True},
+    {"started": 1},
+    {"ends_at_epoch_s": "x"},
     {"more": "x"},
 )
 WHOLE = """
@@ -192,6 +202,8 @@ def test_a_kind_that_breaks_costs_its_own_entries_and_no_others(
         Entry("restore_object", "a-1", "x", {"fields": []}),
         *(Entry("driver", "a-1", "x", {**SETTING, **bad}) for bad in BAD_SETTINGS),
         Entry("driver", "a-1", "x", {}),
+        *(Entry("process", "a-1", "x", {**LOAD, **bad}) for bad in BAD_PROCESSES),
+        Entry("process", "a-1", "x", {}),
     ],
 )
 def test_facts_that_a_kind_never_writes_steer_nothing(entry: Entry) -> None:

@@ -1,0 +1,1 @@
+"""API-server overload: a child process that plays one load profile for many virtual nodes."""

@@ -1,0 +1,210 @@
+"""The load itself: virtual nodes on one event loop, with an account once a second and an end that comes by itself."""
+
+import asyncio
+import json
+import math
+import os
+import resource
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from chaoslib_cp.apiserver.overload.nodes import node_name, place_of, stands_for
+from chaoslib_cp.apiserver.overload.plan import OverloadPlan
+from chaoslib_cp.clock import Clock, SteadyTime
+from chaoslib_cp.cluster.door.connect import describe
+from chaoslib_cp.cluster.door.connection import Connection
+from chaoslib_cp.engine.load.account import AGENTS_WANTED, account_of
+from chaoslib_cp.engine.load.connection import Connect, Credentials, Target, connector, spread
+from chaoslib_cp.engine.load.process import raise_open_files_limit
+from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
+from chaoslib_cp.engine.load.runner import LoadRunner
+from chaoslib_cp.errors import ProfileInvalid
+from chaoslib_cp.fault import LOAD_CPU
+from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
+from chaoslib_cp.settings import read_settings
+from chaoslib_cp.vantage import AGENT_LOAD
+
+SOURCE: Final = "runner"
+"""Who tells the account: the machine that the run is on."""
+_PROGRESS_S: Final = 1.0
+_RENEW_S: Final = 5.0
+# Of stdin, stdout, the result, the timeline, the event loop, a plugin, with some to spare.
+_OTHER_FILES: Final = 64
+
+
+class Injector:
+    """Everything is ready: nothing has been sent yet.
+
+    Args:
+        plan: Its orders.
+        connection: How the API servers are reached, and as whom.
+        clock: Source of time.
+
+    Raises:
+        ProfileInvalid: The profile is none, the machine allows too few open files, or the result cannot be written.
+        TargetRefused: The client certificate cannot be used.
+    """
+
+    def __init__(self, plan: OverloadPlan, connection: Connection, clock: Clock) -> None:
+        self.profile = parse_profile(plan.profile)
+        self._plan, self._connection, self._clock = plan, connection, clock
+        _require_open_files(self.profile, plan.nodes)
+        self._tls = connection.tls() if connection.scheme == "https" else None
+        self._time = SteadyTime(clock, plan.epoch_offset_s)
+        self._timeline = Timeline(Path(plan.timeline) / TIMELINE_FILE) if plan.timeline else None
+        self._result = _open_result(Path(plan.result))
+        self._unauthorized = 0
+
+    async def play(self, deadline_epoch_s: float, stop: asyncio.Event) -> None:
+        """Play until the deadline, until every virtual node is over, or until ``stop`` is set.
+
+        Args:
+            deadline_epoch_s: When all is over, seconds since 1970; it is turned into monotonic time at once.
+            stop: Ends it at once.
+        """
+        loop = asyncio.get_running_loop()
+        profile = parse_profile({**self._plan.profile, "deadline_epoch_s": deadline_epoch_s})
+        where = (self._connection.host, self._connect(loop, profile), self._clock, loop)
+        runner = LoadRunner(profile, *where, self._connection.base_path)
+        numbers = range(self._plan.nodes)
+        runner.add_agents(
+            {node_name(number): self._credentials(number) for number in numbers},
+            {node_name(number): place_of(number, self._plan.namespace) for number in numbers},
+        )
+        chores = [loop.create_task(self._tell(runner)), loop.create_task(self._renew(runner))]
+        waits = [loop.create_task(runner.wait_until_over()), loop.create_task(stop.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        reason = "stopped" if stop.is_set() else "at its own end"
+        runner.stop()
+        for task in (*chores, *waits):
+            task.cancel()
+        self._account(runner)
+        self._say(self._over(runner, reason))
+
+    def _connect(self, loop: asyncio.AbstractEventLoop, profile: LoadProfile) -> Connect:
+        """A connection is given up by its request's own limit, never by the handshake's."""
+        return spread(
+            [
+                connector(_target(address, self._connection.server_name), loop, profile.request_timeout_s + 1)
+                for address in self._plan.addresses
+            ]
+        )
+
+    def _credentials(self, number: int) -> Credentials:
+        plan = self._plan
+        headers = (*self._connection.headers(), *stands_for(plan.impersonate, number, plan.namespace))
+        return Credentials(tls=self._tls, headers=headers)
+
+    async def _tell(self, runner: LoadRunner) -> None:
+        """Say how it goes, once a second, and the account as often as an agent does."""
+        seconds = 0
+        while True:
+            if seconds % AGENT_LOAD.period_s == 0:
+                self._account(runner)
+            await asyncio.sleep(_PROGRESS_S)
+            seconds += 1
+            self._say(_progress(runner))
+            self._distrust_if_unknown(runner)
+
+    async def _renew(self, runner: LoadRunner) -> None:
+        """Renew the credentials as any client does; nothing waits for it."""
+        while True:
+            await asyncio.sleep(_RENEW_S)
+            if await asyncio.to_thread(self._connection.login.renew_if_due):
+                self._tls = self._connection.tls() if self._connection.scheme == "https" else None
+                for number in range(self._plan.nodes):
+                    runner.replace_credentials(node_name(number), self._credentials(number))
+
+    def _distrust_if_unknown(self, runner: LoadRunner) -> None:
+        unauthorized = runner.totals().outcomes.get("http_401", 0)
+        if unauthorized > self._unauthorized:
+            self._connection.login.distrust()
+        self._unauthorized = unauthorized
+
+    def _account(self, runner: LoadRunner) -> None:
+        """Put the account, and the CPU that it cost, into the timeline."""
+        if self._timeline is None:
+            return
+        account = account_of(self.profile.fault, SOURCE, runner.totals(), self._plan.nodes, runner.running)
+        counts = {**account.counts, AGENTS_WANTED: self._plan.nodes}
+        now_s = self._time.now_s()
+        cpu = {"kind": "event", "at_s": now_s, "event": LOAD_CPU, "fault": self.profile.fault}
+        with suppress(OSError):  # a full disk must not change the load's end
+            self._timeline.append({**account.as_sample(now_s), "counts": counts})
+            self._timeline.append({**cpu, "client_cpu_s": runner.cpu_s})
+
+    def _over(self, runner: LoadRunner, reason: str) -> dict[str, Any]:
+        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        told: dict[str, Any] = {
+            "phase": "over",
+            "reason": reason,
+            "nodes": self._plan.nodes,
+            "peak_rss_bytes": peak_kib * 1024,
+        }
+        told["account"] = runner.totals().account()
+        return {**told, **runner.snapshot(), "per_second": runner.per_second.as_dict()}
+
+    def _say(self, line: dict[str, Any]) -> None:
+        with suppress(OSError):
+            os.write(self._result, json.dumps(line).encode() + b"\n")
+
+
+def prepare(plan: OverloadPlan, clock: Clock) -> Injector:
+    """Read credentials and certificates, while there is time.
+
+    Raises:
+        TargetRefused, TargetUnreachable: As :func:`describe`.
+        ProfileInvalid: As :class:`Injector`.
+    """
+    settings = read_settings().reached_by(plan.kubeconfig, {"agent": plan.context})
+    return Injector(plan, describe(settings, "agent", plan.addresses), clock)
+
+
+def _target(address: str, server_name: str) -> Target:
+    """TLS is that of the credentials; a server without TLS has none there either."""
+    host, _, port = address.rpartition(":")
+    return Target(host.strip("[]"), int(port), server_name, None)
+
+
+def _require_open_files(profile: LoadProfile, nodes: int) -> None:
+    """A hanging server leaves every request of every virtual node open: each of them has a connection.
+
+    Raises:
+        ProfileInvalid: The machine does not allow so many open files.
+    """
+    allowed = raise_open_files_limit()
+    most = profile.max_total_connections or math.inf
+    needed = int(min(nodes * profile.max_in_flight_per_agent, most)) + _OTHER_FILES
+    if allowed != resource.RLIM_INFINITY and needed > allowed:
+        raise ProfileInvalid(
+            f"{nodes} virtual nodes with {profile.max_in_flight_per_agent} requests in flight each need {needed} open "
+            f"files, and this machine allows {allowed}; nothing was sent; raise the limit (ulimit -Hn), or lower "
+            "nodes, max_in_flight_per_agent or max_total_connections"
+        )
+
+
+def _open_result(path: Path) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ProfileInvalid(
+            f"result {path} of the load cannot be written: {error.strerror}; nothing was sent; check the disk"
+        ) from error
+
+
+def _progress(runner: LoadRunner) -> dict[str, Any]:
+    totals = runner.totals()
+    latency = totals.latency()
+    return {
+        "phase": "load",
+        "elapsed_s": runner.elapsed_s,
+        "remaining_s": runner.remaining_s,
+        "running": runner.running,
+        **totals.account(),
+        "outcomes": dict(totals.outcomes),
+        "received_bytes": totals.received_bytes,
+        "p50_s": latency.percentile_s(50),
+        "p99_s": latency.percentile_s(99),
+        "cpu_s": runner.cpu_s,
+    }
