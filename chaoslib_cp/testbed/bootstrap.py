@@ -13,7 +13,6 @@ from chaoslib_cp.faults import fault_kinds
 from chaoslib_cp.testbed import addons, addresses, kwok
 from chaoslib_cp.testbed.api import ApiClient, Manifest
 from chaoslib_cp.testbed.cgroups import NOT_ENFORCED
-from chaoslib_cp.testbed.cri.network import PROBER_ANNOTATION
 from chaoslib_cp.testbed.farm import access as farm_access
 from chaoslib_cp.testbed.fill import FILLER_NAMESPACE
 from chaoslib_cp.testbed.pki import PEOPLE
@@ -60,20 +59,13 @@ def create_objects(api: ApiClient, spec: ClusterSpec, uid: str, limits_enforced:
             cluster_domain=addresses.CLUSTER_DOMAIN,
             kubelet_nodes=spec.kubelet_nodes,
         ),
-        *_prober(),
+        *prober_manifests(addresses.CLUSTER_DNS, LIBRARY_IMAGE, f"www.{addresses.OUTSIDE_ZONE}"),
         _scale(spec, limits_enforced),
         marker.marker_manifest(uid, "chaos cp up", expires_epoch_s),
     ]
     # namespaces first: a stable sort keeps everything else in order
     for manifest in sorted(manifests, key=lambda manifest: manifest["kind"] != "Namespace"):
         api.create(manifest)
-
-
-def _prober() -> list[Manifest]:
-    """The prober as an owner applies it, with the address on each node that the node's page leads to."""
-    manifests = prober_manifests(addresses.CLUSTER_DNS, LIBRARY_IMAGE, f"www.{addresses.OUTSIDE_ZONE}")
-    manifests[-1]["spec"]["template"]["metadata"]["annotations"] = {PROBER_ANNOTATION: "true"}
-    return manifests
 
 
 def _admin_binding() -> Manifest:

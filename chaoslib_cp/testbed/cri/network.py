@@ -20,9 +20,11 @@ from chaoslib_cp.testbed.cri.failure import CallFailed
 # Below stay the node's own addresses: .1 is the gateway's in the first range, the others are in FIXED_HOSTS.
 FIRST_POD_HOST = 64
 LAST_POD_HOST = 254
-PROBER_ANNOTATION = "chaoslib-cp.testbed/workload-prober"
-FIXED_HOSTS = {"chaoslib-cp.testbed/node-cache": addresses.NODE_CACHE_HOST, PROBER_ANNOTATION: addresses.PROBER_HOST}
-"""Annotations of pods that have an address of their own on each node, and that address within the node's range."""
+FIXED_HOSTS = {
+    ("chaoslib-cp.testbed/node-cache", "true"): addresses.NODE_CACHE_HOST,
+    ("chaoslib-cp/role", "prober"): addresses.PROBER_HOST,
+}
+"""Annotations and labels of pods that have an address of their own on each node, and its place in the node's range."""
 # Every pod may bind low ports, as containerd sets it since 2.0; then no process needs a capability for port 53.
 POD_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0"}
 

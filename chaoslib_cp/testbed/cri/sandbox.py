@@ -56,7 +56,8 @@ class Sandbox:
         if self.config.log_directory:
             Path(self.config.log_directory).mkdir(parents=True, exist_ok=True)
         self._addresses = addresses
-        fixed = (host for name, host in FIXED_HOSTS.items() if self.config.annotations.get(name) == "true")
+        said = {*self.config.annotations.items(), *self.config.labels.items()}
+        fixed = (host for words, host in FIXED_HOSTS.items() if words in said)
         self.address = addresses.take(next(fixed, None))
         namespace = PodNamespace(network, self.address, f"v{network.index}-{self.identity[:8]}")
         try:
