@@ -62,20 +62,21 @@ def recover(stage: Stage) -> bytes:
 
 def test_no_activity_writes_a_secret_anywhere(line: str, tmp_path: Path) -> None:
     """Files, objects, requests: of a run that plays them all, and of one that is killed and recovered."""
-    with rehearsing(line, tmp_path) as stage, armed_dns(stage.kube):
+    with rehearsing(line, tmp_path) as stage, armed_dns(stage.kube) as dns:
         give_tokens(stage)
         node_caches.put(stage.kube)
         decoys.put(stage.kube, "10.0.2.1")
         stage.kube.add_nodes(2)
+        stage.made["configuration"]["prober_pages"].append(dns.page)
         stage.chaos.finish(play(stage, [one.activity for one in exported()]))
         played = json.loads(stage.file("journal.json").read_text())["run"]
         assert {one["activity"]["name"] for one in played} == {one.name for one in exported()}
-        first = next(one for one in exported("action") if one.name.startswith("start_"))
-        killed = play(stage, [first.activity, act("sleep", duration_s=30.0, started=str(stage.file("started")))])
+        rollout = next(one for one in exported("action") if one.name == "start_agent_rollout")
+        killed = play(stage, [rollout.activity, act("sleep", duration_s=30.0, started=str(stage.file("started")))])
         stage.chaos.until_played(stage.file("started"))
         os.killpg(killed.pid, signal.SIGKILL)
         killed.wait(10)
-        logs = list((tmp_path / "state").rglob("undo/*.jsonl"))
+        logs = list((tmp_path / "state").rglob("undo/**/*.jsonl"))
         assert len(logs) == 2
         assert stage.ours()
         printed = recover(stage)

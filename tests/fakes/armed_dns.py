@@ -3,6 +3,7 @@
 The pods run what the ConfigMap holds at once; a test may keep one of them behind.
 """
 
+import itertools
 import re
 import time
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ class ArmedDns:
     behind: set[str] = field(default_factory=set)
     unseen: set[str] = field(default_factory=set)
     node_cache: str = ""
+    _number: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def put_there(self, image: str = "mirror.example/coredns:v1.14.7", corefile: str = COREFILE) -> None:
         """Service, pods and ConfigMap."""
@@ -94,14 +96,14 @@ class ArmedDns:
         samples: list[dict[str, Any]] = []
         for address in sorted(set(SERVERS.values()) - self.unseen):
             answers = [" ".join(f'"{one}"' for one in strings)] if strings and address not in self.behind else []
-            sample = {"seq": len(samples) + 1, "kind": "sample", "at_s": now_s - 0.1, "vantage": "dns_revision"}
+            sample = {"seq": next(self._number), "kind": "sample", "at_s": now_s - 0.1, "vantage": "dns_revision"}
             how = {"ok": bool(answers), "outcome": "ok" if answers else "nxdomain", "rcode": "NOERROR"}
             samples.append({**sample, **how, "target": address, "latency_s": 0.001, "lag_s": 0.0, "answers": answers})
         if self.node_cache:
-            sample = {"seq": len(samples) + 1, "kind": "sample", "at_s": now_s - 0.1, "vantage": "dns_cached"}
+            sample = {"seq": next(self._number), "kind": "sample", "at_s": now_s - 0.1, "vantage": "dns_cached"}
             more: dict[str, Any] = {"ok": True, "outcome": "ok", "latency_s": 0.001, "lag_s": 0.0}
             samples.append({**sample, **more, "target": self.node_cache})
-        return json_answer({"prober": "fake", "now_s": now_s, "samples": samples, "accounts": []})
+        return json_answer({"prober": "armed", "now_s": now_s, "samples": samples, "accounts": []})
 
 
 @contextmanager
