@@ -72,11 +72,12 @@ class HttpsRequest:
 
     def wire(self, target: HttpsTarget, close: bool) -> bytes:
         """Return the HTTP/1.1 request as bytes (RFC 9112)."""
+        told = {name.lower() for name, _ in self.headers}
         lines = [
             f"{self.method} {target.base_path}{self.path} HTTP/1.1",
             f"Host: {target.host or target.server_name}",
             f"User-Agent: chaoslib-cp/{VERSION}",
-            "Accept: application/json",
+            *(() if "accept" in told else ("Accept: application/json",)),  # a server reads the first one alone
             *(f"{name}: {value}" for name, value in (*self.headers, *target.headers)),
         ]
         if self.body:

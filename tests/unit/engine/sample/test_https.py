@@ -254,6 +254,13 @@ def test_body_and_headers_are_sent(authority: Authority) -> None:
     assert sample.body == b'{"a":1}'
 
 
+@pytest.mark.parametrize(("headers", "accept"), [((), "application/json"), ((("Accept", "text/x"),), "text/x")])
+def test_an_accept_header_of_its_own_is_the_only_one(headers: tuple[tuple[str, str], ...], accept: str) -> None:
+    """An API server reads the first one alone, so JSON would be all that it ever sends."""
+    wire = HttpsRequest("GET", "/", headers=headers).wire(HttpsTarget("127.0.0.1", 1, "127.0.0.1"), close=True)
+    assert [line for line in wire.decode().splitlines() if line.startswith("Accept")] == [f"Accept: {accept}"]
+
+
 def test_line_break_in_a_request_is_refused() -> None:
     """A header that would smuggle a second one is refused before anything is sent."""
     target = HttpsTarget("127.0.0.1", 1, "127.0.0.1")
