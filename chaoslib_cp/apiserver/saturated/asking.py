@@ -188,4 +188,6 @@ async def _keep_reading(way: Way, due_s: float, kept: KeptConnections, take: Cal
         take(PageRead(at_s + before_body_s, sample, page))
         if sample.outcome in _NOT_LET_IN:
             return
-        due_s = max(due_s + PAGE_EVERY_S, way.time.now_s() + _PAUSE_AFTER_PAGE_S)
+        # where nobody listened nothing was asked: the page of a server that has just come back is worth having
+        next_s = at_s if sample.outcome == "refused" else due_s + PAGE_EVERY_S
+        due_s = max(next_s, way.time.now_s() + _PAUSE_AFTER_PAGE_S)

@@ -78,8 +78,12 @@ def _narrow(seen: Evidence) -> bool | None:
 
 
 def _waits_for_processors(seen: Evidence) -> bool | None:
+    """Goroutines wait, and the exempt question as they do: many that are woken at once wait for a moment, too."""
     long_waits = seen.metrics.long_waits if seen.metrics else None
-    return None if long_waits is None else long_waits >= LONG_WAITS
+    if long_waits is None:
+        return None
+    is_felt = seen.livez is None or seen.livez.median_s - (seen.connect_s or 0.0) >= LONG_WAIT_S
+    return long_waits >= LONG_WAITS and is_felt
 
 
 def _all_threads(seen: Evidence) -> bool | None:
@@ -177,10 +181,14 @@ def _rejected_words(seen: Evidence) -> str:
 
 def _queued_words(seen: Evidence) -> str:
     return ", ".join(
-        f"{one.most_waiting:.0f} requests of {one.name} wait, {_ms(one.wait_s)} each ({one.executing:.0f} of "
-        f"{one.limit:.0f} seats)"
+        f"{one.most_waiting:.0f} requests of {one.name} wait{_each(one)} ({one.executing:.0f} of {one.limit:.0f} seats)"
         for one in _waiting_levels(seen)
     )
+
+
+def _each(level: Level) -> str:
+    """How long requests wait; one that is turned away at a full queue did not wait."""
+    return f", {_ms(level.wait_s)} each" if (level.wait_s or 0.0) >= KNEE_S else ""
 
 
 def _etcd_words(seen: Evidence) -> str:

@@ -60,6 +60,7 @@ CASES: dict[str, tuple[Evidence, str]] = {
         seen({"long_waits": 0.4, "etcd_s": 0.5, "levels": FULL}, **SLOW),
         "cpu",
     ),
+    "woken all at once by a slow etcd": (seen({"long_waits": 0.08, "etcd_s": 0.3}, stored=waits(0.3)), "etcd"),
     "every thread at work": (seen({"cores": 1.95}), "cpu"),
     "no processor, no metrics": (unmetered(handshake_s=1.2, **SLOW), "cpu"),
     "stopped": (unmetered(handshake_s=5.0, livez=waits(5.0, 1.0), failures={"time-out": 50}), "cpu"),
