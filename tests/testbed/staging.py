@@ -45,7 +45,8 @@ class Stage:
 
     Attributes:
         cpu_cores: Quota of the API server; None for none.
-        grow_mib: How far the API server's memory may grow beyond what it has now; None for the limit of the spec.
+        memory_mib: Memory limit of the API server; None for that of the spec. It has some 350 MiB when it is calm; one
+            that has more is killed at once, and begins anew.
         etcd_quota_us: CPU time of etcd in each 100 ms, microseconds, 1,000 at least; None for no quota.
         etcd_stops_s: etcd stands still so long, then runs so long, again and again; None for not at all.
         level: Spec of a priority level that users (not ``who`` of a storm alone) are put into; None for none.
@@ -56,7 +57,7 @@ class Stage:
     """
 
     cpu_cores: float | None = None
-    grow_mib: int | None = None
+    memory_mib: int | None = None
     etcd_quota_us: int | None = None
     etcd_stops_s: tuple[float, float] | None = None
     level: Mapping[str, Any] | None = None
@@ -110,8 +111,8 @@ def _limits(testbed: Testbed, stage: Stage) -> Iterator[None]:
     groups = groups_of(testbed)
     before = groups.cpu_cores(API_SERVER)
     groups.limit_cpu(API_SERVER, stage.cpu_cores)
-    if stage.grow_mib is not None:
-        groups.limit(API_SERVER, Limits(stage.cpu_cores, _rss_mib(testbed) + stage.grow_mib))
+    if stage.memory_mib is not None:
+        groups.limit(API_SERVER, Limits(stage.cpu_cores, stage.memory_mib))
     try:
         yield
     finally:
@@ -146,12 +147,6 @@ def pid_of(testbed: Testbed, component: str) -> int:
         except OSError:  # it ended
             continue
     raise AssertionError(f"{component} does not run")
-
-
-def _rss_mib(testbed: Testbed) -> int:
-    status = Path(f"/proc/{pid_of(testbed, API_SERVER)}/status")
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) // 1024
 
 
 @contextmanager
