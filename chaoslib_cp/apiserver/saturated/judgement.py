@@ -39,6 +39,8 @@ class Verdict:
 def judge(seen: Evidence) -> Verdict:
     """Judge one server. What is not known is no verdict: it is told what it may be, and what is missing."""
     marks = [rule for rule in RULES if rule.holds(seen)]
+    if _went_away(seen):  # one that has just come back reads everything anew: its CPU and its etcd are busy with that
+        marks = [rule for rule in marks if rule.resource in ("memory", "network")]
     if marks:
         return _marked(seen, marks)
     if not seen.asked:
@@ -54,7 +56,7 @@ def judge(seen: Evidence) -> Verdict:
 def suffers(seen: Evidence) -> bool:
     """Whether whoever asks is not served as usual."""
     is_slow = any(one.median_s >= KNEE_S or one.slow_share > _CHANCE_SHARE for one in seen.waits)
-    return is_slow or not seen.waits or seen.told_off > _CHANCE_SHARE * seen.asked or _restarts(seen) > 0
+    return is_slow or not seen.waits or seen.told_off > _CHANCE_SHARE * seen.asked or _went_away(seen)
 
 
 def _marked(seen: Evidence, marks: list[Rule]) -> Verdict:
@@ -100,6 +102,11 @@ def _unknown_words(seen: Evidence, missing: list[Rule]) -> str:
     lacking = "; ".join(dict.fromkeys(rule.looks_at for rule in missing))
     why = f"; not seen: {lacking}" if lacking else "; no rule knows why"
     return ", ".join(one for one in told if one) + why
+
+
+def _went_away(seen: Evidence) -> bool:
+    """Whether its process was not there for a while: nothing listened, or another one answers now."""
+    return _restarts(seen) > 0 or bool(seen.failures.get("refused"))
 
 
 def _restarts(seen: Evidence) -> int:

@@ -91,6 +91,10 @@ CASES: dict[str, tuple[Evidence, str]] = {
         seen({"restarts": 1, "rss_bytes": (400 * MIB, 390 * MIB), "rss_before_restart_bytes": 400 * MIB}),
         "unknown",
     ),
+    "came back, and reads everything anew": (
+        seen({"etcd_s": 0.2, "levels": FULL}, stored=waits(0.3), failures={"refused": 20}),
+        "unknown",
+    ),
     "gone": (Evidence("192.0.2.1:6443", asked=40, failures={"refused": 40}, metrics_trouble="refused"), "unknown"),
     "only this machine was busy": (Evidence("192.0.2.1:6443", void=30), "unknown"),
 }
