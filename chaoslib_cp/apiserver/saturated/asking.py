@@ -29,7 +29,6 @@ _APART_S: Final = 0.02
 _PAUSE_AFTER_PAGE_S: Final = 1.0
 _SHIFTED: Final = 0.8
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
-_NOT_LET_IN: Final = ("http_401", "http_403")
 
 
 @dataclass(frozen=True)
@@ -186,8 +185,7 @@ async def _keep_reading(way: Way, due_s: float, kept: KeptConnections, take: Cal
         page.end()
         before_body_s = sum(spent_s for phase, spent_s in sample.phases_s.items() if phase != "body")
         take(PageRead(at_s + before_body_s, sample, page))
-        if sample.outcome in _NOT_LET_IN:
-            return
-        # where nobody listened nothing was asked: the page of a server that has just come back is worth having
+        # 403 is no last word: a server that has just come back says so until it has read its roles.
+        # Where nobody listened nothing was asked: the page of a server that has just come back is worth having
         next_s = at_s if sample.outcome == "refused" else due_s + PAGE_EVERY_S
         due_s = max(next_s, way.time.now_s() + _PAUSE_AFTER_PAGE_S)
