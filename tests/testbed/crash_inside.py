@@ -38,7 +38,7 @@ _THEIRS = (
 _RECOVER_S = 60
 # what only tests export edits objects of the fake API, tests/testbed/test_edits.py edits real ones; arming real DNS
 # servers takes up to a minute, and is killed in tests/testbed/test_dns_poison.py
-_ARMING = ("start_dns_poison", "stop_dns_poison", "start_dns_rogue", "stop_dns_rogue")
+_ARMING = ("start_dns_poison", "stop_dns_poison", "start_dns_rogue", "stop_dns_rogue", "flush_dns_caches")
 _PLAYED = [scenario for scenario, (action, _, _) in SCENARIOS.items() if action and action not in _ARMING]
 
 
