@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from chaoslib_cp.agent.manifests import prober_manifests
-from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, SCALE_NAME
+from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, OWNER_LABELS, SCALE_NAME
 from chaoslib_cp.cluster.door.prober import PROBER_SERVICE
 from chaoslib_cp.cluster.gate import marker, roles
 from chaoslib_cp.faults import fault_kinds
@@ -87,7 +87,7 @@ def _agent_binding() -> Manifest:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": "chaoslib-cp-agent"},
+        "metadata": {"name": "chaoslib-cp-agent", "labels": dict(OWNER_LABELS)},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": roles.AGENT_READS},
         "subjects": [group],
     }
