@@ -37,19 +37,21 @@ def test_a_container_that_was_killed_of_late_is_told(kube: KubeObjects) -> None:
 
 
 @pytest.mark.parametrize(
-    ("containers", "ok", "oom_killed"),
+    ("ended", "others", "ok", "oom_killed"),
     [
-        ([container(5, "Error", state="state")], False, 0),
-        ([container(5, "Error"), container(6)], False, 1),
-        ([{"name": "coredns", "restartCount": 2, "state": {"running": {}}}], True, 0),
-        ([{"name": "coredns", "lastState": {"terminated": {"reason": "OOMKilled"}}}], True, 0),
-        ([], True, 0),
+        ([(5.0, "Error", "state")], [], False, 0),
+        ([(5.0, "Error"), (6.0,)], [], False, 1),
+        ([], [{"name": "coredns", "restartCount": 2, "state": {"running": {}}}], True, 0),
+        ([], [{"name": "coredns", "lastState": {"terminated": {"reason": "OOMKilled"}}}], True, 0),
+        ([], [], True, 0),
     ],
     ids=["waits to be restarted", "several", "runs", "nobody says when", "not begun"],
 )
-def test_each_end_counts(kube: KubeObjects, containers: list[dict[str, Any]], ok: bool, oom_killed: int) -> None:
+def test_each_end_counts(
+    kube: KubeObjects, ended: list[tuple[Any, ...]], others: list[dict[str, Any]], ok: bool, oom_killed: int
+) -> None:
     """Of the container that is there and of the one before it."""
-    found = look(kube, *containers)
+    found = look(kube, *(container(*one) for one in ended), *others)
     assert (found["ok"], found["oom_killed"]) == (ok, oom_killed)
 
 
