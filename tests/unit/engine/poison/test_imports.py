@@ -124,15 +124,21 @@ def test_snippets_of_the_block_go_where_their_lines_belong() -> None:
 
 @pytest.mark.programs
 @pytest.mark.parametrize(
-    "added", ["", "hosts {\n    192.0.2.7 added.example\n}\n", "log\nhosts {\n    192.0.2.7 added.example\n}\n"]
+    ("address", "added"),
+    [
+        ("127.0.0.55", ""),
+        ("127.0.0.56", "hosts {\n    192.0.2.7 added.example\n}\n"),
+        ("127.0.0.57", "log\nhosts {\n    192.0.2.7 added.example\n}\n"),
+    ],
+    ids=["nothing", "hosts", "log and hosts"],
 )
-def test_coredns_takes_an_armed_corefile_with_what_its_owner_added(tmp_path: Path, added: str) -> None:
-    """The front asks the backend, and what was added is still answered."""
+def test_coredns_takes_an_armed_corefile_with_what_its_owner_added(tmp_path: Path, address: str, added: str) -> None:
+    """The front asks the backend, whose port is the same everywhere; and what was added is still answered."""
     port = coredns.free_port()
     # the plugin hosts may be there once
     text = re.sub(
         r"    hosts \{.*?\n    \}\n", f"    import {tmp_path}/*.override\n", stock(port), count=1, flags=re.DOTALL
-    )
+    ).replace("127.0.0.1", address)
     if added:
         (tmp_path / "mine.override").write_text(added)
     files = {str(tmp_path / "mine.override"): added} if added else {}
@@ -140,6 +146,6 @@ def test_coredns_takes_an_armed_corefile_with_what_its_owner_added(tmp_path: Pat
         armed(text, POISON, "cluster.local", port, Beside(str(tmp_path), frozenset({str(tmp_path)}), files))
     )
     with coredns.running(tmp_path / "Corefile", port=port):
-        assert coredns.said(coredns.ask("api.shop.svc.cluster.local.", "A", port))[1] == {"192.0.2.66": 40}
+        assert coredns.said(coredns.ask("api.shop.svc.cluster.local.", "A", port, address))[1] == {"192.0.2.66": 40}
         if added:
-            assert "192.0.2.7" in coredns.said(coredns.ask("added.example.", "A", port))[1]
+            assert "192.0.2.7" in coredns.said(coredns.ask("added.example.", "A", port, address))[1]
