@@ -29,9 +29,9 @@ class Amount:
 
 
 AMOUNTS: Final = {
-    "any edit: sequences": Amount(40, 3_000),
+    "any edit: sequences": Amount(30, 3_000),
     "any kubeconfig: files": Amount(60, 2_000),
-    "any sequence: sequences": Amount(120, 10_000),
+    "any sequence: sequences": Amount(80, 10_000),
     "crash points: effects from one kill to the next": Amount(3, 1),  # of three modes each effect is killed in one
     "foreign editor: edits of one object in one scenario": Amount(12, 1000),
     "foreign editor: calls from one edit to the next": Amount(4, 1),
@@ -48,7 +48,7 @@ AMOUNTS: Final = {
     "testbed, saturated: causes": Amount(1, 1000),  # more than there are: every one
     "testbed, saturated: healthy looks": Amount(1, 20),
     "testbed, stopped: signals": Amount(1, 4),
-    "testbed, rights: rights taken away": Amount(3, 1000),  # more than there are: every one
+    "testbed, rights: rights taken away": Amount(2, 1000),  # more than there are: every one
     "testbed, up and down: rounds": Amount(2, 10),
 }
 
