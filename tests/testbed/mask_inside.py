@@ -44,7 +44,8 @@ class Page:
 
     def samples(self, since_s: float) -> list[Line]:
         """What it asked since then."""
-        found: list[Line] = [dict(one) for one in pull_samples(self._settings, self._time, self._clock)]
+        pulled = pull_samples(self._settings, self._time, self._clock)
+        found: list[Line] = [dict(one) for one in pulled if "node" in one]  # accounts of agents are of none
         here = min((str(one["node"]) for one in found), default="")
         recent = (one for one in found if one["at_s"] >= since_s and one["node"] == here)
         return sorted(recent, key=lambda one: float(one["at_s"]))
