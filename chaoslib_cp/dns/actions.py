@@ -206,7 +206,8 @@ def start_dns_poison(
     Returns:
         An ``Injected`` (``chaoslib_cp/fault.py`` tells its keys): it delivers DNS servers that lied, of how many, as
         the workload prober hears them past their caches; where each lie has clients, as it hears them itself, or those
-        that are armed where it is none of them. ``deadline_epoch_s`` is when the lie is withdrawn. ``details`` has
+        that are armed where it is none of them; of a pin, those that were heard to answer since it began, which is
+        waited for, 10 s at most. ``deadline_epoch_s`` is when the lie is withdrawn. ``details`` has
         ``revision``, ``corefile`` (where it is kept), ``armed_after_s`` (seconds by server), ``prober`` (its
         addresses, where they were added to the clients), ``begins_epoch_s`` and ``ends_epoch_s``.
 

@@ -8,9 +8,9 @@ from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.dns.corefile_source import CorefileSource, DnsServer
 from chaoslib_cp.engine.poison.revision import read_revision
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused
-from chaoslib_cp.observe.evidence import gather
+from chaoslib_cp.observe.evidence import gather, number
 from chaoslib_cp.settings import Settings
-from chaoslib_cp.vantage import DNS_REVISION
+from chaoslib_cp.vantage import DNS_REVISION, DNS_WATCHED_POD
 from chaoslib_cp.waits import waiting_for
 
 ANNOTATION: Final = "chaoslib-cp/corefile-revision"
@@ -83,6 +83,36 @@ def wait_for_revision(
                     seen[address] = round(waited_s, 1)
             if waited_s >= within_s or None not in seen.values():
                 return seen
+            clock.sleep(_POLL_S)
+
+
+def wait_for_answers(
+    settings: Settings, servers: Sequence[DnsServer], since_epoch_s: float, within_s: float, clock: Clock
+) -> int:
+    """Wait until each server has answered a watched question rightly since a moment: what it keeps is known then.
+
+    Args:
+        settings: What the run was told.
+        servers: Which ones.
+        since_epoch_s: The moment, seconds since 1970.
+        within_s: Seconds to wait.
+        clock: Source of time.
+
+    Returns:
+        How many have.
+    """
+    end_s = clock.monotonic_s() + within_s
+    with waiting_for(f"an answer of each of {len(servers)} DNS servers about what is pinned", within_s):
+        while True:
+            samples = gather(settings, [DNS_WATCHED_POD.name], within_s + _WINDOW_S, clock)[DNS_WATCHED_POD.name]
+            heard = {
+                str(one["target"]).rpartition(" at ")[2]
+                for one in samples
+                if one["ok"] and number(one, "at_s") >= since_epoch_s
+            }
+            kept = sum(server.address in heard for server in servers)
+            if kept == len(servers) or clock.monotonic_s() >= end_s:
+                return kept
             clock.sleep(_POLL_S)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.injection import injecting
 from chaoslib_cp.dns.arm import Arming, arm, disarm, servers_to_arm
-from chaoslib_cp.dns.armed import refuse_unseen
+from chaoslib_cp.dns.armed import refuse_unseen, wait_for_answers
 from chaoslib_cp.dns.fault import DNS_POISON
 from chaoslib_cp.dns.poison_plan import PoisonPlan
 from chaoslib_cp.dns.prober_client import prober_addresses
@@ -28,6 +28,8 @@ USUAL_OF_CLIENTS: Final = Expects(DNS_WATCHED_UNCACHED.name, window_s=5.0, withi
 """What clients of a lie suffer of which the prober is one: it asks the DNS Service itself, past the node's cache."""
 
 _SHOWN: Final = 4
+_KEPT_WITHIN_S: Final = 10.0
+"""Watched questions are asked once a second, and read as often; an answer may take 5 s."""
 
 
 def start(plan: PoisonPlan, settings: Settings, clock: Clock) -> Injected:
@@ -41,11 +43,14 @@ def start(plan: PoisonPlan, settings: Settings, clock: Clock) -> Injected:
         poison = plan.poison(revision, clock.epoch_s(), prober)
         arming = Arming(plan.corefile(source, poison), poison, plan.arm_within_s, plan.touch_pods)
         armed_after_s = arm(injection, source, arming)
+        # before that a server keeps nothing yet: whoever changed the truth at once would have the change pinned
+        begins_s = float(poison.begins_at_epoch_s)
+        kept = wait_for_answers(settings, source.servers, begins_s, _KEPT_WITHIN_S, clock) if plan.pins else 0
     return Injected(
         fault=injection.fault,
         kind=DNS_POISON.name,
         label=DNS_POISON.label,
-        delivers=_delivers(plan, len(source.servers)),
+        delivers=_delivers(plan, len(source.servers), kept),
         expects=(plan.expects,) if plan.expects else (),
         deadline_epoch_s=float(poison.ends_at_epoch_s),
         parameters=_effective(plan),
@@ -84,14 +89,18 @@ def stop(settings: Settings, timeout_s: float, fault: str | None, clock: Clock) 
     return disarm(settings, DNS_POISON, timeout_s, fault, clock)
 
 
-def _delivers(plan: PoisonPlan, servers: int) -> Delivers:
-    """Lies are heard past the caches, or as a client; what nobody of ours hears is there when a server is armed."""
+def _delivers(plan: PoisonPlan, servers: int, kept: int) -> Delivers:
+    """Lies are heard past the caches, or as a client, and what is pinned is heard when it begins.
+
+    What nobody of ours hears is there when a server is armed.
+    """
     if not all(lie.clients for lie in plan.lies):
         return Delivers("DNS servers lied", wanted=servers, share=1.0, vantage=DNS_WATCHED_BACKEND.name)
     if plan.lies and plan.prober_is_client:
         return Delivers("DNS servers lied to the prober", wanted=servers, share=1.0, vantage=DNS_WATCHED_POD.name)
-    what = "DNS servers armed; what their clients hear was not seen" if plan.lies else "DNS servers pinned"
-    return Delivers(what, wanted=servers, share=1.0, done=servers)
+    if not plan.lies:
+        return Delivers("DNS servers pinned", wanted=servers, share=1.0, done=kept)
+    return Delivers("DNS servers armed; what their clients hear was not seen", wanted=servers, share=1.0, done=servers)
 
 
 def _effective(plan: PoisonPlan) -> dict[str, Any]:

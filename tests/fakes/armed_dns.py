@@ -43,6 +43,7 @@ class ArmedDns:
         page: Where the prober's page is, as ``ip:port``.
         behind: Addresses of servers that never read a new Corefile.
         unseen: Addresses of servers that the prober does not ask.
+        answers_nothing: Addresses of servers that answer no name that is watched.
         node_cache: Address of a node cache that the prober asks; empty for none.
     """
 
@@ -50,6 +51,7 @@ class ArmedDns:
     page: str
     behind: set[str] = field(default_factory=set)
     unseen: set[str] = field(default_factory=set)
+    answers_nothing: set[str] = field(default_factory=set)
     node_cache: str = ""
     _number: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
@@ -99,11 +101,29 @@ class ArmedDns:
             sample = {"seq": next(self._number), "kind": "sample", "at_s": now_s - 0.1, "vantage": "dns_revision"}
             how = {"ok": bool(answers), "outcome": "ok" if answers else "nxdomain", "rcode": "NOERROR"}
             samples.append({**sample, **how, "target": address, "latency_s": 0.001, "lag_s": 0.0, "answers": answers})
+            samples += self._about_watched(address, strings if answers else [], now_s)
         if self.node_cache:
             sample = {"seq": next(self._number), "kind": "sample", "at_s": now_s - 0.1, "vantage": "dns_cached"}
             more: dict[str, Any] = {"ok": True, "outcome": "ok", "latency_s": 0.001, "lag_s": 0.0}
             samples.append({**sample, **more, "target": self.node_cache})
         return json_answer({"prober": "armed", "now_s": now_s, "samples": samples, "accounts": []})
+
+    def _about_watched(self, address: str, strings: list[str], now_s: float) -> list[dict[str, Any]]:
+        """Every name that the revision says is to be watched is answered rightly."""
+        how = {"kind": "sample", "at_s": now_s, "vantage": "dns_watched_pod", "ok": True, "outcome": "ok"}
+        if address in self.answers_nothing:
+            return []
+        asked = [string.split()[1:] for string in strings if string.startswith("ask ")]
+        return [
+            {
+                **how,
+                "seq": next(self._number),
+                "target": f"{name} {type_} at {address}",
+                "latency_s": 0.001,
+                "lag_s": 0.0,
+            }
+            for name, type_ in asked
+        ]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
+from chaoslib_cp.dns import poison
 from chaoslib_cp.dns.actions import start_dns_poison, stop_dns_poison
 from chaoslib_cp.dns.armed import ANNOTATION
 from chaoslib_cp.fault import Delivers, Ended, Injected, read
@@ -70,6 +71,17 @@ def test_a_pin_keeps_what_is_true_now(dns: ArmedDns) -> None:
     assert f"ask {NAME}. A" in dns.corefile
     begins, ends = (int(made.details[key]) for key in ("begins_epoch_s", "ends_epoch_s"))
     assert f'"pin {begins} {ends}\\"' in dns.corefile
+
+
+def test_a_pin_that_a_server_was_not_heard_to_keep_is_not_delivered_there(
+    dns: ArmedDns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Armed is not pinned: what nobody has asked for since the pin began, nobody keeps."""
+    monkeypatch.setattr(poison, "_KEPT_WITHIN_S", 1.0)
+    dns.answers_nothing = {SERVERS["coredns-b"]}
+    made = read(start_dns_poison(NAME, "pin", ttl_s=600, configuration=told(dns), **QUICK))
+    assert isinstance(made, Injected)
+    assert made.delivers == Delivers("DNS servers pinned", wanted=2, share=1.0, done=1)
 
 
 def test_a_lie_for_some_clients_is_for_the_prober_too_so_that_it_is_seen(dns: ArmedDns) -> None:
