@@ -112,27 +112,9 @@ def roll_out(injection: Injection, profile: LoadProfile, plan: StartPlan) -> lis
 
 
 def _effective(plan: StartPlan, profile: LoadProfile) -> dict[str, Any]:
-    """What is really done, in under 2 KB: requests beyond the fourth are counted, not listed."""
-    shown = [
-        {
-            "pattern": request.pattern,
-            "path": request.path,
-            "period_s": request.period_s,
-            "accept": request.accept,
-            "gzip": request.gzip,
-        }
-        for request in profile.requests[:4]
-    ]
+    """What is really done."""
     return {
-        "profile": profile.name,
-        "requests": shown,
-        "request_count": len(profile.requests),
-        "ramp": profile.ramp,
-        "ramp_s": profile.ramp_s,
-        "retry": profile.retry,
-        "max_in_flight_per_agent": profile.max_in_flight_per_agent,
-        "request_timeout_s": profile.request_timeout_s,
-        "seed": profile.seed,
+        **profile.in_short(),
         "duration_s": plan.duration_s,
         "namespace": plan.namespace,
         "service_account": plan.service_account,

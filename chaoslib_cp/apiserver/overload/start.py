@@ -146,30 +146,11 @@ def _epoch_offset_s(settings: Settings) -> float | None:
 
 
 def _effective(asked: OverloadAsk) -> dict[str, Any]:
-    """What is really done, in under 2 KB: requests beyond the fourth are counted, not listed."""
-    profile = asked.load_profile
-    shown = [
-        {
-            "pattern": request.pattern,
-            "path": request.path,
-            "period_s": request.period_s,
-            "accept": request.accept,
-            "gzip": request.gzip,
-        }
-        for request in profile.requests[:4]
-    ]
+    """What is really done."""
     return {
-        "profile": profile.name,
-        "requests": shown,
-        "request_count": len(profile.requests),
+        **asked.load_profile.in_short(),
         "nodes": asked.nodes,
         "offered_rate_per_s": asked.rate_per_s,
-        "ramp": profile.ramp,
-        "ramp_s": profile.ramp_s,
-        "retry": profile.retry,
-        "max_in_flight_per_agent": profile.max_in_flight_per_agent,
-        "request_timeout_s": profile.request_timeout_s,
-        "seed": profile.seed,
         "duration_s": asked.duration_s,
         "context": asked.context,
         "impersonate": asked.impersonate,

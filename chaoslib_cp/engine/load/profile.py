@@ -202,6 +202,21 @@ class LoadProfile:
             f"is {self.ramp_steps}: ramp {STEPS!r} takes 2 to 100 and a ramp_s above 0, every other ramp 1",
         )
 
+    def in_short(self) -> dict[str, Any]:
+        """What is really asked for, in under 1 KB, for results: requests beyond the fourth are counted, not listed."""
+        shown = ("pattern", "path", "period_s", "accept", "gzip")
+        return {
+            "profile": self.name,
+            "requests": [{key: getattr(request, key) for key in shown} for request in self.requests[:4]],
+            "request_count": len(self.requests),
+            "ramp": self.ramp,
+            "ramp_s": self.ramp_s,
+            "retry": self.retry,
+            "max_in_flight_per_agent": self.max_in_flight_per_agent,
+            "request_timeout_s": self.request_timeout_s,
+            "seed": self.seed,
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form; ``parse_profile`` of it gives an equal profile."""
         return {
