@@ -24,7 +24,11 @@ DNS = "chaoslib_cp.dns.probes:workload_dns"
     [
         (ROLLOUT, {}, "missing a required argument: 'profile'"),
         (ROLLOUT, {"profile": 5}, "profile is 5; nothing was changed; use a mapping or a name"),
-        (ROLLOUT, {"profile": "x"}, "there is no preset 'x'; nothing was started; known are"),
+        (
+            ROLLOUT,
+            {"profile": "x"},
+            "there is no preset 'x'; nothing was started; use one that `chaos cp presets` lists",
+        ),
         (ROLLOUT, {"profile": PROFILE, "duration": 5}, "start_agent_rollout has no argument 'duration'"),
         (ROLLOUT, {"profile": PROFILE, "configuration": {}}, "has no argument 'configuration'"),
         (ROLLOUT, {"profile": PROFILE, "duration_s": "60"}, "duration_s is '60'; nothing was changed; use a number"),

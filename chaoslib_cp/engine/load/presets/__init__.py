@@ -6,6 +6,7 @@ number; ``profile`` in it is an ordinary profile.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -72,8 +73,10 @@ def preset(name: object) -> Preset:
         ProfileInvalid: there is none of that name. Nothing was started.
     """
     if name not in preset_names():
+        near = get_close_matches(str(name), preset_names(), n=2, cutoff=0.3)
         raise ProfileInvalid(
-            f"there is no preset {str(name)[:60]!r}; nothing was started; known are {', '.join(preset_names())}"
+            f"there is no preset {str(name)[:60]!r}; nothing was started; use one that `chaos cp presets` lists"
+            + (f", such as {' or '.join(near)}" if near else "")
         )
     text = (files(__name__) / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
     return Preset(name=str(name), **parse_yaml(text))

@@ -78,12 +78,14 @@ def test_a_profile_may_change_what_a_preset_says() -> None:
 
 
 @pytest.mark.parametrize("given", ["openai", {"preset": "openai"}, {"preset": 7}])
-def test_an_unknown_preset_is_refused_with_those_that_are_known(given: Any) -> None:
-    """Nobody has to look for the list."""
+def test_an_unknown_preset_is_refused_in_one_line_with_what_may_be_meant(given: Any) -> None:
+    """Nobody has to guess where the list is."""
     with pytest.raises(
-        ProfileInvalid, match=r"there is no preset '.*'; nothing was started; known are alloy-daemonset"
-    ):
+        ProfileInvalid, match=r"there is no preset '.*'; nothing was started; use one that `chaos cp presets` lists"
+    ) as refused:
         profile_document(given)
+    assert len(str(refused.value)) < 200
+    assert ("openai-telemetry-2024" in str(refused.value)) == (given not in ({"preset": 7},))
 
 
 PROFILE = """
