@@ -4,6 +4,7 @@ import os
 import random
 import socket
 import subprocess
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,9 @@ from tests.scaffold.waiting import until
 ADDRESS = "127.0.0.1"
 _STARTS_WITHIN_S = 10.0
 
+_given: deque[int] = deque(maxlen=1000)
+"""Ports that :func:`free_port` gave last: nobody may listen there yet, so asking the kernel is not enough."""
+
 
 def program() -> Path:
     """The program; a test with the marker ``programs`` is skipped where it was not got, and fails in CI."""
@@ -28,15 +32,18 @@ def program() -> Path:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment, for UDP and TCP.
+    """A port that nobody listens on at this moment, for UDP and TCP, and that was not given just before.
 
     Below those that the kernel gives to whoever connects: such a one may be taken before CoreDNS listens.
     """
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)  # Hypothesis seeds the other one
+        if port in _given:
+            continue
         with suppress(OSError), ExitStack() as held:
             for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
                 held.enter_context(socket.socket(socket.AF_INET, kind)).bind((ADDRESS, port))
+            _given.append(port)
             return port
 
 
