@@ -1,9 +1,11 @@
 """What an activity asks of its arguments: looked at before a run begins, and again before the activity does anything.
 
-Each activity declares it once, in its decorator (``activity.py``); the control finds it here by the activity's name.
+Each activity declares it once, in its decorator (``activity.py``); the control finds it here by the name that an
+experiment has for the activity, whichever file of its package the function stands in.
 """
 
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,13 +33,7 @@ class Whole:
     most: int
 
 
-@dataclass(frozen=True)
-class _Activity:
-    function: Callable[..., object]
-    checks: tuple[Check, ...]
-
-
-_DECLARED: Final[dict[str, _Activity]] = {}
+_DECLARED: Final[dict[Callable[..., object], tuple[Check, ...]]] = {}
 
 
 def between(**ranges: tuple[float, float] | Whole) -> Check:
@@ -58,7 +54,7 @@ def between(**ranges: tuple[float, float] | Whole) -> Check:
 
 def declare(function: Callable[..., object], checks: tuple[Check, ...]) -> None:
     """Note what an activity asks of its arguments."""
-    _DECLARED[f"{function.__module__}:{function.__name__}"] = _Activity(function, checks)
+    _DECLARED[function] = checks
 
 
 def is_declared(name: str) -> bool:
@@ -67,7 +63,7 @@ def is_declared(name: str) -> bool:
     Args:
         name: The activity, as ``module:function``.
     """
-    return name in _DECLARED
+    return _named(name) in _DECLARED
 
 
 def refuse_arguments(name: str, arguments: Mapping[str, Any]) -> None:
@@ -80,14 +76,16 @@ def refuse_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     Raises:
         ProfileInvalid: One is unknown, missing, of another type or not in its range; nothing was changed.
     """
-    one = _DECLARED[name]
-    known = list(_experiments_own(inspect.signature(one.function)))
+    function = _named(name)
+    if function is None or function not in _DECLARED:
+        raise KeyError(name)
+    known = list(_experiments_own(inspect.signature(function)))
     for given in arguments:
         if given not in known:
             raise ProfileInvalid(
-                f"{one.function.__name__} has no argument {given!r}; nothing was changed; use {', '.join(known)}"
+                f"{function.__name__} has no argument {given!r}; nothing was changed; use {', '.join(known)}"
             )
-    refuse(one.function, **arguments)
+    refuse(function, **arguments)
 
 
 def refuse(function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
@@ -108,9 +106,16 @@ def refuse(function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
     hints = typing.get_type_hints(function)
     typed = {name: hints.get(name) for name in given if given[name] is not signature.parameters[name].default}
     _refuse_types({name: hint for name, hint in typed.items() if hint not in _NUMBERS}, given)
-    for check in _DECLARED[f"{function.__module__}:{function.__name__}"].checks:
+    for check in _DECLARED[function]:
         check(**given)
     _refuse_types(typed, given)  # last: where a number has a range, the check has named that, too
+
+
+def _named(name: str) -> Callable[..., object] | None:
+    """The function of ``module:function`` as it was declared, below what its decorators have put around it."""
+    module, _, function = name.partition(":")
+    found = getattr(sys.modules.get(module), function, None)
+    return inspect.unwrap(found) if inspect.isfunction(found) else None
 
 
 def _experiments_own(signature: inspect.Signature) -> Iterator[str]:

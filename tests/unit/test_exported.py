@@ -37,8 +37,12 @@ def test_every_activity_has_arguments() -> None:
 
 def test_every_file_of_activities_is_listed() -> None:
     """An area that `chaos discover` did not know would be in no matrix."""
-    files = {file for name in ("actions", "probes") for file in PACKAGE.glob(f"*/{name}.py")}
-    modules = {f"{PACKAGE.name}.{file.parent.name}.{file.stem}" for file in files}
+    places = ("*/{}.py", "*/{}/__init__.py")
+    files = {file for name in ("actions", "probes") for place in places for file in PACKAGE.glob(place.format(name))}
+    modules = {
+        ".".join((PACKAGE.name, *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        for file in files
+    }
     assert {one.module for one in exported()} == modules
 
 
