@@ -31,6 +31,7 @@ _BESIDE_OTHERS = tuple(
         "command_line",
         "not_delivered",
         "unsync",
+        "activities",
     )
 )
 # The same, each on a testbed of its own that no other test needs: they may share the machine with another one, too.

@@ -4,6 +4,7 @@ What injects is found where the package lists it; one without a scenario here fa
 """
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -49,7 +50,7 @@ from tests.fakes.kube_objects import CLUSTER_UID, KubeObjects
 from tests.fakes.memory_dns import MemoryDns
 from tests.fakes.memory_peer import HANG, MemoryPeer
 from tests.fakes.telemetry_cluster import listing, pod, telemetry_cluster
-from tests.scaffold import decoys
+from tests.scaffold import decoys, part
 from tests.scaffold.disturbed_clock import DISTURBANCES, DisturbedClock
 from tests.scaffold.entries import to_delete
 from tests.scaffold.figures import note
@@ -231,7 +232,7 @@ def test_whatever_injects_or_waits_has_a_scenario() -> None:
     assert set(_PROGRAMS) == {"load", "dns-load", "prober", "dns-rogue"}
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(("name", "disturbance"), part.of(itertools.product(SCENARIOS, DISTURBANCES), "clocks"))
 def test_no_wait_outlives_its_time(tmp_path: Path, disturbance: str, name: str) -> None:
     """Whatever happens to the clock meanwhile, and as soon as the machine is awake."""
     clock = DisturbedClock(DISTURBANCES[disturbance], AFTER_S)
