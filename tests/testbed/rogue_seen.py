@@ -23,7 +23,10 @@ def asked_for(lasts_s: float) -> dict[str, Any]:
 
 
 def judge(samples: ProberSamples, made: dict[str, Any]) -> None:
-    """Past the caches of every server all of it was seen until its end, and the truth then; caches kept the lie."""
+    """Past the caches of every server all of it was seen until its end, and the truth then; caches kept the lie.
+
+    Behind the cache of a node the lie was heard, too.
+    """
     begins_s, ends_s = made["begins_epoch_s"], made["ends_epoch_s"]
     for what, outcomes in SEEN.items():
         each = samples.by_target("dns_watched_backend", _name(what))
@@ -34,11 +37,17 @@ def judge(samples: ProberSamples, made: dict[str, Any]) -> None:
         after = {one: _between(series, ends_s + 1, ends_s + 1e9) for one, series in each.items()}
         assert all(found == {"ok"} for found in after.values()), after
     for target, series in samples.by_target("dns_watched_pod", _name("black-hole")).items():
-        kept = [one for one in series if one["at_s"] > ends_s]
+        # no cache can have taken it before the begin, so each has it for its TTL from then on, at the least
+        kept = [one for one in series if ends_s < one["at_s"] < begins_s + TTL_S - 1]
         left_s = [one["ttl_s"] for one in kept]
         assert {_seen(one) for one in kept} == {"wrong"}, target
         assert left_s == sorted(left_s, reverse=True), target
         assert left_s[0] > left_s[-1], target
+    # a node's cache asks the DNS servers over TCP, and these ask the rogue likewise
+    behind = samples.by_target("dns_watched_cached", _name("black-hole"))
+    assert behind, "nobody asked behind the cache of a node"
+    for target, series in behind.items():
+        assert "wrong" in _between(series, begins_s + 1, ends_s + 6), f"{target}: the cache of a node never heard it"
     assert [one for one in samples.of("dns_cached", "dns_uncached", "dns_pod") if one["outcome"] == "wrong"] == []
 
 
