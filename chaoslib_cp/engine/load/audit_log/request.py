@@ -16,6 +16,8 @@ LEFT_OUT: Final = (WRITES, RESUMED, LONG, ELSEWHERE)
 NODE: Final = "{node}"
 POD: Final = "{pod}"
 NAMESPACE: Final = "{namespace}"
+NAME: Final = "{name}"
+"""Of any other object: the first that was asked for stands for all, since a profile has no word for it."""
 
 _READS: Final = ("get", "list", "watch")
 _LONG: Final = re.compile(r"/(?:exec|attach|portforward|proxy)(?:/|$)|/log$")
@@ -83,7 +85,7 @@ def _is_of_then(version: str) -> bool:
 
 
 def _without_names(path: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """A path that names one object, with words for the names of it: a node's and a pod's are those of the agent."""
+    """A path that names one object, with words for its names; those of a node and of a pod are the agent's own."""
     found = _OBJECT.fullmatch(path)
     if found is None or (found["resource"] == "namespaces" and found["after"]):
         return path, ()
@@ -93,7 +95,7 @@ def _without_names(path: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     if found["resource"] == "pods" and found["namespace"]:
         before = found["before"][: -len(found["namespace"])] + NAMESPACE
         return f"{before}/pods/{POD}{after}", ((NAMESPACE, found["namespace"]), (POD, found["name"]))
-    return path, ()
+    return f"{found['before']}/{found['resource']}/{NAME}{after}", ((NAME, found["name"]),)
 
 
 def _without_node(query: dict[str, str]) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
