@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from chaoslib_cp.apiserver.overload.server_cpu import read_server_cpu, used_between
+from chaoslib_cp.apiserver.overload.server_use import read_servers, used_between
 from chaoslib_cp.apiserver.overload.session import LoadFiles, is_running
 from chaoslib_cp.apiserver.overload.start import OverloadAsk, start
 from chaoslib_cp.apiserver.overload.stop import stop
@@ -33,14 +33,15 @@ def play_alone(asked: OverloadAsk, settings: Settings, clock: Clock, say: Callab
     Returns:
         The keys of :func:`summary_of`, and ``profile``, ``fault``, ``result`` (a file), ``per_second`` (lists by
         second: ``due``, ``begun``, ``answered``), ``server_cpu_s`` and ``amplification`` (null where it is not known),
-        ``server_cpu_unknown`` (why), ``shortfall`` (why less than half of it was delivered; empty when it was).
+        ``server_cpu_unknown`` (why), ``server_use`` (what else is known of them, ``ServerUse.as_dict``), ``shortfall``
+        (why less than half of it was delivered; empty when it was).
 
     Raises:
         ControlPlaneError: As ``start_api_overload``, or the load did not tell its result.
     """
     # before anything is asked: reading CPU time is no reason to touch a cluster
     servers = check_gate(settings, clock).api_servers
-    before = read_server_cpu(settings, asked.context, servers)
+    before = read_servers(settings, asked.context, servers, clock)
     injected = start(asked, settings, clock)
     result = Path(str(injected.details["result"]))
     files = LoadFiles(result, result.with_suffix(".log"))
@@ -51,17 +52,18 @@ def play_alone(asked: OverloadAsk, settings: Settings, clock: Clock, say: Callab
     over = files.over()
     if over is None:
         raise TargetUnreachable(f"the load ended without a result; its last words are in {files.log}")
-    server_cpu_s, unknown = used_between(before, read_server_cpu(settings, asked.context, servers))
+    used = used_between(before, read_servers(settings, asked.context, servers, clock))
     summary = summary_of(over)
-    amplification = None if server_cpu_s is None else amplification_of(server_cpu_s, summary["client_cpu_s"]).value
+    amplification = None if used.cpu_s is None else amplification_of(used.cpu_s, summary["client_cpu_s"]).value
     return {
         "profile": asked.load_profile.name,
         "fault": injected.fault,
         "result": str(files.result),
         **summary,
         "per_second": over["per_second"],
-        "server_cpu_s": server_cpu_s,
-        "server_cpu_unknown": unknown,
+        "server_cpu_s": used.cpu_s,
+        "server_cpu_unknown": used.why_not,
+        "server_use": used.as_dict(),
         "amplification": amplification,
         "shortfall": _shortfall(over["account"], asked.nodes),
     }

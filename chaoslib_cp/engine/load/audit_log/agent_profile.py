@@ -164,8 +164,8 @@ def _about_names(played: list[Kind]) -> list[str]:
     own = {word for kind in played for word, _ in kind.example.names if word in (NODE, POD, NAMESPACE)}
     if own:
         lines.append(
-            f"whose object is asked for by name: {', '.join(sorted(own))} of each agent; those of virtual nodes are not "
-            f"there, and answered with {_NOT_FOUND}"
+            f"whose object is asked for by name: {', '.join(sorted(own))} of each agent; those of virtual nodes do not "
+            f"exist, and are answered with {_NOT_FOUND}"
         )
     others = sum(NAME in kind.varied for kind in played)
     if others:

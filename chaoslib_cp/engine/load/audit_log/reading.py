@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import BinaryIO, Final, cast
 
 from chaoslib_cp.engine.load.audit_log.event import API_VERSION, KIND, AuditEvent, kind_of, parse_event
 from chaoslib_cp.engine.load.audit_log.seen import AgentSeen
@@ -94,13 +94,13 @@ def is_audit_log(path: Path) -> bool:
         return False
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> BinaryIO:
     with path.open("rb") as file:
         is_gzip = file.read(2) == _GZIP
-    return gzip.open(path) if is_gzip else path.open("rb")
+    return cast(BinaryIO, gzip.open(path)) if is_gzip else path.open("rb")
 
 
-def _lines(file: IO[bytes], read: LogRead) -> Iterator[bytes]:
+def _lines(file: BinaryIO, read: LogRead) -> Iterator[bytes]:
     """Every line that may be an event; what stands in for a line that is too long, or has no end, is counted."""
     while line := file.readline(_LONGEST_LINE_BYTES):
         if not line.endswith(b"\n"):

@@ -1,8 +1,8 @@
 """What an audit log says of one agent, added up line by line: memory grows with its kinds of request, not with the log.
 
 How often an agent asks is counted over the time in which it was seen, which ends one gap after its last request: n
-requests at a distance of p are seen for n * p seconds, not for (n - 1) * p. The gap is the mean one, each weighed by its
-length, so that agents which ask in bursts count from burst to burst.
+requests at a distance of p are seen for n * p seconds, not for (n - 1) * p. The gap is the mean one, each weighed by
+its length, so that agents which ask in bursts count from burst to burst.
 """
 
 from collections import Counter
