@@ -26,6 +26,7 @@ _COMMANDS = (
     "check",
     "presets",
     "load",
+    "price",
     "recover",
     "restart-containers",
     "reload-containers",

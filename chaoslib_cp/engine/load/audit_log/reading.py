@@ -17,8 +17,9 @@ from chaoslib_cp.waits import waiting_for
 _LONGEST_LINE_BYTES: Final = 16 * 1024 * 1024
 """A line of level RequestResponse holds objects, of 1.5 MB each at most (source: etcd documentation, system limits)."""
 _MOST_NAMES: Final = 2000
-_SHOWN_NAMES: Final = 8
-_SHOWN: Final = 60
+_SHOWN_CHARACTERS: Final = 110
+"""Of names, so that the line with them is read in one go."""
+_SHOWN: Final = 48
 _GZIP: Final = b"\x1f\x8b"
 
 
@@ -111,7 +112,7 @@ def _lines(file: BinaryIO, read: LogRead) -> Iterator[bytes]:
                 read.unread["too long"] += 1
                 continue
             # a log that is being written ends anywhere; its last line may be whole all the same
-            if not isinstance(parse_event(line), AuditEvent):
+            if parse_event(line) == "no JSON":
                 read.is_cut_off = True
                 if not read.events:
                     read.unread["no JSON"] += 1
@@ -128,7 +129,7 @@ def _refuse(path: Path, read: LogRead, wanted: Collection[str]) -> None:
         raise ProfileInvalid(f"{where}: no line of it is JSON; nothing was sent; name a log of one JSON object a line")
     if not read.events:
         raise ProfileInvalid(
-            f"{where}: no line of it is a {KIND} of {API_VERSION}, the first is {read.other_kind or 'of no kind'!r}; "
+            f"{where}: no line of it is of kind {KIND} of {API_VERSION}, the first is {read.other_kind or 'of no kind'!r}; "
             "nothing was sent; name the audit log of an API server"
         )
     named = " and ".join(repr(one[:_SHOWN]) for one in wanted)
@@ -145,6 +146,11 @@ def _refuse(path: Path, read: LogRead, wanted: Collection[str]) -> None:
 
 def _agents(read: LogRead) -> str:
     """Names of those that are in it most often, in a few words."""
-    shown = [f"{name[:_SHOWN]} ({count})" for name, count in read.names.most_common(_SHOWN_NAMES)]
+    shown: list[str] = []
+    for name, count in read.names.most_common():
+        shown.append(f"{name[:_SHOWN]} ({count})")
+        if len(", ".join(shown)) > _SHOWN_CHARACTERS:
+            shown.pop()
+            break
     more = len(read.names) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

@@ -37,7 +37,7 @@ def refusal(path: Path, *names: str) -> str:
     with pytest.raises(ProfileInvalid) as refused:
         read_agent(path, names)
     assert "\n" not in str(refused.value)
-    assert len(str(refused.value)) < 700
+    assert len(str(refused.value)) < 200 + len(str(path))
     return str(refused.value)
 
 
@@ -197,7 +197,7 @@ OLD_KIND = json.dumps({"apiVersion": "audit.k8s.io/v1beta1", "kind": "Event", "s
         (b"\n\n", "is empty; nothing was sent"),
         (b"I1127 19:12:00 1 server.go:1] started\nmore\n", "no line of it is JSON"),
         (b"\x80\x81\xff" * 100, "no line of it is JSON"),
-        (b"[1, 2]\n", "no line of it is a Event of audit.k8s.io/v1, the first is 'of no kind'"),
+        (b"[1, 2]\n", "no line of it is of kind Event of audit.k8s.io/v1, the first is 'of no kind'"),
         (OTHER_KIND.encode(), "the first is 'v1 Event'"),
         (OLD_KIND.encode(), "the first is 'audit.k8s.io/v1beta1 Event'"),
         (text(EVERY_15_S[:1])[:-50].encode(), "no line of it is JSON"),
@@ -222,8 +222,7 @@ def test_an_agent_that_is_not_in_the_log_is_refused_with_those_that_are(tmp_path
     assert is_audit_log(log)
     said = refusal(log, "nobody")
     assert "says nothing of agent 'nobody'" in said
-    assert f"in it are {AGENT} (8), {USER_AGENT} (8), writer (5), w/1 (5), " in said
-    assert said.endswith("and 96 more")
+    assert said.endswith(f"in it are {AGENT} (8), {USER_AGENT} (8), writer (5), w/1 (5) and 100 more")
     assert f"add --agent: {AGENT} (8)" in refusal(log)
     assert "nothing that agent 'writer' asked can be played (5 writes)" in refusal(log, "writer")
     assert "No such file" in refusal(tmp_path / "none", AGENT)
