@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the budget's verdicts there, as JUnit XML.")
 @output.json_option
 @click.pass_context
-def command(ctx: click.Context, profile: str, as_json: bool, junit: Path | None, **options: Any) -> None:
+def command(ctx: click.Context, /, profile: str, as_json: bool, junit: Path | None, **options: Any) -> None:
     """Say what the agent that plays PROFILE costs the API servers, by a few small loads on the marked cluster.
 
     PROFILE is a file (JSON, or YAML where its name says so), the name of a preset (`chaos cp presets`), or, with

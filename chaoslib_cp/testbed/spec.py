@@ -37,7 +37,9 @@ class ClusterSpec:
     dns_replicas: int = _number(2, 1, 5, "CoreDNS pods; kubeadm starts 2")
     cluster_dns_ttl_s: int = _number(30, 0, 3600, "TTL of CoreDNS' answers for cluster names, in seconds")
     node_cache_ttl_s: int = _number(30, 1, 3600, "how long the node DNS cache keeps an answer, in seconds")
-    audit_log: bool = False  # a line in logs/kube-apiserver-N-audit.log for each request of a person or an experiment
+    audit_log: bool = (
+        False  # a line in logs/kube-apiserver-N-audit.log for each request of a person, experiment or load
+    )
     scale: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -44,6 +44,7 @@ AMOUNTS: Final = {
     "testbed, mask: failures behind each pin": Amount(1, 10),
     "testbed, mask: pins": Amount(1, 3),
     "testbed, DNS experiments: files": Amount(1, 1000),  # more than there are: every one
+    "testbed, price: rounds of an audit log": Amount(0, 5),
     "testbed, runner killed: kills": Amount(1, 20),
     "testbed, saturated: causes": Amount(1, 1000),  # more than there are: every one
     "testbed, saturated: healthy looks": Amount(1, 20),

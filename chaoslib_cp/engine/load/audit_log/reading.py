@@ -129,8 +129,8 @@ def _refuse(path: Path, read: LogRead, wanted: Collection[str]) -> None:
         raise ProfileInvalid(f"{where}: no line of it is JSON; nothing was sent; name a log of one JSON object a line")
     if not read.events:
         raise ProfileInvalid(
-            f"{where}: no line of it is of kind {KIND} of {API_VERSION}, the first is {read.other_kind or 'of no kind'!r}; "
-            "nothing was sent; name the audit log of an API server"
+            f"{where}: no line of it is of kind {KIND} of {API_VERSION}, the first is "
+            f"{read.other_kind or 'of no kind'!r}; nothing was sent; name the audit log of an API server"
         )
     named = " and ".join(repr(one[:_SHOWN]) for one in wanted)
     if not wanted:
