@@ -9,6 +9,7 @@ from chaoslib_cp.apiserver.overload.refusals import open_agent
 from chaoslib_cp.apiserver.overload.server_use import ServerUse, read_servers, used_between
 from chaoslib_cp.apiserver.overload.start import MAX_NODES, MAX_RATE_PER_S
 from chaoslib_cp.apiserver.price.ask import PriceAsk
+from chaoslib_cp.apiserver.price.flow import flow_schema_of
 from chaoslib_cp.apiserver.price.rung import Idle, MeasuredRung
 from chaoslib_cp.apiserver.price.scaled import Scaled, read_kinds, sped_up, with_fewer_objects
 from chaoslib_cp.clock import Clock
@@ -124,6 +125,7 @@ class Measuring:
             cores=(used.cpu_s or 0.0) / used.seconds,
             allocated_bytes_per_s=None if allocated is None else allocated / used.seconds,
             seats={one: (count / used.seconds, seats / used.seconds) for one, (count, seats) in used.seats.items()},
+            flow_schema=flow_schema_of(self._asked, self._settings),
         )
 
     def _used_meanwhile(self, seconds: float) -> ServerUse:

@@ -9,6 +9,9 @@ from chaoslib_cp.engine.capacity.agents import ReadKind, Rung, objects_per_reque
 
 #: Of tries that were over; what a load breaks off at its own end says nothing.
 _UNWELL_SHARE: Final = 0.05
+#: Where nobody names the FlowSchema of a load, it is known by the number of its requests.
+_FEWEST: Final = 20
+_ALIKE: Final = 0.25
 _WELL: Final = ("ok", "http_4xx", "aborted")
 
 
@@ -20,11 +23,13 @@ class Idle:
         cores: CPU.
         allocated_bytes_per_s: Memory that is allocated.
         seats: Requests and seats a second, by FlowSchema.
+        flow_schema: That of the load; empty where nobody may say.
     """
 
     cores: float
     allocated_bytes_per_s: float | None
     seats: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    flow_schema: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,14 +78,21 @@ class MeasuredRung:
 
     @property
     def seats(self) -> tuple[float, float] | None:
-        """Requests and seats of the FlowSchema whose requests grew by about those of the load; None where none did."""
-        seconds = self.told["server_use"]["seconds"]
-        for schema, told in self.told["server_use"]["seats_by_flow_schema"].items():
-            usual_requests, usual_seats = self.idle.seats.get(schema, (0.0, 0.0))
-            requests = told["requests"] - usual_requests * seconds
-            if self.requests and 0.7 <= requests / self.requests <= 1.3 + 10 / self.requests:
-                return requests, told["seats"] - usual_seats * seconds
-        return None
+        """Requests and seats of the load; None where they cannot be told from others'."""
+        grown = {schema: self._grown(schema) for schema in self.told["server_use"]["seats_by_flow_schema"]}
+        if self.idle.flow_schema:
+            return grown.get(self.idle.flow_schema)
+        return next((one for one in grown.values() if self._may_be_ours(one[0])), None)
+
+    def _grown(self, schema: str) -> tuple[float, float]:
+        """Requests and seats of a FlowSchema beyond what it has without the load."""
+        told, usual = self.told["server_use"], self.idle.seats.get(schema, (0.0, 0.0))
+        one = told["seats_by_flow_schema"][schema]
+        return one["requests"] - usual[0] * told["seconds"], one["seats"] - usual[1] * told["seconds"]
+
+    def _may_be_ours(self, requests: float) -> bool:
+        """Whether a FlowSchema grew by what the load asked, and by so many that this is no chance."""
+        return self.requests >= _FEWEST and abs(requests / self.requests - 1) <= _ALIKE
 
     @property
     def unwell(self) -> str:

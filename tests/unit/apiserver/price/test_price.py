@@ -108,8 +108,11 @@ def test_a_load_costs_what_is_beyond_the_idle_server() -> None:
     assert one.cpu_s == pytest.approx(3.5 - 0.075 * 20)
     assert one.cores == pytest.approx(2.0 / 40 * 1.0 * 2)
     assert one.allocated_bytes == pytest.approx(5e8 - 1e8)
-    assert one.seats == pytest.approx((40, 240))
+    assert one.seats == pytest.approx((40, 240)), "the one that grew by 40 requests"
     assert one.unwell == ""
+    named = dataclasses.replace(one, idle=dataclasses.replace(IDLE, flow_schema="exempt"))
+    assert named.seats == (0, 0), "a name is believed before a number"
+    assert rung(tries=4).seats is None, "so few may be anybody's"
     assert rung(server_use={**TOLD["server_use"], "seats_by_flow_schema": {}}).seats is None
     assert "20 x http_429" in rung(outcomes={"ok": 18, "http_429": 20, "aborted": 2}).unwell
     assert rung(outcomes={"http_4xx": 38, "aborted": 2}).unwell == "", "a virtual node's own object is not there"
