@@ -109,16 +109,20 @@ def _law(result: dict[str, Any]) -> dict[str, str]:
         told["stopped"] = result["stopped"]
     if fit is None:
         return {**told, "law": f"not known: {result['fit_unknown']}"}
-    varied = "nodes and objects" if fit["objects_varied"] else "nodes alone, objects could not be varied"
+    power, fixed, each = fit["exponent"], fit["fixed_s"], fit["per_object_s"]
     told["law"] = (
-        f"cores ~ (nodes x objects)^{fit['exponent']:.2f}, 95 % interval {fit['low']:.2f} to {fit['high']:.2f}, "
-        f"{fit['points']} loads of different {varied}"
+        f"cores ~ (nodes x objects)^{power['value']:.2f}, 95 % interval {power['low']:.2f} to {power['high']:.2f}, "
+        f"{fit['points']} loads" + ("" if fixed else ", of different nodes alone: objects could not be varied")
     )
+    if fixed:
+        told["one request"] = (
+            f"{1e3 * fixed['value']:.3g} ms ({1e3 * fixed['low']:.3g} to {1e3 * fixed['high']:.3g}) and "
+            f"{1e6 * each['value']:.3g} us ({1e6 * each['low']:.3g} to {1e6 * each['high']:.3g}) for each object"
+        )
     if predicted is not None:
-        high = "infinity" if predicted["high"] is None else f"{predicted['high']:.4g}"
         told["prediction"] = (
             f"{predicted['cores']:.4g} cores for {predicted['nodes']} nodes and {predicted['objects_factor']:.4g} "
-            f"times the objects, 95 % interval {predicted['low']:.4g} to {high}; not measured"
+            f"times the objects, 95 % interval {predicted['low']:.4g} to {predicted['high']:.4g}; not measured"
         )
         if predicted["cores_reached_at_nodes"] is not None:
             told["limit"] = f"allowed cores are reached at about {predicted['cores_reached_at_nodes']} nodes"

@@ -50,10 +50,9 @@ def _judge_cores(result: Mapping[str, Any], limit: float) -> Judged:
     predicted = result["prediction"]
     if predicted is None:
         return Judged(name, "not known", f"no prediction: {result['fit_unknown']}")
-    high = predicted["high"]
-    interval = f"{predicted['low']:.4g} to {'infinity' if high is None else f'{high:.4g}'}"
+    interval = f"{predicted['low']:.4g} to {predicted['high']:.4g}"
     words = (
         f"{predicted['cores']:.4g} cores predicted for {predicted['nodes']} nodes, 95 % interval {interval}, allowed "
         f"are {limit:g}"
     )
-    return Judged(name, "over" if high is None or high > limit else "within", words)
+    return Judged(name, "over" if predicted["high"] > limit else "within", words)

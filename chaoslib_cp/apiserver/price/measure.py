@@ -1,7 +1,7 @@
-"""The small loads, one after the other: a look, the servers without a load, a climb, and lists that end early."""
+"""The small loads, one after the other: a look, none, a climb, lists that end early, and none again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chaoslib_cp.apiserver.overload.alone import play_alone
@@ -72,8 +72,11 @@ class Measuring:
             kinds = tuple(read_kinds(agent, self.scaled))
         idle = self._idle()
         full, stopped = self._climb(MeasuredRung(1, self.scaled, kinds, look, idle))
-        fewer = self._with_fewer_objects(full[-1]) if self._asked.is_fitted and not full[-1].unwell else []
-        return Measured(tuple(full), tuple(fewer), idle, stopped)
+        fewer: list[MeasuredRung] = []
+        if self._asked.is_fitted and not full[-1].unwell:
+            fewer = self._with_fewer_objects(full[-1])
+            idle = idle.mean_with(self._idle())
+        return Measured(_beyond(idle, full), _beyond(idle, fewer), idle, stopped)
 
     def _climb(self, look: MeasuredRung) -> tuple[list[MeasuredRung], str]:
         """From a part of the CPU that the largest load is to cost, by steps of two to four, up to it."""
@@ -137,6 +140,10 @@ class Measuring:
     def _most_virtual_nodes(self) -> int:
         rate_per_s = self.scaled.rate_per_s * self.scaled.speed
         return max(1, min(MAX_NODES, int(MAX_RATE_PER_S / rate_per_s)))
+
+
+def _beyond(idle: Idle, rungs: list[MeasuredRung]) -> tuple[MeasuredRung, ...]:
+    return tuple(replace(rung, idle=idle) for rung in rungs if rung.requests)
 
 
 def _require_known(why_not: str) -> None:

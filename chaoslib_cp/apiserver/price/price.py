@@ -1,17 +1,17 @@
 """A price: what one request costs, and what the agents of a cluster of another size would cost."""
 
-import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from chaoslib_cp.apiserver.price.ask import Budget, PriceAsk
-from chaoslib_cp.apiserver.price.measure import Measured, Measuring, kinds_of
+from chaoslib_cp.apiserver.price.measure import Measuring, kinds_of
 from chaoslib_cp.apiserver.price.rung import MeasuredRung
 from chaoslib_cp.apiserver.price.scaled import count_objects
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.engine.capacity.agents import AgentCost, fit_agent_cost
-from chaoslib_cp.engine.capacity.power_law import CONFIDENCE, FEWEST_POINTS, Estimate
+from chaoslib_cp.engine.capacity.line import CONFIDENCE, FEWEST_POINTS, Estimate
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.settings import Settings
 
@@ -35,8 +35,9 @@ def price(
         ``idle_cores``, ``rungs`` (``MeasuredRung.as_dict``), ``stopped`` (why the climb ended early; empty where it did
         not), ``per_request`` (``cpu_s``, ``bytes``, ``client_cpu_s``, and ``seats`` and ``allocated_bytes``, null where
         the servers do not tell), ``amplification`` (null where it is not known), ``rss_growth_bytes`` (of all servers,
-        during the largest load), ``fit`` (``exponent``, ``low``, ``high``, ``confidence``, ``points``,
-        ``objects_varied``; null where there is none), ``fit_unknown`` (why), ``prediction`` (``nodes``,
+        during the largest load), ``fit`` (``exponent`` of CPU against nodes times objects, ``fixed_s`` and
+        ``per_object_s`` of a request, null where objects could not be varied, each as ``value``, ``low`` and ``high``;
+        ``confidence``, ``points``; null where there is none), ``fit_unknown`` (why), ``prediction`` (``nodes``,
         ``objects_factor``, ``cores``, ``low``, ``high``, ``cores_reached_at_nodes``; null where none was asked for or
         there is no fit).
 
@@ -59,7 +60,7 @@ def price(
         "stopped": measured.stopped,
         **_per_request(measured.full),
         "rss_growth_bytes": measured.full[-1].told["server_use"]["rss_growth_bytes"],
-        "fit": _fit(cost, measured) if cost else None,
+        "fit": _fit(cost) if cost else None,
         "fit_unknown": "" if cost else _why_no_fit(asked, rungs),
         "prediction": _prediction(cost, budget, nodes) if cost and budget.nodes is not None else None,
     }
@@ -90,14 +91,13 @@ def _each(total: float, count: float) -> float | None:
     return total / count if count else None
 
 
-def _fit(cost: AgentCost, measured: Measured) -> dict[str, Any]:
+def _fit(cost: AgentCost) -> dict[str, Any]:
     return {
-        "exponent": cost.law.exponent.value,
-        "low": cost.law.exponent.low,
-        "high": cost.law.exponent.high,
+        "exponent": asdict(cost.exponent),
+        "fixed_s": asdict(cost.request.at(0)) if cost.request else None,
+        "per_object_s": asdict(cost.request.slope) if cost.request else None,
         "confidence": CONFIDENCE,
-        "points": cost.law.points,
-        "objects_varied": bool(measured.fewer),
+        "points": cost.points,
     }
 
 
@@ -120,7 +120,7 @@ def _prediction(cost: AgentCost, budget: Budget, cluster_nodes: int | None) -> d
         "objects_factor": factor,
         "cores": cores.value,
         "low": cores.low,
-        "high": cores.high if math.isfinite(cores.high) else None,
+        "high": cores.high,
         "cores_reached_at_nodes": cost.nodes_at(budget.cores, cluster_nodes if grows else None)
         if budget.cores is not None
         else None,

@@ -31,6 +31,17 @@ class Idle:
     seats: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     flow_schema: str = ""
 
+    def mean_with(self, other: "Idle") -> "Idle":
+        """The mean of two times without the load, before it and after it."""
+        mine, others = self.allocated_bytes_per_s, other.allocated_bytes_per_s
+        schemas = self.seats.keys() | other.seats.keys()
+        return Idle(
+            cores=(self.cores + other.cores) / 2,
+            allocated_bytes_per_s=None if mine is None or others is None else (mine + others) / 2,
+            seats={one: _mean(self.seats.get(one, (0, 0)), other.seats.get(one, (0, 0))) for one in schemas},
+            flow_schema=self.flow_schema,
+        )
+
 
 @dataclass(frozen=True)
 class MeasuredRung:
@@ -103,8 +114,8 @@ class MeasuredRung:
         return ", ".join(f"{count} x {one}" for one, count in failed.items())
 
     def point(self) -> Rung:
-        """The point that it is to a fit."""
-        return Rung(self.nodes, objects_per_request(self.kinds), self.cores)
+        """The point that it is to a fit; it has at least one request."""
+        return Rung(self.nodes, objects_per_request(self.kinds), self.cpu_s / self.requests, self.requests)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -121,3 +132,7 @@ class MeasuredRung:
             "p50_s": self.told["latency"]["p50_s"],
             "p99_s": self.told["latency"]["p99_s"],
         }
+
+
+def _mean(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    return (one[0] + other[0]) / 2, (one[1] + other[1]) / 2

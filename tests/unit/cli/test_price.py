@@ -95,9 +95,15 @@ FITTED: dict[str, Any] = {
     "per_request": {"cpu_s": 0.04, "bytes": 220_000, "client_cpu_s": 0.003, "seats": None, "allocated_bytes": None},
     "amplification": 13.3,
     "rss_growth_bytes": 3e6,
-    "fit": {"exponent": 0.98, "low": 0.9, "high": 1.06, "confidence": 0.95, "points": 5, "objects_varied": True},
+    "fit": {
+        "exponent": {"value": 0.98, "low": 0.9, "high": 1.06},
+        "fixed_s": {"value": 0.0079, "low": -0.001, "high": 0.0168},
+        "per_object_s": {"value": 1.27e-4, "low": 1e-4, "high": 1.54e-4},
+        "confidence": 0.95,
+        "points": 5,
+    },
     "fit_unknown": "",
-    "prediction": {"nodes": 5000, "objects_factor": 119.05, "cores": 1582.1, "low": 600.0, "high": None,
+    "prediction": {"nodes": 5000, "objects_factor": 119.05, "cores": 1582.1, "low": 600.0, "high": 4171.0,
                    "cores_reached_at_nodes": 177},
     "budget": [{"name": "n", "verdict": "over", "words": "w"}],
     "log": {"nodes": 3, "seen": ["x"], "not_told": ["y"]},
@@ -107,11 +113,14 @@ FITTED: dict[str, Any] = {
 def test_a_person_reads_a_line_for_each() -> None:
     """A prediction is said to be one, and what is not known is said to be so."""
     shown = describe(FITTED)
-    assert "cores ~ (nodes x objects)^0.98, 95 % interval 0.90 to 1.06, 5 loads of different nodes and objects" in shown
-    assert "1582 cores for 5000 nodes and 119 times the objects, 95 % interval 600 to infinity; not measured" in shown
+    assert "cores ~ (nodes x objects)^0.98, 95 % interval 0.90 to 1.06, 5 loads" in shown
+    assert "7.9 ms (-1 to 16.8) and 127 us (100 to 154) for each object" in shown
+    assert "1582 cores for 5000 nodes and 119 times the objects, 95 % interval 600 to 4171; not measured" in shown
     assert "allowed cores are reached at about 177 nodes" in shown
     assert "seats             not known for each request" in shown
     assert max(map(len, shown.splitlines())) <= 200
+    alone = describe({**FITTED, "fit": {**FITTED["fit"], "fixed_s": None, "per_object_s": None}})
+    assert "of different nodes alone: objects could not be varied" in alone
     unknown = describe({**FITTED, "fit": None, "fit_unknown": "2 of 5", "prediction": None, "stopped": "s"})
     assert "law               not known: 2 of 5" in unknown
 
