@@ -1,5 +1,6 @@
 """``chaos cp price``: what an agent costs the API servers, from its profile or from an audit log."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +153,8 @@ def _from_log(path: Path, agent: tuple[str, ...], written: Path | None) -> "Logg
                 "--write-profile writes what an audit log says; nothing was sent; name one, and --agent"
             )
         return None
+    if written is not None and written.exists() and written.samefile(path):
+        raise ProfileInvalid(f"--write-profile {written} is the log itself; nothing was written; name another file")
     return profile_of(read_agent(path, agent), " ".join(agent))
 
 
@@ -180,8 +183,8 @@ def _asked(profile: "str | LoggedProfile", options: dict[str, Any]) -> "tuple[Pr
 def _require_writable(junit: Path | None) -> None:
     from chaoslib_cp.errors import ProfileInvalid
 
-    if junit is not None and not junit.parent.is_dir():
-        raise ProfileInvalid(f"--junit {junit}: there is no folder {junit.parent}; nothing was sent; name one there is")
+    if junit is not None and (junit.is_dir() or not os.access(junit.parent, os.W_OK)):
+        raise ProfileInvalid(f"--junit {junit}: no file can be written there; nothing was sent; name another")
 
 
 def _write(path: Path, logged: "LoggedProfile", as_json: bool) -> None:

@@ -63,7 +63,7 @@ class Measuring:
 
         Raises:
             ControlPlaneError: As ``start_api_overload``, before the first load; or nobody may read the servers' CPU
-                time; or a load did not tell its result. Nothing is left.
+                time; or a load did not tell its result, or had no request. Nothing is left.
         """
         servers = check_gate(self._settings, self._clock).api_servers
         _require_known(read_servers(self._settings, self._asked.context, servers, self._clock).why_not)
@@ -143,7 +143,12 @@ class Measuring:
 
 
 def _beyond(idle: Idle, rungs: list[MeasuredRung]) -> tuple[MeasuredRung, ...]:
-    return tuple(replace(rung, idle=idle) for rung in rungs if rung.requests)
+    if not all(rung.requests for rung in rungs):
+        raise TargetUnreachable(
+            "a load ended without a request of the profile; nothing is left; use longer loads (--rung-s), or shorter "
+            "periods"
+        )
+    return tuple(replace(rung, idle=idle) for rung in rungs)
 
 
 def _require_known(why_not: str) -> None:

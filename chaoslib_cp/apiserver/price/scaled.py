@@ -64,6 +64,7 @@ def sped_up(profile: LoadProfile, rung_s: float) -> Scaled:
         ramp_s=0.0,
         ramp_steps=1,
         phase_ratio=1.0,
+        jitter_ratio=0.0,  # the phase is drawn already; a request that is due after the end would be missing
         retry=RETRY_NONE,
         max_in_flight_per_agent=min(math.ceil(profile.max_in_flight_per_agent * speed), _MOST_IN_FLIGHT),
         max_bytes=_MOST_BYTES,

@@ -149,7 +149,8 @@ def test_the_profile_of_an_agent_is_written_and_nothing_is_sent(kube: KubeObject
         (["none.json"], "there is no preset 'none.json'"),
         (["PROFILE", "--max-cores", "2"], "say its nodes"),
         (["PROFILE", "--nodes", "5000", "--no-fit"], "a prediction needs several loads"),
-        (["PROFILE", "--junit", "none/x.xml"], "there is no folder none"),
+        (["PROFILE", "--junit", "none/x.xml"], "--junit none/x.xml: no file can be written there"),
+        (["LOG", "--agent", AGENT, "--write-profile", "LOG"], "is the log itself; nothing was written"),
         (["PROFILE", "--rung-s", "nan"], "rung_s is nan"),
     ],
 )
