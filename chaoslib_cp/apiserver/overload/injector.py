@@ -2,23 +2,21 @@
 
 import asyncio
 import json
-import math
 import os
-import resource
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from chaoslib_cp.apiserver.overload.nodes import node_name, place_of, stands_for
 from chaoslib_cp.apiserver.overload.plan import OverloadPlan
 from chaoslib_cp.clock import Clock, SteadyTime
 from chaoslib_cp.cluster.door.connect import describe
 from chaoslib_cp.cluster.door.connection import Connection
-from chaoslib_cp.engine.load.account import AGENTS_WANTED, account_of
+from chaoslib_cp.engine.load.account import account_of
 from chaoslib_cp.engine.load.connection import Connect, Credentials, Target, connector, spread
-from chaoslib_cp.engine.load.process import raise_open_files_limit
+from chaoslib_cp.engine.load.process import require_open_files
 from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
 from chaoslib_cp.engine.load.runner import LoadRunner
+from chaoslib_cp.engine.load.virtual_nodes import node_name, place_of, stands_for
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.fault import LOAD_CPU
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
@@ -29,8 +27,6 @@ SOURCE: Final = "runner"
 """Who tells the account: the machine that the run is on."""
 _PROGRESS_S: Final = 1.0
 _RENEW_S: Final = 5.0
-# Of stdin, stdout, the result, the timeline, the event loop, a plugin, with some to spare.
-_OTHER_FILES: Final = 64
 
 
 class Injector:
@@ -49,7 +45,7 @@ class Injector:
     def __init__(self, plan: OverloadPlan, connection: Connection, clock: Clock) -> None:
         self.profile = parse_profile(plan.profile)
         self._plan, self._connection, self._clock = plan, connection, clock
-        _require_open_files(self.profile, plan.nodes)
+        require_open_files(self.profile, plan.nodes)
         self._tls = connection.tls() if connection.scheme == "https" else None
         self._time = SteadyTime(clock, plan.epoch_offset_s)
         self._timeline = Timeline(Path(plan.timeline) / TIMELINE_FILE) if plan.timeline else None
@@ -80,7 +76,7 @@ class Injector:
         for task in (*chores, *waits):
             task.cancel()
         self._account(runner)
-        self._say(self._over(runner, reason))
+        self._say(runner.result(reason, self._plan.nodes).as_dict())
 
     def _connect(self, loop: asyncio.AbstractEventLoop, profile: LoadProfile) -> Connect:
         """A connection is given up by its request's own limit, never by the handshake's."""
@@ -126,24 +122,13 @@ class Injector:
         """Put the account, and the CPU that it cost, into the timeline."""
         if self._timeline is None:
             return
-        account = account_of(self.profile.fault, SOURCE, runner.totals(), self._plan.nodes, runner.running)
-        counts = {**account.counts, AGENTS_WANTED: self._plan.nodes}
+        nodes = self._plan.nodes
+        account = account_of(self.profile.fault, SOURCE, runner.totals(), nodes, runner.running).wanting(nodes)
         now_s = self._time.now_s()
         cpu = {"kind": "event", "at_s": now_s, "event": LOAD_CPU, "fault": self.profile.fault}
         with suppress(OSError):  # a full disk must not change the load's end
-            self._timeline.append({**account.as_sample(now_s), "counts": counts})
+            self._timeline.append(account.as_sample(now_s))
             self._timeline.append({**cpu, "client_cpu_s": runner.cpu_s})
-
-    def _over(self, runner: LoadRunner, reason: str) -> dict[str, Any]:
-        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        told: dict[str, Any] = {
-            "phase": "over",
-            "reason": reason,
-            "nodes": self._plan.nodes,
-            "peak_rss_bytes": peak_kib * 1024,
-        }
-        told["account"] = runner.totals().account()
-        return {**told, **runner.snapshot(), "per_second": runner.per_second.as_dict()}
 
     def _say(self, line: dict[str, Any]) -> None:
         with suppress(OSError):
@@ -165,23 +150,6 @@ def _target(address: str, server_name: str) -> Target:
     """TLS is that of the credentials; a server without TLS has none there either."""
     host, _, port = address.rpartition(":")
     return Target(host.strip("[]"), int(port), server_name, None)
-
-
-def _require_open_files(profile: LoadProfile, nodes: int) -> None:
-    """A hanging server leaves every request of every virtual node open: each of them has a connection.
-
-    Raises:
-        ProfileInvalid: The machine does not allow so many open files.
-    """
-    allowed = raise_open_files_limit()
-    most = profile.max_total_connections or math.inf
-    needed = int(min(nodes * profile.max_in_flight_per_agent, most)) + _OTHER_FILES
-    if allowed != resource.RLIM_INFINITY and needed > allowed:
-        raise ProfileInvalid(
-            f"{nodes} virtual nodes with {profile.max_in_flight_per_agent} requests in flight each need {needed} open "
-            f"files, and this machine allows {allowed}; nothing was sent; raise the limit (ulimit -Hn), or lower "
-            "nodes, max_in_flight_per_agent or max_total_connections"
-        )
 
 
 def _open_result(path: Path) -> int:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from chaoslib_cp.apiserver.overload.nodes import place_of, stands_for
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.flow import flow_of
@@ -16,6 +15,7 @@ from chaoslib_cp.cluster.gate.identities import refuse_elsewhere
 from chaoslib_cp.cluster.injection import Injection
 from chaoslib_cp.engine.load.head import filled
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
+from chaoslib_cp.engine.load.virtual_nodes import place_of, stands_for
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.settings import Settings
 

@@ -5,17 +5,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from chaoslib_cp.apiserver.fault import API_OVERLOAD
-from chaoslib_cp.apiserver.overload.nodes import SCHEMES
 from chaoslib_cp.apiserver.overload.plan import OverloadPlan
 from chaoslib_cp.apiserver.overload.refusals import open_agent, refuse_identity, refuse_requests, standing_for
 from chaoslib_cp.apiserver.overload.session import LoadFiles, end_process, load_files, start_process
+from chaoslib_cp.apiserver.overload.wanted import MAX_NODES, MAX_RATE_PER_S, offered_rate_per_s, wanted_profile
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.gate.bite import refuse_unknown_resources, refuse_what_does_not_bite
 from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.cluster.undo.kinds.process import process_of_ours
-from chaoslib_cp.engine.load.presets import preset_of, profile_document
-from chaoslib_cp.engine.load.profile import ROLLOUTS_OWN, LoadProfile, parse_profile
+from chaoslib_cp.engine.load.presets import preset_of
+from chaoslib_cp.engine.load.profile import LoadProfile
+from chaoslib_cp.engine.load.virtual_nodes import SCHEMES
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.limits import checked
@@ -24,10 +25,6 @@ from chaoslib_cp.observe.timeline import TIMELINE_FILE
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import AGENT_LOAD, API_READ
 
-MAX_NODES: Final = 5000
-"""The largest cluster that Kubernetes promises to work with (source: Kubernetes documentation, large clusters)."""
-MAX_RATE_PER_S: Final = 5000.0
-"""What one process keeps on time (``python -m tests.bench pacing``); more would be offered late."""
 USUAL: Final = Expects(API_READ.name)
 """What users of the API suffer from an overload that bites."""
 
@@ -51,9 +48,6 @@ class OverloadAsk:
         if self.impersonate not in SCHEMES:
             known = " or ".join(repr(one) for one in SCHEMES if one)
             raise ProfileInvalid(f"impersonate is {self.impersonate!r}; nothing was changed; use {known}, or leave it")
-        for own in ROLLOUTS_OWN:
-            if own in self._document:
-                raise ProfileInvalid(f"load profile: {own} is no key of a file; nothing was changed; take it out")
         offered = self.rate_per_s
         if offered > MAX_RATE_PER_S:
             raise ProfileInvalid(
@@ -64,19 +58,12 @@ class OverloadAsk:
     @property
     def load_profile(self) -> LoadProfile:
         """What each virtual node is told to ask."""
-        return parse_profile({**self._document, "duration_s": self.duration_s})
-
-    @property
-    def _document(self) -> dict[str, Any]:
-        document = profile_document(self.profile)
-        if not isinstance(document, Mapping):
-            raise ProfileInvalid("load profile must be a JSON object, or a preset's name; nothing was sent; correct it")
-        return dict(document)
+        return wanted_profile(self.profile, self.duration_s)
 
     @property
     def rate_per_s(self) -> float:
         """Requests a second that all virtual nodes offer together."""
-        return self.nodes * sum(1 / request.period_s for request in self.load_profile.requests)
+        return offered_rate_per_s(self.load_profile, self.nodes)
 
 
 def start(asked: OverloadAsk, settings: Settings, clock: Clock) -> Injected:

@@ -8,7 +8,7 @@ the fault was delivered (``results/delivery.py``).
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chaoslib_cp.engine.load.totals import Totals
@@ -61,6 +61,10 @@ class Account:
     counts: Mapping[str, int | float]
     never_began: str = ""
 
+    def wanting(self, agents: int) -> "Account":
+        """The same of a source that should have so many agents."""
+        return replace(self, counts={**self.counts, AGENTS_WANTED: agents})
+
     def as_json(self) -> bytes:
         """Return it as ``parse_account`` reads it."""
         told = {"fault": self.fault, "source": self.source, "counts": dict(self.counts)}
@@ -112,9 +116,19 @@ def parse_account(body: bytes) -> Account:
         raise _refused("has other counts than an agent's")
     if not all(is_number(count) and 0 <= count <= _MOST for count in counts.values()):
         raise _refused("counts something that is no number of 0 or more")
-    if not (_is(_LABEL, told["fault"]) and _is(_SOURCE, told["source"]) and _is(_LABEL, told.get("never_began", "x"))):
+    if not (is_fault_label(told["fault"]) and is_source(told["source"]) and _is(_LABEL, told.get("never_began", "x"))):
         raise _refused("has a text that is no name")
     return Account(told["fault"], told["source"], counts, told.get("never_began", ""))
+
+
+def is_fault_label(told: Any) -> bool:
+    """Whether what was told may be the id of a fault."""
+    return _is(_LABEL, told)
+
+
+def is_source(told: Any) -> bool:
+    """Whether what was told may be who tells."""
+    return _is(_SOURCE, told)
 
 
 def _is(pattern: re.Pattern[str], text: Any) -> bool:

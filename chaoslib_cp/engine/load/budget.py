@@ -46,6 +46,27 @@ class Budget:
         self.has_connections = len(self._open) < self._connections
 
 
+def of_one_process(profile: LoadProfile, processes: int) -> LoadProfile:
+    """Give each of some processes, which have many agents each, its share of the totals.
+
+    Args:
+        profile: whose totals are shared out.
+        processes: how many there are; at least 1.
+
+    Raises:
+        ProfileInvalid: a total is less than one for each process; the message names it. Nothing was started.
+    """
+    shares: dict[str, int] = {}
+    for name in ("max_total_requests", "max_total_bytes", "max_total_connections"):
+        total = getattr(profile, name)
+        if 0 < total < processes:
+            raise ProfileInvalid(
+                f"load profile: {name} is {total} for {processes} processes; nothing was started; allow one for each"
+            )
+        shares[name] = total // processes
+    return replace(profile, **shares)  # type: ignore[arg-type]
+
+
 def shared_out(profile: LoadProfile, agents: int) -> LoadProfile:
     """Give each of some agents its share of the totals, so that processes of their own cannot exceed them together.
 

@@ -5,9 +5,14 @@ never too low. Minimum, maximum, count and sum are exact.
 """
 
 import math
+from typing import Any
+
+from chaoslib_cp.engine.load.told import count_of, seconds_of
 
 SUB_BITS = 7
 _SUB_BUCKETS = 1 << SUB_BITS
+MAX_BUCKET = 64 << SUB_BITS
+"""No duration of this world has a higher one."""
 
 
 def bucket_of(value_us: int) -> int:
@@ -81,3 +86,22 @@ class Histogram:
             "p99_s": self.percentile_s(99),
             "max_s": self.max_s if self.count else None,
         }
+
+    def as_bins(self) -> dict[str, Any]:
+        """Return all of it as JSON: what :meth:`of_bins` reads is merged as this one would be."""
+        least_s = self.min_s if self.count else None
+        return {"bins": sorted(self._buckets.items()), "sum_s": self.sum_s, "min_s": least_s, "max_s": self.max_s}
+
+    @staticmethod
+    def of_bins(told: Any) -> "Histogram":
+        """Read what :meth:`as_bins` wrote, which came over the network.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is none.
+        """
+        made = Histogram()
+        made._buckets = {count_of(bucket, MAX_BUCKET): count_of(count) for bucket, count in told["bins"]}
+        made.count = sum(made._buckets.values())
+        made.sum_s, made.max_s = seconds_of(told["sum_s"]), seconds_of(told["max_s"])
+        made.min_s = seconds_of(told["min_s"]) if made.count else math.inf
+        return made

@@ -1,5 +1,14 @@
 """What an open model offers and what becomes of it, second by second."""
 
+from itertools import zip_longest
+from typing import Any, Final
+
+from chaoslib_cp.engine.load.told import count_of
+
+_LISTS: Final = ("due", "begun", "answered")
+_MOST_SECONDS: Final = 5000
+"""A load lasts an hour at most, and a late answer some minutes more."""
+
 
 class PerSecond:
     """Counts by the second since the load began; not thread-safe, one per event loop.
@@ -33,3 +42,23 @@ class PerSecond:
         lists = {"due": self.due, "begun": self.begun, "answered": self.answered}
         longest = max(map(len, lists.values()))
         return {name: counts + [0] * (longest - len(counts)) for name, counts in lists.items()}
+
+    def merge(self, other: "PerSecond", later_s: int = 0) -> None:
+        """Add the counts of another process, which began so many whole seconds later than this one."""
+        for name in _LISTS:
+            theirs = [0] * later_s + getattr(other, name)
+            setattr(self, name, [sum(pair) for pair in zip_longest(getattr(self, name), theirs, fillvalue=0)])
+
+    @staticmethod
+    def of_lists(told: Any) -> "PerSecond":
+        """Read what :meth:`as_dict` wrote, which came over the network.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is none.
+        """
+        made = PerSecond()
+        for name in _LISTS:
+            if len(told[name]) > _MOST_SECONDS:
+                raise ValueError(f"{name} has {len(told[name])} seconds")
+            setattr(made, name, [count_of(one) for one in told[name]])
+        return made

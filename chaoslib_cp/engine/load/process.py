@@ -1,12 +1,18 @@
 """What a process that plays load needs of the machine."""
 
 import asyncio
+import math
 import resource
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
+from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.errors import ProfileInvalid
+
+# Of stdin, stdout, the result, the timeline, the event loop, a plugin, with some to spare.
+_OTHER_FILES: Final = 64
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -27,6 +33,25 @@ def raise_open_files_limit() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
+
+
+def require_open_files(profile: LoadProfile, nodes: int) -> None:
+    """Raise the limit on open files, and refuse a load that needs more: half of it would measure this machine.
+
+    A hanging server leaves every request of every virtual node open: each of them has a connection.
+
+    Raises:
+        ProfileInvalid: the machine does not allow so many open files; nothing was sent.
+    """
+    allowed = raise_open_files_limit()
+    most = profile.max_total_connections or math.inf
+    needed = int(min(nodes * profile.max_in_flight_per_agent, most)) + _OTHER_FILES
+    if allowed != resource.RLIM_INFINITY and needed > allowed:
+        raise ProfileInvalid(
+            f"{nodes} virtual nodes with {profile.max_in_flight_per_agent} requests in flight each need {needed} open "
+            f"files, and this machine allows {allowed}; nothing was sent; raise the limit (ulimit -Hn), or lower "
+            "nodes, max_in_flight_per_agent or max_total_connections"
+        )
 
 
 def tls_context(ca_file: Path, certificate: tuple[Path, Path] | None = None) -> ssl.SSLContext:

@@ -13,6 +13,7 @@ from chaoslib_cp.engine.load.connection import Connect, Credentials
 from chaoslib_cp.engine.load.head import NOWHERE
 from chaoslib_cp.engine.load.per_second import PerSecond
 from chaoslib_cp.engine.load.profile import LoadProfile
+from chaoslib_cp.engine.load.result import LoadResult
 from chaoslib_cp.engine.load.totals import Totals
 
 REMOVED = "removed"
@@ -71,6 +72,7 @@ class LoadRunner:
         self._clock = clock
         self._fuse_s = fuse_s(profile, clock)
         self._started_s = clock.monotonic_s()
+        self._began_epoch_s = clock.epoch_s()
         self._cpu_at_start_s = own_cpu_s()
         self._agents: dict[str, Agent] = {}
         self._ended: dict[str, int] = {}
@@ -182,21 +184,34 @@ class LoadRunner:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the account so far as JSON: agents, all requests together, each kind, own CPU seconds."""
-        elapsed_s = self.elapsed_s
-        kinds = zip(self._setup.profile.requests, self._totals, strict=True)
+        so_far = self.result("", 0).as_dict()
         return {
-            "profile": self._setup.profile.name,
-            "seed": self._setup.profile.seed,
-            "elapsed_s": elapsed_s,
+            **{key: so_far[key] for key in ("profile", "seed", "elapsed_s", "total", "requests", "cpu_s")},
             "remaining_s": self.remaining_s,
             "agents": {"running": len(self._agents), "ended": dict(sorted(self._ended.items()))},
-            "total": self.totals().as_dict(elapsed_s),
-            "requests": [
-                {"pattern": spec.pattern, "path": spec.path, "query": spec.query, **one.as_dict(elapsed_s)}
-                for spec, one in kinds
-            ],
-            "cpu_s": self.cpu_s,
         }
+
+    def result(self, reason: str, nodes: int) -> LoadResult:
+        """Return what it came to so far, to be told or added up with others'.
+
+        Args:
+            reason: why it ended.
+            nodes: how many virtual nodes its agents stand for.
+        """
+        profile = self._setup.profile
+        return LoadResult(
+            profile=profile.name,
+            seed=profile.seed,
+            reason=reason,
+            nodes=nodes,
+            began_s=self._began_epoch_s,
+            elapsed_s=self.elapsed_s,
+            cpu_s=self.cpu_s,
+            peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # Linux counts in KiB
+            kinds=tuple({"pattern": one.pattern, "path": one.path, "query": one.query} for one in profile.requests),
+            totals=tuple(self._totals),
+            per_second=self.per_second,
+        )
 
     def _tick(self) -> None:
         now_s = self._clock.monotonic_s()

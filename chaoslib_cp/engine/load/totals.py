@@ -4,9 +4,10 @@
 retries + pages``; the outcomes of all tries that are over add up to ``tries - in_flight``.
 """
 
-from typing import Any
+from typing import Any, Final, get_args
 
 from chaoslib_cp.engine.load.latency import Histogram
+from chaoslib_cp.engine.load.told import count_of
 from chaoslib_cp.outcome import Outcome, is_answer
 
 _COUNTED = (
@@ -21,6 +22,7 @@ _COUNTED = (
     "received_bytes",
     "not_initialized",
 )
+_OUTCOMES: Final[dict[str, Outcome]] = {one: one for one in get_args(Outcome)}
 
 
 class Totals:
@@ -77,6 +79,34 @@ class Totals:
         for mine, theirs in ((self.from_send, other.from_send), (self.from_due, other.from_due)):
             for outcome, histogram in theirs.items():
                 mine.setdefault(outcome, Histogram()).merge(histogram)
+
+    def as_bins(self) -> dict[str, Any]:
+        """Return all of it as JSON, histograms with their bins: what :meth:`of_bins` reads is merged as these."""
+        return {
+            **{name: getattr(self, name) for name in _COUNTED},
+            "outcomes": self.outcomes,
+            "lag": self.lag.as_bins(),
+            "from_send": {outcome: one.as_bins() for outcome, one in self.from_send.items()},
+            "from_due": {outcome: one.as_bins() for outcome, one in self.from_due.items()},
+        }
+
+    @staticmethod
+    def of_bins(told: Any) -> "Totals":
+        """Read what :meth:`as_bins` wrote, which came over the network.
+
+        Raises:
+            ValueError, TypeError, KeyError, AttributeError: it is none.
+        """
+        made = Totals()
+        for name in _COUNTED:
+            setattr(made, name, count_of(told[name]))
+        made.outcomes = {_OUTCOMES[outcome]: count_of(count) for outcome, count in told["outcomes"].items()}
+        made.lag = Histogram.of_bins(told["lag"])
+        made.from_send, made.from_due = (
+            {_OUTCOMES[outcome]: Histogram.of_bins(one) for outcome, one in told[name].items()}
+            for name in ("from_send", "from_due")
+        )
+        return made
 
     def as_dict(self, elapsed_s: float) -> dict[str, Any]:
         """Return counts, rates over ``elapsed_s`` seconds, and latency summaries as JSON.

@@ -1,4 +1,4 @@
-"""Virtual nodes: their names, and whom each of them stands for.
+"""Virtual nodes: their names, and whom each of them stands for. Their schedules follow from their names.
 
 Priority and fairness chooses the flow after impersonation (kubernetes/apiserver: pkg/server/config.go, order of
 handlers), so one credential that may impersonate is as many flows as it has virtual nodes.
