@@ -2,7 +2,8 @@
 
 It ends by itself, without the API: an absolute deadline turned into a monotonic one at start, a duration, budgets,
 a watchdog in case the event loop hangs. A DaemonSet restarts whatever exits, so it does not exit: it
-idles until SIGTERM, and a marker file in the pod's emptyDir makes a restarted container idle, too.
+idles until SIGTERM, and a marker file in the pod's emptyDir makes a restarted container idle, too. A pod of a Job is
+never restarted, so it exits.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from chaoslib_cp.agent.tell import Teller
+from chaoslib_cp.agent.told_results import ToldResult
 from chaoslib_cp.engine.load.account import Account
 from chaoslib_cp.engine.load.process import loop_factory
 from chaoslib_cp.errors import ProfileInvalid
@@ -79,8 +81,10 @@ def parser_of(program: str, description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def live(play: Callable[[Signals], Awaitable[dict[str, Any]]] | None, until_stdin_eof: bool) -> None:
-    """Play once and then idle until SIGTERM; only idle without anything to play."""
+def live(
+    play: Callable[[Signals], Awaitable[dict[str, Any]]] | None, until_stdin_eof: bool, idles: bool = True
+) -> None:
+    """Play once and then idle until SIGTERM, or return; only that without anything to play."""
 
     async def life() -> None:
         signals = Signals(asyncio.get_running_loop(), until_stdin_eof)
@@ -88,7 +92,8 @@ def live(play: Callable[[Signals], Awaitable[dict[str, Any]]] | None, until_stdi
             say({"phase": "idle", "reason": "this container was restarted; the load runs once"})
         else:
             say({"phase": "idle", "reason": "the load is over", **await play(signals)})
-        await signals.stop.wait()
+        if idles:
+            await signals.stop.wait()
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(life())
@@ -106,7 +111,11 @@ def has_run_before(state: Path) -> bool:
 
 
 async def play_until_over(
-    playing: Playing, report_to: Sequence[str], account: Callable[[], Account], signals: Signals
+    playing: Playing,
+    report_to: Sequence[str],
+    account: Callable[[], Account],
+    signals: Signals,
+    result: Callable[[], ToldResult] | None = None,
 ) -> dict[str, Any]:
     """Wait until a load that has begun is over, or a signal comes; log and tell meanwhile what it does.
 
@@ -115,6 +124,7 @@ async def play_until_over(
         report_to: Pages of the workload prober that are told the account.
         account: The account so far.
         signals: What ends it before its time.
+        result: What it came to, of a load that several processes play; None tells no page.
 
     Returns:
         Its last account as JSON, which the pages were told, too.
@@ -132,6 +142,8 @@ async def play_until_over(
         task.cancel()
     faulthandler.cancel_dump_traceback_later()
     await teller.tell(account())
+    if result is not None:
+        await teller.tell_result(result())
     return playing.snapshot()
 
 

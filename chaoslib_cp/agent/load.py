@@ -1,18 +1,24 @@
-"""The telemetry agent: plays the load profile against the API server of the cluster it runs in, once (``life.py``)."""
+"""The telemetry agent: plays the load profile against the API server of the cluster it runs in, once (``life.py``).
+
+It stands for its own pod, or plays a share of virtual nodes (``share.py``).
+"""
 
 import argparse
 import asyncio
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaoslib_cp.agent.life import Signals, has_run_before, live, parser_of, play_until_over
+from chaoslib_cp.agent.life import Signals, has_run_before, live, parser_of, play_until_over, say
+from chaoslib_cp.agent.share import Share, share_of
+from chaoslib_cp.agent.told_results import ToldResult
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.engine.load.account import Account, account_of
 from chaoslib_cp.engine.load.connection import Credentials, Target, connector
-from chaoslib_cp.engine.load.process import raise_open_files_limit, tls_context
+from chaoslib_cp.engine.load.process import require_open_files, tls_context
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.engine.load.profile_file import read_profile
 from chaoslib_cp.engine.load.runner import LoadRunner
@@ -28,41 +34,44 @@ class _Plan:
     profile: LoadProfile
     target: Target
     token_file: Path
-    agent_id: str
-    node: str
-    namespace: str
+    share: Share
 
 
 def main(arguments: list[str]) -> int:
-    """Run the agent until SIGTERM; 0 also when it only idled.
+    """Run the agent until SIGTERM, or of a share until its end; 0 also when it only idled.
 
     Raises:
-        ProfileInvalid: profile, state folder, token or CA cannot be used. Nothing was sent.
+        ProfileInvalid: profile, state folder, token or CA cannot be used, or too few open files are allowed. Nothing
+            was sent.
     """
     parser = parser_of("load", __doc__)
     parser.add_argument("--service-account", type=Path, default=SERVICE_ACCOUNT, help="folder with token and ca.crt")
+    parser.add_argument("--virtual-nodes", type=int, default=0, help="play so many of them and exit, in a pod of a Job")
+    parser.add_argument("--begins-epoch-s", type=float, default=0.0, help="wait for this moment, seconds since 1970")
     options = parser.parse_args(arguments)
+    idles = not options.virtual_nodes
     if has_run_before(options.state):
-        live(None, options.until_stdin_eof)
+        live(None, options.until_stdin_eof, idles)
     else:
         plan = _plan(options, os.environ)
-        live(lambda signals: _play(plan, SystemClock(), signals), options.until_stdin_eof)
+        live(lambda signals: _play(plan, SystemClock(), signals), options.until_stdin_eof, idles)
     return 0
 
 
 def _plan(options: argparse.Namespace, environment: Mapping[str, str]) -> _Plan:
-    raise_open_files_limit()
     host = environment.get("KUBERNETES_SERVICE_HOST", "")
     port = environment.get("KUBERNETES_SERVICE_PORT", "")
     if not host or not port.isdecimal():
         raise ProfileInvalid("KUBERNETES_SERVICE_HOST and _PORT are not set; nothing was sent; run this in a pod")
+    namespace = _read_namespace(options.service_account / "namespace")
+    share = share_of(options.virtual_nodes, options.begins_epoch_s, namespace, environment)
+    profile = read_profile(options.profile)
+    require_open_files(profile, len(share.places))
     return _Plan(
-        profile=read_profile(options.profile),
+        profile=profile,
         target=Target(host, int(port), host, tls_context(options.service_account / "ca.crt")),
         token_file=options.service_account / "token",
-        agent_id=environment.get("HOSTNAME", "agent"),
-        node=environment.get("NODE_NAME") or environment.get("HOSTNAME", "agent"),
-        namespace=_read_namespace(options.service_account / "namespace"),
+        share=share,
     )
 
 
@@ -75,21 +84,41 @@ def _read_namespace(path: Path) -> str:
 
 
 async def _play(plan: _Plan, clock: Clock, signals: Signals) -> dict[str, Any]:
-    loop = asyncio.get_running_loop()
+    loop, share = asyncio.get_running_loop(), plan.share
+    may_begin = await _wait_for_begin(share, clock, signals)
     # a connection is given up by its request's own limit, never by the handshake's
     connect = connector(plan.target, loop, plan.profile.request_timeout_s + 1)
     runner = LoadRunner(plan.profile, plan.target.server_name, connect, clock, loop)
-    place = {"node": plan.node, "namespace": plan.namespace, "pod": plan.agent_id}
-    began = int(runner.add_agent(plan.agent_id, Credentials(token=_read_token(plan.token_file)), place))
+    began = 0
+    if may_begin:
+        credentials = Credentials(token=_read_token(plan.token_file))
+        began = runner.add_agents(dict.fromkeys(share.places, credentials), share.places)
 
     def account() -> Account:
-        return account_of(plan.profile.fault, plan.node, runner.totals(), began, runner.running)
+        told = account_of(plan.profile.fault, share.source, runner.totals(), began, runner.running)
+        return told.wanting(len(share.places)) if share.is_part else told
+
+    def result() -> ToldResult:
+        reason = "stopped" if signals.stop.is_set() else "at its own end"
+        return ToldResult(plan.profile.fault, share.source, runner.result(reason, began).packed())
 
     renewing = loop.create_task(_renew_token(runner, plan))
     try:
-        return await play_until_over(runner, plan.profile.report_to, account, signals)
+        return await play_until_over(
+            runner, plan.profile.report_to, account, signals, result if share.is_part else None
+        )
     finally:
         renewing.cancel()
+
+
+async def _wait_for_begin(share: Share, clock: Clock, signals: Signals) -> bool:
+    """Wait until all processes begin; returns whether this one may."""
+    wait_s = share.wait_s(clock.epoch_s())
+    if wait_s:
+        say({"phase": "waiting", "reason": f"all pods begin in {wait_s:.1f} s"})
+        with suppress(TimeoutError):
+            await asyncio.wait_for(signals.stop.wait(), wait_s)
+    return wait_s is not None and not signals.stop.is_set()
 
 
 async def _renew_token(runner: LoadRunner, plan: _Plan) -> None:
@@ -102,7 +131,8 @@ async def _renew_token(runner: LoadRunner, plan: _Plan) -> None:
             continue  # the last token is the best there is
         if renewed != token:
             token = renewed
-            runner.replace_credentials(plan.agent_id, Credentials(token=token))
+            for agent in plan.share.places:
+                runner.replace_credentials(agent, Credentials(token=token))
 
 
 def _read_token(path: Path) -> str:

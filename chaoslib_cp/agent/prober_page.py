@@ -4,7 +4,8 @@
 again with the last number it has, and misses nothing that is still in the ring. The first such request is what the
 prober waits for before it asks anything. ``GET /``, as a kubelet asks, shows the page and begins nothing.
 
-``POST /account`` is how agents tell what they did. It is shown and changes nothing else: the page takes no commands
+``POST /account`` is how agents tell what they did, and ``POST /result`` how a process of a load tells what it came to,
+which ``GET /results/FAULT`` shows. Both are shown and change nothing else: the page takes no commands
 (docs/decisions/0007-agents-tell-the-prober-their-account.md).
 """
 
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from chaoslib_cp.agent.told_results import MAX_TOLD_BYTES, RESULTS_PATH, ToldResults
 from chaoslib_cp.clock import SteadyTime
 from chaoslib_cp.engine.load.account import MAX_ACCOUNT_BYTES, Account, parse_account
 from chaoslib_cp.engine.sample.pace import Record
@@ -30,6 +32,8 @@ _MAX_HEAD_BYTES: Final = 4096
 _PATIENCE_S: Final = 5.0
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,16}) (\S{1,256}) HTTP/1\.[01]")
 _ACCOUNT: Final = b"/account"
+_RESULT: Final = b"/result"
+_RESULTS: Final = re.compile(RESULTS_PATH.encode() + rb"([a-z0-9_-]{1,63})")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 _OURS: Final = re.compile(rb"/(?:\?after=(\d{1,18}))?")
 _REASONS: Final = {
@@ -69,6 +73,7 @@ class Page:
 
     Attributes:
         has_reader: Somebody has asked for what came after a sample.
+        results: What processes of loads told of themselves at their end.
     """
 
     def __init__(self, prober: str, time: SteadyTime, nameservers: Sequence[str] = (), node: str = "") -> None:
@@ -80,6 +85,7 @@ class Page:
         self._last = 0
         self._accounts: OrderedDict[tuple[str, str], _Heard] = OrderedDict()
         self.has_reader = asyncio.Event()
+        self.results = ToldResults()
         self._asks_since_s: float | None = None
 
     def begin(self) -> None:
@@ -161,26 +167,33 @@ async def _reply(page: Page, reader: asyncio.StreamReader) -> bytes:
     request = _REQUEST_LINE.match(head)
     if request is None:
         return _response(400)
-    if request[2] == _ACCOUNT:
-        return _response(405, allow="POST") if request[1] != b"POST" else await _take_account(page, head, reader)
-    ours = _OURS.fullmatch(request[2])
-    if ours is None:
+    if request[2] in (_ACCOUNT, _RESULT):
+        return _response(405, allow="POST") if request[1] != b"POST" else await _take(page, request[2], head, reader)
+    ours, results = _OURS.fullmatch(request[2]), _RESULTS.fullmatch(request[2])
+    if ours is None and results is None:
         return _response(404)
     if request[1] != b"GET":
         return _response(405, allow="GET")
-    if ours[1]:
+    if results is not None:
+        return _response(200, page.results.document(results[1].decode()))
+    after = int(ours[1] or 0) if ours else 0
+    if ours and ours[1]:
         page.begin()
-    return _response(200, page.document(int(ours[1] or 0)))
+    return _response(200, page.document(after))
 
 
-async def _take_account(page: Page, head: bytes, reader: asyncio.StreamReader) -> bytes:
+async def _take(page: Page, what: bytes, head: bytes, reader: asyncio.StreamReader) -> bytes:
     length = _LENGTH.search(head)
     if length is None:
         return _response(400)
-    if int(length[1]) > MAX_ACCOUNT_BYTES:
+    if int(length[1]) > (MAX_ACCOUNT_BYTES if what == _ACCOUNT else MAX_TOLD_BYTES):
         return _response(413)
+    body = await reader.readexactly(int(length[1]))
     try:
-        page.hear(parse_account(await reader.readexactly(int(length[1]))))
+        if what == _ACCOUNT:
+            page.hear(parse_account(body))
+        else:
+            page.results.hear(body)
     except ProfileInvalid:
         return _response(400)
     return _response(200)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -17,6 +18,11 @@ import pytest
 
 from chaoslib_cp.agent.prober_page import Page, serve
 from chaoslib_cp.clock import SteadyTime, SystemClock
+from chaoslib_cp.engine.load.profile import parse_profile
+from chaoslib_cp.engine.load.result import merged
+from chaoslib_cp.engine.load.schedule import due_offsets
+from chaoslib_cp.engine.load.virtual_nodes import node_name
+from chaoslib_cp.observe.load_results import read_results
 from tests.fakes.api_server import HANG, Answer, FakeApiServer, Request
 from tests.fakes.certificates import Authority
 from tests.fakes.late_file import fill_late_file, make_late_file
@@ -59,15 +65,16 @@ class Pod:
         fill_late_file(self.folder / "profile.json", profile)
         return container, ends_s
 
-    def start(self, *more: str) -> subprocess.Popen[str]:
-        """Start a container."""
+    def start(self, *more: str, index: str = "", state: str = "state") -> subprocess.Popen[str]:
+        """Start a container; with an index, one of a pod of an Indexed Job."""
         environment = {
             **os.environ,
+            **({"JOB_COMPLETION_INDEX": index} if index else {}),
             "KUBERNETES_SERVICE_HOST": "127.0.0.1",
             "KUBERNETES_SERVICE_PORT": str(self._port),
             "HOSTNAME": "telemetry-x",
         }
-        words = ["load", "--profile", "profile.json", "--state", "state", "--service-account", "account", *more]
+        words = ["load", "--profile", "profile.json", "--state", state, "--service-account", "account", *more]
         container = subprocess.Popen(
             [*self.within, sys.executable, "-m", "chaoslib_cp.agent", *words],
             cwd=self.folder,
@@ -194,6 +201,57 @@ def test_a_prober_that_is_not_there_costs_one_line_and_no_request(pod: Pod, serv
     assert trouble == {"phase": "load", "account": "the prober did not take the account: refused; the load goes on"}
     assert final["total"]["outcomes"]["ok"] >= 20
     assert len(server.requests) >= 20
+
+
+def test_pods_of_a_job_play_what_one_process_would_and_exit(pod: Pod, server: FakeApiServer) -> None:
+    """They begin together; what they tell adds up to the schedule of all virtual nodes, and each exits at its end."""
+    (pod.folder / "state-1").mkdir()
+    begins_s = CLOCK.epoch_s() + 3
+    with prober_page() as (_, address):
+        pod.profile(
+            requests=[{"path": "/metrics", "period_s": 0.5}],
+            duration_s=2,
+            deadline_epoch_s=begins_s + 2,
+            fault="x-1",
+            report_to=[address],
+        )
+        told = ("--virtual-nodes", "3", "--begins-epoch-s", f"{begins_s:.3f}")
+        containers = [pod.start(*told, index="0"), pod.start(*told, index="1", state="state-1")]
+        assert [container.wait(20) for container in containers] == [0, 0]
+        results = read_results([address], "x-1", ["pod-0", "pod-1"], 0.0, CLOCK)
+    made = parse_profile(json.loads((pod.folder / "profile.json").read_text()))
+    due = [at_s for number in range(6) for at_s in until_s(due_offsets(made, node_name(number), 0), 2)]
+    whole = merged(list(results.values()))
+    assert (whole.nodes, whole.reason) == (6, "at its own end")
+    # what comes due within a few milliseconds of the end may or may not be before it
+    assert sum(at_s < 1.9 for at_s in due) <= whole.total.due == len(server.requests) <= len(due)
+    assert whole.total.outcomes == {"ok": whole.total.due}
+    assert whole.per_second.due[0] == pytest.approx(sum(at_s < 1 for at_s in due), abs=2)
+    assert all(result.cpu_s > 0 for result in results.values())
+
+
+def until_s(offsets: Iterator[float], end_s: float) -> list[float]:
+    """Those before the end."""
+    return list(itertools.takewhile(lambda at_s: at_s < end_s, offsets))
+
+
+def test_a_pod_of_a_job_that_is_deleted_tells_what_it_came_to(pod: Pod, server: FakeApiServer) -> None:
+    """SIGTERM in mid-load, as when the Job is deleted; before its begin it has nothing to tell and sends nothing."""
+    (pod.folder / "state-1").mkdir()
+    with prober_page() as (_, address):
+        pod.profile(fault="x-1", report_to=[address])
+        playing = pod.start("--virtual-nodes", "2", index="0")
+        wait_for(server, 5)
+        waiting = pod.start("--virtual-nodes", "2", "--begins-epoch-s", f"{CLOCK.epoch_s() + 60}", index="1",
+                            state="state-1")  # fmt: skip
+        assert line(waiting)["phase"] == "waiting"
+        for container in (playing, waiting):
+            container.send_signal(signal.SIGTERM)
+        assert [container.wait(20) for container in (playing, waiting)] == [0, 0]
+        results = read_results([address], "x-1", ["pod-0", "pod-1"], 0.0, CLOCK)
+    assert [(one.reason, one.nodes) for _, one in sorted(results.items())] == [("stopped", 2), ("stopped", 0)]
+    assert results["pod-0"].total.due >= 5
+    assert results["pod-1"].total.due == 0
 
 
 def test_a_restarted_container_only_idles(pod: Pod, server: FakeApiServer) -> None:
