@@ -16,6 +16,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "start_agent_rollout": {"profile": PROFILE, "duration_s": 20.0},
     "rollout_progress": {"timeout_s": 2.0},
     "start_api_overload": {"profile": OVERLOAD, "nodes": 3, "duration_s": 20.0},
+    "start_api_overload_in_cluster": {
+        "profile": OVERLOAD,
+        "pods": 2,
+        "nodes_per_pod": 2,
+        "duration_s": 20.0,
+        "begin_in_s": 0.0,
+    },
     "api_health": {},
     "api_is_saturated": {"timeout_s": 1.0},
     "what_is_saturated": {"window_s": 1.0},
@@ -39,6 +46,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "wait_until_recovered": {"timeout_s": 1.0, "good_in_a_row": 1},
     "stop_agent_rollout": {"timeout_s": 10.0},
     "stop_api_overload": {"timeout_s": 10.0},
+    "stop_api_overload_in_cluster": {"timeout_s": 10.0},
     "stop_node_cache_pin": {"timeout_s": 10.0},
 }
 

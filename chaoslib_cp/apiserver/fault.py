@@ -1,7 +1,13 @@
-"""The overload as a kind of fault."""
+"""The overload as kinds of fault: from the runner's machine, and from pods of the cluster.
+
+They are two kinds and not one with an argument: an owner grants Jobs only for the second, one is ended as a process of
+this machine and the other by the API, and only one of them has the credentials of a kubeconfig.
+"""
 
 from typing import Any, Final
 
+from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
+from chaoslib_cp.cluster.gate.roles import object_names
 from chaoslib_cp.fault import FaultKind
 
 AGENT_CONTEXT: Final = "agent"
@@ -18,4 +24,34 @@ API_OVERLOAD: Final = FaultKind(
     start="chaoslib_cp.apiserver.actions:start_api_overload",
     stop="chaoslib_cp.apiserver.actions:stop_api_overload",
     example={"profile": _PROFILE, "nodes": 3, "duration_s": 20.0},
+)
+
+_IN_CLUSTER: Final = "api_overload_in_cluster"
+
+
+def _takes_back(group: str, resource: str, namespace: str = "") -> dict[str, Any]:
+    names, verbs = object_names(_IN_CLUSTER), ["delete", "get"]
+    return {
+        "namespace": namespace,
+        "apiGroups": [group],
+        "resources": [resource],
+        "resourceNames": names,
+        "verbs": verbs,
+    }
+
+
+API_OVERLOAD_IN_CLUSTER: Final = FaultKind(
+    name=_IN_CLUSTER,
+    label="API overload from pods",
+    start="chaoslib_cp.apiserver.actions:start_api_overload_in_cluster",
+    stop="chaoslib_cp.apiserver.actions:stop_api_overload_in_cluster",
+    standing="chaoslib_cp.cluster.agents.standing:agents_standing",
+    example={"profile": _PROFILE, "pods": 2, "nodes_per_pod": 2, "duration_s": 20.0, "begin_in_s": 0.0},
+    rights=(
+        {"namespace": LIBRARY_NAMESPACE, "apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create"]},
+        _takes_back("batch", "jobs", LIBRARY_NAMESPACE),
+        _takes_back("", "serviceaccounts", LIBRARY_NAMESPACE),
+        _takes_back("rbac.authorization.k8s.io", "clusterroles"),
+        _takes_back("rbac.authorization.k8s.io", "clusterrolebindings"),
+    ),
 )

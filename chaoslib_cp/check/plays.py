@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from chaoslib import substitute
 
+from chaoslib_cp.apiserver.fault import API_OVERLOAD_IN_CLUSTER
+from chaoslib_cp.cluster.agents.reads import rules_for
 from chaoslib_cp.cluster.gate.roles import AGENT_ACCOUNT
 from chaoslib_cp.engine.load.presets import profile_document
 from chaoslib_cp.engine.load.profile import ROLLOUTS_OWN, LoadProfile, parse_profile
 from chaoslib_cp.fault import FaultKind
 from chaoslib_cp.faults import fault_kinds
-from chaoslib_cp.rollout.daemonset import rules_for
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 
 _USUAL_NAMESPACE: Final = "kube-system"  # the default of start_agent_rollout
@@ -58,12 +59,13 @@ class Plays:
         return [rule for profile in self.profiles() for rule in rules_for(profile)]
 
     def profiles(self) -> list[LoadProfile]:
-        """What agents of each rollout will be told to ask; nothing when no experiment was named.
+        """What agents of rollouts and pods of loads will be told to ask; nothing when no experiment was named.
 
         Raises:
             ProfileInvalid: A profile is none; nothing was changed.
         """
-        given = [one["profile"] for one in self.rollouts if isinstance(one.get("profile"), Mapping | str)]
+        plays = [*self.rollouts, *self._arguments_of(API_OVERLOAD_IN_CLUSTER.start)]
+        given = [one["profile"] for one in plays if isinstance(one.get("profile"), Mapping | str)]
         profiles = [profile_document(one) for one in given]
         told = [{key: value for key, value in one.items() if key not in ROLLOUTS_OWN} for one in profiles]
         return [parse_profile(one) for one in told]

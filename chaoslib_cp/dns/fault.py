@@ -5,14 +5,8 @@ from typing import Any, Final
 
 from chaoslib_cp import fault
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
-from chaoslib_cp.cluster.gate.roles import NODE_CACHE_CONFIG_MAPS, object_name
+from chaoslib_cp.cluster.gate.roles import NODE_CACHE_CONFIG_MAPS, object_names
 from chaoslib_cp.fault import DNS_NAMESPACE, FaultKind
-
-
-def _made_by(kind: str) -> list[str]:
-    """Names of what faults of a kind make, by their number in the run: RBAC lets a right be for these alone."""
-    return [object_name(f"{kind}-{number}") for number in range(1, 10)]
-
 
 _EDITS_COREFILE: Final[tuple[Mapping[str, Any], ...]] = (
     {
@@ -62,7 +56,7 @@ DNS_ROGUE: Final = FaultKind(
             "namespace": LIBRARY_NAMESPACE,
             "apiGroups": [""],
             "resources": ["pods"],
-            "resourceNames": _made_by(fault.DNS_ROGUE),
+            "resourceNames": object_names(fault.DNS_ROGUE),
             "verbs": ["delete", "get"],
         },
     ),
@@ -106,7 +100,7 @@ DNS_LOAD: Final = FaultKind(
             "namespace": LIBRARY_NAMESPACE,
             "apiGroups": [group],
             "resources": [resource],
-            "resourceNames": _made_by(fault.DNS_LOAD),
+            "resourceNames": object_names(fault.DNS_LOAD),
             "verbs": ["delete", "get"],
         }
         for group, resource in (("apps", "daemonsets"), ("", "serviceaccounts"))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chaoslib_cp.cluster.agents.standing import daemonsets_of
+from chaoslib_cp.cluster.agents.standing import agents_of
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.cluster.undo.kinds.delete_object import our_object
 from chaoslib_cp.engine.undo.entry import kind_of_fault
@@ -18,7 +18,7 @@ def agent_item(log: UndoLog | None) -> Item:
         TargetRefused: This run rolled nothing out.
         UndoFailed: The log cannot be read.
     """
-    for item in daemonsets_of(log):
+    for item in agents_of(log):
         if kind_of_fault(item.fault) == AGENT_ROLLOUT.name:
             return item
     raise TargetRefused("this run has rolled out no agent; nothing was changed; start_agent_rollout comes first")

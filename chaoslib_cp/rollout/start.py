@@ -8,6 +8,7 @@ from typing import Any, Final
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.agents.image import AgentImage
 from chaoslib_cp.cluster.agents.pods import AgentPods, make
+from chaoslib_cp.cluster.agents.reads import rules_for
 from chaoslib_cp.cluster.door.nodes import count_nodes
 from chaoslib_cp.cluster.gate.bite import refuse_unknown_resources, refuse_what_does_not_bite
 from chaoslib_cp.cluster.injection import Injection, injecting
@@ -18,7 +19,7 @@ from chaoslib_cp.engine.load.profile import ROLLOUTS_OWN, LoadProfile, parse_pro
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.fault import Delivers, Expects, Injected
 from chaoslib_cp.limits import checked
-from chaoslib_cp.rollout.daemonset import AGENT_ROLE, AgentRollout, rules_for
+from chaoslib_cp.rollout.daemonset import AGENT_ROLE, AgentRollout
 from chaoslib_cp.rollout.fault import AGENT_ROLLOUT
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import AGENT_LOAD, API_READ

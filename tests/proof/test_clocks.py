@@ -15,6 +15,8 @@ import pytest
 
 import chaoslib_cp
 from chaoslib_cp.agent.__main__ import _PROGRAMS
+from chaoslib_cp.apiserver.in_cluster import start as in_cluster
+from chaoslib_cp.apiserver.in_cluster.start import InClusterAsk
 from chaoslib_cp.apiserver.overload import stop as overload
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.cluster_dns import USUAL
@@ -54,7 +56,7 @@ from tests.scaffold import decoys, part
 from tests.scaffold.disturbed_clock import DISTURBANCES, DisturbedClock
 from tests.scaffold.entries import to_delete
 from tests.scaffold.figures import note
-from tests.scaffold.profiles import PROFILE
+from tests.scaffold.profiles import OVERLOAD, PROFILE
 from tests.scaffold.virtual_time import VirtualLoop, run_virtual
 from tests.scaffold.waiting import until_async
 
@@ -200,6 +202,15 @@ def end_load(folder: Path, clock: DisturbedClock) -> float:
     return WITHIN_S
 
 
+def begin_from_pods(folder: Path, clock: DisturbedClock) -> float:
+    """The wait for the moment at which all pods of a load begin."""
+    with KubeObjects(folder / "kube") as kube:
+        kube.mark()
+        settings = read_settings(kube.configuration(chaoslib_cp_run_dir="/runs/clocks"))
+        in_cluster.start(InClusterAsk(OVERLOAD, 2, 2, 60.0, WITHIN_S), settings, clock)
+    return WITHIN_S
+
+
 # what waits or injects -> how it is played to the end of its time
 SCENARIOS: dict[str, Play] = {
     "remove_agent": remove,
@@ -214,6 +225,8 @@ SCENARIOS: dict[str, Play] = {
     "start_node_cache_pin": pin_caches,
     "stop_node_cache_pin": pin_caches,
     "stop_api_overload": end_load,
+    "start_api_overload_in_cluster": begin_from_pods,
+    "stop_api_overload_in_cluster": roll_back,
     "replace_endpoints": replace_pods,
     "chaos cp recover": heal,
     "the control before the baseline": see,

@@ -18,7 +18,12 @@ import pytest
 
 import chaoslib_cp
 from chaoslib_cp import extensions
-from chaoslib_cp.apiserver.actions import start_api_overload, stop_api_overload
+from chaoslib_cp.apiserver.actions import (
+    start_api_overload,
+    start_api_overload_in_cluster,
+    stop_api_overload,
+    stop_api_overload_in_cluster,
+)
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.dns.actions import (
@@ -120,6 +125,16 @@ def stop_overloading(settings: Settings) -> None:
     stop_api_overload(timeout_s=5.0, configuration=settings)
 
 
+def overload_from_pods(settings: Settings) -> None:
+    """Start a load from pods that outlasts the test."""
+    start_api_overload_in_cluster(OVERLOAD, 2, 2, duration_s=600.0, begin_in_s=0.0, configuration=settings)
+
+
+def stop_overloading_from_pods(settings: Settings) -> None:
+    """Take it back."""
+    stop_api_overload_in_cluster(timeout_s=5.0, configuration=settings)
+
+
 def meddle_with_all(settings: Settings) -> None:
     """Edit what is not ours, and set what the driver sets."""
     meddling.meddle(read_settings(settings), SystemClock())
@@ -155,6 +170,8 @@ SCENARIOS: dict[str, Scenario] = {
     "stop loading DNS": ("stop_dns_load", load_dns, lambda settings: stop_dns_load(configuration=settings)),
     "overload the API": ("start_api_overload", nothing, overload_api),
     "stop overloading": ("stop_api_overload", overload_api, stop_overloading),
+    "overload from pods": ("start_api_overload_in_cluster", nothing, overload_from_pods),
+    "stop overloading from pods": ("stop_api_overload_in_cluster", overload_from_pods, stop_overloading_from_pods),
     # what only tests export: edits of what is not ours, and a setting of a driver
     "meddle": ("", nothing, meddle_with_all),
     "stop meddling": ("", meddle_with_all, stop_meddling),

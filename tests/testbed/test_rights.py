@@ -27,6 +27,7 @@ POISON_ROLE, ROGUE_ROLE, FLUSH_ROLE, PIN_ROLE, LOAD_ROLE = (
     f"chaoslib-cp-runner-{kind}" for kind in ("dns-poison", "dns-rogue", "dns-flush", "node-cache-pin", "dns-load")
 )
 REPLACE_ROLE = "chaoslib-cp-runner-endpoint-replacement"
+FROM_PODS_ROLE = "chaoslib-cp-runner-api-overload-in-cluster"
 RUN_LABEL = "chaoslib-cp/run"
 DNS_LOOK = "dns_configuration_risks"
 API_LOOK = "what_is_saturated"
@@ -101,6 +102,17 @@ try:
 except ActivityFailed as error:
     print(error)
 """
+# Nobody waits for its pods.
+FROM_PODS = """
+from chaoslib.exceptions import ActivityFailed
+from chaoslib_cp.apiserver.actions import start_api_overload_in_cluster, stop_api_overload_in_cluster
+profile = {"schema": 1, "requests": [{"path": "/metrics", "period_s": 10.0}]}
+try:
+    start_api_overload_in_cluster(profile, 1, 1, duration_s=5.0, begin_in_s=0.0)
+    print(stop_api_overload_in_cluster(timeout_s=5.0))
+except ActivityFailed as error:
+    print(error)
+"""
 QUICKLY = {
     POISON_ROLE: (POISON, "does not run the new Corefile"),
     ROGUE_ROLE: (ROGUE, "the DNS servers were armed"),
@@ -108,6 +120,7 @@ QUICKLY = {
     PIN_ROLE: (PIN, "'kind': 'node_cache_pin'"),
     REPLACE_ROLE: (REPLACE, "'kind': 'endpoint_replacement'"),
     LOAD_ROLE: (LOAD, "'faults': ['dns_load-1']"),
+    FROM_PODS_ROLE: (FROM_PODS, "'faults': ['api_overload_in_cluster-1']"),
 }
 # Kubernetes gives these to everybody who is authenticated: health, versions, questions about one's own rights.
 FOR_EVERYBODY = ('ClusterRole "system:discovery"', 'ClusterRole "system:public-info-viewer"', '"system:basic-user"')

@@ -13,6 +13,8 @@ import pytest
 
 import chaoslib_cp
 from chaoslib_cp.agent.manifests import prober_manifests
+from chaoslib_cp.apiserver.in_cluster import start as in_cluster
+from chaoslib_cp.apiserver.in_cluster.start import InClusterAsk
 from chaoslib_cp.cluster.agents.image import AgentImage
 from chaoslib_cp.cluster.agents.pods import AgentPods
 from chaoslib_cp.cluster.gate.marker import marker_manifest
@@ -22,6 +24,7 @@ from chaoslib_cp.engine.load.lookup_profile import LookupProfile
 from chaoslib_cp.engine.load.profile import parse_profile
 from chaoslib_cp.faults import fault_kinds
 from chaoslib_cp.rollout.daemonset import AgentRollout
+from tests.scaffold.profiles import OVERLOAD
 
 PACKAGE = Path(chaoslib_cp.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -38,7 +41,7 @@ CALLS |= {"asyncio.create_subprocess_exec", "os.posix_spawn", "os.posix_spawnp",
 CALLS |= {f"os.{verb}{how}" for verb in ("exec", "spawn") for how in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")}
 LISTENERS = {"start_server", "create_server", "start_unix_server", "listen", "HTTPServer", "ThreadingHTTPServer"}
 LISTENERS |= {"create_unix_server", "bind", "TCPServer", "ThreadingTCPServer", "UDPServer", "ThreadingUDPServer"}
-KINDS = {"Namespace", "ServiceAccount", "ConfigMap", "Service", "Deployment", "DaemonSet"}
+KINDS = {"Namespace", "ServiceAccount", "ConfigMap", "Service", "Deployment", "DaemonSet", "Job"}
 KINDS |= {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 FORBIDDEN_RESOURCES = {"secrets", "pods/exec", "pods/attach", "pods/portforward", "nodes/proxy", "*"}
 FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
@@ -187,12 +190,14 @@ def manifests() -> list[dict[str, Any]]:
     profile = parse_profile({"schema": 1, "name": "t", "requests": [{"path": "/metrics", "period_s": 10.0}]})
     agents = AgentPods("agent_rollout-1", "run", "kube-system", "telemetry-agent", 4e9, AgentImage("image"))
     lookers = AgentPods("dns_load-1", "run", "chaoslib-cp", "dns-load", 4e9, AgentImage("image"))
+    overloaders = AgentPods("api_overload_in_cluster-1", "run", "chaoslib-cp", "api-overload", 4e9, AgentImage("image"))
     return [
         *role_manifests(),
         *fault_roles(fault_kinds()),
         *prober_manifests("10.96.0.10", "image"),
         *AgentRollout(profile, "telemetry-agent", agents).manifests(),
         *load_manifests(LookupProfile(), lookers),
+        *in_cluster.manifests(InClusterAsk(OVERLOAD, 2, 2, 60.0, 15.0), profile, 4e9, overloaders),
         marker_manifest("uid", "me", 4e9),
     ]
 

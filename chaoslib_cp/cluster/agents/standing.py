@@ -19,16 +19,18 @@ from chaoslib_cp.settings import Settings
 _READ_S: Final = 5.0
 _A_FEW: Final = "5"  # of two hundred agents that do not start, five say why
 _LONGEST_WORDS: Final = 300
+_READY: Final = {"DaemonSet": ("numberReady",), "Job": ("ready", "succeeded")}
+"""By the kind of object that has agents: what of its status says that one runs, or has."""
 
 
-def daemonsets_of(log: UndoLog | None) -> Iterator[Item]:
-    """The undo entries of DaemonSets of agents, the latest first.
+def agents_of(log: UndoLog | None) -> Iterator[Item]:
+    """The undo entries of what has agents as its pods, the latest first.
 
     Raises:
         UndoFailed: The log cannot be read.
     """
     for item in reversed([] if log is None else log.items()):
-        if item.entry.kind == delete_object.NAME and our_object(item.entry).object_kind == "DaemonSet":
+        if item.entry.kind == delete_object.NAME and our_object(item.entry).object_kind in _READY:
             yield item
 
 
@@ -47,7 +49,7 @@ def agents_standing(settings: Settings, fault: str) -> Standing:
         TargetUnreachable: The API does not answer.
         UndoFailed: The undo log cannot be read.
     """
-    items = (item for item in daemonsets_of(undo_log_of_run(settings, SystemClock())) if item.fault == fault)
+    items = (item for item in agents_of(undo_log_of_run(settings, SystemClock())) if item.fault == fault)
     item = next(items, None)
     if item is None:
         raise TargetRefused(f"this run has no agents of {fault!r}; nothing was changed; start them first")
@@ -55,9 +57,13 @@ def agents_standing(settings: Settings, fault: str) -> Standing:
     with open_cluster(settings) as cluster:
         found = cluster.get(ours.path, timeout_s=_READ_S)
         status = (found or {}).get("status") or {}
-        if found is None or int(status.get("numberReady") or 0) > 0:
+        if found is None or any(status.get(ready) for ready in _READY[ours.object_kind]):
             return Standing(has_begun=True)
-        if status.get("observedGeneration") and not status.get("desiredNumberScheduled"):
+        if (
+            ours.object_kind == "DaemonSet"
+            and status.get("observedGeneration")
+            and not status.get("desiredNumberScheduled")
+        ):
             return Standing(
                 trouble="its DaemonSet finds no node: none is alive and has the label kubernetes.io/os=linux"
             )

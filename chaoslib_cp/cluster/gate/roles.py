@@ -21,8 +21,6 @@ _SYSTEM = "kube-system"
 _TAKE_BACK = ["delete", "get"]
 AGENT_ACCOUNT = "telemetry-agent"
 """The agents' ServiceAccount, where nobody names another."""
-ROLLOUTS = tuple(f"chaoslib-cp-agent-rollout-{number}" for number in range(1, 10))
-"""Names of what rollouts make, by the number of the rollout in its run: RBAC lets a right be for these alone."""
 DNS_CONFIG_MAPS = ("coredns", "rke2-coredns-rke2-coredns", "dns-default", "coredns-custom")
 """What kubeadm and most others, RKE2, and OpenShift call the ConfigMap of cluster DNS, and k3s and AKS that of what its
 owner adds."""
@@ -43,6 +41,15 @@ def object_name(fault: str) -> str:
         fault: Its id, for example ``agent_rollout-1``.
     """
     return f"chaoslib-cp-{fault.replace('_', '-')}"
+
+
+def object_names(kind: str) -> list[str]:
+    """Names of what faults of a kind make, by their number in the run: RBAC lets a right be for these alone."""
+    return [object_name(f"{kind}-{number}") for number in range(1, 10)]
+
+
+ROLLOUTS = tuple(object_names("agent_rollout"))
+"""Names of what rollouts make."""
 
 
 def role_manifests(
@@ -110,6 +117,7 @@ def _runner_rules() -> list[dict[str, Any]]:
         _rule("", "nodes", ["list"]),
         _rule("", "services", ["list"]),  # cluster DNS is known by its port, wherever it is
         _rule("apps", "daemonsets", ["list"]),  # rollouts of other machines, wherever they are
+        _rule("batch", "jobs", ["list"]),  # and their loads from pods
         *_made(_RBAC, "clusterroles", ROLLOUTS),
         *_made(_RBAC, "clusterrolebindings", ROLLOUTS),
     ]

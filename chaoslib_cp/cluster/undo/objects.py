@@ -42,6 +42,7 @@ OBJECT_KINDS: Mapping[str, ObjectKind] = {
     "DaemonSet": ObjectKind(
         "/apis/apps/v1/namespaces/{namespace}/daemonsets", we_create=True, we_edit=True, has_pods=True
     ),
+    "Job": ObjectKind("/apis/batch/v1/namespaces/{namespace}/jobs", we_create=True, has_pods=True),
     "Deployment": ObjectKind("/apis/apps/v1/namespaces/{namespace}/deployments", we_edit=True),
     "StatefulSet": ObjectKind("/apis/apps/v1/namespaces/{namespace}/statefulsets", we_edit=True),
     "Service": ObjectKind("/api/v1/namespaces/{namespace}/services", we_edit=True),

@@ -7,10 +7,11 @@ import pytest
 
 from chaoslib_cp.cluster.agents.image import AgentImage
 from chaoslib_cp.cluster.agents.pods import AgentPods
+from chaoslib_cp.cluster.agents.reads import rules_for
 from chaoslib_cp.cluster.gate.roles import role_manifests
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.rollout.daemonset import AgentRollout, rules_for
+from chaoslib_cp.rollout.daemonset import AgentRollout
 
 
 def profile(*paths: str) -> LoadProfile:

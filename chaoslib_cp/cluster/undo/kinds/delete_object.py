@@ -29,7 +29,7 @@ DELETED: Final = "deleted"
 # What Kubernetes takes as a label's value (source: Kubernetes documentation, "Labels and Selectors").
 _LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _YEAR_3000_S: Final = 32_503_680_000.0
-_LOADED: Final = ("DaemonSet",)  # the runner may list these everywhere; what comes without one carries no load
+_LOADED: Final = ("DaemonSet", "Job")  # the runner may list these everywhere; what comes without one carries no load
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ def test_each_kind_lies_where_the_api_server_has_it() -> None:
         "ConfigMap": "/api/v1/namespaces/n/configmaps/x",
         "Pod": "/api/v1/namespaces/n/pods/x",
         "DaemonSet": "/apis/apps/v1/namespaces/n/daemonsets/x",
+        "Job": "/apis/batch/v1/namespaces/n/jobs/x",
     }
     with pytest.raises(UndoFailed, match="not a kind we create"):
         object_path("Secret", "n", "x")

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
+from chaoslib_cp.cluster.agents.reads import rules_for
 from chaoslib_cp.engine.load import presets
 from chaoslib_cp.engine.load.presets import KEYS, preset, preset_names, preset_of, profile_document
 from chaoslib_cp.engine.load.profile import parse_profile
 from chaoslib_cp.engine.load.profile_file import read_profile
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.rollout.daemonset import rules_for
 
 WITH_WRITES = {"node-join-surge", "event-flood"}
 VERSIONS = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
