@@ -1,12 +1,18 @@
 """Every activity on a real control plane, with the rights that are shipped and no others."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.engine.load.profile import parse_profile
+from chaoslib_cp.engine.load.schedule import due_offsets
+from chaoslib_cp.engine.load.virtual_nodes import node_name
 from tests.places import ROOT
+from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, Testbed
 
 pytestmark = pytest.mark.testbed
@@ -109,6 +115,42 @@ def test_a_load_is_offered_as_the_page_says_and_its_cost_is_known(testbed: Testb
     assert told["due"] == told["tries"] >= 3
     assert told["server_cpu_s"] > 0
     assert told["amplification"] > 0
+
+
+def test_two_pods_offer_exactly_what_one_process_would(testbed: Testbed, run_dir: Path) -> None:
+    """Second by second; from two nodes, with all outcomes, and nothing is left of them."""
+    run_dir.mkdir(parents=True)
+    profile = evenly_due(nodes=10, duration_s=5.0)
+    arguments = {"profile": profile, "pods": 2, "nodes_per_pod": 5, "duration_s": 5.0, "begin_in_s": 10.0}
+    started = play(testbed, run_dir, "apiserver.actions", "start_api_overload_in_cluster", **arguments)
+    pods = testbed.get("pods", "-n", "chaoslib-cp", "-l", f"chaoslib-cp/fault={started['fault']}")["items"]
+    assert len({pod["spec"]["nodeName"] for pod in pods}) == 2
+    until(lambda: SystemClock().epoch_s() > started["deadline_epoch_s"], "the end of the load")
+    ended = play(testbed, run_dir, "apiserver.actions", "stop_api_overload_in_cluster")
+    told = ended["details"]["loads"][started["fault"]]
+    assert (told["pods_told"], told["nodes"], told["reason"]) == (2, 10, "at its own end")
+    (run_dir / "profile.json").write_text(json.dumps(profile))
+    where = str(run_dir / "profile.json")
+    alone = testbed.run(*CHAOS, "cp", "load", where, "--nodes", "10", "--duration-s", "5", "--json")
+    assert alone.returncode == 0, alone.stderr
+    one, pods_told = json.loads(alone.stdout), json.loads(Path(started["details"]["result"]).read_text())
+    assert pods_told["per_second"]["due"] == one["per_second"]["due"]
+    assert told["due"] == one["due"] == 50
+    assert told["outcomes"].get("ok", 0) >= 45
+    assert told["client_cpu_s"] > 0
+    kinds = "jobs,configmaps,serviceaccounts,clusterroles,clusterrolebindings"
+    assert testbed.get(kinds, "-A", "-l", "chaoslib-cp/run")["items"] == []
+
+
+def evenly_due(nodes: int, duration_s: float) -> dict[str, Any]:
+    """One small read a second of each node, and none near the end: a process that ends a little early has sent all."""
+    for seed in itertools.count(1):
+        told = {"schema": 1, "name": "even", "jitter_ratio": 0.0, "seed": seed}
+        told |= {"duration_s": duration_s, "requests": [{"path": "/version", "period_s": 1.0}]}
+        profile = parse_profile(told)
+        if all(next(due_offsets(profile, node_name(number), 0)) < 0.7 for number in range(nodes)):
+            break
+    return {key: value for key, value in told.items() if key != "duration_s"}
 
 
 def test_a_load_that_may_not_ask_is_refused_with_the_request(testbed: Testbed) -> None:

@@ -3,6 +3,7 @@
 Against a stub, with more kills: tests/proof/test_runner_killed.py.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -121,3 +122,55 @@ def test_the_load_ends_without_runner_and_api_servers(testbed: Testbed, tmp_path
         assert left == []
     assert max(overruns_s) <= GRACE_S
     note("self-heal-testbed", kills=len(overruns_s), worst_overrun_s=max(overruns_s))
+
+
+START = """
+import json, sys, time
+from chaoslib_cp.apiserver.actions import start_api_overload_in_cluster
+profile = {"schema": 1, "requests": [{"path": "/version", "period_s": 1.0}]}
+print(json.dumps(start_api_overload_in_cluster(profile, 2, 5, duration_s=float(sys.argv[1]), begin_in_s=10.0)))
+sys.stdout.flush()
+time.sleep(600)
+"""
+READ = """
+import json, sys
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.observe.load_results import read_results
+found = read_results(json.loads(sys.argv[1]), sys.argv[2], ["pod-0", "pod-1"], 5.0, SystemClock())
+print(json.dumps({name: [one.reason, one.total.due, one.began_s + one.elapsed_s] for name, one in found.items()}))
+"""
+
+
+def load_from_pods_ends_without_runner_and_api_servers(testbed: Testbed, tmp_path: Path) -> None:
+    """Killed as soon as its pods begin: they end by their deadline, and tell their results past the dead API."""
+    command = [*CHAOS, "cp", "exec", "--name", testbed.name, "--", "python", "-c", START, str(STORM_S)]
+    with (tmp_path / "started.json").open("wb") as started:
+        runner = subprocess.Popen(command, stdout=started)
+    try:
+        until(lambda: (tmp_path / "started.json").read_text().endswith("\n"), "the begin of the load")
+        made = json.loads((tmp_path / "started.json").read_text())
+        told = testbed.get("configmap", "-n", "chaoslib-cp", made["details"]["objects"][3].rpartition("/")[2])
+        pages = json.dumps(json.loads(told["data"]["profile.json"])["report_to"])
+        with stopped_api_servers(testbed):
+            os.kill(until(lambda: children_of(runner.pid), "the runner")[0], signal.SIGKILL)
+            runner.wait(30)
+            until(lambda: SystemClock().epoch_s() > made["deadline_epoch_s"] + 1, "the deadline")
+            read = testbed.run("python", "-c", READ, pages, made["fault"])
+        resumed_s = SystemClock().epoch_s()
+    finally:
+        runner.kill()
+        runner.wait(30)
+    results = json.loads(read.stdout)
+    assert sorted(results) == ["pod-0", "pod-1"]
+    assert {reason for reason, _, _ in results.values()} == {"at its own end"}
+    assert sum(due for _, due, _ in results.values()) >= 0.9 * 10 * STORM_S
+    worst_s = max(ended_s for _, _, ended_s in results.values()) - made["deadline_epoch_s"]
+    assert worst_s <= GRACE_S
+    until(partial(controllers_lead, testbed, resumed_s), "controllers at work again")
+    recovered = testbed.run(*CHAOS, "cp", "recover", timeout_s=180)
+    assert recovered.returncode == 0, recovered.stdout + recovered.stderr
+    assert testbed.get("jobs,configmaps,serviceaccounts", "-A", "-l", "chaoslib-cp/run")["items"] == []
+
+
+if part.is_whole():  # a minute more
+    test_a_load_from_pods_ends_without_runner_and_api_servers = load_from_pods_ends_without_runner_and_api_servers
