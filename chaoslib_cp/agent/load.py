@@ -96,7 +96,7 @@ async def _play(plan: _Plan, clock: Clock, signals: Signals) -> dict[str, Any]:
 
     def account() -> Account:
         told = account_of(plan.profile.fault, share.source, runner.totals(), began, runner.running)
-        return told.wanting(len(share.places)) if share.is_part else told
+        return told.wanting(len(share.places)).costing(runner.cpu_s) if share.is_part else told
 
     def result() -> ToldResult:
         reason = "stopped" if signals.stop.is_set() else "at its own end"

@@ -2,11 +2,12 @@
 
 from collections import Counter
 
+from chaoslib_cp.engine.load.account import CLIENT_CPU_S
 from chaoslib_cp.fault import LOAD_CPU
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent, ratio
 from chaoslib_cp.results.recording import Event, Recording, Sample
-from chaoslib_cp.vantage import API_READ, all_points
+from chaoslib_cp.vantage import AGENT_LOAD, API_READ, all_points
 
 
 def api_error_ratio(recording: Recording, faults: Faults) -> Figure:
@@ -36,7 +37,7 @@ def amplification(recording: Recording, faults: Faults) -> Figure:
 
     Taken from ``api_cpu`` events, which carry running totals: the first since the fault began and the first since it
     ended (the last of all, if none came after it). What loads on the runner's machine used is told by themselves, in
-    ``load_cpu`` events.
+    ``load_cpu`` events, and what pods of a load used in their accounts.
     """
     if not faults.loads:
         return absent("nothing that was injected loads the API")
@@ -57,14 +58,21 @@ def amplification_of(server_cpu_s: float, client_cpu_s: float) -> Figure:
 
 
 def _clients(recording: Recording, reading: Event) -> float | None:
-    """What all clients had used at one reading: the agents in pods, and the loads on the runner's machine."""
+    """What all clients had used at one reading: agents, loads on the runner's machine, and pods of loads."""
     agents = reading.details.get("client_cpu_s")
     loads: dict[object, float] = {}
     for event in recording.named(LOAD_CPU):
         used = event.details.get("client_cpu_s")
         if event.at_s <= reading.at_s and _number(used):
             loads[event.details.get("fault")] = float(used)  # type: ignore[arg-type]  # checked by _number
-    return float(agents) + sum(loads.values()) if _number(agents) else None  # type: ignore[arg-type]  # as above
+    known_s = sum(loads.values()) + _pods_of_loads(recording, reading.at_s)
+    return float(agents) + known_s if _number(agents) else None  # type: ignore[arg-type]  # as above
+
+
+def _pods_of_loads(recording: Recording, until_s: float) -> float:
+    """What pods that play virtual nodes had told of themselves by then."""
+    told = (sample for sample in recording.of(AGENT_LOAD.name) if sample.at_s <= until_s)
+    return sum({(one.fault, one.target): one.counts.get(CLIENT_CPU_S, 0.0) for one in told}.values())
 
 
 def health_checks() -> list[str]:

@@ -144,13 +144,13 @@ def test_two_pods_offer_exactly_what_one_process_would(testbed: Testbed, run_dir
 
 def evenly_due(nodes: int, duration_s: float) -> dict[str, Any]:
     """One small read a second of each node, and none near the end: a process that ends a little early has sent all."""
-    for seed in itertools.count(1):
-        told = {"schema": 1, "name": "even", "jitter_ratio": 0.0, "seed": seed}
-        told |= {"duration_s": duration_s, "requests": [{"path": "/version", "period_s": 1.0}]}
-        profile = parse_profile(told)
-        if all(next(due_offsets(profile, node_name(number), 0)) < 0.7 for number in range(nodes)):
-            break
-    return {key: value for key, value in told.items() if key != "duration_s"}
+    even = {"schema": 1, "name": "even", "jitter_ratio": 0.0, "requests": [{"path": "/version", "period_s": 1.0}]}
+
+    def is_clear_of_its_end(seed: int) -> bool:
+        profile = parse_profile({**even, "seed": seed, "duration_s": duration_s})
+        return all(next(due_offsets(profile, node_name(number), 0)) < 0.7 for number in range(nodes))
+
+    return {**even, "seed": next(filter(is_clear_of_its_end, itertools.count(1)))}
 
 
 def test_a_load_that_may_not_ask_is_refused_with_the_request(testbed: Testbed) -> None:

@@ -30,7 +30,7 @@ MAX_PODS: Final = 200
 """Each tells its account every 2 s: the prober's page takes a hundred a second (decision 7), and keeps 8 MB of results,
 40 kB for each of so many."""
 MAX_NODES_OF_POD: Final = 1000
-"""With four connections of each and TLS a pod takes 0.25 GB (``engine/load/process.py``), of the 512 MiB that it may."""
+"""Four connections of each, with TLS, take a pod 0.25 GB (``engine/load/process.py``), of the 512 MiB that it may."""
 MAX_RATE_OF_ALL_PER_S: Final = 20_000.0
 """More than any published figure of requests to one control plane (13,000 a second from 130,000 nodes; source: GKE,
 "How we built a 130,000-node cluster", 2025)."""

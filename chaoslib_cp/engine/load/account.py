@@ -35,8 +35,10 @@ REQUESTS: Final = (
 LOOKUPS: Final = ("queries", "good", "unwell")
 """What agents that look names up tell beside that: questions sent, lookups that brought an address, lookups without an
 answer, with SERVFAIL or of more than 0.1 s."""
+CLIENT_CPU_S: Final = "client_cpu_s"
+"""CPU seconds that the source's process has used; told by pods that play a share of virtual nodes."""
 _COUNTS: Final = frozenset((*AGENTS, *REQUESTS))
-_OPTIONAL: Final = frozenset((AGENTS_WANTED, *LOOKUPS))
+_OPTIONAL: Final = frozenset((AGENTS_WANTED, CLIENT_CPU_S, *LOOKUPS))
 # Larger counts than this are nobody's; every one of them is still exact as a float.
 _MOST: Final = 2**53
 _LABEL: Final = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -64,6 +66,10 @@ class Account:
     def wanting(self, agents: int) -> "Account":
         """The same of a source that should have so many agents."""
         return replace(self, counts={**self.counts, AGENTS_WANTED: agents})
+
+    def costing(self, client_cpu_s: float) -> "Account":
+        """The same of a source whose process has used so many CPU seconds."""
+        return replace(self, counts={**self.counts, CLIENT_CPU_S: client_cpu_s})
 
     def as_json(self) -> bytes:
         """Return it as ``parse_account`` reads it."""

@@ -205,6 +205,22 @@ def test_amplification_counts_loads_of_the_runner_among_the_clients() -> None:
     assert values["amplification"] == 10.0
 
 
+def test_amplification_counts_pods_of_loads_among_the_clients() -> None:
+    """Each tells in its account what its process used; the last one told by the reading counts."""
+    used = {("pod-0", 12.0): 0.2, ("pod-0", 18.0): 0.3, ("pod-1", 18.0): 0.1, ("pod-1", 23.0): 9.0}
+    values, _ = measured(
+        *rollout(deadline_s=20),
+        event("api_cpu", 1.0, server_cpu_s=10.0, client_cpu_s=1.0),
+        *(
+            sample("agent_load", at_s, target=pod, fault="api_overload_in_cluster-1", counts={"client_cpu_s": cpu_s})
+            for (pod, at_s), cpu_s in used.items()
+        ),
+        event("api_cpu", 21.0, server_cpu_s=15.0, client_cpu_s=1.1),
+        *series("api_read", 30, {(5, 25): "timeout"}),
+    )
+    assert values["amplification"] == 10.0
+
+
 def test_a_stop_that_found_nothing_did_not_end_the_fault() -> None:
     """The rollback that comes after everything is over is not called the mitigation."""
     values, _ = measured(*rollout(), *series("api_read", 60), ended("rollback", 40.0))
