@@ -201,7 +201,7 @@ def test_only_objects_of_ours_are_asked_for_wherever_they_are(kube: KubeObjects)
             (path, "chaoslib-cp/run,chaoslib-cp/fault")
             for path in (
                 "/api/v1/serviceaccounts", f"{rbac}/clusterroles", f"{rbac}/clusterrolebindings",
-                "/api/v1/configmaps", "/api/v1/pods", "/apis/apps/v1/daemonsets",
+                "/api/v1/configmaps", "/api/v1/pods", "/apis/apps/v1/daemonsets", "/apis/batch/v1/jobs",
             )
         ),
         *[records] * 2,  # edits, and settings
