@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chaoslib_cp.apiserver.overload.start import MAX_NODES, OverloadAsk
+from chaoslib_cp.apiserver.overload.start import OverloadAsk
+from chaoslib_cp.apiserver.overload.wanted import MAX_NODES
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import checked
 

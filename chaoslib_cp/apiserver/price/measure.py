@@ -7,7 +7,7 @@ from typing import Any, Final
 from chaoslib_cp.apiserver.overload.alone import play_alone
 from chaoslib_cp.apiserver.overload.refusals import open_agent
 from chaoslib_cp.apiserver.overload.server_use import ServerUse, read_servers, used_between
-from chaoslib_cp.apiserver.overload.start import MAX_NODES, MAX_RATE_PER_S
+from chaoslib_cp.apiserver.overload.wanted import MAX_NODES, MAX_RATE_PER_S
 from chaoslib_cp.apiserver.price.ask import PriceAsk
 from chaoslib_cp.apiserver.price.flow import flow_schema_of
 from chaoslib_cp.apiserver.price.rung import Idle, MeasuredRung
