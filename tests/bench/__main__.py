@@ -11,6 +11,7 @@ from tests.bench import (
     demos,
     dns_load,
     idle,
+    lockouts,
     lookups,
     mutants,
     pacing,
@@ -22,6 +23,7 @@ from tests.bench import (
 
 SECTIONS = {
     "storms": storms.measure,
+    "lockouts": lockouts.measure,
     "startup": startup.measure,
     "idle": idle.measure,
     "sampling": sampling.measure,

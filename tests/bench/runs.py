@@ -38,12 +38,12 @@ def testbed(spec: str) -> Iterator[float]:
         chaos_cp("down")
 
 
-def run_experiment(folder: Path, **knobs: object) -> tuple[dict[str, Any], Path]:
-    """Run the experiment in ``folder`` with some of its environment keys set; return its summary and its run folder."""
+def run_experiment(folder: Path, experiment: Path = EXPERIMENT, **knobs: object) -> tuple[dict[str, Any], Path]:
+    """Run an experiment in ``folder`` with some of its environment keys set; return its summary and its run folder."""
     folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **{f"CHAOSLIB_CP_{name.upper()}": str(value) for name, value in knobs.items()}}
     subprocess.run(
-        [*CHAOS, "cp", "exec", "--name", NAME, "--", "chaos", "run", str(EXPERIMENT)],
+        [*CHAOS, "cp", "exec", "--name", NAME, "--", "chaos", "run", str(experiment)],
         cwd=folder,
         env=environment,
         capture_output=True,
