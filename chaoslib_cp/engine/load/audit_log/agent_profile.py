@@ -17,6 +17,7 @@ from chaoslib_cp.errors import ProfileInvalid
 _LEAST_PERIOD_S: Final = 0.1
 _MOST_PERIOD_S: Final = 3600.0
 """Of a request in a profile."""
+_MOST_RAMP_S: Final = 600.0
 _MOST_IN_FLIGHT: Final = 64
 _USUAL_IN_FLIGHT: Final = 4
 # In bursts many more are under way than in the mean.
@@ -56,14 +57,14 @@ def profile_of(read: LogRead, name: str) -> LoggedProfile:
         name: What the agent is called.
 
     Raises:
-        ProfileInvalid: It was seen at one moment only, so nothing says how often it asks. Nothing was sent.
+        ProfileInvalid: It asked in one burst only and the log ends, so nothing says how often. Nothing was sent.
     """
     agent, agent_s = read.agent, read.agent.agent_seconds
     kinds = sorted((kind for kind in agent.kinds.values() if kind.requests), key=lambda kind: -kind.requests)
     if not agent_s or not kinds:
         raise ProfileInvalid(
-            f"agent {name!r} asked at one moment of the log only, so nothing says how often; nothing was sent; name a "
-            "longer log"
+            f"agent {name!r} asked in one burst, with which the log ends, so nothing says how often; nothing was sent; "
+            "name a longer log"
         )
     played = kinds[:MAX_REQUEST_KINDS]
     # requests of one agent may come more often than a profile allows: more agents then ask less often each
@@ -74,6 +75,7 @@ def profile_of(read: LogRead, name: str) -> LoggedProfile:
         "schema": SCHEMA,
         "name": re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[-63:].strip("-") or "agent",
         "requests": requests,
+        **_beginning(agent, played, requests),
         **_caps(played, agent_s * split),
     }
     parse_profile(document)
@@ -106,6 +108,23 @@ def _request(kind: Kind, agent_s: float, gzip: bool) -> dict[str, Any]:
     return {**told, "gzip": gzip and not is_paged, **({"paged": True} if is_paged else {})}
 
 
+def _beginning(agent: AgentSeen, kinds: list[Kind], requests: list[dict[str, Any]]) -> dict[str, float]:
+    """When agents begin, and whether they ask at once: as a profile's ramp and phase.
+
+    Agents that come and go over more than a period are those of a steady state, which is spread evenly.
+    """
+    if agent.begin_within_s > max(request["period_s"] for request in requests):
+        return {}
+    shares = [
+        min(1.0, 2 * kind.begin_s / len(kind.sources) / request["period_s"])
+        for kind, request in zip(kinds, requests, strict=True)
+    ]
+    return {
+        "ramp_s": round(min(agent.begin_within_s, _MOST_RAMP_S), 3),
+        "phase_ratio": round(sum(shares) / len(shares), 3),
+    }
+
+
 def _caps(kinds: list[Kind], agent_s: float) -> dict[str, int]:
     """Caps of one agent that let it be as busy for an hour as it was (Little's law for what is under way)."""
     rate_per_s = sum(kind.requests + max(kind.pages.values(), default=0) for kind in kinds) / agent_s
@@ -120,10 +139,10 @@ def _caps(kinds: list[Kind], agent_s: float) -> dict[str, int]:
 
 def _seen(read: LogRead, kinds: list[Kind], nodes: int) -> list[str]:
     agent = read.agent
-    span_s = agent.span.seconds if agent.span else 0.0
+    requests = sum(kind.requests for kind in kinds)
     lines = [
-        f"{sum(kind.requests for kind in kinds)} requests of {len(kinds)} kinds in {span_s:.0f} s, by {agent.agents} "
-        f"agents at a time, as far as pods, users and addresses tell them apart; play it with {nodes} virtual nodes"
+        f"{requests} requests of {len(kinds)} kinds in {agent.seconds:.0f} s, by {agent.agents} agents at a time, as "
+        f"far as pods, users and addresses tell them apart; play it with {nodes} virtual nodes"
     ]
     answers: dict[int, int] = {}
     for kind in kinds:
@@ -144,8 +163,9 @@ def _not_told(agent: AgentSeen, played: list[Kind], gzip: bool) -> list[str]:
     lines = [
         f"Accept and Accept-Encoding: JSON and {words[gzip]}; set accept and gzip where you know better",
         "connections: each agent keeps its own; set connection to per-request where it does not",
-        "when agents begin, and whether they march in step: requests are spread evenly over their periods",
     ]
+    if agent.agents == 1:
+        lines.append("whether that is one agent or many behind one address: it is played as one, spread evenly")
     throttled = sum(kind.statuses[_THROTTLED] for kind in played)
     if throttled:
         lines.append(f"which requests were retries, after {throttled} answers with 429: each counts as a request")

@@ -51,6 +51,7 @@ class LogRead:
             self.unread[event] += 1
             return
         self.events += 1
+        self.agent.log_ends_s = max(self.agent.log_ends_s, event.at_s)
         names = event.names
         for name in (event.user, event.user_agent):
             if name in self.names or (name and len(self.names) < _MOST_NAMES):

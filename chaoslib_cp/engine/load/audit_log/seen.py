@@ -2,7 +2,8 @@
 
 How often an agent asks is counted over the time in which it was seen, which ends one gap after its last request: n
 requests at a distance of p are seen for n * p seconds, not for (n - 1) * p. The gap is the mean one, each weighed by
-its length, so that agents which ask in bursts count from burst to burst.
+its length, so that agents which ask in bursts count from burst to burst. One that asked in a single burst is taken to
+have gone on without asking until the log ends.
 """
 
 from collections import Counter
@@ -17,6 +18,8 @@ MOST_SOURCES: Final = 5000
 MOST_KINDS: Final = 128
 """Kinds of request that are told apart; a profile has 16."""
 MANY_KINDS: Final = "requests of ever new forms"
+#: What came within so little time is one burst, as clients have when they start.
+_BURST_S: Final = 10.0
 _METHOD_NOT_ALLOWED: Final = 405  # to a HEAD of a resource, which is told as a get or list
 
 
@@ -40,11 +43,13 @@ class Span:
             self.last_s = at_s
         self.first_s = min(self.first_s, at_s)
 
-    @property
-    def seconds(self) -> float:
-        """How long that was, one gap after the last included; 0 where there is no gap to know."""
+    def seconds(self, log_ends_s: float) -> float:
+        """How long that was; 0 where nothing tells, since the log ends with the one burst that was seen."""
         span_s = self.last_s - self.first_s
-        return span_s + self._squares / span_s if span_s > 0 else 0.0
+        if span_s >= _BURST_S:
+            return span_s + self._squares / span_s
+        silent_s = log_ends_s - self.first_s
+        return silent_s if silent_s >= _BURST_S else 0.0
 
 
 @dataclass
@@ -59,6 +64,8 @@ class Kind:
         statuses: Requests by HTTP status, where the log says it.
         took_s: Seconds of all that ended.
         varied: Words in whose place more than one name stood.
+        sources: Agents that asked for it.
+        begin_s: How long after each agent was first seen it asked for this first, added up.
     """
 
     example: LoggedRequest
@@ -67,6 +74,8 @@ class Kind:
     statuses: Counter[int] = field(default_factory=Counter)
     took_s: float = 0.0
     varied: set[str] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+    begin_s: float = 0.0
 
     @property
     def requests(self) -> int:
@@ -90,7 +99,7 @@ class AgentSeen:
         sources: When each of several agents was seen.
         span: When any of them was.
         user_agents: Lines by user agent.
-        users: Lines by user.
+        log_ends_s: When the latest request of the log came, by whomever.
     """
 
     kinds: dict[tuple[str, tuple[tuple[str, str], ...]], Kind] = field(default_factory=dict)
@@ -98,7 +107,7 @@ class AgentSeen:
     sources: dict[str, Span] = field(default_factory=dict)
     span: Span | None = None
     user_agents: Counter[str] = field(default_factory=Counter)
-    users: Counter[str] = field(default_factory=Counter)
+    log_ends_s: float = 0.0
 
     def add(self, event: AuditEvent) -> None:
         """Count a line about it."""
@@ -122,15 +131,24 @@ class AgentSeen:
 
     @property
     def agent_seconds(self) -> float:
-        """Time in which each agent was seen, added up; that of one that was seen but once is that of all."""
-        whole_s = self.span.seconds if self.span else 0.0
-        return sum(span.seconds or whole_s for span in self.sources.values())
+        """Time in which each agent was seen, added up; 0 where nothing tells."""
+        return sum(span.seconds(self.log_ends_s) for span in self.sources.values())
+
+    @property
+    def seconds(self) -> float:
+        """Time in which any of them was seen."""
+        return self.span.seconds(self.log_ends_s) if self.span else 0.0
 
     @property
     def agents(self) -> int:
         """How many there were at a time, in the mean; at least 1."""
-        whole_s = self.span.seconds if self.span else 0.0
-        return max(1, round(self.agent_seconds / whole_s)) if whole_s else max(1, len(self.sources))
+        return max(1, round(self.agent_seconds / self.seconds)) if self.seconds else 1
+
+    @property
+    def begin_within_s(self) -> float:
+        """Between the first requests of the first agent and of the last one."""
+        firsts = [span.first_s for span in self.sources.values()]
+        return max(firsts, default=0.0) - min(firsts, default=0.0)
 
     def _count(self, kind: Kind, request: LoggedRequest, event: AuditEvent) -> None:
         (kind.pages if request.is_page else kind.stages)[event.stage] += 1
@@ -140,9 +158,12 @@ class AgentSeen:
             kind.statuses[event.status] += 1
             kind.took_s += event.took_s
         self.user_agents[event.user_agent] += 1
-        self.users[event.user] += 1
         source = event.source if event.source in self.sources or len(self.sources) < MOST_SOURCES else ""
-        self.sources.setdefault(source, Span(event.at_s, event.at_s)).add(event.at_s)
+        span = self.sources.setdefault(source, Span(event.at_s, event.at_s))
+        span.add(event.at_s)
+        if source not in kind.sources:
+            kind.sources.add(source)
+            kind.begin_s += event.at_s - span.first_s
         self.span = self.span or Span(event.at_s, event.at_s)
         self.span.add(event.at_s)
 

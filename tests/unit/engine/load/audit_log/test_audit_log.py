@@ -73,7 +73,7 @@ def test_agents_that_cannot_be_told_apart_are_one_that_asks_as_often_as_all(tmp_
     burst = [line(15.0 * beat + 0.1 * n) for beat in range(8) for n in range(10)]
     profile = made(tmp_path, burst)
     assert (profile.nodes, requests(profile)[0]["period_s"]) == (1, pytest.approx(1.5, rel=0.05))
-    profile = made(tmp_path, [line(0.01 * number) for number in range(1000)])
+    profile = made(tmp_path, [line(0.01 * number) for number in range(1100)])
     assert (profile.nodes, requests(profile)[0]["period_s"]) == (10, pytest.approx(0.1, rel=0.01))
 
 
@@ -229,10 +229,23 @@ def test_an_agent_that_is_not_in_the_log_is_refused_with_those_that_are(tmp_path
     assert "Is a directory" in refusal(tmp_path, AGENT)
 
 
-def test_an_agent_that_was_seen_once_has_no_period(tmp_path: Path) -> None:
-    """It is refused, not guessed."""
-    with pytest.raises(ProfileInvalid, match="asked at one moment of the log only"):
+def test_an_agent_that_asked_once_is_one_that_asks_no_more_until_the_log_ends(tmp_path: Path) -> None:
+    """Where the log ends with it, nothing says how often it asks: it is refused, not guessed."""
+    with pytest.raises(ProfileInvalid, match="asked in one burst, with which the log ends"):
         made(tmp_path, EVERY_15_S[:1])
+    burst = [line(0.1 * number, f"/api/v1/{kind}") for number, kind in enumerate(("pods", "nodes", "services"))]
+    profile = made(tmp_path, [*burst, line(300.0, user="somebody", user_agent="else/1")])
+    assert [one["period_s"] for one in requests(profile)] == [300.0] * 3
+    assert (profile.document["ramp_s"], profile.document["phase_ratio"]) == (0.0, pytest.approx(0.0, abs=0.01))
+
+
+def test_agents_that_begin_one_after_the_other_are_played_so(tmp_path: Path) -> None:
+    """As a rollout over ten seconds, each asking when it begins; those of a steady state are spread evenly."""
+    lines = [line(15.0 * beat + n, address=f"10.0.0.{n}") for beat in range(8) for n in range(11)]
+    document = made(tmp_path, lines).document
+    assert (document["ramp_s"], document["phase_ratio"]) == (10.0, 0.0)
+    lines = [line(15.0 * beat + 60.0 * n, address=f"10.0.0.{n}") for beat in range(8) for n in range(11)]
+    assert "ramp_s" not in made(tmp_path, lines).document
 
 
 def test_lines_that_are_broken_or_endless_are_left_out_and_counted(tmp_path: Path) -> None:
