@@ -81,8 +81,7 @@ class Measuring:
     def _climb(self, look: MeasuredRung) -> tuple[list[MeasuredRung], str]:
         """From a part of the CPU that the largest load is to cost, by steps of two to four, up to it."""
         wanted, most = self._asked.load_cores, self._most_virtual_nodes()
-        # an answer takes at least the CPU that it costs, so the guess is too high rather than too low
-        guess = max(float(look.told["latency"]["p90_s"] or 0.01), 0.001) * look.scaled.rate_per_s * look.scaled.speed
+        guess = _guess_s(look) * look.scaled.rate_per_s * look.scaled.speed
         begin = wanted * (_BEGIN if self._asked.is_fitted else 1.0)
         virtual_nodes = min(max(1, round(begin / guess)), most)
         rungs: list[MeasuredRung] = []
@@ -140,6 +139,16 @@ class Measuring:
     def _most_virtual_nodes(self) -> int:
         rate_per_s = self.scaled.rate_per_s * self.scaled.speed
         return max(1, min(MAX_NODES, int(MAX_RATE_PER_S / rate_per_s)))
+
+
+def _guess_s(look: MeasuredRung) -> float:
+    """CPU seconds of a request, before any load that is large enough to be measured well.
+
+    An answer takes about the CPU that it costs, and longer where the server, or this machine, is busy: so what was
+    measured counts, within a tenth of that time and all of it.
+    """
+    longest_s = max(float(look.told["latency"]["p90_s"] or 0.01), 0.001)
+    return max(min(look.cpu_s / max(look.requests, 1), longest_s), longest_s / 10)
 
 
 def _beyond(idle: Idle, rungs: list[MeasuredRung]) -> tuple[MeasuredRung, ...]:
