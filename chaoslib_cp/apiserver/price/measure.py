@@ -43,6 +43,11 @@ class Measured:
     idle: Idle
     stopped: str
 
+    @property
+    def kinds(self) -> tuple[ReadKind, ...]:
+        """What the requests of the profile read."""
+        return self.full[0].kinds
+
 
 class Measuring:
     """Plays the loads of one price.
@@ -145,10 +150,10 @@ def _guess_s(look: MeasuredRung) -> float:
     """CPU seconds of a request, before any load that is large enough to be measured well.
 
     An answer takes about the CPU that it costs, and longer where the server, or this machine, is busy: so what was
-    measured counts, within a tenth of that time and all of it.
+    measured counts, within a third of that time and all of it: a load is never more than three times as large as meant.
     """
     longest_s = max(float(look.told["latency"]["p90_s"] or 0.01), 0.001)
-    return max(min(look.cpu_s / max(look.requests, 1), longest_s), longest_s / 10)
+    return max(min(look.cpu_s / max(look.requests, 1), longest_s), longest_s / 3)
 
 
 def _beyond(idle: Idle, rungs: list[MeasuredRung]) -> tuple[MeasuredRung, ...]:
@@ -166,8 +171,3 @@ def _require_known(why_not: str) -> None:
             f"the CPU time of the API servers is not known: {why_not}; nothing is left; let the load's identity or the "
             "observer read /metrics"
         )
-
-
-def kinds_of(measured: Measured) -> tuple[ReadKind, ...]:
-    """What the requests of the profile read."""
-    return measured.full[0].kinds

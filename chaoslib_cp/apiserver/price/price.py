@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from chaoslib_cp.apiserver.price.ask import Budget, PriceAsk
-from chaoslib_cp.apiserver.price.measure import Measuring, kinds_of
+from chaoslib_cp.apiserver.price.measure import Measuring
 from chaoslib_cp.apiserver.price.rung import MeasuredRung
 from chaoslib_cp.apiserver.price.scaled import count_objects
 from chaoslib_cp.clock import Clock
@@ -50,7 +50,7 @@ def price(
     measured = measuring.measure()
     nodes = _cluster_nodes(settings)
     rungs = [*measured.full, *measured.fewer]
-    cost = fit_agent_cost([rung.point() for rung in rungs], kinds_of(measured)) if asked.is_fitted else None
+    cost = fit_agent_cost([rung.point() for rung in rungs], measured.kinds) if asked.is_fitted else None
     return {
         "profile": measuring.scaled.profile.name,
         "rate_per_s": measuring.scaled.rate_per_s,
