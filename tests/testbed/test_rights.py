@@ -102,15 +102,21 @@ try:
 except ActivityFailed as error:
     print(error)
 """
-# Nobody waits for its pods.
+# Nobody waits for its pods; a run looks at its end for what is left.
 FROM_PODS = """
 from chaoslib.exceptions import ActivityFailed
 from chaoslib_cp.apiserver.actions import start_api_overload_in_cluster, stop_api_overload_in_cluster
+from chaoslib_cp.cluster.agents.standing import agents_standing
+from chaoslib_cp.cluster.undo.leftovers import leftovers
+from chaoslib_cp.errors import ControlPlaneError
+from chaoslib_cp.settings import read_settings
 profile = {"schema": 1, "requests": [{"path": "/metrics", "period_s": 10.0}]}
 try:
-    start_api_overload_in_cluster(profile, 1, 1, duration_s=5.0, begin_in_s=0.0)
+    made = start_api_overload_in_cluster(profile, 1, 1, duration_s=5.0, begin_in_s=0.0)
+    agents_standing(read_settings(), made["fault"])
+    leftovers(read_settings())
     print(stop_api_overload_in_cluster(timeout_s=5.0))
-except ActivityFailed as error:
+except (ActivityFailed, ControlPlaneError) as error:
     print(error)
 """
 QUICKLY = {
