@@ -10,7 +10,7 @@ import json
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from chaoslib_cp.engine.load.connection import (
     Connect,
@@ -75,6 +75,9 @@ _Sink = Callable[[int, bytes], None]
 
 class _KeptConnection(HttpConnection):
     """A connection that hands over the body: httptools calls ``on_body`` where a protocol has it."""
+
+    # somebody waits for every event of a watch
+    reads_at_once: ClassVar[bool] = True
 
     def __init__(self, listener: Listener) -> None:
         super().__init__(listener)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chaoslib_cp.engine.load.connection import Credentials, HttpConnection
+from chaoslib_cp.engine.load.connection import Credentials, HttpConnection, read_buffer
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class _MemoryTransport(asyncio.Transport):
         if data is None:
             self.lose(ConnectionResetError())
         else:
-            self._connection.data_received(data)
+            lent = self._connection.get_buffer(-1)
+            lent[: len(data)] = data
+            self._connection.buffer_updated(len(data))
 
 
 @dataclass
@@ -78,6 +80,7 @@ class MemoryPeer:
     heads: list[tuple[float, bytes]] = field(default_factory=list)
     open: int = 0
     connected: int = 0
+    buffer: memoryview = field(default_factory=read_buffer)
 
     async def connect(self, connection: HttpConnection, _credentials: Credentials) -> None:
         """Connect as ``connector`` would."""
@@ -86,6 +89,7 @@ class MemoryPeer:
             raise self.connect_error
         self.open += 1
         self.connected += 1
+        connection.buffer = self.buffer
         connection.connection_made(_MemoryTransport(self, connection))
 
     def answer(self, head: bytes, at_s: float) -> MemoryAnswer:

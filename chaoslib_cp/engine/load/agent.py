@@ -5,21 +5,16 @@ Callbacks on the event loop instead of a task per request: a request costs a tim
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from chaoslib_cp.clock import Clock
-from chaoslib_cp.engine.load.budget import Budget
-from chaoslib_cp.engine.load.connection import Connect, Credentials, HttpConnection
+from chaoslib_cp.engine.load.agent_setup import AgentSetup
+from chaoslib_cp.engine.load.connection import Credentials, HttpConnection
 from chaoslib_cp.engine.load.due_request import DueRequest
 from chaoslib_cp.engine.load.head import NOWHERE, request_head
 from chaoslib_cp.engine.load.own_connections import OwnConnections
-from chaoslib_cp.engine.load.per_second import PerSecond
-from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.engine.load.retry import retry_wait_s
 from chaoslib_cp.engine.load.schedule import due_offsets
 from chaoslib_cp.engine.load.special_connections import PagedConnection
-from chaoslib_cp.engine.load.totals import Totals
 from chaoslib_cp.outcome import Outcome, is_answer, of_socket_error
 
 BUDGET = "budget"
@@ -30,33 +25,8 @@ _DOCUMENTS = (b"application/json", b"application/vnd.kubernetes.protobuf", b"app
 # A server that is told to end a watch ends it itself, so that its connection can be used again; this long after that
 # moment we do.
 _WATCH_GRACE_S: Final = 1.0
-
-
-@dataclass(frozen=True)
-class AgentSetup:
-    """What all agents of a runner share.
-
-    Attributes:
-        profile: what to ask.
-        host: the Host header.
-        connect: opens a connection.
-        totals: one for each kind of request, in the order of the profile.
-        budget: what they may do together.
-        loop: the event loop; its time orders everything.
-        clock: its monotonic time decides when an agent is over.
-        per_second: gets what is offered and answered.
-        base_path: what every path begins with.
-    """
-
-    profile: LoadProfile
-    host: str
-    connect: Connect
-    totals: list[Totals]
-    budget: Budget
-    loop: asyncio.AbstractEventLoop
-    clock: Clock
-    per_second: PerSecond
-    base_path: str = ""
+# Before a request times out whose answer is on its way, what lies unread of it is read: one round of the event loop.
+_LAST_LOOK_S: Final = 0.005
 
 
 class Agent:
@@ -188,7 +158,7 @@ class Agent:
         request.tries += 1
         request.is_waiting = False
         request.sent_at, request.answered_at = self._loop.time(), 0.0
-        request.timer = self._loop.call_later(self._profile.request_timeout_s, self._break_off, request, "timeout")
+        request.timer = self._loop.call_later(self._profile.request_timeout_s, self._time_out, request)
         connection = self._connections.take_idle(request.kind)
         request.connection = connection or self._connections.make(request.kind)
         self._busy[request.connection] = request
@@ -235,6 +205,12 @@ class Agent:
         lasts_s = self._profile.requests[request.kind].watch_s + _WATCH_GRACE_S
         request.timer = self._loop.call_later(lasts_s, self._break_off, request, "ok")
 
+    def _time_out(self, request: DueRequest) -> None:
+        if request.connection is not None and request.connection.fetch_rest():
+            request.timer = self._loop.call_later(_LAST_LOOK_S, self._break_off, request, "timeout")
+        else:
+            self._break_off(request, "timeout")
+
     def _break_off(self, request: DueRequest, outcome: Outcome) -> None:
         self._release(request)
         self._conclude(request, outcome)
@@ -253,6 +229,8 @@ class Agent:
         """Take the connection back and conclude its request (called by the connection)."""
         request = self._busy.pop(connection)
         request.connection = None
+        if not request.answered_at:
+            request.answered_at = self._loop.time() - connection.lay_unread_s
         if outcome == "http_429" and connection.media_type in _DOCUMENTS:
             self._setup.totals[request.kind].not_initialized += 1
         self._connections.give_back(connection, request.kind)
@@ -264,7 +242,7 @@ class Agent:
     def _turn_page(self, request: DueRequest, next_page: str) -> None:
         if request.timer is not None:
             request.timer.cancel()
-        self._setup.totals[request.kind].try_ended("ok", self._loop.time() - request.sent_at)
+        self._setup.totals[request.kind].try_ended("ok", request.answered_at - request.sent_at)
         request.next_page, request.tries, request.is_waiting = next_page, 0, True
         self._try_again(request)
 

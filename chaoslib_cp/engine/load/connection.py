@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection with one request in flight, whose answers are counted and thrown away unread.
 
 The parser copies a body only for a protocol that has an ``on_body`` method (httptools looks for it), so here it does
-not: the engine's cost stays near that of TLS itself. Who needs the body subclasses and adds ``on_body``.
+not: the engine's cost stays near that of TLS itself. Who needs the body subclasses and adds ``on_body``. All
+connections of an event loop are read into one buffer, and in the middle of a long answer for large pieces only.
 """
 
 import asyncio
@@ -9,13 +10,16 @@ import itertools
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import ClassVar, Final, Protocol, cast
 
 import httptools
 
+from chaoslib_cp.engine.load.wakeups import LONG_BYTES, Wakeups
 from chaoslib_cp.outcome import Outcome, of_http_status, of_socket_error
 
 _FIRST_FINAL_STATUS = 200
+# More than the 256 KiB that a TLS transport of asyncio or uvloop holds at most, so that one call empties it.
+_BUFFER_BYTES: Final = 320 * 1024
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,30 @@ class Listener(Protocol):
 Connect = Callable[["HttpConnection", Credentials], Awaitable[None]]
 
 
-class HttpConnection(asyncio.Protocol):
-    """The protocol. ``status``, ``retry_after`` and ``media_type`` hold what the last answer said."""
+def read_buffer() -> memoryview:
+    """Return a buffer for the connections of one event loop: each takes out what was read before the next is read."""
+    return memoryview(bytearray(_BUFFER_BYTES))
+
+
+class HttpConnection(asyncio.BufferedProtocol):
+    """The protocol. ``status``, ``retry_after`` and ``media_type`` hold what the last answer said.
+
+    Attributes:
+        buffer: what it is read into; set by whoever connects it.
+        lay_unread_s: seconds for which the end of the last answer was there before it was read.
+        reads_at_once: whether every byte is wanted as it comes, also in the middle of a long answer.
+    """
+
+    reads_at_once: ClassVar[bool] = False
+    buffer: memoryview
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._transport: asyncio.Transport | None = None
+        self._wakeups: Wakeups | None = None
+        self._sent_at = 0.0
+        self._answer_bytes = 0
+        self.lay_unread_s = 0.0
         self._parser = httptools.HttpResponseParser(self)
         self._is_busy = False
         self._is_complete = False
@@ -96,40 +118,71 @@ class HttpConnection(asyncio.Protocol):
         """
         self._is_busy, self._is_complete, self._is_framed = True, False, False
         self.status, self.retry_after, self.media_type = 0, None, b""
+        self._answer_bytes, self.lay_unread_s = 0, 0.0
         transport = self._transport
         if transport is None or transport.is_closing():
             self._end("reset")
             return False
         transport.write(head)
+        self._sent_at = self._loop.time()
+        return True
+
+    def fetch_rest(self) -> bool:
+        """Read at once what is there of an answer; whether anything may lie unread. The listener hears of it soon."""
+        if self._wakeups is None or not self._wakeups.is_rare:
+            return False
+        self._wakeups.restore()
         return True
 
     def abort(self) -> None:
         """Close at once, without a word to the listener; a request in flight is forgotten."""
         self._is_busy = False
-        if self._transport is not None:
-            self._transport.abort()
+        self._drop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (asyncio calls this once)."""
         self._transport = cast(asyncio.Transport, transport)
+        self._loop = asyncio.get_running_loop()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - larger than any hint
+        """Lend the buffer (asyncio calls this before it reads)."""
+        return self.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Count and parse; the listener hears the end only once the parser has returned."""
-        self._listener.bytes_received(self, len(data))
+        self._listener.bytes_received(self, nbytes)
         if not self._is_busy:
             # nobody asked, or the listener has just given up on us because of these bytes
             self._drop()
             return
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(self.buffer[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._drop()
             self._end("error")
             return
         if self._is_complete:
+            self._restore_wakeups()
             if not self._is_kept:
                 self._drop()
             self._end(of_http_status(self.status))
+            return
+        self._answer_bytes += nbytes
+        if self._answer_bytes > LONG_BYTES and not self.reads_at_once:
+            self._wait_for_more()
+
+    def _wait_for_more(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._wakeups is None:
+            self._wakeups = Wakeups(self._transport, self._loop)
+        if not self._wakeups.is_rare:
+            self._wakeups.make_rare(self._loop.time() - self._sent_at)
+
+    def _restore_wakeups(self) -> None:
+        if self._wakeups is not None and self._answer_bytes > LONG_BYTES:
+            self.lay_unread_s = self._wakeups.lay_unread_s()
+            self._wakeups.restore()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note the few headers that matter (httptools calls this for each)."""
@@ -154,6 +207,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Turn the loss into the outcome of the request in flight."""
         self._transport = None
+        self._forget_wakeups()
         if not self._is_busy:
             self._listener.idle_connection_lost(self)
         elif exc is None and self.status >= _FIRST_FINAL_STATUS and not self._is_framed:
@@ -163,8 +217,14 @@ class HttpConnection(asyncio.Protocol):
             self._end(of_socket_error(exc) if isinstance(exc, OSError) else "reset")
 
     def _drop(self) -> None:
+        # first: the next connection may get the same file descriptor
+        self._forget_wakeups()
         if self._transport is not None:
             self._transport.abort()
+
+    def _forget_wakeups(self) -> None:
+        if self._wakeups is not None:
+            self._wakeups.forget()
 
     def _end(self, outcome: Outcome) -> None:
         if self._is_busy:
@@ -180,7 +240,10 @@ def connector(target: Target, loop: asyncio.AbstractEventLoop, handshake_timeout
     install uvloop (the ``fast`` extra), which holds about 58 KB.
     """
 
+    buffer = read_buffer()
+
     async def connect(connection: HttpConnection, credentials: Credentials) -> None:
+        connection.buffer = buffer
         tls = credentials.tls or target.tls
         await loop.create_connection(
             lambda: connection,

@@ -12,7 +12,7 @@ class DueRequest:
         kind: index into the profile's requests.
         due_at: when it came due, in the event loop's time, as all moments here.
         sent_at: when its last try began.
-        answered_at: when the answer to a watch began; 0 before.
+        answered_at: when its last try was answered: the end of an answer, for a watch the beginning; 0 before.
         tries: made so far for the page that is being asked for.
         next_page: token of that page; empty for the first.
         is_waiting: for its next try.

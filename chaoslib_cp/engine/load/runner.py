@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.engine.load.agent import DEADLINE, Agent, AgentSetup
+from chaoslib_cp.engine.load.agent import DEADLINE, Agent
+from chaoslib_cp.engine.load.agent_setup import AgentSetup
 from chaoslib_cp.engine.load.budget import Budget
 from chaoslib_cp.engine.load.connection import Connect, Credentials
 from chaoslib_cp.engine.load.head import NOWHERE

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from chaoslib_cp.engine.load.connection import HttpConnection, Listener
 
@@ -51,6 +51,9 @@ class WatchConnection(HttpConnection):
         listener: who owns it.
         on_answer: called once for each answer that is a success, before its body.
     """
+
+    # what comes are single events, with long pauses
+    reads_at_once: ClassVar[bool] = True
 
     def __init__(self, listener: Listener, on_answer: Callable[[HttpConnection], None]) -> None:
         super().__init__(listener)
