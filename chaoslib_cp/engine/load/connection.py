@@ -239,7 +239,6 @@ def connector(target: Target, loop: asyncio.AbstractEventLoop, handshake_timeout
     stdlib asyncio holds for each TLS connection cannot be changed in a public way: with more than about 1,000 agents
     install uvloop (the ``fast`` extra), which holds about 58 KB.
     """
-
     buffer = read_buffer()
 
     async def connect(connection: HttpConnection, credentials: Credentials) -> None:

@@ -8,6 +8,7 @@ end of an answer is fetched after a wait that is short against what the answer h
 
 import asyncio
 import socket
+import sys
 from typing import Final
 
 # A TLS connection of uvloop reads 64 KiB at once, and a new socket's window holds as much.
@@ -18,7 +19,7 @@ LONG_BYTES: Final = 16 * 1024
 _WAIT_SHARE: Final = 0.1
 _MIN_WAIT_S: Final = 0.002
 _MAX_WAIT_S: Final = 0.5
-# tcpi_last_data_recv: ms since the last data arrived, an unsigned int (Linux: include/uapi/linux/tcp.h, struct tcp_info)
+# tcpi_last_data_recv, ms since the last data arrived, 32 bits (Linux: include/uapi/linux/tcp.h, struct tcp_info)
 _LAST_DATA_AT: Final = slice(52, 56)
 _TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None)
 
@@ -63,14 +64,14 @@ class Wakeups:
             self._timer = None
 
     def lay_unread_s(self) -> float:
-        """Seconds for which the latest bytes were there before we read them; the kernel counts in steps of 1 to 10 ms."""
+        """Seconds for which the latest bytes were there before they were read; the kernel counts in 1 to 10 ms."""
         if self._socket is None or _TCP_INFO is None:
             return 0.0
         try:
             told = self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _LAST_DATA_AT.stop)
         except OSError:
             return 0.0
-        return int.from_bytes(told[_LAST_DATA_AT], "little") / 1000
+        return int.from_bytes(told[_LAST_DATA_AT], sys.byteorder) / 1000
 
     def _set_mark(self, size: int) -> None:
         try:
