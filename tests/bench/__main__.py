@@ -7,6 +7,7 @@ import sys
 
 from tests.bench import (
     arming,
+    client_cpu,
     demo,
     demos,
     dns_load,
@@ -30,6 +31,7 @@ SECTIONS = {
     "lookups": lookups.measure,
     "dns-load": dns_load.measure,
     "pacing": pacing.measure,
+    "client-cpu": client_cpu.measure,
     "arming": arming.measure,
     "demos": demos.measure,
     "demo": demo.measure,

@@ -1,0 +1,94 @@
+"""What lists of 2,000 pods cost who asks and who answers: this engine side by side with the official Python client."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench import page, runs
+
+SPEC = {"api_server_cpu_cores": 1.0, "fake_nodes": 200, "pods_per_fake_node": 10, "kubelet_nodes": 1}
+CONNECTIONS = 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of list: the request by a load profile's keys, how many, and how many a second."""
+
+    name: str
+    request: dict[str, Any]
+    lists: int
+    rate_per_s: float
+
+
+# Rates that the API server keeps up with at 1 core, so that what is offered is answered.
+CASES = (
+    Case("identity", {"pattern": "list-pods-from-cache"}, 60, 2.0),
+    Case("gzip", {"path": "/api/v1/pods", "query": {"resourceVersion": "0"}, "gzip": True}, 60, 1.5),
+    Case("YAML", {"pattern": "list-pods-yaml"}, 12, 0.2),
+    Case("Table", {"pattern": "list-pods-table"}, 40, 2.0),
+)
+
+
+def measure() -> None:
+    """Play each kind of list on one testbed, then the yardstick."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        spec = folder / "one-core.yaml"
+        spec.write_text(json.dumps(SPEC))
+        with runs.testbed(str(spec)):
+            rows = [_row(case.name, case.lists, _play(case, folder)) for case in CASES]
+            rows.append(_row("identity, `kubernetes` for Python", CASES[0].lists, _yardstick()))
+    head = ["lists as", "lists", "ok", "on time, worst second", "MB", "client CPU s", "ms/MB", "server CPU s"]
+    body = (
+        f"Lists of 2,000 pods over {CONNECTIONS} connections, one kind after the other on one testbed with an API "
+        "server at 1 core. MB are those on the wire. The client's CPU is that of its whole process while it asks: "
+        "nothing is decompressed or decoded. The last row asks as fast as its 4 threads are answered, the others on a "
+        "schedule.\n\n" + page.table([*head, "amplification"], rows)
+    )
+    page.write_section("client-cpu", "What lists cost who asks and who answers", body)
+
+
+def _play(case: Case, folder: Path) -> dict[str, Any]:
+    request = {**case.request, "period_s": CONNECTIONS / case.rate_per_s}
+    profile = folder / "profile.json"
+    profile.write_text(
+        json.dumps({"schema": 1, "requests": [request], "request_timeout_s": 60.0, "max_in_flight_per_agent": 1})
+    )
+    duration_s = str(case.lists / case.rate_per_s)
+    told: dict[str, Any] = json.loads(
+        _exec(
+            [*runs.CHAOS, "cp", "load", str(profile), "--nodes", str(CONNECTIONS), "--duration-s", duration_s, "--json"]
+        )
+    )
+    return {**told, "ok": told["outcomes"].get("ok", 0)}
+
+
+def _yardstick() -> dict[str, Any]:
+    words = [sys.executable, "-m", "tests.bench.list_client", str(CASES[0].lists), str(CONNECTIONS)]
+    told: dict[str, Any] = json.loads(_exec(words))
+    return told
+
+
+def _exec(words: list[str]) -> str:
+    command = [*runs.CHAOS, "cp", "exec", "--name", runs.NAME, "--", *words]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=runs.ROOT).stdout
+
+
+def _row(name: str, lists: int, told: dict[str, Any]) -> list[object]:
+    received_mb, client_s, server_s = told["received_bytes"] / 1e6, told["client_cpu_s"], told["server_cpu_s"]
+    on_time = told.get("least_share_on_time")
+    return [
+        name,
+        lists,
+        told["ok"],
+        "" if on_time is None else f"{100 * on_time:.0f} %",
+        f"{received_mb:.0f}",
+        f"{client_s:.2f}",
+        f"{1000 * client_s / received_mb:.1f}",
+        f"{server_s:.1f}",
+        f"{server_s / client_s:.1f}",
+    ]
