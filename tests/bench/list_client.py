@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from kubernetes import client, config
 
@@ -18,7 +19,7 @@ _SERVER_CPU = re.compile(rb"^process_cpu_seconds_total (\S+)$", re.MULTILINE)
 
 def main(lists: int, connections: int) -> None:
     """Make the lists, some at a time, and print one JSON object."""
-    core = client.CoreV1Api(config.new_client_from_config(context="agent"))
+    core: Any = client.CoreV1Api(config.new_client_from_config(context="agent"))  # type: ignore[no-untyped-call]
 
     def server_cpu_s(_number: int = 0) -> float:
         page = core.api_client.call_api("/metrics", "GET", auth_settings=["BearerToken"], _preload_content=False)[0]

@@ -6,6 +6,9 @@
 import asyncio
 import ssl
 import sys
+from typing import cast
+
+from chaoslib_cp.engine.load.process import loop_factory
 
 BODY = b'{"kind":"PodList","items":[]}' + b" " * 900
 _LENGTH = f"Content-Length: {len(BODY)}\r\n\r\n".encode()
@@ -33,8 +36,7 @@ class Peer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Answer each request; one may come in pieces."""
@@ -65,4 +67,5 @@ if __name__ == "__main__":
     if len(sys.argv) > 2:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*sys.argv[2:])
-    asyncio.run(_serve(sys.argv[1], context))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_serve(sys.argv[1], context))

@@ -129,8 +129,8 @@ def ask(
 
     async def run() -> Heard:
         loop = asyncio.get_running_loop()
-        async with serving(body, authority and authority.server_context()) as port:
-            target = Target("127.0.0.1", port, "127.0.0.1", authority and authority.client_context())
+        async with serving(body, authority.server_context() if authority else None) as port:
+            target = Target("127.0.0.1", port, "127.0.0.1", authority.client_context() if authority else None)
             ear = Ear()
             connection = connection_type(ear)
             await connector(target, loop, 5)(connection, Credentials())
