@@ -1,6 +1,7 @@
 """The runner: agents that come and go at run time, one end for all of them, one account of what happened."""
 
 import asyncio
+import math
 import resource
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -36,7 +37,7 @@ def fuse_s(profile: _WithDeadline, clock: Clock) -> float:
     """
     now_s = clock.monotonic_s()
     if profile.deadline_epoch_s is None:
-        return float("inf")
+        return math.inf
     return now_s + max(profile.deadline_epoch_s - clock.epoch_s(), 0.0)
 
 
@@ -80,6 +81,8 @@ class LoadRunner:
         self._all_over = asyncio.Event()
         self._all_over.set()
         self._tick_timer: asyncio.TimerHandle | None = None
+        # no agent ends of its own before that; one that was removed may still count
+        self._first_ends_at_s = math.inf
         self.last_ended_s: float | None = None
 
     @property
@@ -145,6 +148,7 @@ class LoadRunner:
         ]
         started_at = self._setup.loop.time()
         self.per_second.begin(started_at)
+        self._first_ends_at_s = min(self._first_ends_at_s, ends_at_s)
         for agent in made:
             self._agents[agent.agent_id] = agent
             self._all_over.clear()
@@ -216,11 +220,16 @@ class LoadRunner:
 
     def _tick(self) -> None:
         now_s = self._clock.monotonic_s()
-        for agent in list(self._agents.values()):
-            if now_s >= agent.ends_at_s:
-                agent.end(DEADLINE)
-            else:
-                agent.end_if_spent()
+        budget = self._setup.budget
+        is_spent = not (budget.has_tries and budget.has_bytes)
+        # thousands of agents are looked at only when there is something to see
+        if is_spent or now_s >= self._first_ends_at_s:
+            for agent in list(self._agents.values()):
+                if now_s >= agent.ends_at_s:
+                    agent.end(DEADLINE)
+                elif is_spent:
+                    agent.end_if_spent()
+            self._first_ends_at_s = min((agent.ends_at_s for agent in self._agents.values()), default=math.inf)
         self._tick_timer = self._setup.loop.call_later(_TICK_S, self._tick) if self._agents else None
 
     def _agent_ended(self, agent: Agent, reason: str) -> None:
