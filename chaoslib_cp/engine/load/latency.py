@@ -5,6 +5,8 @@ never too low. Minimum, maximum, count and sum are exact.
 """
 
 import math
+from bisect import bisect_left
+from itertools import accumulate
 from typing import Any
 
 from chaoslib_cp.engine.load.told import count_of, seconds_of
@@ -56,20 +58,22 @@ class Histogram:
 
         The upper edge of the bucket, at most 0.8 % above the true value and never above the exact maximum.
         """
-        if not self.count:
-            return None
-        wanted = max(math.ceil(self.count * percent / 100), 1)
-        seen = 0
-        for bucket in sorted(self._buckets):
-            seen += self._buckets[bucket]
-            if seen >= wanted:
-                return min((bucket_top_us(bucket) + 1) / 1e6, self.max_s)
-        return self.max_s
+        return self._percentiles_s(percent)[0] if self.count else None
+
+    def _percentiles_s(self, *percents: float) -> list[float]:
+        """Return several of what was counted; the buckets are sorted once."""
+        buckets = sorted(self._buckets)
+        seen = list(accumulate(map(self._buckets.__getitem__, buckets)))
+        wanted = (max(math.ceil(self.count * percent / 100), 1) for percent in percents)
+        return [min((bucket_top_us(buckets[bisect_left(seen, one)]) + 1) / 1e6, self.max_s) for one in wanted]
 
     def merge(self, other: "Histogram") -> None:
         """Add the counts of another histogram to this one."""
-        for bucket, count in other._buckets.items():
-            self._buckets[bucket] = self._buckets.get(bucket, 0) + count
+        if self._buckets:
+            for bucket, count in other._buckets.items():
+                self._buckets[bucket] = self._buckets.get(bucket, 0) + count
+        else:
+            self._buckets = other._buckets.copy()
         self.count += other.count
         self.sum_s += other.sum_s
         self.min_s = min(self.min_s, other.min_s)
@@ -77,13 +81,14 @@ class Histogram:
 
     def summary(self) -> dict[str, float | int | None]:
         """Return count, mean, the usual percentiles and the exact extremes, durations in seconds."""
+        p50_s, p90_s, p99_s = self._percentiles_s(50, 90, 99) if self.count else (None, None, None)
         return {
             "count": self.count,
             "min_s": self.min_s if self.count else None,
             "mean_s": self.sum_s / self.count if self.count else None,
-            "p50_s": self.percentile_s(50),
-            "p90_s": self.percentile_s(90),
-            "p99_s": self.percentile_s(99),
+            "p50_s": p50_s,
+            "p90_s": p90_s,
+            "p99_s": p99_s,
             "max_s": self.max_s if self.count else None,
         }
 
