@@ -12,6 +12,7 @@ from tests.bench import page, runs
 
 SPEC = {"api_server_cpu_cores": 1.0, "fake_nodes": 200, "pods_per_fake_node": 10, "kubelet_nodes": 1}
 CONNECTIONS = 4
+_LAST_LIST_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,29 @@ def measure() -> None:
 
 
 def _play(case: Case, folder: Path) -> dict[str, Any]:
-    request = {**case.request, "period_s": CONNECTIONS / case.rate_per_s}
-    profile = folder / "profile.json"
-    profile.write_text(
-        json.dumps({"schema": 1, "requests": [request], "request_timeout_s": 60.0, "max_in_flight_per_agent": 1})
-    )
-    duration_s = str(case.lists / case.rate_per_s)
-    told: dict[str, Any] = json.loads(
-        _exec(
-            [*runs.CHAOS, "cp", "load", str(profile), "--nodes", str(CONNECTIONS), "--duration-s", duration_s, "--json"]
-        )
-    )
+    profile = {
+        "schema": 1,
+        "requests": [{**case.request, "period_s": CONNECTIONS / case.rate_per_s}],
+        "request_timeout_s": 60.0,
+        "max_in_flight_per_agent": 1,
+        "max_requests": case.lists // CONNECTIONS,
+    }
+    file = folder / "profile.json"
+    file.write_text(json.dumps(profile))
+    # it ends when the last list is there
+    duration_s = case.lists / case.rate_per_s + _LAST_LIST_S
+    words = [
+        *runs.CHAOS,
+        "cp",
+        "load",
+        str(file),
+        "--nodes",
+        str(CONNECTIONS),
+        "--duration-s",
+        str(duration_s),
+        "--json",
+    ]
+    told: dict[str, Any] = json.loads(_exec(words))
     return {**told, "ok": told["outcomes"].get("ok", 0)}
 
 
