@@ -196,6 +196,15 @@ def test_nothing_is_sent_over_a_connection_that_is_made_after_the_end() -> None:
     assert runner.snapshot()["agents"] == {"running": 0, "ended": {"deadline": 1}}
 
 
+def test_agents_that_wait_for_their_next_request_end_when_all_together_have_spent_theirs() -> None:
+    """The last request of the total is another's: who would ask again in half a minute is over within a second."""
+    stage = play(profile(RequestSpec("/metrics", period_s=30), max_total_requests=4), to_the_end)
+    assert stage.runner.snapshot()["agents"] == {"running": 0, "ended": {"budget": 3}}
+    assert stage.runner.last_ended_s is not None
+    last_sent_at_s = stage.peer.heads[-1][0]
+    assert stage.runner.last_ended_s - last_sent_at_s < 1
+
+
 def test_an_agent_that_comes_after_the_deadline_is_not_started() -> None:
     """A pod created late by a slow rollout must not reopen a storm that is over."""
 

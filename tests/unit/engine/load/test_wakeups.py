@@ -16,6 +16,7 @@ from chaoslib_cp.engine.load.connection import Credentials, HttpConnection, Targ
 from chaoslib_cp.engine.load.process import loop_factory
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
+from chaoslib_cp.engine.load.wakeups import Wakeups
 from chaoslib_cp.outcome import Outcome
 from tests.fakes.certificates import Authority
 
@@ -232,3 +233,32 @@ def test_the_mark_is_put_back_for_the_next_request(factory: Callable[[], asyncio
     heard = ask(long_then_short, factory, None)
     assert heard.outcomes == ["ok", "ok"]
     assert heard.lay_unread_s == 0
+
+
+def test_how_long_bytes_lay_unread_is_known(factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Latencies end when the last byte was there, so that reading rarely does not lengthen them."""
+
+    class Reader(asyncio.Protocol):
+        def __init__(self) -> None:
+            self.read = asyncio.Event()
+
+        def data_received(self, _data: bytes) -> None:
+            self.read.set()
+
+    async def run() -> float:
+        loop = asyncio.get_running_loop()
+        greeted = loop.create_future()
+        async with await asyncio.start_server(lambda _, writer: greeted.set_result(writer), "127.0.0.1", 0) as server:
+            transport, reader = await loop.create_connection(Reader, "127.0.0.1", server.sockets[0].getsockname()[1])
+            wakeups = Wakeups(transport, loop)
+            wakeups.make_rare(taken_s=3.0)
+            writer: asyncio.StreamWriter = await greeted
+            writer.write(b"x" * 100)
+            await reader.read.wait()
+            lay_s = wakeups.lay_unread_s()
+            transport.abort()
+            writer.transport.abort()
+            return lay_s
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        assert runner.run(run()) == pytest.approx(0.3, abs=0.1)
