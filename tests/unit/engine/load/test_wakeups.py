@@ -56,16 +56,26 @@ class Ear:
 @asynccontextmanager
 async def serving(body: Body, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
     """Answer every request of every connection with a body that is sent bit by bit."""
+    talks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
+        talk_task = asyncio.current_task()
+        assert talk_task is not None
+        talks.add(talk_task)
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while await reader.readuntil(b"\r\n\r\n"):
                 await body(writer)
         writer.transport.abort()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for one in talks:
+            one.cancel()
+        await asyncio.gather(*talks)
+        await asyncio.sleep(0)  # what was aborted is closed in the next round of the loop
 
 
 async def send_pieces(writer: asyncio.StreamWriter, pieces: list[bytes]) -> None:
@@ -258,6 +268,7 @@ def test_how_long_bytes_lay_unread_is_known(factory: Callable[[], asyncio.Abstra
             lay_s = wakeups.lay_unread_s()
             transport.abort()
             writer.transport.abort()
+            await asyncio.sleep(0)
             return lay_s
 
     with asyncio.Runner(loop_factory=factory) as runner:
