@@ -10,7 +10,13 @@ from typing import Any
 
 from tests.bench import page, runs
 
-SPEC = {"api_server_cpu_cores": 1.0, "fake_nodes": 200, "pods_per_fake_node": 10, "kubelet_nodes": 1}
+SPEC = {
+    "api_server_cpu_cores": 1.0,
+    "fake_nodes": 200,
+    "pods_per_fake_node": 10,
+    "kubelet_nodes": 1,
+    "api_server_memory_mib": 8192,
+}
 CONNECTIONS = 4
 _LAST_LIST_S = 30.0
 
@@ -43,12 +49,13 @@ def measure() -> None:
         with runs.testbed(str(spec)):
             rows = [_row(case.name, case.lists, _play(case, folder)) for case in CASES]
             rows.append(_row("identity, `kubernetes` for Python", CASES[0].lists, _yardstick()))
-    head = ["lists as", "lists", "ok", "on time, worst second", "MB", "client CPU s", "ms/MB", "server CPU s"]
+    head = ["lists as", "lists", "ok", "held back", "MB", "client CPU s", "ms/MB", "server CPU s"]
     body = (
         f"Lists of 2,000 pods over {CONNECTIONS} connections, one kind after the other on one testbed with an API "
         "server at 1 core. MB are those on the wire. The client's CPU is that of its whole process while it asks: "
-        "nothing is decompressed or decoded. The last row asks as fast as its 4 threads are answered, the others on a "
-        "schedule.\n\n" + page.table([*head, "amplification"], rows)
+        "nothing is decompressed or decoded. Held back is what came due while the list before it was under way on its "
+        "connection: where it is 0, what was offered was asked for. The last row asks as fast as its 4 threads are "
+        "answered, the others on a schedule.\n\n" + page.table([*head, "amplification"], rows)
     )
     page.write_section("client-cpu", "What lists cost who asks and who answers", body)
 
@@ -93,12 +100,11 @@ def _exec(words: list[str]) -> str:
 
 def _row(name: str, lists: int, told: dict[str, Any]) -> list[object]:
     received_mb, client_s, server_s = told["received_bytes"] / 1e6, told["client_cpu_s"], told["server_cpu_s"]
-    on_time = told.get("least_share_on_time")
     return [
         name,
         lists,
         told["ok"],
-        "" if on_time is None else f"{100 * on_time:.0f} %",
+        told.get("held_back", ""),
         f"{received_mb:.0f}",
         f"{client_s:.2f}",
         f"{1000 * client_s / received_mb:.1f}",
