@@ -1,7 +1,7 @@
 """The tables of faults and mitigations: ours, and those of extensions. Whoever must know all of them reads these."""
 
 from chaoslib_cp import extensions, vantage
-from chaoslib_cp.apiserver.fault import API_OVERLOAD, API_OVERLOAD_IN_CLUSTER
+from chaoslib_cp.apiserver.fault import API_OVERLOAD, API_OVERLOAD_IN_CLUSTER, API_RAMP
 from chaoslib_cp.dns.fault import (
     DNS_FLUSH,
     DNS_LOAD,
@@ -19,7 +19,7 @@ from chaoslib_cp.rollout.fault import AGENT_ROLLOUT, REMOVE_AGENT
 def fault_kinds() -> tuple[FaultKind, ...]:
     """Every kind of fault there is."""
     of_dns = (DNS_RESTART, DNS_POISON, DNS_ROGUE, DNS_FLUSH, DNS_LOAD, NODE_CACHE_PIN, ENDPOINT_REPLACEMENT)
-    ours = (AGENT_ROLLOUT, API_OVERLOAD, API_OVERLOAD_IN_CLUSTER, *of_dns)
+    ours = (AGENT_ROLLOUT, API_OVERLOAD, API_OVERLOAD_IN_CLUSTER, API_RAMP, *of_dns)
     return (*ours, *extensions.rows("FAULTS"))
 
 

@@ -23,6 +23,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "duration_s": 20.0,
         "begin_in_s": 0.0,
     },
+    "ramp_until_saturated": {"profile": OVERLOAD, "dwell_s": 2.0, "hold_s": 2.0, "stop_at_restart": False},
     "api_health": {},
     "api_is_saturated": {"timeout_s": 1.0},
     "what_is_saturated": {"window_s": 1.0},
@@ -47,6 +48,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "stop_agent_rollout": {"timeout_s": 10.0},
     "stop_api_overload": {"timeout_s": 10.0},
     "stop_api_overload_in_cluster": {"timeout_s": 10.0},
+    "stop_ramp": {"timeout_s": 10.0},
     "stop_node_cache_pin": {"timeout_s": 10.0},
 }
 

@@ -1,6 +1,6 @@
-"""The overload as kinds of fault: from the runner's machine, and from pods of the cluster.
+"""The loads of the API servers as kinds of fault: an overload from the runner's machine or from pods, and a ramp.
 
-They are two kinds and not one with an argument: an owner grants Jobs only for the second, one is ended as a process of
+The overloads are two kinds and not one with an argument: an owner grants Jobs only for the second, one is ended as a process of
 this machine and the other by the API, and only one of them has the credentials of a kubeconfig.
 """
 
@@ -54,4 +54,20 @@ API_OVERLOAD_IN_CLUSTER: Final = FaultKind(
         _takes_back("rbac.authorization.k8s.io", "clusterroles"),
         _takes_back("rbac.authorization.k8s.io", "clusterrolebindings"),
     ),
+)
+
+API_RAMP: Final = FaultKind(
+    name="api_ramp",
+    label="API ramp",
+    start="chaoslib_cp.apiserver.actions:ramp_until_saturated",
+    stop="chaoslib_cp.apiserver.actions:stop_ramp",
+    example={
+        "profile": {**_PROFILE, "requests": [{**_PROFILE["requests"][0], "period_s": 1.0}]},
+        "first_nodes": 2,
+        "step_nodes": 2,
+        "max_nodes": 4,
+        "dwell_s": 3.0,
+        "hold_s": 3.0,
+        "stop_at_restart": False,
+    },
 )

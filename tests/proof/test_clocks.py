@@ -17,6 +17,7 @@ import chaoslib_cp
 from chaoslib_cp.agent.__main__ import _PROGRAMS
 from chaoslib_cp.apiserver.in_cluster import start as in_cluster
 from chaoslib_cp.apiserver.in_cluster.start import InClusterAsk
+from chaoslib_cp.apiserver.fault import API_OVERLOAD
 from chaoslib_cp.apiserver.overload import stop as overload
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.cluster_dns import USUAL
@@ -198,7 +199,7 @@ def end_load(folder: Path, clock: DisturbedClock) -> float:
             log = undo_log_for_change(settings, cluster, CLUSTER_UID, clock)
         log.intend(OurProcess(4711, "1", "elsewhere", 4e9).entry(log.next_fault("api_overload"), "load"))
         with pytest.raises(UndoFailed, match="started elsewhere"):
-            overload.stop(settings, WITHIN_S, None, clock)
+            overload.stop(API_OVERLOAD, settings, WITHIN_S, None, clock)
     return WITHIN_S
 
 
@@ -227,13 +228,14 @@ SCENARIOS: dict[str, Play] = {
     "stop_api_overload": end_load,
     "start_api_overload_in_cluster": begin_from_pods,
     "stop_api_overload_in_cluster": roll_back,
+    "stop_ramp": end_load,
     "replace_endpoints": replace_pods,
     "chaos cp recover": heal,
     "the control before the baseline": see,
 }
 # They inject load: their agents are played below, as the farm plays them, too; as a process in test_agent_load.py and
-# apiserver/overload/test_overload.py.
-LOAD = {"start_agent_rollout", "start_dns_load", "start_api_overload"}
+# apiserver/overload/test_overload.py; a ramp's end in apiserver/ramp/test_ramp.py.
+LOAD = {"start_agent_rollout", "start_dns_load", "start_api_overload", "ramp_until_saturated"}
 
 
 def test_whatever_injects_or_waits_has_a_scenario() -> None:

@@ -19,10 +19,12 @@ import pytest
 import chaoslib_cp
 from chaoslib_cp import extensions
 from chaoslib_cp.apiserver.actions import (
+    ramp_until_saturated,
     start_api_overload,
     start_api_overload_in_cluster,
     stop_api_overload,
     stop_api_overload_in_cluster,
+    stop_ramp,
 )
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
@@ -135,6 +137,16 @@ def stop_overloading_from_pods(settings: Settings) -> None:
     stop_api_overload_in_cluster(timeout_s=5.0, configuration=settings)
 
 
+def climb(settings: Settings) -> None:
+    """Start a ramp that outlasts the test."""
+    ramp_until_saturated(OVERLOAD, max_nodes=5, dwell_s=300.0, stop_at_restart=False, configuration=settings)
+
+
+def stop_climbing(settings: Settings) -> None:
+    """End it."""
+    stop_ramp(timeout_s=5.0, configuration=settings)
+
+
 def meddle_with_all(settings: Settings) -> None:
     """Edit what is not ours, and set what the driver sets."""
     meddling.meddle(read_settings(settings), SystemClock())
@@ -172,6 +184,8 @@ SCENARIOS: dict[str, Scenario] = {
     "stop overloading": ("stop_api_overload", overload_api, stop_overloading),
     "overload from pods": ("start_api_overload_in_cluster", nothing, overload_from_pods),
     "stop overloading from pods": ("stop_api_overload_in_cluster", overload_from_pods, stop_overloading_from_pods),
+    "climb": ("ramp_until_saturated", nothing, climb),
+    "stop climbing": ("stop_ramp", climb, stop_climbing),
     # what only tests export: edits of what is not ours, and a setting of a driver
     "meddle": ("", nothing, meddle_with_all),
     "stop meddling": ("", meddle_with_all, stop_meddling),

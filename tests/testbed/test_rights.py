@@ -236,6 +236,7 @@ def full_run(requests: list[dict[str, Any]], namespace: str) -> dict[str, Any]:
     rollout = {"namespace": namespace, "duration_s": 20.0, "profile": profile}
     load = {**profile, "requests": [{"path": "/version", "period_s": 2.0}]}
     overload = {"nodes": 2, "duration_s": 20.0, "profile": load}
+    ramp = {"first_nodes": 2, "max_nodes": 2, "dwell_s": 6.0, "hold_s": 0.0, "profile": load}
     restart = {"coupling": "delete-pods", "wait_for_fresh_cache": False}
     undo = activity("rollout.actions", "stop_agent_rollout")
     healthy = activity("dns.probes", "workload_dns", {"path": "cached"}, kind="probe")
@@ -253,15 +254,21 @@ def full_run(requests: list[dict[str, Any]], namespace: str) -> dict[str, Any]:
         "method": [
             activity("rollout.actions", "start_agent_rollout", rollout),
             activity("apiserver.actions", "start_api_overload", overload),
+            activity("apiserver.actions", "ramp_until_saturated", ramp),
             activity("rollout.probes", "rollout_progress", kind="probe"),
             activity("dns.probes", DNS_LOOK, kind="probe"),
             activity("apiserver.probes", API_LOOK, {"window_s": 1.0}, kind="probe"),
             # time for the agents to begin and for the claim to be looked at: else nothing was delivered, or seen
             {**activity("dns.actions", "restart_dns_pods", restart), "pauses": {"before": 10}},
             activity("apiserver.actions", "stop_api_overload"),
+            activity("apiserver.actions", "stop_ramp"),
             undo,
         ],
-        "rollbacks": [undo, activity("apiserver.actions", "stop_api_overload")],
+        "rollbacks": [
+            undo,
+            activity("apiserver.actions", "stop_api_overload"),
+            activity("apiserver.actions", "stop_ramp"),
+        ],
     }
 
 

@@ -23,6 +23,7 @@ REFUSALS = {
     "stop_dns_load": "",
     "stop_api_overload": "",
     "stop_api_overload_in_cluster": "",
+    "stop_ramp": "",
     "stop_dns_poison": "",
     "stop_dns_rogue": "",
     "stop_node_cache_pin": "",

@@ -48,12 +48,14 @@ def play_alone(asked: OverloadAsk, settings: Settings, clock: Clock, say: Callab
     try:
         _wait(files, clock, say)
     finally:
-        stop(settings, _STOP_S, injected.fault, clock)
+        stop(asked.kind, settings, _STOP_S, injected.fault, clock)
     over = files.over()
     if over is None:
         raise TargetUnreachable(f"the load ended without a result; its last words are in {files.log}")
     used = used_between(before, read_servers(settings, asked.context, servers, clock))
     summary = summary_of(over)
+    if "ramp" in over:
+        summary["ramp"] = over["ramp"]  # all rows of its ladder
     amplification = None if used.cpu_s is None else amplification_of(used.cpu_s, summary["client_cpu_s"]).value
     return {
         "profile": asked.load_profile.name,
@@ -65,7 +67,7 @@ def play_alone(asked: OverloadAsk, settings: Settings, clock: Clock, say: Callab
         "server_cpu_unknown": used.why_not,
         "server_use": used.as_dict(),
         "amplification": amplification,
-        "shortfall": _shortfall(over["account"], asked.nodes),
+        "shortfall": _shortfall(over["account"], over["nodes"]),
     }
 
 

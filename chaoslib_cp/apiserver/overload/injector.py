@@ -3,11 +3,16 @@
 import asyncio
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from chaoslib_cp.apiserver.overload.crew import Crew
 from chaoslib_cp.apiserver.overload.plan import OverloadPlan
+from chaoslib_cp.apiserver.ramp.ascent import Ascent
+from chaoslib_cp.apiserver.ramp.ladder import Ladder
+from chaoslib_cp.apiserver.ramp.servers import ServerWatch, server_watch
 from chaoslib_cp.clock import Clock, SteadyTime
 from chaoslib_cp.cluster.door.connect import describe
 from chaoslib_cp.cluster.door.connection import Connection
@@ -16,9 +21,9 @@ from chaoslib_cp.engine.load.connection import Connect, Credentials, Target, con
 from chaoslib_cp.engine.load.process import require_open_files
 from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
 from chaoslib_cp.engine.load.runner import LoadRunner
-from chaoslib_cp.engine.load.virtual_nodes import node_name, place_of, stands_for
+from chaoslib_cp.engine.load.virtual_nodes import stands_for
 from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.fault import LOAD_CPU
+from chaoslib_cp.fault import LOAD_CPU, RAMP_OVER, RAMP_RUNG
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
 from chaoslib_cp.settings import read_settings
 from chaoslib_cp.vantage import AGENT_LOAD
@@ -51,6 +56,11 @@ class Injector:
         self._timeline = Timeline(Path(plan.timeline) / TIMELINE_FILE) if plan.timeline else None
         self._result = _open_result(Path(plan.result))
         self._unauthorized = 0
+        self._ascent: Ascent | None = None
+
+    def climbs(self, ladder: Ladder, servers: ServerWatch) -> None:
+        """Let the load climb instead of being there in full from the begin on."""
+        self._ascent = Ascent(ladder, servers, self._clock, self._tell_of_ramp)
 
     async def play(self, deadline_epoch_s: float, stop: asyncio.Event) -> None:
         """Play until the deadline, until every virtual node is over, or until ``stop`` is set.
@@ -63,20 +73,30 @@ class Injector:
         profile = parse_profile({**self._plan.profile, "deadline_epoch_s": deadline_epoch_s})
         where = (self._connection.host, self._connect(loop, profile), self._clock, loop)
         runner = LoadRunner(profile, *where, self._connection.base_path)
-        numbers = range(self._plan.nodes)
-        runner.add_agents(
-            {node_name(number): self._credentials(number) for number in numbers},
-            {node_name(number): place_of(number, self._plan.namespace) for number in numbers},
-        )
-        chores = [loop.create_task(self._tell(runner)), loop.create_task(self._renew(runner))]
-        waits = [loop.create_task(runner.wait_until_over()), loop.create_task(stop.wait())]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        crew = Crew(runner, self._credentials, self._plan.namespace)
+        course = loop.create_task(self._play(crew, deadline_epoch_s - self._clock.epoch_s()))
+        tasks = [course, *(loop.create_task(one) for one in (stop.wait(), self._tell(crew), self._renew(crew)))]
+        await asyncio.wait(tasks[:2], return_when=asyncio.FIRST_COMPLETED)
         reason = "stopped" if stop.is_set() else "at its own end"
         runner.stop()
-        for task in (*chores, *waits):
+        for task in tasks:
             task.cancel()
-        self._account(runner)
-        self._say(runner.result(reason, self._plan.nodes).as_dict())
+        await asyncio.gather(*tasks, return_exceptions=True)  # a ramp tells what it has found so far
+        self._account(crew)
+        found = {} if self._ascent is None else {"ramp": self._ascent.result()}
+        self._say({**runner.result(reason, crew.most).as_dict(), **found})
+        if not course.cancelled():
+            course.result()  # what broke it is its last words
+
+    async def _play(self, crew: Crew, left_s: float) -> None:
+        """All virtual nodes from the begin on, or a ramp; over at the deadline."""
+        if self._ascent is None:
+            crew.resize(self._plan.nodes)
+            await crew.runner.wait_until_over()
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left_s):
+                await self._ascent.play(crew)
 
     def _connect(self, loop: asyncio.AbstractEventLoop, profile: LoadProfile) -> Connect:
         """A connection is given up by its request's own limit, never by the handshake's."""
@@ -92,25 +112,35 @@ class Injector:
         headers = (*self._connection.headers(), *stands_for(plan.impersonate, number, plan.namespace))
         return Credentials(tls=self._tls, headers=headers)
 
-    async def _tell(self, runner: LoadRunner) -> None:
+    async def _tell(self, crew: Crew) -> None:
         """Say how it goes, once a second, and the account as often as an agent does."""
         seconds = 0
         while True:
             if seconds % AGENT_LOAD.period_s == 0:
-                self._account(runner)
+                self._account(crew)
             await asyncio.sleep(_PROGRESS_S)
             seconds += 1
-            self._say(_progress(runner))
-            self._distrust_if_unknown(runner)
+            self._say(_progress(crew.runner))
+            self._distrust_if_unknown(crew.runner)
 
-    async def _renew(self, runner: LoadRunner) -> None:
+    def _tell_of_ramp(self, phase: str, told: Mapping[str, Any]) -> None:
+        """A rung, or the end of the ramp: into the result, and what fits into a line of the timeline."""
+        self._say({"phase": phase, phase: told})
+        if self._timeline is None:
+            return
+        event = {"rung": RAMP_RUNG, "ramp": RAMP_OVER}[phase]
+        shown = {key: value for key, value in told.items() if key != "ladder"}
+        line = {"kind": "event", "at_s": self._time.now_s(), "event": event, "fault": self.profile.fault, phase: shown}
+        with suppress(OSError):
+            self._timeline.append(line)
+
+    async def _renew(self, crew: Crew) -> None:
         """Renew the credentials as any client does; nothing waits for it."""
         while True:
             await asyncio.sleep(_RENEW_S)
             if await asyncio.to_thread(self._connection.login.renew_if_due):
                 self._tls = self._connection.tls() if self._connection.scheme == "https" else None
-                for number in range(self._plan.nodes):
-                    runner.replace_credentials(node_name(number), self._credentials(number))
+                crew.renew_credentials()
 
     def _distrust_if_unknown(self, runner: LoadRunner) -> None:
         unauthorized = runner.totals().outcomes.get("http_401", 0)
@@ -118,11 +148,11 @@ class Injector:
             self._connection.login.distrust()
         self._unauthorized = unauthorized
 
-    def _account(self, runner: LoadRunner) -> None:
+    def _account(self, crew: Crew) -> None:
         """Put the account, and the CPU that it cost, into the timeline."""
         if self._timeline is None:
             return
-        nodes = self._plan.nodes
+        runner, nodes = crew.runner, crew.most
         account = account_of(self.profile.fault, SOURCE, runner.totals(), nodes, runner.running).wanting(nodes)
         now_s = self._time.now_s()
         cpu = {"kind": "event", "at_s": now_s, "event": LOAD_CPU, "fault": self.profile.fault}
@@ -143,7 +173,12 @@ def prepare(plan: OverloadPlan, clock: Clock) -> Injector:
         ProfileInvalid: As :class:`Injector`.
     """
     settings = read_settings().reached_by(plan.kubeconfig, {"agent": plan.context})
-    return Injector(plan, describe(settings, "agent", plan.addresses), clock)
+    connection = describe(settings, "agent", plan.addresses)
+    injector = Injector(plan, connection, clock)
+    if plan.ladder:
+        ladder = Ladder(**plan.ladder)
+        injector.climbs(ladder, server_watch(plan, ladder, connection, SteadyTime(clock, plan.epoch_offset_s)))
+    return injector
 
 
 def _target(address: str, server_name: str) -> Target:

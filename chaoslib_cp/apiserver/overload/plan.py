@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from chaoslib_cp.errors import ProfileInvalid
@@ -23,6 +23,9 @@ class OverloadPlan:
         result: File that its progress and result are appended to, one JSON object a line.
         timeline: Folder of the run, whose timeline gets its account; empty for none.
         epoch_offset_s: Epoch minus monotonic time as that timeline counts it; None reads it anew.
+        ladder: How the load climbs, as ``Ladder.as_dict`` has it; empty where it is there in full from the begin on.
+        servers: Where each API server listens (``ip:port``), for what a ladder reads of them.
+        observers: Context of each identity as which they may be read, by its name, the best first.
     """
 
     kubeconfig: str
@@ -35,6 +38,9 @@ class OverloadPlan:
     result: str
     timeline: str = ""
     epoch_offset_s: float | None = None
+    ladder: Mapping[str, Any] = field(default_factory=dict)
+    servers: tuple[str, ...] = ()
+    observers: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -49,9 +55,10 @@ def parse_plan(line: bytes) -> OverloadPlan:
     """
     try:
         document = json.loads(line)
-        return OverloadPlan(**{**document, "addresses": tuple(document["addresses"])})
+        lists = {key: tuple(document.get(key) or ()) for key in ("addresses", "servers")}
+        return OverloadPlan(**{**document, **lists})
     except (ValueError, TypeError, KeyError) as error:
-        known = ", ".join(field.name for field in fields(OverloadPlan))
+        known = ", ".join(one.name for one in fields(OverloadPlan))
         raise ProfileInvalid(
             f"the first line on stdin is no plan of a load ({error}); nothing was sent; its keys are {known}"
         ) from error

@@ -1,37 +1,55 @@
 """Starting an overload: everything is checked, and the process is ready, before the first request is sent."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from chaoslib_cp.apiserver.fault import API_OVERLOAD
+from chaoslib_cp.apiserver.fault import API_OVERLOAD, API_RAMP
 from chaoslib_cp.apiserver.overload.plan import OverloadPlan
 from chaoslib_cp.apiserver.overload.refusals import open_agent, refuse_identity, refuse_requests, standing_for
 from chaoslib_cp.apiserver.overload.session import LoadFiles, end_process, load_files, start_process
 from chaoslib_cp.apiserver.overload.wanted import MAX_NODES, MAX_RATE_PER_S, offered_rate_per_s, wanted_profile
+from chaoslib_cp.apiserver.ramp.ladder import Ladder, refuse_too_long
+from chaoslib_cp.apiserver.ramp.servers import LEASES_AS, METRICS_AS
+from chaoslib_cp.apiserver.saturated.servers import servers_to_ask
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
+from chaoslib_cp.cluster.door.connect import choose
 from chaoslib_cp.cluster.gate.bite import refuse_unknown_resources, refuse_what_does_not_bite
 from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.cluster.undo.kinds.process import process_of_ours
 from chaoslib_cp.engine.load.presets import preset_of
-from chaoslib_cp.engine.load.profile import LoadProfile
+from chaoslib_cp.engine.load.profile import LINEAR, LoadProfile
 from chaoslib_cp.engine.load.virtual_nodes import SCHEMES
-from chaoslib_cp.errors import ProfileInvalid
-from chaoslib_cp.fault import Delivers, Expects, Injected
+from chaoslib_cp.errors import ProfileInvalid, TargetRefused
+from chaoslib_cp.fault import Delivers, Expects, FaultKind, Injected
 from chaoslib_cp.limits import checked
 from chaoslib_cp.observe.plan import PLAN_FILE, read_plan
 from chaoslib_cp.observe.timeline import TIMELINE_FILE
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import AGENT_LOAD, API_READ
 
+LEAST_REQUESTS: Final = 5
+"""So many requests the first rung of a ladder must have in its dwell."""
 USUAL: Final = Expects(API_READ.name)
 """What users of the API suffer from an overload that bites."""
 
 
 @dataclass(frozen=True)
 class OverloadAsk:
-    """Arguments of ``start_api_overload``, checked."""
+    """Arguments of ``start_api_overload``, or with a ladder of ``ramp_until_saturated``, checked.
+
+    Attributes:
+        profile: What each virtual node asks.
+        nodes: How many there are, at most with a ladder.
+        duration_s: It ends by itself after this, at the latest with a ladder.
+        context: As whom is asked.
+        impersonate: Scheme by which each stands for somebody.
+        namespace: Of ServiceAccounts that are stood for.
+        expects: What the victim is expected to suffer; nothing with a ladder, which stops where it begins to.
+        ladder: How the load climbs; None where it is there in full from the begin on.
+    """
 
     profile: Mapping[str, Any] | str
     nodes: int
@@ -40,14 +58,19 @@ class OverloadAsk:
     impersonate: str = ""
     namespace: str = "default"
     expects: Expects = field(default=USUAL)
+    ladder: Ladder | None = None
 
     def __post_init__(self) -> None:
         """Refuse a wrong argument while nothing has been changed."""
+        if self.ladder is not None:
+            refuse_too_long(self.ladder)
         checked("nodes", self.nodes, 1, MAX_NODES, whole=True)
         checked("duration_s", self.duration_s, 1, 3600)
         if self.impersonate not in SCHEMES:
             known = " or ".join(repr(one) for one in SCHEMES if one)
             raise ProfileInvalid(f"impersonate is {self.impersonate!r}; nothing was changed; use {known}, or leave it")
+        if self.ladder is not None:
+            self._refuse_too_few(self.ladder)
         offered = self.rate_per_s
         if offered > MAX_RATE_PER_S:
             raise ProfileInvalid(
@@ -55,10 +78,26 @@ class OverloadAsk:
                 f"offers at most {MAX_RATE_PER_S:.0f}: lower nodes, or lengthen period_s"
             )
 
+    def _refuse_too_few(self, ladder: Ladder) -> None:
+        """A percentile of a few requests is chance."""
+        expected = offered_rate_per_s(self.load_profile, ladder.first_nodes) * ladder.dwell_s
+        if expected < LEAST_REQUESTS:
+            raise ProfileInvalid(
+                f"{ladder.first_nodes} virtual nodes ask for {expected:.1f} requests in {ladder.dwell_s:g} s, too few "
+                f"to judge (under {LEAST_REQUESTS}); nothing was changed; raise first_nodes or dwell_s, or shorten "
+                "period_s"
+            )
+
+    @property
+    def kind(self) -> FaultKind:
+        """Which kind of fault it makes."""
+        return API_OVERLOAD if self.ladder is None else API_RAMP
+
     @property
     def load_profile(self) -> LoadProfile:
         """What each virtual node is told to ask."""
-        return wanted_profile(self.profile, self.duration_s)
+        at_once = {"ramp": LINEAR, "ramp_s": 0.0, "ramp_steps": 1} if self.ladder else {}  # the ladder is the ramp
+        return wanted_profile(self.profile, self.duration_s, at_once)
 
     @property
     def rate_per_s(self) -> float:
@@ -68,7 +107,7 @@ class OverloadAsk:
 
 def start(asked: OverloadAsk, settings: Settings, clock: Clock) -> Injected:
     """Overload as asked; what it returns is told by ``start_api_overload``."""
-    with injecting(settings, API_OVERLOAD, clock) as injection:
+    with injecting(settings, asked.kind, clock) as injection:
         with open_agent(settings, asked.context) as agent:
             refuse_identity(agent, injection)
             refuse_unknown_resources(agent, asked.load_profile)
@@ -79,10 +118,10 @@ def start(asked: OverloadAsk, settings: Settings, clock: Clock) -> Injected:
         ends_at_s = _begin(plan, files, asked, injection)
     return Injected(
         fault=injection.fault,
-        kind=API_OVERLOAD.name,
-        label=API_OVERLOAD.label,
-        delivers=Delivers("virtual nodes", wanted=asked.nodes, vantage=AGENT_LOAD.name),
-        expects=(asked.expects,),
+        kind=asked.kind.name,
+        label=asked.kind.label,
+        delivers=Delivers("virtual nodes", wanted=None if asked.ladder else asked.nodes, vantage=AGENT_LOAD.name),
+        expects=() if asked.ladder else (asked.expects,),
         deadline_epoch_s=ends_at_s,
         parameters=_effective(asked),
         details={"result": str(files.result), "addresses": list(plan.addresses)},
@@ -118,10 +157,22 @@ def _plan(asked: OverloadAsk, injection: Injection, agent: Cluster) -> tuple[Ove
         namespace=asked.namespace,
         result=str(files.result),
     )
+    if asked.ladder is not None:
+        plan = _with_ladder(plan, asked.ladder, settings, injection)
     run_dir = settings.run_dir
     if run_dir is None or not (run_dir / TIMELINE_FILE).exists():
         return plan, files
     return replace(plan, timeline=str(run_dir), epoch_offset_s=_epoch_offset_s(settings)), files
+
+
+def _with_ladder(plan: OverloadPlan, ladder: Ladder, settings: Settings, injection: Injection) -> OverloadPlan:
+    """With what a ladder needs: where each server is, and as whom it may be read."""
+    observers: dict[str, str] = {}
+    for identity in (METRICS_AS, LEASES_AS):
+        with suppress(TargetRefused):
+            observers[identity] = choose(settings, identity).context
+    servers = servers_to_ask(settings, plan.addresses, injection.clock).addresses if ladder.reads_metrics else ()
+    return replace(plan, ladder=ladder.as_dict(), servers=servers, observers=observers)
 
 
 def _epoch_offset_s(settings: Settings) -> float | None:
@@ -142,4 +193,5 @@ def _effective(asked: OverloadAsk) -> dict[str, Any]:
         "context": asked.context,
         "impersonate": asked.impersonate,
         "namespace": asked.namespace if asked.impersonate else "",
+        **(asked.ladder.as_dict() if asked.ladder else {}),
     }

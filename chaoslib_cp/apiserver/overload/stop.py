@@ -1,8 +1,7 @@
-"""Ending overloads: by their processes alone, so it works whatever the API does."""
+"""Ending overloads and ramps: by their processes alone, so it works whatever the API does."""
 
 from typing import Any
 
-from chaoslib_cp.apiserver.fault import API_OVERLOAD
 from chaoslib_cp.apiserver.overload.session import end_process, load_files
 from chaoslib_cp.apiserver.overload.summary import summary_of
 from chaoslib_cp.clock import Clock
@@ -11,14 +10,14 @@ from chaoslib_cp.cluster.undo.heal import heal_log
 from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.cluster.undo.take_back import chosen_faults
 from chaoslib_cp.errors import UndoFailed
-from chaoslib_cp.fault import ROLLBACK, Ended
+from chaoslib_cp.fault import ROLLBACK, Ended, FaultKind
 from chaoslib_cp.settings import Settings
 
 
-def stop(settings: Settings, timeout_s: float, fault: str | None, clock: Clock) -> Ended:
-    """End the overloads of this run, or one of them; what it returns is told by ``stop_api_overload``."""
+def stop(kind: FaultKind, settings: Settings, timeout_s: float, fault: str | None, clock: Clock) -> Ended:
+    """End the loads of one kind of this run, or one of them; what it returns is told by ``stop_api_overload``."""
     log = undo_log_of_run(settings, clock)
-    faults = chosen_faults(log, API_OVERLOAD.name, fault)
+    faults = chosen_faults(log, kind.name, fault)
     files = {} if log is None else {one: load_files(settings, log.run, one) for one in faults or ()}
     for where in files.values():
         end_process(where)

@@ -103,6 +103,11 @@ class Agent:
         self._connections.close_idle()
         self._on_end(self, reason)
 
+    def open_for_s(self) -> list[float]:
+        """How long each request has been waiting for its answer since it came due, seconds; begun watches left out."""
+        now = self._loop.time()
+        return [now - request.due_at for request in self._open if not request.answered_at]
+
     def _arm(self, kind: int, due_at: float, started_at: float) -> None:
         self._due_timers[kind] = self._loop.call_at(due_at, self._come_due, kind, due_at, started_at)
 

@@ -79,6 +79,21 @@ class Histogram:
         self.min_s = min(self.min_s, other.min_s)
         self.max_s = max(self.max_s, other.max_s)
 
+    def since(self, earlier: "Histogram") -> "Histogram":
+        """Return what was counted after an earlier copy of this one; its extremes are edges of buckets, not exact."""
+        later = Histogram()
+        for bucket, count in self._buckets.items():
+            more = count - earlier._buckets.get(bucket, 0)
+            if more > 0:
+                later._buckets[bucket] = more
+        if later._buckets:
+            top_s = (bucket_top_us(max(later._buckets)) + 1) / 1e6
+            later.count = sum(later._buckets.values())
+            later.sum_s = self.sum_s - earlier.sum_s
+            later.max_s = min(top_s, self.max_s)
+            later.min_s = max(self.min_s, bucket_top_us(min(later._buckets) - 1) / 1e6 if min(later._buckets) else 0.0)
+        return later
+
     def summary(self) -> dict[str, float | int | None]:
         """Return count, mean, the usual percentiles and the exact extremes, durations in seconds."""
         p50_s, p90_s, p99_s = self._percentiles_s(50, 90, 99) if self.count else (None, None, None)

@@ -187,6 +187,10 @@ class LoadRunner:
             merged.merge(one)
         return merged
 
+    def open_for_s(self) -> list[float]:
+        """How long each request without an answer has been waiting since it came due, seconds."""
+        return [waited_s for agent in self._agents.values() for waited_s in agent.open_for_s()]
+
     def snapshot(self) -> dict[str, Any]:
         """Return the account so far as JSON: agents, all requests together, each kind, own CPU seconds."""
         so_far = self.result("", 0).as_dict()

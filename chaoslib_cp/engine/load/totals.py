@@ -108,6 +108,22 @@ class Totals:
         )
         return made
 
+    def since(self, earlier: "Totals") -> "Totals":
+        """Return what was counted after an earlier copy of these; ``in_flight`` is how many more there are."""
+        later = Totals()
+        for name in _COUNTED:
+            setattr(later, name, getattr(self, name) - getattr(earlier, name))
+        later.outcomes = {outcome: count - earlier.outcomes.get(outcome, 0) for outcome, count in self.outcomes.items()}
+        later.lag = self.lag.since(earlier.lag)
+        nothing = Histogram()
+        later.from_send = {
+            outcome: one.since(earlier.from_send.get(outcome, nothing)) for outcome, one in self.from_send.items()
+        }
+        later.from_due = {
+            outcome: one.since(earlier.from_due.get(outcome, nothing)) for outcome, one in self.from_due.items()
+        }
+        return later
+
     def as_dict(self, elapsed_s: float) -> dict[str, Any]:
         """Return counts, rates over ``elapsed_s`` seconds, and latency summaries as JSON.
 
