@@ -291,7 +291,8 @@ def ramp_until_saturated(
             each virtual node ask once.
         hold_factor: The hold is at this times the capacity, 0.1 to 10, and never above ``max_nodes``.
         hold_s: Seconds of the hold, 0 to 3600; 0 for none.
-        max_error_ratio: Guard rail: share of tries, of 20 and more, that got no answer or 5xx, 0.01 to 1.
+        max_error_ratio: Guard rail: share of tries that got no answer or 5xx, 0.01 to 1: of 20 and more at any time, of
+            5 and more at the end of a dwell.
         stop_at_restart: Guard rail: a restart of an API server. It is seen in ``/metrics``, which the observer must be
             allowed to read.
         context: As for ``start_api_overload``.

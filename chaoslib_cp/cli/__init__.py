@@ -26,6 +26,7 @@ _COMMANDS = (
     "check",
     "presets",
     "load",
+    "ramp",
     "price",
     "recover",
     "restart-containers",

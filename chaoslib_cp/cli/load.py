@@ -48,7 +48,7 @@ def command(  # noqa: PLR0913 - one for each option
     from chaoslib_cp.stop_signals import stop_signals_raise
     from chaoslib_cp.waits import telling
 
-    asked = OverloadAsk(_read(profile), nodes, duration_s, context, impersonate or "", namespace)
+    asked = OverloadAsk(read_profile(profile), nodes, duration_s, context, impersonate or "", namespace)
     with stop_signals_raise(), telling(output.say):
         result = play_alone(asked, read_settings(), SystemClock(), output.say)
     output.show(result, as_json, lambda: describe(result))
@@ -70,7 +70,7 @@ def describe(result: dict[str, Any]) -> str:
             + (f", {result['held_back']} held back by the profile's own cap" if result["held_back"] else ""),
             "answered": f"{result['answered_rate_per_s']:.1f}/s",
             "outcomes": ", ".join(f"{name} {count}" for name, count in result["outcomes"].items()) or "none",
-            "latency": ", ".join(f"{key[:-2]} {_seconds(latency[key])}" for key in latency),
+            "latency": ", ".join(f"{key[:-2]} {in_seconds(latency[key])}" for key in latency),
             "received": f"{result['received_bytes'] / 1e6:.2f} MB",
             "client CPU": f"{result['client_cpu_s']:.2f} s",
             "server CPU": f"{result['server_cpu_s']:.2f} s" if known else f"not known: {result['server_cpu_unknown']}",
@@ -80,12 +80,17 @@ def describe(result: dict[str, Any]) -> str:
     )
 
 
-def _seconds(value: float | None) -> str:
+def in_seconds(value: float | None) -> str:
+    """Say a duration, or that there is none."""
     return "none" if value is None else f"{value:.3g} s"
 
 
-def _read(named: str) -> "dict[str, Any] | str":
-    """The document of a file, where there is one of that name; else the name, of a preset."""
+def read_profile(named: str) -> "dict[str, Any] | str":
+    """Read the document of a file, where there is one of that name; else it is the name of a preset.
+
+    Args:
+        named: What the user typed.
+    """
     from chaoslib_cp.engine.load.profile_file import read_document
 
     path = Path(named)

@@ -19,6 +19,7 @@ from chaoslib_cp.cluster.undo.own_log import undo_log_of_run
 from chaoslib_cp.cluster.undo.recover import open_logs
 from chaoslib_cp.cluster.undo.take_back import take_back
 from chaoslib_cp.control import evidence
+from chaoslib_cp.control.api_work import tell_api_work
 from chaoslib_cp.control.run import Run
 from chaoslib_cp.control.watching import paces
 from chaoslib_cp.errors import ControlPlaneError, UndoFailed
@@ -81,6 +82,8 @@ def end_run(run: Run, journal: dict[str, Any], configuration: Mapping[str, Any])
     stranded = _stranded(run)
     _put_log_aside(run)
     _see_recovery(run, run.run_dir)
+    if run.teller is not None:
+        tell_api_work(run.teller, run.settings, run.api_servers)
     run.stop_watching()
     recording = record(read_timeline(run.run_dir / TIMELINE_FILE))
     conduct = Conduct(

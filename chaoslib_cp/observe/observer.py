@@ -127,6 +127,7 @@ class Observer:
             "samples": self._counts["samples"],
             "void_samples": self._counts["void_samples"],
             "client_cpu_s": process_time.process_time(),
+            "received_bytes": sum(way.received_bytes for way in self._ways.values()),
         }
 
 

@@ -21,11 +21,13 @@ class Way:
     Attributes:
         identity: As whom.
         target: What to ask and with which credentials, as it is now. Replaced as a whole.
+        received_bytes: Of the bodies of all answers.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.identity = connection.identity
         self.target = connection.target()
+        self.received_bytes = 0
         self._connection = connection
         now = connection.login.credentials()
         self._certificate = (now.client_cert_pem, now.client_key_pem)
@@ -38,6 +40,7 @@ class Way:
     async def ask(self, request: HttpsRequest, deadline_s: float, kept: KeptConnections | None) -> HttpsSample:
         """Ask once; see :func:`https.ask`."""
         sample = await https.ask(self.target, request, deadline_s, kept)
+        self.received_bytes += sample.body_bytes
         if sample.outcome == "http_401":
             self._connection.login.distrust()
         return sample

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
+from chaoslib_cp.report.api_work import draw_api_work
+from chaoslib_cp.report.ladders import draw_ladders
 from chaoslib_cp.report.strips import draw_strips
 from chaoslib_cp.report.style import STYLE
 from chaoslib_cp.report.table import Cell, draw_table
@@ -54,7 +56,9 @@ def _page(summary: Mapping[str, Any], recording: Recording) -> Iterator[str]:
     lines = " Dashed lines carry the numbers of the list above." if summary["story"] else ""
     yield f"<p>Tall and red: failed. Low and green: good. Thin and grey: started too late, left out.{lines}</p>"
     yield draw_strips(recording, summary.get("began_epoch_s"), summary["story"])
+    yield from draw_ladders(summary.get("ramps", []))
     yield from _figures(summary)
+    yield from draw_api_work(summary.get("api_work", {}))
     if was_injected(summary):
         yield from _scale(summary)
     yield from _facts(summary)

@@ -46,6 +46,7 @@ _ROWS: tuple[_Row, ...] = (
     ),
     ("small API reads that failed", ("api_error_ratio",), ()),
     ("server CPU per client CPU second", ("amplification",), ()),
+    ("virtual nodes that the API servers bear", ("capacity_node_count",), (("found by", "capacity_found_by"),)),
     ("fault ended, since the first injection", ("mitigate_s",), (("by", "mitigated_by"),)),
     ("recovery after that: first / full", ("recover_first_s", "recover_full_s"), ()),
 )
@@ -53,8 +54,8 @@ _ROWS: tuple[_Row, ...] = (
 _OF_LOADS = {"rollout_share_at_first_signal", "mask_s", "amplification"}
 _OF_LIES = {"truth_kept_s", "lie_heard_s"}
 """First figures of the rows that say something only where a fault loads the API, or where DNS servers lied."""
-_OF_LOOKUPS = {"queries_per_lookup_count", "lookups_unwell_s"}
-"""Of the rows that are there only where names were looked up as a load."""
+_OF_SOME = {"queries_per_lookup_count", "lookups_unwell_s", "capacity_node_count"}
+"""Of the rows that are there only where names were looked up as a load, or a ramp found something."""
 
 
 def render_text(summary: Mapping[str, Any], run_dir: Path) -> str:
@@ -91,7 +92,7 @@ def _rows_of(summary: Mapping[str, Any]) -> list[_Row]:
     """Those that say something of the faults of this run."""
     kinds = {bool(fault["is_lie"]) for fault in summary["faults"]}
     silent = (set() if False in kinds else _OF_LOADS) | (set() if True in kinds else _OF_LIES)
-    silent |= {name for name in _OF_LOOKUPS if summary["figures"][name] is None}
+    silent |= {name for name in _OF_SOME if summary["figures"][name] is None}
     return [row for row in _ROWS if row[1][0] not in silent]
 
 

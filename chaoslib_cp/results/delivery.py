@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from chaoslib_cp.engine.load.account import AGENTS_WANTED, LOOKUPS, REQUESTS
+from chaoslib_cp.engine.load.account import AGENTS_WANTED, LOOKUPS, RECEIVED, REQUESTS
 from chaoslib_cp.results.recording import Sample
 from chaoslib_cp.vantage import AGENT_LOAD
 
 _BEGAN = "agents_began"
-_COUNTED = (*REQUESTS, *LOOKUPS)
+_COUNTED = (*REQUESTS, *LOOKUPS, RECEIVED)
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Delivery:
         queries: Questions of those that look names up: each of their requests is a lookup.
         good: Lookups that brought an address.
         unwell: Lookups without an answer, with SERVFAIL, or of more than 0.1 s.
+        received_bytes: Of answers; 0 where agents of an older version do not tell.
     """
 
     wanted: int
@@ -54,6 +55,7 @@ class Delivery:
     queries: int = 0
     good: int = 0
     unwell: int = 0
+    received_bytes: int = 0
 
     @property
     def share_began(self) -> float:

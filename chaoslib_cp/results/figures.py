@@ -10,7 +10,20 @@ from typing import Any, Final
 
 from chaoslib_cp import extensions
 from chaoslib_cp.errors import ProfileInvalid, said_safely
-from chaoslib_cp.results import api, dns, dns_latency, green, lies, lockout, lookups, nodes, observer, recovery
+from chaoslib_cp.results import (
+    api,
+    api_work,
+    dns,
+    dns_latency,
+    green,
+    lies,
+    lockout,
+    lookups,
+    nodes,
+    observer,
+    ramps,
+    recovery,
+)
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent
 from chaoslib_cp.results.recording import Recording
@@ -20,6 +33,7 @@ Compute = Callable[[Recording, Faults | None], Figure]
 
 _UNITS: Final = {
     "by": "",
+    "rate": "/s",
     "green": "",
     "samples": "",
     "count": "",
@@ -41,8 +55,9 @@ class FigureRow:
     """One figure.
 
     Attributes:
-        name: Its key in summary.json. One of its words says the unit: ``s`` (seconds), ``ratio`` or ``share`` (0 to 1,
-            shown in percent), ``count`` or ``samples`` (a number of things), ``by`` (a name, or values by name).
+        name: Its key in summary.json. One of its words says the unit: ``s`` (seconds), ``rate`` (so many a second),
+            ``ratio`` or ``share`` (0 to 1, shown in percent), ``count`` or ``samples`` (a number of things), ``by`` (a
+            name, or values by name).
         label: What a report calls it.
         compute: Computes it from the timeline and the faults (None when nothing was injected). ``of_faults`` makes one
             of a function that needs some.
@@ -164,6 +179,19 @@ _OURS: Final = (
     FigureRow("api_error_ratio", "small API reads that failed while the fault was on", of_faults(api.api_error_ratio)),
     FigureRow("api_error_ratio_by_class", "API failures by class", of_faults(api.api_error_ratio_by_class)),
     FigureRow("amplification", "server CPU for each client CPU second", of_faults(api.amplification)),
+    FigureRow(
+        "agent_request_share",
+        "of all requests to the API servers, the agents'",
+        of_faults(api_work.agent_request_share),
+    ),
+    FigureRow(
+        "observer_request_share", "of all requests to the API servers, our observer's", api_work.observer_request_share
+    ),
+    FigureRow(
+        "capacity_node_count", "virtual nodes that the API servers bear", of_recording(ramps.capacity_node_count)
+    ),
+    FigureRow("capacity_rate_per_s", "requests answered there", of_recording(ramps.capacity_rate_per_s)),
+    FigureRow("capacity_found_by", "what said that more is too much", of_recording(ramps.capacity_found_by)),
     FigureRow("mitigate_s", "fault ended, since the first injection", of_faults(recovery.mitigate_s)),
     FigureRow("mitigated_by", "what ended the fault", of_faults(recovery.mitigated_by)),
     FigureRow(

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chaoslib_cp.results.api_work import api_work
 from chaoslib_cp.results.evidence import Evidence, gather_evidence
 from chaoslib_cp.results.faults import Faults, find_faults
 from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.hypothesis import Part
+from chaoslib_cp.results.ramps import ramps
 from chaoslib_cp.results.recording import Recording
 from chaoslib_cp.results.recovery import not_recovered, recovered
 from chaoslib_cp.results.story import tell
@@ -32,8 +34,8 @@ def summarise(
         end, what ended it and what it delivered), ``expectations`` (what the victims were expected to suffer),
         ``healed``, ``left_behind`` (what of ours is still there), ``stranded`` (what of ours a dead node keeps in the
         list, though it does nothing), ``not_recovered`` (what broke and was still broken at the end), ``recovered``
-        (what broke and worked again) and the given facts. Plain JSON types only; times in seconds since the first
-        injection.
+        (what broke and worked again), ``ramps`` (what each ramp found, with its ladder), ``api_work`` (whose work the
+        API servers did) and the given facts. Plain JSON types only; times in seconds since the first injection.
     """
     faults = find_faults(recording)
     evidence = gather_evidence(recording, faults)
@@ -56,6 +58,8 @@ def summarise(
         "stranded": list(conduct.stranded),
         "not_recovered": unwell,
         "recovered": recovered(recording, faults),
+        "ramps": ramps(recording),
+        "api_work": api_work(recording, faults),
         "began_epoch_s": began_s,
         "unusable_lines": recording.unusable_lines,
         **{name: dict(content) for name, content in facts.items()},

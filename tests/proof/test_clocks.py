@@ -15,9 +15,9 @@ import pytest
 
 import chaoslib_cp
 from chaoslib_cp.agent.__main__ import _PROGRAMS
+from chaoslib_cp.apiserver.fault import API_OVERLOAD
 from chaoslib_cp.apiserver.in_cluster import start as in_cluster
 from chaoslib_cp.apiserver.in_cluster.start import InClusterAsk
-from chaoslib_cp.apiserver.fault import API_OVERLOAD
 from chaoslib_cp.apiserver.overload import stop as overload
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.door.cluster_dns import USUAL

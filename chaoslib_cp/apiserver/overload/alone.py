@@ -73,13 +73,25 @@ def play_alone(asked: OverloadAsk, settings: Settings, clock: Clock, say: Callab
 
 def _wait(files: LoadFiles, clock: Clock, say: Callable[[str], None]) -> None:
     next_s = clock.monotonic_s() + _TELL_EVERY_S
+    rungs = 0
     while is_running(files):
         clock.sleep(_LOOK_EVERY_S)
+        lines = files.lines()
+        told = [line["rung"] for line in lines if line.get("phase") == "rung"]
+        for rung in told[rungs:]:
+            say(_rung_words(rung))
+        rungs = len(told)
         if clock.monotonic_s() >= next_s:
             next_s += _TELL_EVERY_S
-            lines = files.lines()
-            if lines and lines[-1].get("phase") == "load":
-                say(_words(lines[-1]))
+            progress = [line for line in lines[-3:] if line.get("phase") == "load"]
+            if progress:
+                say(_words(progress[-1]))
+
+
+def _rung_words(rung: dict[str, Any]) -> str:
+    p99 = "no answer" if rung["p99_s"] is None else f"p99 {rung['p99_s']:.3g} s"
+    cores = "" if rung["server_cpu_cores"] is None else f", {rung['server_cpu_cores']:.2f} cores of the server"
+    return f"{rung['phase']}, {rung['nodes']} virtual nodes: answered {rung['answered_per_s']:.3g}/s, {p99}{cores}"
 
 
 def _words(line: dict[str, Any]) -> str:

@@ -156,6 +156,7 @@ class Injector:
         account = account_of(self.profile.fault, SOURCE, runner.totals(), nodes, runner.running).wanting(nodes)
         now_s = self._time.now_s()
         cpu = {"kind": "event", "at_s": now_s, "event": LOAD_CPU, "fault": self.profile.fault}
+        cpu["flow_schema"] = self._plan.flow_schema
         with suppress(OSError):  # a full disk must not change the load's end
             self._timeline.append(account.as_sample(now_s))
             self._timeline.append({**cpu, "client_cpu_s": runner.cpu_s})

@@ -25,6 +25,7 @@ class OverloadPlan:
         epoch_offset_s: Epoch minus monotonic time as that timeline counts it; None reads it anew.
         ladder: How the load climbs, as ``Ladder.as_dict`` has it; empty where it is there in full from the begin on.
         servers: Where each API server listens (``ip:port``), for what a ladder reads of them.
+        flow_schema: UID of the FlowSchema of its requests; empty where the server has none.
         observers: Context of each identity as which they may be read, by its name, the best first.
     """
 
@@ -40,6 +41,7 @@ class OverloadPlan:
     epoch_offset_s: float | None = None
     ladder: Mapping[str, Any] = field(default_factory=dict)
     servers: tuple[str, ...] = ()
+    flow_schema: str = ""
     observers: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
-from chaoslib_cp.cluster.door.flow import flow_of
+from chaoslib_cp.cluster.door.flow import Flow, flow_of
 from chaoslib_cp.cluster.door.review import Access, may
 from chaoslib_cp.cluster.gate.allowed import refuse_context
 from chaoslib_cp.cluster.gate.guard import refuse_unverified
@@ -46,8 +46,8 @@ def open_agent(settings: Settings, context: str) -> Cluster:
     return open_cluster(settings.reached_by("", {"agent": context}), "agent")
 
 
-def refuse_identity(agent: Cluster, injection: Injection) -> None:
-    """Refuse an identity that leads to another cluster, or that no queue holds up.
+def refuse_identity(agent: Cluster, injection: Injection) -> Flow:
+    """Refuse an identity that leads to another cluster, or that no queue holds up; returns who it is.
 
     Raises:
         TargetRefused: It is such, or nobody says who it is; nothing was sent.
@@ -67,6 +67,7 @@ def refuse_identity(agent: Cluster, injection: Injection) -> None:
             f"{where} is user {flow.user} of group {EXEMPT_GROUP}, whose requests never wait and drown everybody's; "
             "nothing was sent; name a context of an ordinary user"
         )
+    return flow
 
 
 def standing_for(agent: Cluster, scheme: str, namespace: str) -> Cluster:

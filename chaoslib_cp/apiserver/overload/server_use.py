@@ -5,14 +5,14 @@ and no more; a server that knows how sends these lines alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from chaoslib_cp.apiserver.overload.refusals import open_agent
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.cluster.door.connect import open_cluster
+from chaoslib_cp.cluster.door.metrics import read_metrics
 from chaoslib_cp.engine.sample.exposition import MetricsPage
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.settings import Settings
@@ -24,7 +24,6 @@ _ALLOCATED: Final = "go_memstats_alloc_bytes_total"
 _SEATS: Final = "apiserver_flowcontrol_work_estimated_seats"
 _PLAIN: Final = (_CPU, _STARTED, _RSS, _ALLOCATED)
 _KEPT: Final = (*_PLAIN, f"{_SEATS}_sum", f"{_SEATS}_count")
-_QUERY: Final = urlencode([("name[]", name) for name in (*_PLAIN, _SEATS)])
 _READ_S: Final = 10.0
 
 
@@ -144,12 +143,7 @@ def _by_flow_schema(pairs: Sequence[tuple[MetricsPage, MetricsPage]], name: str)
 
 
 def _read(cluster: Cluster, address: str) -> tuple[tuple[str, float], MetricsPage]:
-    with Cluster(replace(cluster.connection, addresses=(address,))) as one:
-        answer = one.call("GET", f"/metrics?{_QUERY}", timeout_s=_READ_S)
-        one.expect_success(answer, "read /metrics")
-    page = MetricsPage(_KEPT)
-    page.feed(answer.body)
-    page.end()
+    page = read_metrics(cluster, address, _KEPT, _READ_S)
     started = page.value(_STARTED)
     if started is None or page.value(_CPU) is None:
         raise CallFailed(f"/metrics of {address} does not tell {_CPU}", "error", is_unknown=False)

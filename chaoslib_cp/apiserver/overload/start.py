@@ -16,6 +16,7 @@ from chaoslib_cp.apiserver.saturated.servers import servers_to_ask
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import choose
+from chaoslib_cp.cluster.door.flow import flow_of
 from chaoslib_cp.cluster.gate.bite import refuse_unknown_resources, refuse_what_does_not_bite
 from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.cluster.undo.kinds.process import process_of_ours
@@ -109,12 +110,15 @@ def start(asked: OverloadAsk, settings: Settings, clock: Clock) -> Injected:
     """Overload as asked; what it returns is told by ``start_api_overload``."""
     with injecting(settings, asked.kind, clock) as injection:
         with open_agent(settings, asked.context) as agent:
-            refuse_identity(agent, injection)
+            flow = refuse_identity(agent, injection)
             refuse_unknown_resources(agent, asked.load_profile)
             refuse_what_does_not_bite(agent, asked.load_profile, preset_of(asked.profile))
             with standing_for(agent, asked.impersonate, asked.namespace) as first:
                 refuse_requests(first, asked.load_profile, asked.namespace)
+                if asked.impersonate:
+                    flow = flow_of(first)
             plan, files = _plan(asked, injection, agent)
+            plan = replace(plan, flow_schema=flow.flow_schema)
         ends_at_s = _begin(plan, files, asked, injection)
     return Injected(
         fault=injection.fault,

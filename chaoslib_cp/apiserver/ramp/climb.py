@@ -10,7 +10,8 @@ from chaoslib_cp.apiserver.ramp.signals import SIGNALS
 
 Phase = Literal["idle", "climb", "hold", "over"]
 LEAST_TRIES: Final = 20
-"""Of fewer tries a share of errors is chance."""
+"""Of fewer tries in the middle of a dwell a share of errors is chance."""
+_LEAST_IN_A_DWELL: Final = 5
 HELD: Final = "held to its end"
 FOUND: Final = "capacity found, and no hold was asked for"
 CAP: Final = "the cap of max_nodes was reached before any signal crossed its line"
@@ -95,9 +96,14 @@ class Climb:
         else:
             self._climb(told)
 
-    def back_off(self, told: Reading) -> bool:
-        """Whether errors alone are reason to take all load away at once, in the middle of a dwell."""
-        return told.ended >= LEAST_TRIES and told.error_ratio >= self._ladder.max_error_ratio
+    def back_off(self, told: Reading, least: int = LEAST_TRIES) -> bool:
+        """Whether errors alone are reason to take all load away at once, in the middle of a dwell.
+
+        Args:
+            told: What was seen of it so far.
+            least: So many tries must be over.
+        """
+        return told.ended >= least and told.error_ratio >= self._ladder.max_error_ratio
 
     def result(self) -> dict[str, Any]:
         """What was found: ``summary.py`` tells the keys."""
@@ -185,7 +191,7 @@ class Climb:
         """The guard rail that was hit, in words; empty where none was."""
         if self._ladder.stop_at_restart and told.servers.restarts:
             return "guard rail: an API server was restarted"
-        if self.back_off(told):
+        if self.back_off(told, _LEAST_IN_A_DWELL):
             return (
                 f"guard rail: {told.error_ratio:.0%} of the tries got no answer or 5xx (max_error_ratio "
                 f"{self._ladder.max_error_ratio:g})"

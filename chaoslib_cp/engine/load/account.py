@@ -37,8 +37,10 @@ LOOKUPS: Final = ("queries", "good", "unwell")
 answer, with SERVFAIL or of more than 0.1 s."""
 CLIENT_CPU_S: Final = "client_cpu_s"
 """CPU seconds that the source's process has used; told by pods that play a share of virtual nodes."""
+RECEIVED: Final = "received_bytes"
+"""Bytes of answers, as they came."""
 _COUNTS: Final = frozenset((*AGENTS, *REQUESTS))
-_OPTIONAL: Final = frozenset((AGENTS_WANTED, CLIENT_CPU_S, *LOOKUPS))
+_OPTIONAL: Final = frozenset((AGENTS_WANTED, CLIENT_CPU_S, RECEIVED, *LOOKUPS))
 # Larger counts than this are nobody's; every one of them is still exact as a float.
 _MOST: Final = 2**53
 _LABEL: Final = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")

@@ -157,7 +157,7 @@ class Totals:
 
         ``answered`` has any HTTP status, ``refused`` 429, ``unauthorized`` 401 or 403. Without an answer are
         ``failed_timeout`` (connecting included), ``failed_connect`` (refused, no route, TLS) and ``failed_broken``
-        (reset, or no HTTP). What we broke off ourselves is in none of them.
+        (reset, or no HTTP). What we broke off ourselves is in none of them. ``received_bytes`` are of all answers.
         """
         count = self._count
         return {
@@ -171,6 +171,7 @@ class Totals:
             "failed_timeout": count("timeout"),
             "failed_connect": count("refused", "unreachable", "tls"),
             "failed_broken": count("reset", "error"),
+            "received_bytes": self.received_bytes,
         }
 
     def _count(self, *outcomes: Outcome) -> int:

@@ -56,7 +56,7 @@ def test_each_row_has_a_label_of_its_own() -> None:
     ("name", "label", "says"),
     [
         ("wait_s", "", "figure 'wait_s' has no label; fill it in"),
-        ("waiting", "how long", "figure 'waiting' says no unit; use one of by, green, samples, count, s, ratio"),
+        ("waiting", "how long", "figure 'waiting' says no unit; use one of by, rate, green, samples, count, s, ratio"),
     ],
 )
 def test_a_row_that_no_report_could_show_is_refused(name: str, label: str, says: str) -> None:
