@@ -24,6 +24,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "begin_in_s": 0.0,
     },
     "ramp_until_saturated": {"profile": OVERLOAD, "dwell_s": 2.0, "hold_s": 2.0, "stop_at_restart": False},
+    "ramp_progress": {"timeout_s": 0.5},
     "api_health": {},
     "api_is_saturated": {"timeout_s": 1.0},
     "what_is_saturated": {"window_s": 1.0},

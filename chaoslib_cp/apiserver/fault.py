@@ -1,7 +1,7 @@
 """The loads of the API servers as kinds of fault: an overload from the runner's machine or from pods, and a ramp.
 
-The overloads are two kinds and not one with an argument: an owner grants Jobs only for the second, one is ended as a process of
-this machine and the other by the API, and only one of them has the credentials of a kubeconfig.
+The overloads are two kinds and not one with an argument: an owner grants Jobs only for the second, one is ended as a
+process of this machine and the other by the API, and only one of them has the credentials of a kubeconfig.
 """
 
 from typing import Any, Final

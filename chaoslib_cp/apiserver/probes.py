@@ -2,11 +2,12 @@
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
 from chaoslib_cp.apiserver import health
+from chaoslib_cp.apiserver.ramp import progress
 from chaoslib_cp.apiserver.saturated import look
 from chaoslib_cp.arguments import Whole, between
 from chaoslib_cp.clock import SystemClock
 
-__all__ = ["api_health", "api_is_saturated", "wait_until_recovered", "what_is_saturated"]
+__all__ = ["api_health", "api_is_saturated", "ramp_progress", "wait_until_recovered", "what_is_saturated"]
 
 
 @activity(between(window_s=(1, 300), min_ok_ratio=(0, 1)))
@@ -97,6 +98,34 @@ def wait_until_recovered(
         ProfileInvalid: An argument is out of its range; nothing was asked.
     """
     return health.wait_until_recovered(settings_of(configuration, secrets), good_in_a_row, timeout_s, SystemClock())
+
+
+@activity(between(timeout_s=(0, 3600)))
+def ramp_progress(
+    timeout_s: float = 0.0,
+    fault: str = "",
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Wait until a ramp of this run is over, and say what it found. Asks nothing of the API, and changes nothing.
+
+    Args:
+        timeout_s: Seconds to wait at most, 0 to 3600; 0 says how far it is now.
+        fault: Id of the ramp, for example ``api_ramp-1``; the last of this run without it.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok`` (a capacity was found, and no guard rail ended the ramp), ``is_over``, ``waited_s``, ``fault`` (empty
+        where the run has no ramp), and ``ramp``: what it found (``chaoslib_cp/apiserver/overload/summary.py`` tells the
+        keys) with the latest four rows of its ladder; while it goes on only ``ladder``; null without a ramp.
+
+    Raises:
+        ProfileInvalid: ``timeout_s`` is out of its range, or the run has no such ramp.
+        UndoFailed: The undo log cannot be read.
+        TargetRefused: Without a run, nobody can tell which of several logs is meant.
+    """
+    return progress.ramp_progress(settings_of(configuration, secrets), timeout_s, fault or None, SystemClock())
 
 
 @activity(between(window_s=(1, 60)))

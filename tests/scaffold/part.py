@@ -45,6 +45,7 @@ AMOUNTS: Final = {
     "testbed, mask: pins": Amount(1, 3),
     "testbed, DNS experiments: files": Amount(1, 1000),  # more than there are: every one
     "testbed, price: rounds of an audit log": Amount(0, 5),
+    "testbed, ramp: climbs": Amount(1, 3),
     "testbed, runner killed: kills": Amount(1, 20),
     "testbed, saturated: causes": Amount(1, 1000),  # more than there are: every one
     "testbed, saturated: healthy looks": Amount(1, 20),

@@ -12,6 +12,7 @@ from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.apiserver.actions import ramp_until_saturated, stop_ramp
 from chaoslib_cp.apiserver.overload.session import LoadFiles
+from chaoslib_cp.apiserver.probes import ramp_progress
 from chaoslib_cp.apiserver.ramp.ladder import Ladder
 from chaoslib_cp.apiserver.ramp.servers import ServerWatch
 from chaoslib_cp.clock import SteadyTime, SystemClock
@@ -84,6 +85,8 @@ def test_it_finds_what_the_server_bears_and_ends_by_itself(
     bears_five(kube, beyond)
     ended = over(ramp_until_saturated(PROFILE, until_, **RUNGS, configuration=configuration))
     found = ended["ramp"]
+    waited = ramp_progress(timeout_s=30.0, configuration=configuration)
+    assert (waited["ok"], waited["is_over"], waited["ramp"]["ladder"]) == (True, True, found["ladder"][-4:])
     assert (found["capacity_nodes"], found["hold_nodes"], found["ended_by"]) == (5, 5, "held to its end")
     assert found["crossed"]["nodes"] == 8
     assert [row["nodes"] for row in found["ladder"]][:3] == [2, 5, 8]
@@ -116,6 +119,8 @@ def test_what_was_found_so_far_is_told_when_it_is_stopped(kube: KubeObjects, con
     """It ends at once, and the fault that the run judges is the virtual nodes that there were."""
     started = ramp_until_saturated(PROFILE, **{**RUNGS, "dwell_s": 30.0}, configuration=configuration)
     until(lambda: len(kube.server.requests) > 20, "the load has begun")
+    now = ramp_progress(configuration=configuration)
+    assert (now["ok"], now["is_over"], now["ramp"]) == (False, False, {"ladder": []})
     ended = stop_ramp(configuration=configuration)
     assert (started["kind"], ended["faults"]) == ("api_ramp", ["api_ramp-1"])
     found = ended["details"]["loads"]["api_ramp-1"]["ramp"]

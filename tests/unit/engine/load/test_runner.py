@@ -342,7 +342,7 @@ def test_an_account_tells_apart_what_was_sent_and_what_came_of_it() -> None:
         "failed_timeout": 1,
         "failed_connect": 0,
         "failed_broken": 1,
-        "received_bytes": 0,
+        "received_bytes": 188,
     }
 
 

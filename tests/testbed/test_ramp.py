@@ -1,0 +1,75 @@
+"""A ramp against real API servers: what it finds is where they really are saturated, and the same each time.
+
+The ladder that it must agree with was measured by hand on this server at 0.4 core, with 2,000 pods and agents that list
+them every 15 s: 0.36 core with 30 of them, 0.39 with 40, and the knee between 40 and 50 (docs/benchmarks.md).
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.places import ROOT
+from tests.scaffold import part
+from tests.scaffold.figures import note
+from tests.testbed.conftest import CHAOS, Testbed, brought_up
+
+pytestmark = pytest.mark.testbed
+
+SPEC: Final = "api_servers: 1\napi_server_cpu_cores: 0.4\nfake_nodes: 100\npods_per_fake_node: 20\n"
+LISTS: Final = {
+    "schema": 1,
+    "name": "pod-lists",
+    "requests": [{"path": "/api/v1/pods", "period_s": 15.0, "gzip": False}],
+}
+FULL: Final = ("--until", "client_p99_s=5", "--first-nodes", "20", "--max-nodes", "80")
+QUICK: Final = ("--until", "server_cpu_cores=0.13", "--first-nodes", "4", "--step-nodes", "20", "--dwell-s", "5")
+KNEE: Final = range(30, 51)
+
+
+@pytest.fixture(scope="module")
+def climbed_on(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    """The testbed of the session; for the whole proof one of its own, with the objects of the measured ladder."""
+    if not part.is_whole():
+        yield request.getfixturevalue("testbed")
+        return
+    request.getfixturevalue("can_run_testbeds")
+    spec = tmp_path_factory.mktemp("ramp") / "ramp.yaml"
+    spec.write_text(SPEC)
+    with brought_up(str(spec), f"ramp-{os.getpid()}") as own:
+        yield own
+
+
+def ramp(testbed: Testbed, profile: str, *rungs: str) -> dict[str, Any]:
+    """Play it inside, and return its result."""
+    ended = testbed.run(*CHAOS, "cp", "ramp", profile, *rungs, "--json", cwd=ROOT, timeout_s=900)
+    assert ended.returncode == 0, ended.stderr
+    told: dict[str, Any] = json.loads(ended.stdout)
+    return told
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("number", range(part.amount("testbed, ramp: climbs")))
+def test_a_ramp_finds_where_the_servers_are_saturated(climbed_on: Testbed, tmp_path: Path, number: int) -> None:
+    """In full: the capacity is that of the measured ladder. In part: a line of the server's CPU, well below its end."""
+    if part.is_whole():
+        profile = tmp_path / "lists.json"
+        profile.write_text(json.dumps(LISTS))
+        found = ramp(climbed_on, str(profile), *FULL)["ramp"]
+        assert found["capacity_nodes"] in KNEE, found
+        assert found["ladder"][-1]["saturated"] == "cpu"
+        note("ramp", climb=number, capacity_nodes=found["capacity_nodes"])
+        return
+    found = ramp(climbed_on, "docs/examples/pod-lists.json", *QUICK)["ramp"]
+    rungs = found["ladder"]
+    assert (found["crossed"]["signal"], found["is_backed_off"], found["is_lower_bound"]) == (
+        "server_cpu_cores",
+        False,
+        False,
+    )
+    assert rungs[0]["phase"] == "idle"
+    assert rungs[0]["server_cpu_cores"] < rungs[-1]["server_cpu_cores"]
+    assert all(row["offered_per_s"] > 0 for row in rungs[1:])
