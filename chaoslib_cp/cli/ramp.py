@@ -40,6 +40,7 @@ from chaoslib_cp.cli.load import in_seconds, read_profile
 @click.pass_context
 def command(  # noqa: PLR0913 - one for each option
     ctx: click.Context,
+    /,
     profile: str,
     lines: tuple[str, ...],
     context: str,
