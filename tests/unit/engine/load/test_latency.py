@@ -55,3 +55,20 @@ def test_an_empty_histogram_has_no_percentiles() -> None:
     """Missing data shows as null, not as a latency of zero."""
     assert set(Histogram().summary().values()) == {0, None}
     assert Histogram().percentile_s(50) is None
+
+
+def test_what_came_after_a_copy_is_told_apart() -> None:
+    """Percentiles of one rung of a ramp are not those of all its rungs together."""
+    whole = Histogram()
+    for duration_s in (0.001, 0.002, 5.0):
+        whole.record(duration_s)
+    earlier = Histogram()
+    earlier.merge(whole)
+    for duration_s in (0.1, 0.2, 0.3):
+        whole.record(duration_s)
+    later = whole.since(earlier)
+    assert (later.count, later.sum_s) == (3, pytest.approx(0.6))
+    assert later.percentile_s(50) == pytest.approx(0.2, rel=0.01)
+    assert later.max_s == pytest.approx(0.3, rel=0.01)
+    assert later.min_s == pytest.approx(0.1, rel=0.01)
+    assert (whole.since(whole).count, whole.since(whole).percentile_s(99)) == (0, None)
