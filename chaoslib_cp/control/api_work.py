@@ -6,9 +6,10 @@ of its CPU each). A run goes on without.
 """
 
 import logging
-from collections.abc import Sequence
 from typing import Any, Final
 
+from chaoslib_cp.apiserver.saturated.servers import servers_to_ask
+from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.flow import flow_names, flow_of
 from chaoslib_cp.cluster.door.metrics import read_metrics
@@ -30,17 +31,17 @@ _LINES: Final = (_DISPATCHED, _REJECTED, _EXECUTION, _STARTED, _CPU)
 _LABELS: Final = ("flow_schema", "priority_level")
 
 
-def tell_api_work(teller: Teller, settings: Settings, servers: Sequence[str]) -> None:
+def tell_api_work(teller: Teller, settings: Settings, clock: Clock) -> None:
     """Write one ``api_work`` event for each API server, or one that says why there is none.
 
     Args:
         teller: Writes it.
         settings: What the run was told; the observer reads.
-        servers: Where each of them listens (``ip:port``); the cluster's own addresses where nobody knows.
+        clock: Source of time.
     """
     try:
         with open_cluster(settings, "observer") as cluster:
-            for server in servers or cluster.addresses[:1]:
+            for server in servers_to_ask(settings, cluster.addresses[:1], clock).addresses:
                 page = read_metrics(cluster, server, _LINES, _TIMEOUT_S)
                 counts = [page.sums(name, *_LABELS) for name in (_DISPATCHED, _REJECTED, _EXECUTION)]
                 flows = [

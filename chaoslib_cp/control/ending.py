@@ -83,7 +83,7 @@ def end_run(run: Run, journal: dict[str, Any], configuration: Mapping[str, Any])
     _put_log_aside(run)
     _see_recovery(run, run.run_dir)
     if run.teller is not None:
-        tell_api_work(run.teller, run.settings, run.api_servers)
+        tell_api_work(run.teller, run.settings, run.clock)
     run.stop_watching()
     recording = record(read_timeline(run.run_dir / TIMELINE_FILE))
     conduct = Conduct(

@@ -52,7 +52,6 @@ class Run:
         outputs: Name and output of each activity of the method.
         runtime: The strategies in force.
         settings: What the run was told, from ``open`` on.
-        api_servers: Where each API server listens, as the gate found them.
     """
 
     def __init__(self, experiment: Mapping[str, Any], clock: Clock, event_registry: Any) -> None:
@@ -63,7 +62,6 @@ class Run:
         self.phase: Phase = "watching"
         self._method_is_over = False
         self.run_dir: Path | None = None
-        self.api_servers: tuple[str, ...] = ()
         self.teller: Teller | None = None
         self.failed_activities: list[str] = []
         self.stopped_by_action = False
@@ -130,7 +128,7 @@ class Run:
         with waiting_for("what the cluster says of itself", None):
             warn_of_blind_spots(self.settings, permit.dns)
             self._gather_facts(permit.cluster_uid, run_dir.name, configuration)
-        self._start_watching(run_dir, permit.api_servers, configuration)
+        self._start_watching(run_dir, configuration)
 
     def _gather_facts(self, cluster_uid: str, run: str, configuration: Mapping[str, Any]) -> None:
         """Ask, while the API still answers, for what the summary says of the run and its cluster."""
@@ -145,13 +143,12 @@ class Run:
             ),
         }
 
-    def _start_watching(self, run_dir: Path, servers: tuple[str, ...], configuration: Mapping[str, Any]) -> None:
+    def _start_watching(self, run_dir: Path, configuration: Mapping[str, Any]) -> None:
         """Begin the timeline and the observer, and wait until every vantage point was seen once."""
         self.teller = Teller(Timeline(run_dir / TIMELINE_FILE), self.clock)
         self.teller.tell("run_started", **self.facts["run"])
-        self.api_servers = servers
         tell_flows(self.teller, self.settings)
-        tell_api_work(self.teller, self.settings, servers)
+        tell_api_work(self.teller, self.settings, self.clock)
         self._observer = start(observe_plan(run_dir, self.teller.time.epoch_offset_s, self.settings))
         logger.info("Run folder: %s", run_dir)
         self._rules = read_rules(self.experiment, self.settings)
