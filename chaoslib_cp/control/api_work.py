@@ -25,9 +25,11 @@ _FLOW: Final = "apiserver_flowcontrol_"
 _DISPATCHED: Final = f"{_FLOW}dispatched_requests_total"
 _REJECTED: Final = f"{_FLOW}rejected_requests_total"
 _EXECUTION: Final = f"{_FLOW}request_execution_seconds_sum"
+_SEATS: Final = f"{_FLOW}work_estimated_seats_sum"
 _STARTED: Final = "process_start_time_seconds"
 _CPU: Final = "process_cpu_seconds_total"
-_LINES: Final = (_DISPATCHED, _REJECTED, _EXECUTION, _STARTED, _CPU)
+_BY_FLOW: Final = (_DISPATCHED, _REJECTED, _EXECUTION, _SEATS)
+_LINES: Final = (*_BY_FLOW, _STARTED, _CPU)
 _LABELS: Final = ("flow_schema", "priority_level")
 
 
@@ -43,7 +45,7 @@ def tell_api_work(teller: Teller, settings: Settings, clock: Clock) -> None:
         with open_cluster(settings, "observer") as cluster:
             for server in servers_to_ask(settings, cluster.addresses[:1], clock).addresses:
                 page = read_metrics(cluster, server, _LINES, _TIMEOUT_S)
-                counts = [page.sums(name, *_LABELS) for name in (_DISPATCHED, _REJECTED, _EXECUTION)]
+                counts = [page.sums(name, *_LABELS) for name in _BY_FLOW]
                 flows = [
                     [*flow, *(round(one.get(flow, 0.0), 3) for one in counts)]
                     for flow in sorted({key for one in counts for key, value in one.items() if value})

@@ -1,7 +1,7 @@
 """Who watches the watcher: what of the API servers' work in a run was the agents', and what our own observer's.
 
 Requests and bytes are counted by our own clients. What the servers executed is their own word, by FlowSchema, and so is
-the time of execution: a request counts with its time whatever number of seats it took, so this is no count of seats.
+the time of execution: a request counts with its time whatever number of seats it took. Seats times seconds are told by nobody.
 Kubernetes tells no CPU time by client or flow; none is told here either.
 """
 
@@ -16,7 +16,7 @@ from chaoslib_cp.results.recording import Event, Recording
 from chaoslib_cp.vantage import AGENT_LOAD, asked_by_observer
 
 _MOST_FLOWS: Final = 12
-_COUNTS: Final = ("requests", "rejected", "execution_s")
+_COUNTS: Final = ("requests", "rejected", "execution_s", "seats")
 _NOT_READ: Final = "what the API servers did was not read at the begin and at the end of the run"
 Flow = tuple[str, str]
 
@@ -28,7 +28,8 @@ def api_work(recording: Recording, faults: Faults | None) -> dict[str, Any]:
         ``unknown``: why not, one line each; empty where all is known. ``requests`` (dispatched and rejected),
         ``execution_s`` (seconds of execution of all dispatched requests together, the waiting in queues left out) and
         ``cpu_s`` of all servers; null where it was not read. ``flows``: by ``flow_schema`` and ``priority_level``,
-        the busiest first, ``requests``, ``rejected``, ``execution_s``, ``execution_share`` (0..1), and ``ours``: who of
+        the busiest first, ``requests``, ``rejected``, ``execution_s``, ``seats`` (counted for its requests, one
+        by one), ``execution_share`` (0..1), and ``ours``: who of
         ours is among those who ask there. ``agents`` and ``observer``: ``requests``, ``request_share`` (of all
         requests, 0..1) and ``received_bytes``, null where nobody told.
     """
@@ -103,18 +104,16 @@ def _add(flows: dict[Flow, dict[str, float]], first: Any, last: Any) -> None:
     before = {(row[0], row[1]): row[2:] for row in _rows(first)}
     for row in _rows(last):
         flow = (str(row[0]), str(row[1]))
-        earlier = before.get(flow, [0.0, 0.0, 0.0])
-        dispatched, rejected, execution_s = (
-            float(now) - float(then) for now, then in zip(row[2:], earlier, strict=True)
-        )
+        earlier = before.get(flow, [0.0] * len(_COUNTS))
+        grown = [float(now) - float(then) for now, then in zip(row[2:], earlier, strict=True)]
         counts = flows.setdefault(flow, dict.fromkeys(_COUNTS, 0.0))
-        for name, more in zip(_COUNTS, (dispatched + rejected, rejected, execution_s), strict=True):
+        for name, more in zip(_COUNTS, (grown[0] + grown[1], *grown[1:]), strict=True):
             counts[name] = round(counts[name] + more, 3)
 
 
 def _rows(told: Any) -> Sequence[Sequence[Any]]:
-    """Rows of schema, level, dispatched, rejected and execution time; a line that was cut has none."""
-    return [row for row in told if len(row) == 5] if isinstance(told, list) else []
+    """Rows of schema, level, dispatched, rejected, execution time and seats; a line that was cut has none."""
+    return [row for row in told if len(row) == 2 + len(_COUNTS)] if isinstance(told, list) else []
 
 
 def _flow_schemas(recording: Recording) -> dict[str, str]:

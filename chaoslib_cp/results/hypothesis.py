@@ -17,6 +17,7 @@ CHECKED_BY_THEMSELVES = {
     "api_is_saturated": "a load, not a state of health: its good is the bad of api_health",
     "dns_configuration_risks": "of what is configured, which nobody suffers from before the outage",
     "dns_servers_stay_up": "of containers that ended, which the API alone tells",
+    "ramp_progress": "of our own ramp, which no vantage point of a user sees",
     "rollout_progress": "of our own rollout, which no vantage point of a user sees",
     "what_is_saturated": "of what is used up, which is no state of health by itself",
     "wait_until_recovered": "waits for several vantage points at once, for the method",
