@@ -1,7 +1,8 @@
 """Who watches the watcher: what of the API servers' work in a run was the agents', and what our own observer's.
 
 Requests and bytes are counted by our own clients. What the servers executed is their own word, by FlowSchema, and so is
-the time of execution: a request counts with its time whatever number of seats it took. Seats times seconds are told by nobody.
+the time of execution: a request counts with its time whatever number of seats it took. Seats times seconds are told by
+nobody.
 Kubernetes tells no CPU time by client or flow; none is told here either.
 """
 

@@ -23,6 +23,8 @@ process_cpu_seconds_total 12.5
 {FLOW}_rejected_requests_total{{flow_schema="a",priority_level="low",reason="queue-full"}} 3
 {FLOW}_rejected_requests_total{{flow_schema="a",priority_level="low",reason="time-out"}} 4
 {FLOW}_request_execution_seconds_sum{{flow_schema="a",priority_level="low",type="regular"}} 7.25
+{FLOW}_work_estimated_seats_sum{IN_A} 260
+{FLOW}_work_estimated_seats_count{IN_A} 100
 {FLOW}_request_execution_seconds_bucket{{flow_schema="a",priority_level="low",type="regular",le="1"}} 90
 """
 
@@ -42,7 +44,7 @@ def test_a_reading_has_every_flow_that_was_used(kube: KubeObjects, tmp_path: Pat
     server = f"127.0.0.1:{kube.server.port}"
     line = told(kube, tmp_path, tell_api_work, ManualClock())
     assert (line["event"], line["server"], line["started_s"], line["cpu_s"]) == ("api_work", server, 1.7e9, 12.5)
-    assert line["flows"] == [["a", "low", 100.0, 7.0, 7.25]]
+    assert line["flows"] == [["a", "low", 100.0, 7.0, 7.25, 260.0]]
     assert [one.peer_name for one in kube.server.requests if one.path == "/metrics"] == ["user-observer"]
 
 

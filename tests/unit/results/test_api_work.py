@@ -15,8 +15,11 @@ LEVELS = {"service-accounts": "workload-low", "global-default": "global-default"
 
 
 def reading(at_s: float, started_s: float = 7.0, server: str = SERVER, **flows: tuple[float, float, float]) -> Line:
-    """One reading: dispatched, rejected and seconds of execution, by FlowSchema."""
-    rows = [[name.replace("_", "-"), LEVELS[name.replace("_", "-")], *counts] for name, counts in flows.items()]
+    """One reading: dispatched, rejected and seconds of execution, by FlowSchema; each request has two seats."""
+    rows = [
+        [name.replace("_", "-"), LEVELS[name.replace("_", "-")], *counts, 2 * counts[0]]
+        for name, counts in flows.items()
+    ]
     return event("api_work", at_s, server=server, started_s=started_s, cpu_s=at_s + 10, flows=rows)
 
 
@@ -43,6 +46,7 @@ def test_shares_are_those_of_what_came_between_two_readings() -> None:
     assert [tuple(one[key] for key in keys) for one in told["flows"]] == [
         ("service-accounts", 2000, 50, 0.75), ("exempt", 100, 0, 0.2), ("global-default", 100, 0, 0.05),
     ]  # fmt: skip
+    assert told["flows"][0]["seats"] == 2 * 1950
     assert [one["ours"] for one in told["flows"]] == [["api_overload-1"], [], ["observer"]]
 
 
