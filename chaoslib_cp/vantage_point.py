@@ -1,7 +1,7 @@
 """What a vantage point is: a row of the table in ``vantage/``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 from chaoslib_cp.errors import ProfileInvalid
@@ -26,6 +26,10 @@ class Request:
             as each ``kubectl`` does.
         first_s: Seconds from the observer's start to the first call. Close to the others, so that the server is woken
             once, but one by one.
+        each_server: Each API server is asked by itself, where the gate has noted where they are and they can be reached
+            from here; else the cluster's own address is.
+        metrics: Metrics (without labels) of the answer that become counts of the sample, by what they are called there;
+            empty for an answer of which nothing is kept.
     """
 
     method: str
@@ -33,6 +37,8 @@ class Request:
     body: Mapping[str, Any] | None = None
     kept: bool = True
     first_s: float = 0.2
+    each_server: bool = False
+    metrics: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,14 @@ class VantagePoint:
             "what is no check breaks nothing, so it is not in the story": self.in_story and not self.is_check,
         }
         return [words for words, is_so in wrong.items() if is_so]
+
+    def metric(self, count: str) -> str:
+        """The metric that is called ``count`` in its samples.
+
+        Raises:
+            KeyError: Nothing is.
+        """
+        return self.request.metrics[count] if self.request else {}[count]
 
     def is_good(self, ok: bool, latency_s: float) -> bool:
         """Whether an attempt counts as good: answered right, and within the limit."""

@@ -171,7 +171,8 @@ def _listed(lacking: Iterable[Access]) -> str:
 
 
 def _asked_as(identity: str) -> list[Access]:
-    points = [point for point in asked_by_observer().values() if point.identity == identity]
+    # an owner may keep metrics to himself: what carries only numbers is missing then, and said to be
+    points = [point for point in asked_by_observer().values() if point.identity == identity and point.is_check]
     return list(dict.fromkeys(access_for(point.request) for point in points if point.request))
 
 

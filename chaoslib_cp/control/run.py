@@ -128,7 +128,7 @@ class Run:
         with waiting_for("what the cluster says of itself", None):
             warn_of_blind_spots(self.settings, permit.dns)
             self._gather_facts(permit.cluster_uid, run_dir.name, configuration)
-        self._start_watching(run_dir, configuration)
+        self._start_watching(run_dir, configuration, permit.api_servers)
 
     def _gather_facts(self, cluster_uid: str, run: str, configuration: Mapping[str, Any]) -> None:
         """Ask, while the API still answers, for what the summary says of the run and its cluster."""
@@ -143,13 +143,13 @@ class Run:
             ),
         }
 
-    def _start_watching(self, run_dir: Path, configuration: Mapping[str, Any]) -> None:
+    def _start_watching(self, run_dir: Path, configuration: Mapping[str, Any], api_servers: tuple[str, ...]) -> None:
         """Begin the timeline and the observer, and wait until every vantage point was seen once."""
         self.teller = Teller(Timeline(run_dir / TIMELINE_FILE), self.clock)
         self.teller.tell("run_started", **self.facts["run"])
         tell_flows(self.teller, self.settings)
         tell_api_work(self.teller, self.settings, self.clock)
-        self._observer = start(observe_plan(run_dir, self.teller.time.epoch_offset_s, self.settings))
+        self._observer = start(observe_plan(run_dir, self.teller.time.epoch_offset_s, self.settings, api_servers))
         logger.info("Run folder: %s", run_dir)
         self._rules = read_rules(self.experiment, self.settings)
         blind = wait_for_sight(run_dir, self.experiment, configuration, self.settings, self.clock)

@@ -68,11 +68,14 @@ def _asked_by_prober() -> list[VantagePoint]:
     return [point for point in all_points() if point.asked_by == "prober"]
 
 
-def observe_plan(run_dir: Path, epoch_offset_s: float, settings: Settings) -> ObservePlan:
+def observe_plan(
+    run_dir: Path, epoch_offset_s: float, settings: Settings, api_servers: tuple[str, ...] = ()
+) -> ObservePlan:
     """Make the observer's orders: who asks, where, for how long at most.
 
     Configuration keys: ``observe_s`` (1 s to 6 h), ``observe_periods_s`` and ``observe_deadlines_s`` (by vantage
     point), ``prober_pages`` (list of ip:port). An identity without a context takes its vantage points with it.
+    ``api_servers`` (``ip:port``) are those that the gate has noted.
 
     Raises:
         ProfileInvalid: One of those keys is wrong; nothing was changed.
@@ -92,6 +95,7 @@ def observe_plan(run_dir: Path, epoch_offset_s: float, settings: Settings) -> Ob
         duration_s=_observe_s(settings),
         contexts={identity: choice.context for identity, choice in chosen.items()},
         prober_pages=configured_pages(settings),
+        api_servers=api_servers,
         epoch_offset_s=epoch_offset_s,
     )
 

@@ -1,6 +1,7 @@
 """What probes know: the observer's recent samples, or, where there are none, one measurement of their own."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -12,7 +13,7 @@ from chaoslib_cp.engine.sample.pace import Question, Record, sample_record
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused
 from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.pull_once import pull_samples
-from chaoslib_cp.observe.questions import questions_of, ways_of
+from chaoslib_cp.observe.questions import Kept, questions_of, ways_of
 from chaoslib_cp.observe.recent import recent_samples
 from chaoslib_cp.outcome import was_let_in
 from chaoslib_cp.settings import Settings
@@ -152,7 +153,7 @@ async def _ask_api(
     time: SteadyTime,
 ) -> list[Record]:
     questions: list[Question] = []
-    kept = KeptConnections()
+    kept: Kept = defaultdict(KeptConnections)
     points = asked_by_observer()
     for identity in {points[vantage].identity for vantage in vantages}:
         try:
@@ -167,7 +168,8 @@ async def _ask_api(
         wanted = [question for question in questions if question.vantage in vantages]
         return list(await asyncio.gather(*(_ask_one(question, time) for question in wanted)))
     finally:
-        kept.close()
+        for connections in kept.values():
+            connections.close()
 
 
 async def _ask_one(question: Question, time: SteadyTime) -> Record:

@@ -11,12 +11,14 @@ import signal
 import sys
 import threading
 import time as process_time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from chaoslib_cp.clock import SteadyTime, SystemClock
+from chaoslib_cp.cluster.door.address import all_reached
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.door.prober import find_prober
 from chaoslib_cp.engine.sample.https import KeptConnections
@@ -24,11 +26,12 @@ from chaoslib_cp.engine.sample.pace import Question, Record, Sampler, StallMeter
 from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.prober_pull import ProberPull
-from chaoslib_cp.observe.questions import questions_of, ways_of
+from chaoslib_cp.observe.questions import Kept, questions_of, ways_of
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline
 from chaoslib_cp.observe.way import Way
 
 _STDIN: Final = 0
+_REACH_S: Final = 1.0
 
 
 class Observer:
@@ -52,7 +55,7 @@ class Observer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ask until ``stop`` is set or the plan's duration is over; attempts in flight are finished and written."""
-        kept = KeptConnections()
+        kept: Kept = defaultdict(KeptConnections)
         questions = questions_of(self._plan, self._ways, kept)
         pull = ProberPull(self.pages, self._time, self._write) if self.pages else None
         self._started(questions)
@@ -67,7 +70,8 @@ class Observer:
         finally:
             ended.set()
             self._stalls.stop()
-            kept.close()
+            for connections in kept.values():
+                connections.close()
             self._timeline.close()
 
     async def _ask(self, questions: list[Question], pull: ProberPull | None, stop: asyncio.Event) -> str:
@@ -139,6 +143,7 @@ def prepare(plan: ObservePlan) -> Observer:
         TargetUnreachable: The API server's name does not resolve.
     """
     ways = ways_of(plan)
+    plan = replace(plan, api_servers=all_reached(plan.api_servers, _REACH_S))
     return Observer(plan, ways, plan.prober_pages or _find_pages(plan))
 
 

@@ -30,6 +30,7 @@ class ObservePlan:
             its vantage points with it; without ``runner`` the prober is found only through ``prober_pages``.
         prober_pages: Addresses ``ip:port`` of the prober's page; empty to look them up as the runner at the start.
         namespace: Namespace of the library's own objects; the prober's manifest makes it.
+        api_servers: Where each API server listens (``ip:port``), as the gate noted it; empty where nobody knows.
         periods_s: Seconds between attempts by vantage point; 0 switches a vantage point off.
         deadlines_s: Seconds an attempt may take, by vantage point.
         epoch_offset_s: Epoch minus CLOCK_BOOTTIME as the control read it, so that both write one steady time; None
@@ -44,6 +45,7 @@ class ObservePlan:
     )
     prober_pages: tuple[str, ...] = ()
     namespace: str = "chaoslib-cp"
+    api_servers: tuple[str, ...] = ()
     periods_s: Mapping[str, float] = field(default_factory=dict)
     deadlines_s: Mapping[str, float] = field(default_factory=dict)
     epoch_offset_s: float | None = None
@@ -87,7 +89,8 @@ def read_plan(path: Path) -> ObservePlan:
     if unknown:
         raise ProfileInvalid(f"plan {path} has the unknown key {unknown[0]}; nothing was asked; remove it")
     try:
-        return ObservePlan(**{**document, "prober_pages": tuple(document.get("prober_pages", ()))})
+        lists = {name: tuple(document.get(name, ())) for name in ("prober_pages", "api_servers")}
+        return ObservePlan(**{**document, **lists})
     except (TypeError, AttributeError) as error:
         raise ProfileInvalid(f"plan {path}: {error}; nothing was asked; correct that key") from error
 

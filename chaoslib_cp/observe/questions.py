@@ -6,11 +6,13 @@ authenticate, which is where a starved server fails first.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 
 from chaoslib_cp.cluster.door.connect import describe
+from chaoslib_cp.engine.sample.counted import ask_and_count
 from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsSample, KeptConnections
-from chaoslib_cp.engine.sample.pace import Question
+from chaoslib_cp.engine.sample.pace import Attempt, Question
 from chaoslib_cp.observe.plan import ObservePlan
 from chaoslib_cp.observe.way import Way
 from chaoslib_cp.vantage import asked_by_observer
@@ -28,26 +30,36 @@ def ways_of(plan: ObservePlan) -> dict[str, Way]:
     return {identity: Way(describe(settings, identity)) for identity in ASK_AS if identity in plan.contexts}
 
 
-def questions_of(plan: ObservePlan, ways: Mapping[str, Way], kept: KeptConnections) -> list[Question]:
+Kept = defaultdict[str, KeptConnections]
+"""Connections that are kept, by the server (``ip:port``) that they lead to; empty for the cluster's own address."""
+
+
+def questions_of(plan: ObservePlan, ways: Mapping[str, Way], kept: Kept) -> list[Question]:
     """List what to ask the API, leaving out what the plan switches off and identities it does not have."""
     return [
         Question(
             vantage=point.name,
-            target=ways[point.identity].address,
+            target=server or ways[point.identity].address,
             period_s=plan.period_s(point.name),
-            ask=_asker(ways[point.identity], point.request, plan, plan.deadline_s(point.name), kept),
+            ask=_asker(ways[point.identity], point.request, plan, plan.deadline_s(point.name), kept, server),
             first_s=point.request.first_s,
         )
         for point in asked_by_observer().values()
         if point.request is not None and point.identity in ways and plan.period_s(point.name) > 0
+        for server in ((plan.api_servers or ("",)) if point.request.each_server else ("",))
     ]
 
 
 def _asker(
-    way: Way, request: Request, plan: ObservePlan, deadline_s: float, kept: KeptConnections
-) -> Callable[[], Awaitable[HttpsSample]]:
+    way: Way, request: Request, plan: ObservePlan, deadline_s: float, kept: Kept, server: str
+) -> Callable[[], Awaitable[Attempt]]:
     wire = _on_the_wire(request, plan.namespace)
-    return lambda: way.ask(wire, deadline_s, kept if request.kept else None)
+    connections = kept[server] if request.kept else None
+
+    def ask(asked: HttpsRequest) -> Awaitable[HttpsSample]:
+        return way.ask(asked, deadline_s, connections, server)
+
+    return (lambda: ask_and_count(ask, wire, request.metrics)) if request.metrics else (lambda: ask(wire))
 
 
 def _on_the_wire(request: Request, namespace: str) -> HttpsRequest:

@@ -45,11 +45,18 @@ def timeline_now_s(run_dir: str | Path, clock: Clock) -> float:
     The observer counts on from its start and never steps; the wall clock may have been set since. Without a plan of an
     observer it is the wall clock's time.
     """
+    return SteadyTime(clock, epoch_offset_s(run_dir)).now_s()
+
+
+def epoch_offset_s(run_dir: str | Path) -> float | None:
+    """What the control told the observer of the time, so that all of them write one steady time; None without a plan.
+
+    It is the epoch minus CLOCK_BOOTTIME, seconds.
+    """
     try:
-        offset_s = read_plan(Path(run_dir) / PLAN_FILE).epoch_offset_s
+        return read_plan(Path(run_dir) / PLAN_FILE).epoch_offset_s
     except ProfileInvalid:
-        offset_s = None
-    return SteadyTime(clock, offset_s).now_s()
+        return None
 
 
 def recent_lines(run_dir: str | Path, since_s: float) -> list[dict[str, Any]]:

@@ -37,13 +37,27 @@ class Way:
         """Where it leads, as ``ip:port``."""
         return f"{self.target.address}:{self.target.port}"
 
-    async def ask(self, request: HttpsRequest, deadline_s: float, kept: KeptConnections | None) -> HttpsSample:
-        """Ask once; see :func:`https.ask`."""
-        sample = await https.ask(self.target, request, deadline_s, kept)
+    async def ask(
+        self, request: HttpsRequest, deadline_s: float, kept: KeptConnections | None, server: str = ""
+    ) -> HttpsSample:
+        """Ask once; see :func:`https.ask`.
+
+        Args:
+            request: What to ask.
+            deadline_s: Seconds that it may take.
+            kept: Connections to one target, where they are kept.
+            server: Another place of the same cluster to ask at, ``ip:port``.
+        """
+        sample = await https.ask(self.target_at(server) if server else self.target, request, deadline_s, kept)
         self.received_bytes += sample.body_bytes
         if sample.outcome == "http_401":
             self._connection.login.distrust()
         return sample
+
+    def target_at(self, server: str) -> HttpsTarget:
+        """The same for another address of the cluster, ``ip:port``."""
+        address, _, port = server.rpartition(":")
+        return replace(self.target, address=address.strip("[]"), port=int(port))
 
     def renew_until(self, stop: threading.Event, tell: Callable[[str, str], None]) -> None:
         """Start renewing in a thread of its own: a plugin may take seconds, and a file on a dead mount for ever.

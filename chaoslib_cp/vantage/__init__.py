@@ -11,7 +11,15 @@ from chaoslib_cp import extensions
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.vantage import api, dns
 from chaoslib_cp.vantage.agents import AGENT_LOAD
-from chaoslib_cp.vantage.api import ADMIN_WRITE, API_LIVEZ, API_READ, API_VERSION, BREAK_GLASS_WRITE
+from chaoslib_cp.vantage.api import (
+    ADMIN_WRITE,
+    API_LIVEZ,
+    API_READ,
+    API_SERVER_LIVEZ,
+    API_SERVER_MEMORY,
+    API_VERSION,
+    BREAK_GLASS_WRITE,
+)
 from chaoslib_cp.vantage.dns import (
     DNS_CACHED,
     DNS_CONNECT,
@@ -34,6 +42,8 @@ __all__ = [
     "AGENT_LOAD",
     "API_LIVEZ",
     "API_READ",
+    "API_SERVER_LIVEZ",
+    "API_SERVER_MEMORY",
     "API_VERSION",
     "BREAK_GLASS_WRITE",
     "DNS_CACHED",

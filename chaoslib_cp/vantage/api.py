@@ -114,5 +114,40 @@ BREAK_GLASS_WRITE: Final = VantagePoint(
     probe="chaoslib_cp.access.probes:break_glass_write",
 )
 
-ROWS: Final = (API_LIVEZ, API_VERSION, API_READ, ADMIN_WRITE, BREAK_GLASS_WRITE)
+API_SERVER_LIVEZ: Final = VantagePoint(
+    name="api_server_livez",
+    label="each API server by itself",
+    asked_by="observer",
+    identity="observer",
+    # exempt from fair queueing, and without its look at etcd it needs nothing but the server's own process
+    request=Request("GET", "/livez?exclude=etcd", first_s=0.14, each_server=True),
+    period_s=_BEAT_S,
+    deadline_s=_PATIENCE_S,
+    fails="an API server does not answer",
+    works="every API server answers again",
+    in_story=False,  # behind one address API /livez tells the same
+)
+API_SERVER_MEMORY: Final = VantagePoint(
+    name="api_server_memory",
+    label="memory of each API server",
+    asked_by="observer",
+    identity="observer",
+    request=Request(
+        "GET",
+        "/metrics?name[]=process_resident_memory_bytes&name[]=process_start_time_seconds",
+        first_s=0.3,
+        each_server=True,
+        metrics={"rss_bytes": "process_resident_memory_bytes", "started_s": "process_start_time_seconds"},
+    ),
+    # A page costs an API server 0.15 s of CPU (docs/what-is-saturated.md), so this is 2.5 ms of CPU per second beside
+    # the 5 of all the others. It is what a server has while it is calm; a look at a sick one reads its own pages.
+    period_s=60.0,
+    deadline_s=10.0,
+    fails="an API server does not tell its memory",
+    works="every API server tells its memory again",
+    is_check=False,
+    in_story=False,
+)
+
+ROWS: Final = (API_LIVEZ, API_VERSION, API_READ, ADMIN_WRITE, BREAK_GLASS_WRITE, API_SERVER_LIVEZ, API_SERVER_MEMORY)
 """In the order of a report."""

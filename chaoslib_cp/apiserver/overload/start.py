@@ -26,7 +26,7 @@ from chaoslib_cp.engine.load.virtual_nodes import SCHEMES
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.fault import Delivers, Expects, FaultKind, Injected
 from chaoslib_cp.limits import checked
-from chaoslib_cp.observe.plan import PLAN_FILE, read_plan
+from chaoslib_cp.observe.recent import epoch_offset_s
 from chaoslib_cp.observe.timeline import TIMELINE_FILE
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.vantage import AGENT_LOAD, API_READ
@@ -166,7 +166,7 @@ def _plan(asked: OverloadAsk, injection: Injection, agent: Cluster) -> tuple[Ove
     run_dir = settings.run_dir
     if run_dir is None or not (run_dir / TIMELINE_FILE).exists():
         return plan, files
-    return replace(plan, timeline=str(run_dir), epoch_offset_s=_epoch_offset_s(settings)), files
+    return replace(plan, timeline=str(run_dir), epoch_offset_s=epoch_offset_s(run_dir)), files
 
 
 def _with_ladder(plan: OverloadPlan, ladder: Ladder, settings: Settings, injection: Injection) -> OverloadPlan:
@@ -177,14 +177,6 @@ def _with_ladder(plan: OverloadPlan, ladder: Ladder, settings: Settings, injecti
             observers[identity] = choose(settings, identity).context
     servers = servers_to_ask(settings, plan.addresses, injection.clock).addresses if ladder.reads_metrics else ()
     return replace(plan, ladder=ladder.as_dict(), servers=servers, observers=observers)
-
-
-def _epoch_offset_s(settings: Settings) -> float | None:
-    """So that the load and the observer write one steady time."""
-    try:
-        return read_plan(settings.run_dir / PLAN_FILE).epoch_offset_s if settings.run_dir else None
-    except ProfileInvalid:
-        return None
 
 
 def _effective(asked: OverloadAsk) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from chaoslib_cp.apiserver.saturated.metrics import KEPT, QUERY
 from chaoslib_cp.clock import SteadyTime
+from chaoslib_cp.cluster.door.address import joined
 from chaoslib_cp.engine.sample import https
 from chaoslib_cp.engine.sample.exposition import MetricsPage
 from chaoslib_cp.engine.sample.https import HttpsRequest, HttpsSample, HttpsTarget, KeptConnections
@@ -67,11 +68,13 @@ class Attempt:
         question: Its name.
         sample: What came.
         lag_s: Seconds for which this process did not run meanwhile.
+        at_s: When it ended, epoch seconds.
     """
 
     question: str
     sample: HttpsSample
     lag_s: float
+    at_s: float
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,13 @@ class Seen:
 
     Attributes:
         server: ``ip:port``.
+        since_s: When the asking began, epoch seconds.
         attempts: The small questions, in the order in which they ended.
         pages: The pages of metrics, likewise.
     """
 
     server: str
+    since_s: float = 0.0
     attempts: list[Attempt] = field(default_factory=list)
     pages: list[PageRead] = field(default_factory=list)
 
@@ -135,10 +140,9 @@ class Way:
 
 async def look_at(way: Way) -> Seen:
     """Ask one server for the window; never raises for a sick server or network."""
-    target = way.target
-    seen = Seen(f"[{target.address}]:{target.port}" if ":" in target.address else f"{target.address}:{target.port}")
-    kept, page_kept = KeptConnections(), KeptConnections()
     start_s = way.time.now_s()
+    seen = Seen(joined(way.target.address, way.target.port), start_s)
+    kept, page_kept = KeptConnections(), KeptConnections()
     try:
         async with asyncio.TaskGroup() as group:
             for number, question in enumerate(QUESTIONS):
@@ -160,7 +164,8 @@ async def _keep_asking(
         await asyncio.sleep(max(0.0, due_s - way.time.now_s()))
         at_s = way.time.now_s()
         sample = await https.ask(way.target, request, CALL_LIMIT_S, kept if question.is_kept else None)
-        take(Attempt(question.name, sample, max(at_s - due_s, way.stalls.worst_since(at_s), 0.0)))
+        lag_s = max(at_s - due_s, way.stalls.worst_since(at_s), 0.0)
+        take(Attempt(question.name, sample, lag_s, way.time.now_s()))
         beat = max(beat + 1, math.ceil((way.time.now_s() - start_s) / BEAT_S))
 
 

@@ -18,7 +18,9 @@ from chaoslib_cp.apiserver.saturated.asking import (
     Seen,
 )
 from chaoslib_cp.apiserver.saturated.failures import NOT_LET_IN, failure_of, is_told_off
-from chaoslib_cp.apiserver.saturated.metrics import Metrics, metrics_of
+from chaoslib_cp.apiserver.saturated.memory import Memory, Note
+from chaoslib_cp.apiserver.saturated.metrics import Metrics, metrics_of, notes_of
+from chaoslib_cp.cluster.door.container_ends import ContainerEnd
 from chaoslib_cp.engine.sample.https import HttpsSample
 from chaoslib_cp.engine.sample.pace import VOID_LAG_S
 
@@ -64,6 +66,7 @@ class Evidence:
         body_bytes_per_s: How fast a large answer came, once it came.
         metrics: What the server says of itself.
         metrics_trouble: Why it does not; empty where it does.
+        memory: What is known of its memory, and of the ends of its processes.
     """
 
     server: str
@@ -81,6 +84,7 @@ class Evidence:
     body_bytes_per_s: float | None = None
     metrics: Metrics | None = None
     metrics_trouble: str = ""
+    memory: Memory = field(default_factory=lambda: Memory(0.0))
 
     @property
     def waits(self) -> tuple[Waits, ...]:
@@ -96,15 +100,22 @@ class Evidence:
 _NO_HARM: Final = ("asked to leave", NOT_LET_IN)
 
 
-def evidence_of(seen: Seen) -> Evidence:
-    """Sum up what was seen of one server."""
+def evidence_of(seen: Seen, earlier: Iterable[Note] = (), ends: Iterable[ContainerEnd] | None = None) -> Evidence:
+    """Sum up what was seen of one server.
+
+    Args:
+        seen: What this look brought.
+        earlier: Notes of its memory from before.
+        ends: How containers of it ended, as their kubelet tells; None where nobody can see that.
+    """
     counted = [one for one in seen.attempts if one.lag_s <= VOID_LAG_S]
     samples = [one.sample for one in counted]
     connects = _connects(samples)
     again = [one.sent_again > 0 for one in samples if one.sent_again is not None]
     failures = Counter(str(one) for one in map(failure_of, samples) if one is not None)
     whole = [one for one in seen.pages if one.sample.outcome == "ok"]
-    metrics = metrics_of([(one.at_s, one.page) for one in whole])
+    pages = [(one.at_s, one.page) for one in whole]
+    metrics = metrics_of(pages)
     return Evidence(
         server=seen.server,
         asked=len(counted),
@@ -121,6 +132,12 @@ def evidence_of(seen: Seen) -> Evidence:
         body_bytes_per_s=_rate(seen.pages),
         metrics=metrics,
         metrics_trouble="" if metrics else _trouble(seen.pages),
+        memory=Memory(
+            seen.since_s,
+            notes=(*earlier, *notes_of(pages)),
+            gone_s=tuple(one.at_s for one in counted if one.sample.outcome == "refused"),
+            ends=None if ends is None else tuple(one for one in ends if one.at_s >= seen.since_s),
+        ),
     )
 
 

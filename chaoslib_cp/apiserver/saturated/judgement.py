@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chaoslib_cp.apiserver.saturated.evidence import Evidence
+from chaoslib_cp.apiserver.saturated.memory import Memory
 from chaoslib_cp.apiserver.saturated.rules import KNEE_S, RULES, Resource, Rule
 
 #: The gravest first. Each may bring those after it along: a server that lacks CPU lets requests wait for seats and
@@ -39,7 +40,9 @@ class Verdict:
 def judge(seen: Evidence) -> Verdict:
     """Judge one server. What is not known is no verdict: it is told what it may be, and what is missing."""
     marks = [rule for rule in RULES if rule.holds(seen)]
-    if _went_away(seen):  # one that has just come back reads everything anew: its CPU and its etcd are busy with that
+    if (
+        seen.memory.went_away
+    ):  # one that has just come back reads everything anew: its CPU and its etcd are busy with that
         marks = [rule for rule in marks if rule.resource in ("memory", "network")]
     if marks:
         return _marked(seen, marks)
@@ -56,7 +59,7 @@ def judge(seen: Evidence) -> Verdict:
 def suffers(seen: Evidence) -> bool:
     """Whether whoever asks is not served as usual."""
     is_slow = any(one.median_s >= KNEE_S or one.slow_share > _CHANCE_SHARE for one in seen.waits)
-    return is_slow or not seen.waits or seen.told_off > _CHANCE_SHARE * seen.asked or _went_away(seen)
+    return is_slow or not seen.waits or seen.told_off > _CHANCE_SHARE * seen.asked or seen.memory.went_away
 
 
 def _marked(seen: Evidence, marks: list[Rule]) -> Verdict:
@@ -75,7 +78,7 @@ def _mostly_server(seen: Evidence) -> bool:
 
 def _between(seen: Evidence, missing: Iterable[Rule]) -> tuple[Resource, ...]:
     """What may be saturated as far as anybody can tell."""
-    if _restarts(seen) or any(seen.failures.get(one) for one in _GONE):
+    if seen.memory.went_away or any(seen.failures.get(one) for one in _GONE):
         return ("memory",)  # or a crash, or somebody who restarts it
     found = {rule.resource for rule in missing}
     return tuple(one for one in ORDER if one in found and one != "memory")
@@ -97,17 +100,20 @@ def _unknown_words(seen: Evidence, missing: list[Rule]) -> str:
     told = [
         "" if slow is None else f"answers take up to {slow * 1000:.0f} ms",
         f"{seen.asked} calls failed so: {failed}" if failed else "",
-        f"restarted {_restarts(seen)} x, and its memory had not grown" if _restarts(seen) else "",
+        _end_words(seen.memory),
     ]
     lacking = "; ".join(dict.fromkeys(rule.looks_at for rule in missing))
     why = f"; not seen: {lacking}" if lacking else "; no rule knows why"
     return ", ".join(one for one in told if one) + why
 
 
-def _went_away(seen: Evidence) -> bool:
-    """Whether its process was not there for a while: nothing listened, or another one answers now."""
-    return _restarts(seen) > 0 or bool(seen.failures.get("refused"))
-
-
-def _restarts(seen: Evidence) -> int:
-    return seen.metrics.restarts if seen.metrics else 0
+def _end_words(memory: Memory) -> str:
+    """What became of its processes, where that was no kill for memory as far as anybody can tell."""
+    if not memory.went_away:
+        return ""
+    if memory.ended_otherwise:
+        reasons = sorted({one.reason for one in memory.ends or ()})
+        return f"its container ended by itself or was ended ({', '.join(reasons)})"
+    if memory.last_bytes is None or memory.calm_bytes is None:
+        return "it went away, and nobody had seen its memory before"
+    return "it went away, and its memory had not grown"

@@ -11,6 +11,7 @@ from chaoslib_cp.apiserver.saturated.asking import Seen, Way, look_at
 from chaoslib_cp.apiserver.saturated.evidence import Evidence, Waits, evidence_of
 from chaoslib_cp.apiserver.saturated.failures import NOT_LET_IN
 from chaoslib_cp.apiserver.saturated.judgement import NOTHING, ORDER, UNKNOWN, Verdict, judge
+from chaoslib_cp.apiserver.saturated.notes import container_ends, keep_notes, notes_before
 from chaoslib_cp.apiserver.saturated.servers import Servers, servers_to_ask
 from chaoslib_cp.clock import Clock, SteadyTime
 from chaoslib_cp.cluster.door.connect import describe
@@ -18,6 +19,7 @@ from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
 from chaoslib_cp.engine.sample.https import HttpsTarget
 from chaoslib_cp.engine.sample.pace import StallMeter
 from chaoslib_cp.errors import ControlPlaneError, TargetRefused
+from chaoslib_cp.observe.recent import epoch_offset_s
 from chaoslib_cp.settings import Settings
 
 _OBSERVER: Final = "observer"
@@ -52,13 +54,24 @@ def what_is_saturated(settings: Settings, window_s: float, clock: Clock) -> dict
         return _result([], [], Servers((), (str(error),)), None)
     # A loop on the main thread would swallow a signal that lands in it (ecosystem facts, row S2).
     with ThreadPoolExecutor(max_workers=1) as thread:
-        asked = thread.submit(_ask, targets, window_s, clock).result()
-    each = [evidence_of(one) for one in asked.seen]
+        offset_s = epoch_offset_s(settings.run_dir) if settings.run_dir else None
+        asked = thread.submit(_ask, targets, window_s, SteadyTime(clock, offset_s)).result()
+    each = _evidence(settings, asked.seen, clock)
     return _result(each, [judge(one) for one in each], servers, asked)
 
 
-def _ask(targets: Sequence[HttpsTarget], window_s: float, clock: Clock) -> _Asked:
-    time = SteadyTime(clock)
+def _evidence(settings: Settings, seen: Sequence[Seen], clock: Clock) -> list[Evidence]:
+    """What was seen now, with what was noted before, and what a kubelet tells of servers that went away."""
+    earlier = notes_before(settings.run_dir, clock)
+    keep_notes(settings.run_dir, seen)
+    found = [evidence_of(one, earlier.get(one.server, ())) for one in seen]
+    if not any(one.memory.went_away for one in found):
+        return found
+    ends = container_ends(settings, [one.server for one in seen])
+    return [evidence_of(one, earlier.get(one.server, ()), ends.get(one.server)) for one in seen]
+
+
+def _ask(targets: Sequence[HttpsTarget], window_s: float, time: SteadyTime) -> _Asked:
     cpu_s, began_s = process_time.thread_time(), time.now_s()
     seen = asyncio.run(_ask_all(targets, window_s, time))
     return _Asked(seen, time.now_s() - began_s, process_time.thread_time() - cpu_s)
@@ -117,12 +130,14 @@ def _told(verdict: Verdict, seen: Evidence) -> dict[str, Any]:
         "long_waits_ratio": told.long_waits if told else None,
         "etcd_s": told.etcd_s if told else None,
         "rss_mib": told.rss_bytes[-1] / 2**20 if told else None,
+        "rss_calm_mib": None if seen.memory.calm_bytes is None else seen.memory.calm_bytes / 2**20,
+        "rss_before_end_mib": None if seen.memory.last_bytes is None else seen.memory.last_bytes / 2**20,
     }
     return {
         "server": verdict.server,
         "resource": verdict.resource,
         "words": verdict.words[:_MOST_WORDS],
-        "restarts": told.restarts if told else None,
+        "restarts": seen.memory.restarts if told else None,
         "failures": dict(seen.failures),
         "void": seen.void,
         **{name: None if value is None else float(f"{value:.3g}") for name, value in numbers.items()},

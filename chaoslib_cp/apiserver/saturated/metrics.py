@@ -6,15 +6,16 @@ client_golang, which an API server shows in full (kubernetes/component-base, met
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Final
 from urllib.parse import urlencode
 
+from chaoslib_cp.apiserver.saturated.memory import Note
 from chaoslib_cp.engine.sample.exposition import MetricsPage
+from chaoslib_cp.vantage import API_SERVER_MEMORY
 
 _CPU: Final = "process_cpu_seconds_total"
-_RSS: Final = "process_resident_memory_bytes"
-_STARTED: Final = "process_start_time_seconds"
+_RSS: Final = API_SERVER_MEMORY.metric("rss_bytes")
+_STARTED: Final = API_SERVER_MEMORY.metric("started_s")
 _THREADS: Final = "go_sched_gomaxprocs_threads"
 _WAITS: Final = "go_sched_latencies_seconds"
 _FLOW: Final = "apiserver_flowcontrol_"
@@ -44,9 +45,6 @@ _OF_ONE_OBJECT: Final = ("get", "create", "update", "delete")
 # A client that goes away is no lack of seats (source: kubernetes/apiserver, apf_controller.go, "cancelled").
 _NOT_FOR_SEATS: Final = "cancelled"
 _EXEMPT: Final = "exempt"
-# Behind one address the next page may be that of another server, which began long before. So far may the clocks of a
-# server and of this machine be apart (cluster/gate/guard.py).
-_CLOCKS_APART_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -84,9 +82,7 @@ class Metrics:
         long_waits: Share of goroutines that had to wait over ``LONG_WAIT_S`` for a thread, 0..1.
         woken: How many goroutines that is a share of.
         rss_bytes: Resident memory at each page.
-        restarts: How often the process at the next page was another one that had only just begun.
         age_s: Seconds since the process of the last page began, by its own account and our clock.
-        rss_before_restart_bytes: Resident memory at the last page before a restart; None without one.
         etcd_s: Mean of etcd requests for one object.
         etcd_calls: How many that is the mean of.
         levels: Priority levels whose requests were rejected or had to wait.
@@ -99,12 +95,20 @@ class Metrics:
     long_waits: float | None = None
     woken: float = 0.0
     rss_bytes: tuple[float, ...] = ()
-    restarts: int = 0
     age_s: float | None = None
-    rss_before_restart_bytes: float | None = None
     etcd_s: float | None = None
     etcd_calls: float = 0.0
     levels: tuple[Level, ...] = ()
+
+
+def notes_of(pages: Sequence[tuple[float, MetricsPage]]) -> list[Note]:
+    """What pages say of the memory of the process; those that do not say it are left out.
+
+    Args:
+        pages: As for ``metrics_of``.
+    """
+    told = ((at_s, page.value(_STARTED), page.value(_RSS)) for at_s, page in pages)
+    return [Note(at_s, started_s, rss) for at_s, started_s, rss in told if started_s is not None and rss is not None]
 
 
 def metrics_of(pages: Sequence[tuple[float, MetricsPage]]) -> Metrics | None:
@@ -118,11 +122,6 @@ def metrics_of(pages: Sequence[tuple[float, MetricsPage]]) -> Metrics | None:
         return None
     started = [page.value(_STARTED) or 0.0 for _, page in usable]
     rss = tuple(page.value(_RSS) or 0.0 for _, page in usable)
-    changes = [
-        number
-        for number, (before, after) in enumerate(pairwise(started))
-        if before != after and after >= usable[number][0] - _CLOCKS_APART_S
-    ]
     of_last = [one for one, began_s in zip(usable, started, strict=True) if began_s == started[-1]]
     (first_s, first), (last_s, last) = of_last[0], of_last[-1]
     told = _Pair(first, last) if first is not last else None
@@ -137,9 +136,7 @@ def metrics_of(pages: Sequence[tuple[float, MetricsPage]]) -> Metrics | None:
         long_waits=long_waits,
         woken=woken,
         rss_bytes=rss,
-        restarts=len(changes),
         age_s=last_s - started[-1],
-        rss_before_restart_bytes=max((rss[number] for number in changes), default=None),
         etcd_s=etcd_s,
         etcd_calls=etcd_calls,
         levels=tuple(_levels([page for _, page in of_last], told)),

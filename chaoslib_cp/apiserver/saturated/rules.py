@@ -54,12 +54,16 @@ class Rule:
     words: Callable[[Evidence], str]
 
 
-def _restarted_grown(seen: Evidence) -> bool | None:
-    told = seen.metrics
-    if told is None or not told.restarts:
-        return False if told is not None else None
-    before = told.rss_before_restart_bytes or 0.0
-    return before >= GROWN * min(told.rss_bytes)
+def _killed_for_memory(seen: Evidence) -> bool | None:
+    """Its kubelet says so; or it went away, and a process that did had far more than it has while it is calm."""
+    memory = seen.memory
+    if memory.kills:
+        return True
+    if not memory.went_away or memory.ended_otherwise:
+        return False if memory.ended_otherwise or seen.metrics is not None else None
+    if memory.last_bytes is None or memory.calm_bytes is None:
+        return None
+    return memory.last_bytes >= GROWN * memory.calm_bytes
 
 
 def _far(seen: Evidence) -> bool | None:
@@ -143,11 +147,14 @@ def _waiting_levels(seen: Evidence) -> list[Level]:
 
 
 def _memory_words(seen: Evidence) -> str:
-    told = seen.metrics
-    if told is None:
-        return ""
-    grown, least = told.rss_before_restart_bytes or 0.0, min(told.rss_bytes)
-    return f"restarted {told.restarts} x, with {_mib(grown)} before and {_mib(least)} at the least"
+    memory = seen.memory
+    told = [
+        f"its kubelet tells that it was killed for memory {memory.kills} x" if memory.kills else "it went away",
+        f"restarted {memory.restarts} x" if memory.restarts else "",
+        f"with {_mib(memory.last_bytes)} when it was last seen" if memory.last_bytes is not None else "",
+        f"{_mib(memory.calm_bytes)} while it was calm" if memory.calm_bytes is not None else "",
+    ]
+    return ", ".join(one for one in told if one)
 
 
 def _cpu_words(seen: Evidence) -> str:
@@ -209,7 +216,7 @@ def _mib(size_bytes: float) -> str:
 
 
 RULES: Final = (
-    Rule("memory", "memory and starts of the process (/metrics)", _restarted_grown, _memory_words),
+    Rule("memory", "its memory before it went away (/metrics)", _killed_for_memory, _memory_words),
     Rule("network", "TCP handshakes", _far, lambda seen: f"a TCP handshake takes {_ms(seen.connect_s)}"),
     Rule(
         "network",

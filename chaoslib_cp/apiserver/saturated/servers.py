@@ -1,12 +1,11 @@
 """Which servers are asked: each API server by itself where it can be reached from here, else the cluster's address."""
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 from chaoslib_cp.clock import Clock
-from chaoslib_cp.cluster.door.address import can_be_reached
+from chaoslib_cp.cluster.door.address import all_reached
 from chaoslib_cp.cluster.door.api_servers import find_api_servers
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.cluster.gate.permit import permit_for
@@ -41,9 +40,8 @@ def servers_to_ask(settings: Settings, addresses: Iterable[str], clock: Clock) -
     own = tuple(addresses)
     noted, trouble = _known(settings, clock)
     known = tuple(dict.fromkeys(noted)) or own
-    with ThreadPoolExecutor(max_workers=len(known)) as threads:
-        reached = dict(zip(known, threads.map(lambda one: can_be_reached(one, _REACH_S), known), strict=True))
-    far = [address for address, is_near in reached.items() if not is_near and address not in own]
+    reached = all_reached(known, _REACH_S)
+    far = [address for address in known if address not in reached and address not in own]
     if not far:
         return Servers(known, trouble)
     near = [address for address in known if address not in far]

@@ -6,6 +6,7 @@ As kubectl does, the next address is tried when one is dead.
 import socket
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import SplitResult, urlsplit
 
 from chaoslib_cp.cluster.door.within import within
@@ -87,6 +88,15 @@ def can_be_reached(address: str, timeout_s: float) -> bool:
     except OSError:
         return False
     return True
+
+
+def all_reached(addresses: Sequence[str], timeout_s: float) -> tuple[str, ...]:
+    """Those of the addresses (``ip:port``) at which somebody is, in their order; all are tried at once."""
+    if not addresses:
+        return ()
+    with ThreadPoolExecutor(max_workers=len(addresses)) as threads:
+        near = list(threads.map(lambda one: can_be_reached(one, timeout_s), addresses))
+    return tuple(one for one, is_near in zip(addresses, near, strict=True) if is_near)
 
 
 def first_that_accepts(addresses: Sequence[str], timeout_s: float) -> str:

@@ -186,5 +186,5 @@ def test_each_vantage_point_has_a_pace_and_a_time_within_which_news_must_come() 
         "break_glass_write": Pace(9.0, 19.0), "dns_cached": resolver, "dns_uncached": resolver, "dns_pod": pod,
         "dns_external": pod, "dns_revision": pod, "dns_watched_backend": pod, "dns_watched_pod": pod,
         "dns_watched_uncached": pod, "dns_watched_cached": pod, "dns_lookup": c_library, "dns_connect": c_library,
-        "dns_never_asked": pod,
+        "dns_never_asked": pod, "api_server_livez": slow, "api_server_memory": Pace(60.0, 70.0),
     }  # fmt: skip

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from chaoslib_cp.observe.session import start
 from chaoslib_cp.observe.timeline import TIMELINE_FILE, read_timeline
 from tests.fakes.api_server import HANG, Answer, FakeApiServer
 from tests.fakes.certificates import Authority
+from tests.fakes.metrics_page import page_text
 from tests.scaffold.traps import lay_traps
 from tests.scaffold.waiting import until
 
@@ -105,6 +107,26 @@ def test_every_vantage_point_is_sampled_as_its_identity(plan: ObservePlan, serve
     sample = lines(plan, vantage="admin_write")[0]
     assert sample["http_status"] == 201
     assert sample["lag_s"] >= 0
+
+
+def test_each_api_server_is_asked_by_itself(plan: ObservePlan, server: FakeApiServer, authority: Authority) -> None:
+    """Behind one address nobody would see which of them is down; and each tells its memory and when it began."""
+    with ExitStack() as stack:
+        second = stack.enter_context(FakeApiServer(authority.server_context()))
+        second.on("GET", "/livez", Answer(body=b"ok"))
+        for number, one in enumerate((server, second)):
+            one.on("GET", "/metrics", Answer(body=page_text(rss_mib=100.0 * (number + 4), started_s=7.0).encode()))
+        servers = (f"127.0.0.1:{server.port}", f"127.0.0.1:{second.port}")
+        often = {**OFTEN, "api_server_livez": 0.2, "api_server_memory": 0.2}
+        with start(dataclasses.replace(plan, api_servers=servers, periods_s=often)):
+            for address in servers:
+                assert wait_for(plan, 2, vantage="api_server_livez", target=address)[0]["ok"]
+                wait_for(plan, 1, vantage="api_server_memory", target=address)
+            stack.close()
+            wait_for(plan, 1, vantage="api_server_livez", target=servers[1], outcome="refused")
+    told = [lines(plan, vantage="api_server_memory", target=address)[0]["counts"] for address in servers]
+    assert told == [{"rss_bytes": mib * 2**20, "started_s": 7.0} for mib in (400, 500)]
+    assert all(line["ok"] for line in lines(plan, vantage="api_server_livez", target=servers[0]))
 
 
 def test_plan_and_timeline_hold_no_secret(plan: ObservePlan) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from chaoslib_cp.apiserver.saturated.evidence import Evidence, Waits
 from chaoslib_cp.apiserver.saturated.judgement import ORDER, judge
+from chaoslib_cp.apiserver.saturated.memory import Memory, Note
 from chaoslib_cp.apiserver.saturated.metrics import Level, Metrics
 from chaoslib_cp.apiserver.saturated.rules import RULES
+from chaoslib_cp.cluster.door.container_ends import ContainerEnd
 
 MIB = 2**20
 
@@ -46,6 +48,33 @@ def unmetered(**outside: Any) -> Evidence:
     return replace(CALM, metrics=None, metrics_trouble="not let in", **outside)
 
 
+BEGAN_S = 1_733_929_920.0
+
+
+def note(at_s: float, rss_mib: float, started_s: float = -900.0) -> Note:
+    """A page, in seconds since the look began."""
+    return Note(BEGAN_S + at_s, BEGAN_S + started_s, rss_mib * MIB)
+
+
+def end(reason: str, exit_code: int) -> ContainerEnd:
+    """What a kubelet tells."""
+    return ContainerEnd(BEGAN_S + 10, reason, exit_code)
+
+
+def memory(*notes: Note, gone_s: tuple[float, ...] = (), ends: tuple[ContainerEnd, ...] | None = None) -> Memory:
+    """What is known of the memory of a server."""
+    return Memory(BEGAN_S, notes, tuple(BEGAN_S + one for one in gone_s), ends)
+
+
+def gone(known: Memory) -> Evidence:
+    """A server at which nobody listens any more, and what is known of its memory."""
+    return replace(GONE, memory=known)
+
+
+FIRST = note(1, 400)
+GONE = Evidence(
+    "192.0.2.1:6443", asked=40, failures={"refused": 40}, metrics_trouble="refused", memory=memory(gone_s=(1.0,))
+)
 CASES: dict[str, tuple[Evidence, str]] = {
     "calm": (CALM, "nothing"),
     "calm, no metrics": (unmetered(), "nothing"),
@@ -83,19 +112,38 @@ CASES: dict[str, tuple[Evidence, str]] = {
         "cpu",
     ),
     "slow body, no metrics": (unmetered(body_bytes_per_s=50_000.0), "nothing"),
-    "killed": (
-        seen({"restarts": 1, "rss_bytes": (900 * MIB, 300 * MIB), "rss_before_restart_bytes": 900 * MIB}, **SLOW),
+    "killed, and back": (seen(memory=memory(FIRST, note(8, 900), note(25, 300, started_s=20)), **SLOW), "memory"),
+    "killed, and not back yet": (gone(memory(FIRST, note(8, 900), gone_s=(12.0, 13.0))), "memory"),
+    "killed again as soon as it was back, calm earlier in the run": (
+        gone(memory(note(-60, 400), note(3, 900, started_s=-5), gone_s=(4.0,))),
+        "memory",
+    ),
+    "killed before anybody saw its memory": (gone(memory(gone_s=(1.0, 2.0))), "unknown"),
+    "killed, as its kubelet tells": (gone(memory(gone_s=(1.0,), ends=(end("OOMKilled", 137),))), "memory"),
+    "crashed, as its kubelet tells": (
+        gone(memory(FIRST, note(8, 900), gone_s=(12.0,), ends=(end("Error", 2),))),
+        "unknown",
+    ),
+    "killed, and its kubelet does not know why": (
+        gone(memory(FIRST, note(8, 900), gone_s=(12.0,), ends=(end("Error", 137),))),
         "memory",
     ),
     "restarted by somebody": (
-        seen({"restarts": 1, "rss_bytes": (400 * MIB, 390 * MIB), "rss_before_restart_bytes": 400 * MIB}),
+        seen(memory=memory(FIRST, note(25, 200, started_s=20), note(30, 390, started_s=20))),
         "unknown",
     ),
+    "grown, and still there": (seen(memory=memory(FIRST, note(8, 900))), "nothing"),
+    "killed before this look": (seen(memory=memory(note(-40, 900), note(3, 400, started_s=-20))), "nothing"),
     "came back, and reads everything anew": (
-        seen({"etcd_s": 0.2, "levels": FULL}, stored=waits(0.3), failures={"refused": 20}),
+        seen(
+            {"etcd_s": 0.2, "levels": FULL},
+            stored=waits(0.3),
+            failures={"refused": 20},
+            memory=memory(FIRST, gone_s=(8.0,)),
+        ),
         "unknown",
     ),
-    "gone": (Evidence("192.0.2.1:6443", asked=40, failures={"refused": 40}, metrics_trouble="refused"), "unknown"),
+    "gone": (GONE, "unknown"),
     "only this machine was busy": (Evidence("192.0.2.1:6443", void=30), "unknown"),
 }
 
@@ -121,7 +169,19 @@ def test_missing_evidence_is_never_a_verdict() -> None:
 def test_one_who_went_away_may_have_lacked_memory() -> None:
     """A refused connection tells that the process is gone, and not why."""
     assert judge(CASES["gone"][0]).between == ("memory",)
-    assert "40 x refused" in judge(CASES["gone"][0]).words
+    assert "40 x refused, it went away, and nobody had seen its memory before" in judge(CASES["gone"][0]).words
+
+
+def test_words_of_memory_have_its_numbers() -> None:
+    """What it had when it was last seen, and while it was calm; or what its kubelet tells."""
+    words = judge(CASES["killed, and back"][0]).words
+    assert words == "it went away, restarted 1 x, with 900 MiB when it was last seen, 400 MiB while it was calm"
+    assert judge(CASES["killed, as its kubelet tells"][0]).words == (
+        "its kubelet tells that it was killed for memory 1 x"
+    )
+    assert (
+        "its container ended by itself or was ended (Error)" in judge(CASES["crashed, as its kubelet tells"][0]).words
+    )
 
 
 def test_what_follows_from_the_first_is_told_beside_it() -> None:

@@ -3,6 +3,8 @@
 import json
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +14,15 @@ from chaoslib_cp.apiserver.probes import what_is_saturated
 from chaoslib_cp.apiserver.saturated.servers import servers_to_ask
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.cluster.gate.guard import check_gate
+from chaoslib_cp.engine.sample.counted import CountedSample
+from chaoslib_cp.engine.sample.https import HttpsSample
+from chaoslib_cp.engine.sample.pace import sample_record
+from chaoslib_cp.observe.timeline import TIMELINE_FILE, Timeline, read_timeline
 from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.fakes.metrics_page import page_text
 
+MEMORY = "api_server_memory"
 OBJECT = "/api/v1/namespaces/chaoslib-cp"
 SLICE = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes"
 
@@ -76,6 +83,55 @@ def test_a_server_that_is_gone_is_told_beside_one_that_is_well(kube: KubeObjects
     assert (told["ok"], told["resource"], told["between"]) == (False, "unknown", ["memory"])
     assert told["servers"][0]["server"] == f"127.0.0.1:{closed_port}"
     assert told["servers"][0]["failures"] == {"refused": 5}
+
+
+@pytest.fixture
+def run_dir(kube: KubeObjects, closed_port: int, tmp_path: Path) -> Path:
+    """A run whose gate has noted a server that is gone since."""
+    tell_servers(kube, "127.0.0.1", closed_port)
+    kube.mark()
+    check_gate(kube.settings(chaoslib_cp_run_dir=str(tmp_path)))
+    Timeline(tmp_path / TIMELINE_FILE).close()
+    return tmp_path
+
+
+def test_what_was_noted_earlier_in_the_run_tells_why_a_server_went_away(
+    kube: KubeObjects, closed_port: int, run_dir: Path
+) -> None:
+    """Its last page is gone with it, so those that the observer and earlier looks have read are kept."""
+    now_s = SystemClock().epoch_s()
+    timeline = Timeline(run_dir / TIMELINE_FILE)
+    for ago_s, rss_bytes in ((60, 4e8), (5, 2e9)):
+        sample = CountedSample(HttpsSample("ok", 0.1), {"started_s": now_s - 900, "rss_bytes": rss_bytes})
+        timeline.append(sample_record(MEMORY, f"127.0.0.1:{closed_port}", now_s - ago_s, 0.0, sample))
+    timeline.close()
+    told = what_is_saturated(window_s=1.0, configuration=kube.configuration(chaoslib_cp_run_dir=str(run_dir)))
+    assert told["resource"] == "memory"
+    assert told["words"] == "it went away, with 1907 MiB when it was last seen, 381 MiB while it was calm"
+
+
+def test_a_look_keeps_its_notes_for_the_next_one(kube: KubeObjects, tmp_path: Path) -> None:
+    """In the timeline of the run, as the observer does; without a run nothing is written."""
+    Timeline(tmp_path / TIMELINE_FILE).close()
+    what_is_saturated(window_s=1.0, configuration=kube.configuration(chaoslib_cp_run_dir=str(tmp_path)))
+    [line] = [one for one in read_timeline(tmp_path / TIMELINE_FILE) if one["vantage"] == MEMORY]
+    assert line["target"] == f"127.0.0.1:{kube.server.port}"
+    assert line["counts"] == {"rss_bytes": 400 * 2**20, "started_s": 1000.0}
+
+
+@pytest.mark.parametrize(("reason", "code", "resource"), [("OOMKilled", 137, "memory"), ("Error", 1, "unknown")])
+def test_a_kubelet_that_is_seen_tells_how_a_server_ended(
+    kube: KubeObjects, run_dir: Path, reason: str, code: int, resource: str
+) -> None:
+    """On kubeadm and kind API servers are pods: read as the runner, who may list the pods of kube-system already."""
+    soon = datetime.fromtimestamp(SystemClock().epoch_s() + 60, UTC).isoformat()
+    ended = {"terminated": {"reason": reason, "exitCode": code, "finishedAt": soon}}
+    status = {"hostIP": "127.0.0.1", "containerStatuses": [{"lastState": ended}]}
+    kube.objects["/api/v1/namespaces/kube-system/pods"] = {"items": [{"status": status}]}
+    told = what_is_saturated(window_s=1.0, configuration=kube.configuration(chaoslib_cp_run_dir=str(run_dir)))
+    assert told["resource"] == resource, told
+    asked = [one for one in kube.server.requests if one.path.endswith("/kube-system/pods")][-1]
+    assert (asked.peer_name, asked.query) == ("user-runner", {"labelSelector": "component=kube-apiserver"})
 
 
 def test_servers_that_cannot_be_reached_are_judged_by_the_address(kube: KubeObjects) -> None:

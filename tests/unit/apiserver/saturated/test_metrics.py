@@ -2,8 +2,11 @@
 
 import pytest
 
-from chaoslib_cp.apiserver.saturated.metrics import KEPT, QUERY, Metrics, metrics_of
+from chaoslib_cp.apiserver.saturated.memory import Memory
+from chaoslib_cp.apiserver.saturated.metrics import KEPT, QUERY, Metrics, metrics_of, notes_of
 from tests.fakes.metrics_page import page_read, page_text
+
+MIB = 2**20
 
 
 def told(*pages: str) -> Metrics:
@@ -11,6 +14,11 @@ def told(*pages: str) -> Metrics:
     found = metrics_of([(2000.0 + 5 * number, page_read(page)) for number, page in enumerate(pages)])
     assert found is not None
     return found
+
+
+def noted(*pages: str) -> Memory:
+    """What the same pages say of its memory, in a look that began with the first."""
+    return Memory(2000.0, tuple(notes_of([(2000.0 + 5 * n, page_read(page)) for n, page in enumerate(pages)])))
 
 
 def test_rates_are_differences() -> None:
@@ -22,7 +30,7 @@ def test_rates_are_differences() -> None:
     assert (seen.pages, seen.seconds, seen.cores, seen.threads) == (2, 5.0, 0.4, 2.0)
     assert [seen.long_waits, seen.woken] == pytest.approx([0.25, 400])
     assert [seen.etcd_s, seen.etcd_calls] == pytest.approx([0.15, 20])
-    assert (seen.age_s, seen.restarts) == (1005.0, 0)
+    assert seen.age_s == 1005.0
 
 
 def test_one_page_has_no_rates() -> None:
@@ -34,20 +42,21 @@ def test_one_page_has_no_rates() -> None:
 
 def test_a_restart_is_another_start_time() -> None:
     """Rates are those of the last process alone; the memory of the one before is what it had at last."""
-    seen = told(
+    pages = (
         page_text(started_s=1000, rss_mib=300, cpu_s=500),
         page_text(started_s=1000, rss_mib=900, cpu_s=510),
         page_text(started_s=2008, rss_mib=200, cpu_s=1),
         page_text(started_s=2008, rss_mib=250, cpu_s=2),
     )
-    assert (seen.restarts, seen.rss_before_restart_bytes, seen.cores) == (1, 900 * 2**20, 0.2)
-    assert seen.age_s == 7.0
+    assert (told(*pages).cores, told(*pages).age_s) == (0.2, 7.0)
+    memory = noted(*pages)
+    assert (memory.restarts, memory.last_bytes, memory.calm_bytes) == (1, 900 * MIB, 300 * MIB)
 
 
 def test_another_server_behind_the_same_address_is_no_restart() -> None:
     """It began long ago; its counters are not compared with those of the first."""
-    seen = told(page_text(started_s=1500, cpu_s=50), page_text(started_s=1000, cpu_s=900))
-    assert (seen.restarts, seen.cores) == (0, None)
+    pages = (page_text(started_s=1500, cpu_s=50), page_text(started_s=1000, cpu_s=900))
+    assert (noted(*pages).restarts, told(*pages).cores) == (0, None)
 
 
 def test_seats_queues_and_rejections_by_priority_level() -> None:

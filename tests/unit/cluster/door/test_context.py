@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from chaoslib_cp.engine.sample.https import KeptConnections
 from chaoslib_cp.engine.sample.pace import Attempt
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.observe.plan import ObservePlan
-from chaoslib_cp.observe.questions import questions_of, ways_of
+from chaoslib_cp.observe.questions import Kept, questions_of, ways_of
 from tests.fakes.api_server import Request
 from tests.fakes.kube_objects import CONTEXTS, KubeObjects
 from tests.scaffold.kubeconfigs import change, change_cluster, change_user, replace_user
@@ -25,10 +26,10 @@ def all_requests(kube: KubeObjects) -> list[Request]:
     plan = ObservePlan("", str(kube.kubeconfig), 60.0)
 
     async def ask_all() -> list[Attempt]:
-        kept = KeptConnections()
+        kept: Kept = defaultdict(KeptConnections)
         questions = questions_of(plan, ways_of(plan), kept)
         samples = [await question.ask() for question in questions]
-        kept.close()
+        kept[""].close()
         return samples
 
     assert asyncio.run(ask_all())

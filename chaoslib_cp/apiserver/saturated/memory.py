@@ -1,0 +1,105 @@
+"""What is known of the memory of one API server: notes from its pages, and how its processes ended. Pure.
+
+A kill for memory leaves no page behind: nobody answers any more. So what came before counts: pages of this look, and
+notes that were taken earlier in the run, by the observer and by looks before this one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from chaoslib_cp.cluster.door.container_ends import OUT_OF_MEMORY, ContainerEnd
+
+#: An API server grows by itself when it starts; what it has afterwards is what it needs. Measured on the testbed
+#: (1.36 at 0.4 core, 400 pods of 16 kB): docs/what-is-saturated.md.
+SETTLED_S: Final = 30.0
+# Behind one address the next page may be that of another server, which began long before. So far may the clocks of a
+# server and of this machine be apart (cluster/gate/guard.py).
+CLOCKS_APART_S: Final = 60.0
+# How a container ends that was killed at once (128 + SIGKILL): by the kernel for memory, or by somebody.
+_KILLED: Final = 137
+
+
+@dataclass(frozen=True)
+class Note:
+    """What one page said.
+
+    Attributes:
+        at_s: When it came, epoch seconds.
+        started_s: When the process had begun, by its own account.
+        rss_bytes: Its resident memory.
+    """
+
+    at_s: float
+    started_s: float
+    rss_bytes: float
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the process was past its start."""
+        return self.at_s - self.started_s >= SETTLED_S
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is known of one server.
+
+    Attributes:
+        since_s: When the look began; what ended before is no news.
+        notes: All of this run, in the order of time.
+        gone_s: When it was found that nothing listened, in this look.
+        ends: How containers of it ended since then, as their kubelet tells; None where nobody can see that.
+    """
+
+    since_s: float
+    notes: tuple[Note, ...] = ()
+    gone_s: tuple[float, ...] = ()
+    ends: tuple[ContainerEnd, ...] | None = None
+
+    @property
+    def restarts(self) -> int:
+        """How often a note of this look is of another process than the one before, which had only just begun."""
+        return len(list(self._restarted()))
+
+    @property
+    def went_away(self) -> bool:
+        """Whether a process of it ended in this look."""
+        return bool(self.gone_s) or self.restarts > 0 or bool(self.ends)
+
+    @property
+    def kills(self) -> int:
+        """How many of its containers the kernel killed for memory, as their kubelet tells."""
+        return sum(one.reason == OUT_OF_MEMORY for one in self.ends or ())
+
+    @property
+    def ended_otherwise(self) -> bool:
+        """Whether the kubelet tells of ends, and none of them can have been a kill for memory."""
+        return bool(self.ends) and all(
+            one.reason != OUT_OF_MEMORY and one.exit_code != _KILLED for one in self.ends or ()
+        )
+
+    @property
+    def calm_bytes(self) -> float | None:
+        """The least that a process past its start had; None where nobody saw one."""
+        return min((one.rss_bytes for one in self.notes if one.is_settled), default=None)
+
+    @property
+    def last_bytes(self) -> float | None:
+        """The most that a process had that ended in this look, by its notes; None where there are none."""
+        return max((one.rss_bytes for ended in self._ended() for one in ended), default=None)
+
+    def _ended(self) -> Iterator[list[Note]]:
+        """The notes of each process that ended."""
+        last = [before for before, _ in self._restarted()]
+        for gone_s in self.gone_s:
+            last += [one for one in self.notes if one.at_s <= gone_s][-1:]
+        for one in last:
+            yield [note for note in self.notes if note.started_s == one.started_s and note.at_s <= one.at_s]
+
+    def _restarted(self) -> Iterator[tuple[Note, Note]]:
+        for before, after in pairwise(self.notes):
+            is_new = before.started_s != after.started_s and after.started_s >= before.at_s - CLOCKS_APART_S
+            is_news = before.at_s >= self.since_s or after.started_s >= self.since_s
+            if is_new and is_news and after.at_s >= self.since_s:
+                yield before, after
