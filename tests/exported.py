@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "ramp_until_saturated": {"profile": OVERLOAD, "dwell_s": 2.0, "hold_s": 2.0, "stop_at_restart": False},
     "ramp_progress": {"timeout_s": 0.5},
     "api_health": {},
+    "api_comes_back": {},
     "api_is_saturated": {"timeout_s": 1.0},
     "what_is_saturated": {"window_s": 1.0},
     "start_dns_poison": {"name": "api.shop.svc.cluster.local", "duration_s": 10.0, "arm_within_s": 4.0},

@@ -1,13 +1,20 @@
 """Probes of the API server. None raises for a sick server, none changes anything."""
 
 from chaoslib_cp.activity import ABSENT, JsonObject, activity, settings_of
-from chaoslib_cp.apiserver import health
+from chaoslib_cp.apiserver import comeback, health
 from chaoslib_cp.apiserver.ramp import progress
 from chaoslib_cp.apiserver.saturated import look
 from chaoslib_cp.arguments import Whole, between
 from chaoslib_cp.clock import SystemClock
 
-__all__ = ["api_health", "api_is_saturated", "ramp_progress", "wait_until_recovered", "what_is_saturated"]
+__all__ = [
+    "api_comes_back",
+    "api_health",
+    "api_is_saturated",
+    "ramp_progress",
+    "wait_until_recovered",
+    "what_is_saturated",
+]
 
 
 @activity(between(window_s=(1, 300), min_ok_ratio=(0, 1)))
@@ -39,6 +46,42 @@ def api_health(
     Source: the pair of probes is facts/api-overload.md 4.1; exempt paths: KEP-1040.
     """
     return health.api_health(settings_of(configuration, secrets), window_s, min_ok_ratio)
+
+
+@activity(between(within_s=(0, 3600), window_s=(5, 120), min_ok_ratio=(0, 1)))
+def api_comes_back(
+    within_s: float = 60.0,
+    load: str = "",
+    window_s: float = 15.0,
+    min_ok_ratio: float = 0.7,
+    configuration: JsonObject = ABSENT,
+    secrets: JsonObject = ABSENT,
+) -> JsonObject:
+    """Say whether the API serves again ``within_s`` seconds after the end of a load, and goes on to.
+
+    While the load is on, the API may be away: this is ok then, and for ``within_s`` seconds after it. From then on each
+    API server must answer by itself, and small reads must be answered. Other loads may go on meanwhile: what is asked
+    is whether the API comes back in spite of them. Reads the observer's samples; changes nothing.
+
+    Args:
+        within_s: Seconds from the end of the load, 0 to 3600.
+        load: Id of the fault whose end counts, for example ``api_overload-2``; the load that ended last without it.
+        window_s: Seconds to look back, 5 to 120. The observer asks each server every 3 s.
+        min_ok_ratio: Share of good answers, 0 to 1, that each server and the small reads need in the window.
+        configuration: The experiment's configuration.
+        secrets: chaosk8s' own keys.
+
+    Returns:
+        ``ok``; ``state``: "no load" (none has begun: it must answer), "on", "may be away", "due" (it must answer) or
+        "not measured", which is never ok; ``ended_ago_s`` (null before the end); ``not_back``: what is not good,
+        vantage point and whom it asks, ten at most; ``ok_ratio`` (0..1) of the one that was good least often, null
+        without a sample.
+
+    Raises:
+        ProfileInvalid: An argument is out of its range; nothing was asked.
+    """
+    patience = comeback.Patience(within_s, load, window_s, min_ok_ratio)
+    return comeback.api_comes_back(settings_of(configuration, secrets), patience, SystemClock())
 
 
 @activity(between(timeout_s=(0, 600), window_s=(1, 60), max_ok_ratio=(0, 1), slow_s=(0.01, 60)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chaoslib_cp.fault import (
+    DNS_LOAD,
     FAULT_ENDED,
     FAULT_INJECTED,
     LIES,
@@ -16,7 +17,7 @@ from chaoslib_cp.fault import (
     read,
 )
 from chaoslib_cp.results.recording import Event, Recording
-from chaoslib_cp.vantage import ADMIN_WRITE, API_LIVEZ, API_READ
+from chaoslib_cp.vantage import ADMIN_WRITE, AGENT_LOAD, API_LIVEZ, API_READ
 
 OVER_AT_ONCE: Final = "over at once"
 RUN_ENDED: Final = "run ended"
@@ -71,6 +72,11 @@ class Fault:
     def is_lie(self) -> bool:
         """Whether DNS servers tell lies while it is on. It is no load."""
         return self.kind in LIES
+
+    @property
+    def loads_api(self) -> bool:
+        """Whether agents ask the API while it is on, and tell their account."""
+        return self.delivers is not None and self.delivers.vantage == AGENT_LOAD.name and self.kind != DNS_LOAD
 
     @property
     def bites_s(self) -> float:

@@ -23,6 +23,7 @@ from chaoslib_cp.results import (
     observer,
     ramps,
     recovery,
+    restarts,
 )
 from chaoslib_cp.results.faults import Faults
 from chaoslib_cp.results.figure import Figure, absent
@@ -192,6 +193,22 @@ _OURS: Final = (
     ),
     FigureRow("capacity_rate_per_s", "requests answered there", of_recording(ramps.capacity_rate_per_s)),
     FigureRow("capacity_found_by", "what said that more is too much", of_recording(ramps.capacity_found_by)),
+    FigureRow("api_restart_count", "times that an API server went away", of_faults(restarts.api_restart_count)),
+    FigureRow(
+        "api_first_restart_s",
+        "the first time that one went away, since the first injection",
+        of_faults(restarts.api_first_restart_s),
+    ),
+    FigureRow(
+        "api_last_restart_s",
+        "the last time that one went away, since the first injection",
+        of_faults(restarts.api_last_restart_s),
+    ),
+    FigureRow(
+        "api_recover_by_load_s",
+        "the API served again and went on to, since each load ended",
+        of_faults(restarts.api_recover_by_load_s),
+    ),
     FigureRow("mitigate_s", "fault ended, since the first injection", of_faults(recovery.mitigate_s)),
     FigureRow("mitigated_by", "what ended the fault", of_faults(recovery.mitigated_by)),
     FigureRow(

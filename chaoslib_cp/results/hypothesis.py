@@ -14,6 +14,7 @@ from chaoslib_cp.vantage import DNS_CACHED, all_points
 
 CHECKED_BY_THEMSELVES = {
     "dns_truth_is_back": "of an end: while a lie is told, false answers are meant",
+    "api_comes_back": "of an end: while the load is on, the API may be away",
     "api_is_saturated": "a load, not a state of health: its good is the bad of api_health",
     "dns_configuration_risks": "of what is configured, which nobody suffers from before the outage",
     "dns_servers_stay_up": "of containers that ended, which the API alone tells",

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from chaoslib_cp.fault import DNS_LOAD
 from chaoslib_cp.results import api
 from chaoslib_cp.results.delivery import agents_began
 from chaoslib_cp.results.faults import RUN_ENDED, Faults
 from chaoslib_cp.results.figure import Figure, absent, seconds
 from chaoslib_cp.results.recording import Recording
 from chaoslib_cp.results.streaks import Episode, episodes_of, healed_s
-from chaoslib_cp.vantage import AGENT_LOAD, all_points, named
+from chaoslib_cp.vantage import all_points, named
 
 
 @dataclass(frozen=True)
@@ -102,8 +101,7 @@ def rollout_share_at_first_signal(recording: Recording, faults: Faults) -> Figur
     asked = [
         (fault, fault.delivers.vantage, fault.delivers.wanted)
         for fault in faults.each
-        if fault.delivers and fault.delivers.vantage == AGENT_LOAD.name and fault.delivers.wanted
-        if fault.began_s <= signal.at_s and fault.kind != DNS_LOAD
+        if fault.loads_api and fault.delivers and fault.delivers.wanted and fault.began_s <= signal.at_s
     ]
     found = [
         agents_began(recording.of(vantage), fault.id, wanted, fault.began_s, signal.at_s)
