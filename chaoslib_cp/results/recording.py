@@ -36,6 +36,7 @@ class Sample:
         fault: Id of the fault that the counts are of; empty when they are of none.
         never_began: The most frequent reason why something that is counted did not begin; empty when none is known.
         node: The node that it was asked from; empty where nobody told it.
+        hung_up: Whoever was asked had closed connections that were kept, since the attempt before.
     """
 
     at_s: float
@@ -52,6 +53,7 @@ class Sample:
     fault: str = ""
     never_began: str = ""
     node: str = ""
+    hung_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ def _sample(line: Mapping[str, Any]) -> Sample:
         fault=str(line.get("fault", "")),
         never_began=str(line.get("never_began", "")),
         node=str(line.get("node", "")),
+        hung_up=line.get("hung_up") is True,
     )
 
 

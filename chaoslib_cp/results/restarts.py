@@ -1,6 +1,7 @@
 """API servers that go away and come back, seen from outside: how often, when, and when all of them stay up again.
 
-A process that is gone is told by its kernel, which refuses connections at once, whatever the load is.
+A process that ended is told by its kernel, whatever the load is: connections that were kept are closed, calls under way
+are reset, and new connections are refused. One that is started anew at once shows the first two alone.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import Episode, episodes_of, healed_s
 from chaoslib_cp.vantage import ADMIN_WRITE, API_LIVEZ, API_READ, API_SERVER_LIVEZ, API_VERSION
 
-_GONE = "refused"
+_SIGNS = ("refused", "reset")
 _NOT_SEEN = "no API server was asked by itself"
 _NEVER = "no API server went away"
 #: What must work before an API server counts as back: each by itself, and what people and controllers ask of it.
@@ -85,6 +86,11 @@ def _absences(recording: Recording, faults: Faults) -> list[float]:
 
 
 def _went_away(samples: list[Sample]) -> Iterator[float]:
+    """The first of the samples in a row that show it."""
     for before, sample in pairwise([None, *samples]):
-        if sample is not None and sample.outcome == _GONE and (before is None or before.outcome != _GONE):
+        if sample is not None and _shows_end(sample) and (before is None or not _shows_end(before)):
             yield sample.at_s
+
+
+def _shows_end(sample: Sample) -> bool:
+    return sample.hung_up or sample.outcome in _SIGNS

@@ -4,15 +4,19 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from chaoslib_cp.apiserver.saturated.memory import SETTLED_S
+from chaoslib_cp.clock import SystemClock
 from tests.places import ROOT
 from tests.scaffold import part
+from tests.scaffold.waiting import until
 from tests.testbed.conftest import Testbed, brought_up
-from tests.testbed.staging import PODS, YAML, Stage, Storm, staged
+from tests.testbed.staging import API_SERVER, PODS, YAML, Stage, Storm, pid_of, staged
 
 pytestmark = pytest.mark.testbed
 
@@ -116,10 +120,37 @@ def staging(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield request.getfixturevalue("testbed")
         return
     request.getfixturevalue("can_run_testbeds")
-    spec = tmp_path_factory.mktemp("saturated") / "saturated.yaml"
-    spec.write_text(SPEC)
-    with brought_up(str(spec), f"saturated-{os.getpid()}") as own:
+    with of_our_own(tmp_path_factory.mktemp("saturated"), "saturated") as own:
         yield own
+
+
+@contextmanager
+def of_our_own(folder: Path, name: str) -> Iterator[Testbed]:
+    """A testbed with the pods that the stages need."""
+    spec = folder / "saturated.yaml"
+    spec.write_text(SPEC)
+    with brought_up(str(spec), f"{name}-{os.getpid()}") as own:
+        yield own
+
+
+@contextmanager
+def where_it_is_staged(resource: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Testbed]:
+    """The testbed of all stages; for one whose API server is killed a new one.
+
+    What restarts a server that died waits longer each time, and would have no server there in the next look.
+    """
+    if resource != KILLS:
+        yield request.getfixturevalue("staging")
+        return
+    request.getfixturevalue("can_run_testbeds")
+    with of_our_own(folder, "killed") as own:
+        until(lambda: api_server_age_s(own) >= SETTLED_S, "the API server is past its start", 2 * SETTLED_S)
+        yield own
+
+
+def api_server_age_s(testbed: Testbed) -> float:
+    """How long its API server has been there, seconds."""
+    return SystemClock().epoch_s() - Path(f"/proc/{pid_of(testbed, API_SERVER)}").stat().st_mtime
 
 
 def look(testbed: Testbed, window_s: float) -> dict[str, Any]:
@@ -134,11 +165,11 @@ def look(testbed: Testbed, window_s: float) -> dict[str, Any]:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("name", drawn())
-def test_what_was_staged_is_named(staging: Testbed, name: str, tmp_path: Path) -> None:
+def test_what_was_staged_is_named(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Each real cause has its word."""
     resource, stage, window_s = CASES[name]
-    with staged(staging, stage, tmp_path):
-        told = look(staging, window_s)
+    with where_it_is_staged(resource, request, tmp_path) as testbed, staged(testbed, stage, tmp_path):
+        told = look(testbed, window_s)
     assert told["resource"] == resource, told
 
 

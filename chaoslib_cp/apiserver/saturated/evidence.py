@@ -135,7 +135,7 @@ def evidence_of(seen: Seen, earlier: Iterable[Note] = (), ends: Iterable[Contain
         memory=Memory(
             seen.since_s,
             notes=(*earlier, *notes_of(pages)),
-            gone_s=tuple(one.at_s for one in counted if one.sample.outcome == "refused"),
+            signs_s=tuple(one.at_s for one in counted if one.sample.outcome == "refused" or one.sample.hung_up),
             ends=None if ends is None else tuple(one for one in ends if one.at_s >= seen.since_s),
         ),
     )

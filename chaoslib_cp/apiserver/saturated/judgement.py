@@ -114,6 +114,6 @@ def _end_words(memory: Memory) -> str:
     if memory.ended_otherwise:
         reasons = sorted({one.reason for one in memory.ends or ()})
         return f"its container ended by itself or was ended ({', '.join(reasons)})"
-    if memory.last_bytes is None or memory.calm_bytes is None:
+    if memory.growth is None:
         return "it went away, and nobody had seen its memory before"
     return "it went away, and its memory had not grown"

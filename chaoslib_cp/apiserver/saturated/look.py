@@ -117,7 +117,7 @@ def _gravity(verdict: Verdict) -> int:
 
 def _told(verdict: Verdict, seen: Evidence) -> dict[str, Any]:
     """One server in few words and rounded numbers."""
-    told = seen.metrics
+    told, growth = seen.metrics, seen.memory.growth
     numbers = {
         "connect_s": seen.connect_s,
         "handshake_s": seen.handshake_s,
@@ -130,8 +130,8 @@ def _told(verdict: Verdict, seen: Evidence) -> dict[str, Any]:
         "long_waits_ratio": told.long_waits if told else None,
         "etcd_s": told.etcd_s if told else None,
         "rss_mib": told.rss_bytes[-1] / 2**20 if told else None,
-        "rss_calm_mib": None if seen.memory.calm_bytes is None else seen.memory.calm_bytes / 2**20,
-        "rss_before_end_mib": None if seen.memory.last_bytes is None else seen.memory.last_bytes / 2**20,
+        "rss_calm_mib": growth.calm_bytes / 2**20 if growth else None,
+        "rss_before_end_mib": growth.last_bytes / 2**20 if growth else None,
     }
     return {
         "server": verdict.server,

@@ -42,19 +42,37 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """How much more memory a process had before its end.
+
+    Attributes:
+        calm_bytes: What it had while it was calm.
+        last_bytes: The most that it was seen to have.
+    """
+
+    calm_bytes: float
+    last_bytes: float
+
+    @property
+    def factor(self) -> float:
+        """The second by the first."""
+        return self.last_bytes / self.calm_bytes if self.calm_bytes else 1.0
+
+
+@dataclass(frozen=True)
 class Memory:
     """What is known of one server.
 
     Attributes:
         since_s: When the look began; what ended before is no news.
         notes: All of this run, in the order of time.
-        gone_s: When it was found that nothing listened, in this look.
+        signs_s: When it was found in this look that nothing listened, or that kept connections had been closed.
         ends: How containers of it ended since then, as their kubelet tells; None where nobody can see that.
     """
 
     since_s: float
     notes: tuple[Note, ...] = ()
-    gone_s: tuple[float, ...] = ()
+    signs_s: tuple[float, ...] = ()
     ends: tuple[ContainerEnd, ...] | None = None
 
     @property
@@ -65,7 +83,7 @@ class Memory:
     @property
     def went_away(self) -> bool:
         """Whether a process of it ended in this look."""
-        return bool(self.gone_s) or self.restarts > 0 or bool(self.ends)
+        return bool(self._gone_s()) or self.restarts > 0 or bool(self.ends)
 
     @property
     def kills(self) -> int:
@@ -80,22 +98,33 @@ class Memory:
         )
 
     @property
-    def calm_bytes(self) -> float | None:
-        """The least that a process past its start had; None where nobody saw one."""
-        return min((one.rss_bytes for one in self.notes if one.is_settled), default=None)
+    def growth(self) -> Growth | None:
+        """The greatest growth of a process that ended in this look; None where its memory was not seen before."""
+        found = [one for one in map(self._growth_until, self._last_notes()) if one is not None]
+        return max(found, key=lambda one: one.factor, default=None)
 
-    @property
-    def last_bytes(self) -> float | None:
-        """The most that a process had that ended in this look, by its notes; None where there are none."""
-        return max((one.rss_bytes for ended in self._ended() for one in ended), default=None)
+    def _growth_until(self, last: Note) -> Growth | None:
+        """Of the process of that note: what it had past its start, or else what the one before it had then."""
+        before = [one for one in self.notes if one.at_s <= last.at_s]
+        own = [one for one in before if one.started_s == last.started_s]
+        calm = [one.rss_bytes for one in own if one.is_settled]
+        calm = [min(calm)] if calm else [one.rss_bytes for one in before if one.is_settled][-1:]
+        return Growth(calm[0], max(one.rss_bytes for one in own)) if calm else None
 
-    def _ended(self) -> Iterator[list[Note]]:
-        """The notes of each process that ended."""
-        last = [before for before, _ in self._restarted()]
-        for gone_s in self.gone_s:
-            last += [one for one in self.notes if one.at_s <= gone_s][-1:]
-        for one in last:
-            yield [note for note in self.notes if note.started_s == one.started_s and note.at_s <= one.at_s]
+    def _last_notes(self) -> Iterator[Note]:
+        """The last note of each process that ended."""
+        yield from (before for before, _ in self._restarted())
+        for gone_s in self._gone_s():
+            yield from [one for one in self.notes if one.at_s <= gone_s][-1:]
+
+    def _gone_s(self) -> list[float]:
+        """The signs, but for those after which the same process still was there."""
+        return [one for one in self.signs_s if not self._is_there_after(one)]
+
+    def _is_there_after(self, sign_s: float) -> bool:
+        before = [one.started_s for one in self.notes if one.at_s <= sign_s][-1:]
+        after = [one.started_s for one in self.notes if one.at_s > sign_s][:1]
+        return bool(before) and before == after
 
     def _restarted(self) -> Iterator[tuple[Note, Note]]:
         for before, after in pairwise(self.notes):

@@ -33,7 +33,7 @@ LONG_WAITS: Final = 0.05
 ALL_THREADS: Final = 0.9
 #: etcd itself warns of requests that take longer (its flag --warning-apply-duration).
 ETCD_S: Final = 0.1
-#: Memory at a restart against the least that was seen: more than a process grows by itself within seconds.
+#: Memory when it was last seen against what it had while it was calm: more than a process grows by itself in a run.
 GROWN: Final = 1.25
 
 
@@ -61,9 +61,7 @@ def _killed_for_memory(seen: Evidence) -> bool | None:
         return True
     if not memory.went_away or memory.ended_otherwise:
         return False if memory.ended_otherwise or seen.metrics is not None else None
-    if memory.last_bytes is None or memory.calm_bytes is None:
-        return None
-    return memory.last_bytes >= GROWN * memory.calm_bytes
+    return None if memory.growth is None else memory.growth.factor >= GROWN
 
 
 def _far(seen: Evidence) -> bool | None:
@@ -148,11 +146,11 @@ def _waiting_levels(seen: Evidence) -> list[Level]:
 
 def _memory_words(seen: Evidence) -> str:
     memory = seen.memory
+    growth = memory.growth
     told = [
         f"its kubelet tells that it was killed for memory {memory.kills} x" if memory.kills else "it went away",
         f"restarted {memory.restarts} x" if memory.restarts else "",
-        f"with {_mib(memory.last_bytes)} when it was last seen" if memory.last_bytes is not None else "",
-        f"{_mib(memory.calm_bytes)} while it was calm" if memory.calm_bytes is not None else "",
+        f"with {_mib(growth.last_bytes)} when it was last seen, {_mib(growth.calm_bytes)} while calm" if growth else "",
     ]
     return ", ".join(one for one in told if one)
 

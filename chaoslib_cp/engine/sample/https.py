@@ -106,6 +106,8 @@ class HttpsSample:
         said_close: The server asked for the connection to be closed (header Connection: close), though we would have
             kept it.
         sent_again: Packets of this call that the kernel had to send again; None where it does not tell.
+        hung_up: The server had closed connections that were kept, since the call before: a process that ends does, and
+            one that is well does not while it is asked every few seconds.
     """
 
     outcome: Outcome
@@ -117,10 +119,11 @@ class HttpsSample:
     body_bytes: int = 0
     said_close: bool = False
     sent_again: int | None = None
+    hung_up: bool = False
 
     def extras(self) -> dict[str, object]:
         """What a timeline line adds for an HTTP sample."""
-        shown: dict[str, object] = {"http_status": self.http_status}
+        shown: dict[str, object] = {"http_status": self.http_status, **({"hung_up": True} if self.hung_up else {})}
         return shown if self.failed_in is None else {**shown, "failed_in": self.failed_in}
 
 
@@ -133,9 +136,10 @@ class KeptConnections:
     def __init__(self) -> None:
         self._idle: list[Connection] = []
         self._tls: ssl.SSLContext | None = None
+        self.hung_up = False
 
     def take(self, target: HttpsTarget) -> Connection | None:
-        """Return the most recently used connection that is still open, or None.
+        """Return the most recently used connection that is still open, or None; ``hung_up`` says if others were not.
 
         When the client certificate was renewed, connections that were made with the old one are closed, as client-go
         does.
@@ -143,10 +147,12 @@ class KeptConnections:
         if target.tls is not self._tls:
             self.close()
             self._tls = target.tls
+        self.hung_up = False
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open():
                 return connection
+            self.hung_up = True
         return None
 
     def give_back(self, connection: Connection, target: HttpsTarget) -> None:
@@ -182,6 +188,7 @@ async def ask(
     wire = request.wire(target, close=kept is None)
     call = _Call(target, asyncio.get_running_loop().time())
     connection = kept.take(target) if kept is not None else None
+    call.hung_up = kept is not None and kept.hung_up
     try:
         async with asyncio.timeout(deadline_s):
             if connection is None:
@@ -217,6 +224,7 @@ class _Call:
         self._connection: Connection | None = None
         self._sent_again_before = 0
         self._answer: Answer | None = None
+        self.hung_up = False
 
     def goes_over(self, connection: Connection) -> None:
         """Note that a kept connection is used: what it sent again earlier is no matter of this call."""
@@ -266,6 +274,7 @@ class _Call:
             body_bytes=answer.body_bytes if answer is not None else 0,
             said_close=not will_close and answer is not None and answer.complete.done() and not answer.keep_alive,
             sent_again=None if sent_again is None else sent_again - self._sent_again_before,
+            hung_up=self.hung_up,
         )
 
 

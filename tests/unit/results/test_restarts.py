@@ -43,9 +43,19 @@ def test_each_time_that_a_server_is_gone_counts_once() -> None:
     assert moments(values) == [3, 10.0, 50.0]
 
 
+def test_one_that_is_started_anew_at_once_has_lost_its_connections() -> None:
+    """Nobody is refused: the new process takes connections before it can answer."""
+    lines = livez(90, {(10, 11): "reset", (12, 15): "timeout"})
+    for line in lines:
+        if round(line["at_s"] - EPOCH_S) in (11, 40):
+            line["hung_up"] = True
+    values, _ = figures(load(1, 60), *lines)
+    assert moments(values) == [2, 10.0, 40.0]
+
+
 def test_a_slow_server_is_not_gone() -> None:
-    """Time-outs, resets and rejections are of a process that is there."""
-    values, reasons = figures(load(1, 60), *livez(90, {(10, 20): "timeout", (20, 30): "reset", (30, 40): "http_429"}))
+    """Time-outs and rejections are of a process that is there."""
+    values, reasons = figures(load(1, 60), *livez(90, {(10, 20): "timeout", (30, 40): "http_429"}))
     assert moments(values) == [0, None, None]
     assert reasons["api_first_restart_s"] == "no API server went away"
 

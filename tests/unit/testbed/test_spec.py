@@ -8,9 +8,9 @@ from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.testbed.spec import ClusterSpec, load_spec, shipped_specs
 
 
-@pytest.mark.parametrize("name", ["as-incident", "small"])
+@pytest.mark.parametrize("name", ["as-incident", "memory", "small"])
 def test_shipped_specs_load(name: str) -> None:
-    """Both specs named in the README can be brought up by their name."""
+    """Each spec that comes along can be brought up by their name."""
     assert name in shipped_specs()
     assert load_spec(name).name == name
 
@@ -55,5 +55,5 @@ def test_bad_spec_is_refused_in_one_line(tmp_path: Path, text: str, words: str) 
 
 def test_missing_file_names_the_shipped_specs() -> None:
     """A mistyped name is answered with the names there are."""
-    with pytest.raises(ProfileInvalid, match="as-incident, small"):
+    with pytest.raises(ProfileInvalid, match="as-incident, memory, small"):
         load_spec("as-incidnet")

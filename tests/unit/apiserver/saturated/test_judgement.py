@@ -61,9 +61,9 @@ def end(reason: str, exit_code: int) -> ContainerEnd:
     return ContainerEnd(BEGAN_S + 10, reason, exit_code)
 
 
-def memory(*notes: Note, gone_s: tuple[float, ...] = (), ends: tuple[ContainerEnd, ...] | None = None) -> Memory:
+def memory(*notes: Note, signs_s: tuple[float, ...] = (), ends: tuple[ContainerEnd, ...] | None = None) -> Memory:
     """What is known of the memory of a server."""
-    return Memory(BEGAN_S, notes, tuple(BEGAN_S + one for one in gone_s), ends)
+    return Memory(BEGAN_S, notes, tuple(BEGAN_S + one for one in signs_s), ends)
 
 
 def gone(known: Memory) -> Evidence:
@@ -73,7 +73,7 @@ def gone(known: Memory) -> Evidence:
 
 FIRST = note(1, 400)
 GONE = Evidence(
-    "192.0.2.1:6443", asked=40, failures={"refused": 40}, metrics_trouble="refused", memory=memory(gone_s=(1.0,))
+    "192.0.2.1:6443", asked=40, failures={"refused": 40}, metrics_trouble="refused", memory=memory(signs_s=(1.0,))
 )
 CASES: dict[str, tuple[Evidence, str]] = {
     "calm": (CALM, "nothing"),
@@ -113,24 +113,32 @@ CASES: dict[str, tuple[Evidence, str]] = {
     ),
     "slow body, no metrics": (unmetered(body_bytes_per_s=50_000.0), "nothing"),
     "killed, and back": (seen(memory=memory(FIRST, note(8, 900), note(25, 300, started_s=20)), **SLOW), "memory"),
-    "killed, and not back yet": (gone(memory(FIRST, note(8, 900), gone_s=(12.0, 13.0))), "memory"),
+    "killed, and not back yet": (gone(memory(FIRST, note(8, 900), signs_s=(12.0, 13.0))), "memory"),
     "killed again as soon as it was back, calm earlier in the run": (
-        gone(memory(note(-60, 400), note(3, 900, started_s=-5), gone_s=(4.0,))),
+        gone(memory(note(-60, 400), note(3, 900, started_s=-5), signs_s=(4.0,))),
         "memory",
     ),
-    "killed before anybody saw its memory": (gone(memory(gone_s=(1.0, 2.0))), "unknown"),
-    "killed, as its kubelet tells": (gone(memory(gone_s=(1.0,), ends=(end("OOMKilled", 137),))), "memory"),
+    "killed before anybody saw its memory": (gone(memory(signs_s=(1.0, 2.0))), "unknown"),
+    "killed, as its kubelet tells": (gone(memory(signs_s=(1.0,), ends=(end("OOMKilled", 137),))), "memory"),
     "crashed, as its kubelet tells": (
-        gone(memory(FIRST, note(8, 900), gone_s=(12.0,), ends=(end("Error", 2),))),
+        gone(memory(FIRST, note(8, 900), signs_s=(12.0,), ends=(end("Error", 2),))),
         "unknown",
     ),
     "killed, and its kubelet does not know why": (
-        gone(memory(FIRST, note(8, 900), gone_s=(12.0,), ends=(end("Error", 137),))),
+        gone(memory(FIRST, note(8, 900), signs_s=(12.0,), ends=(end("Error", 137),))),
         "memory",
     ),
     "restarted by somebody": (
         seen(memory=memory(FIRST, note(25, 200, started_s=20), note(30, 390, started_s=20))),
         "unknown",
+    ),
+    "grown while it was up for days, and killed by somebody when it was calm": (
+        gone(memory(note(-500, 303, started_s=-600), note(-9, 416, started_s=-400), signs_s=(4.0,))),
+        "unknown",
+    ),
+    "a connection that was closed by a process that is still there": (
+        seen(memory=memory(FIRST, note(8, 900), signs_s=(4.0,))),
+        "nothing",
     ),
     "grown, and still there": (seen(memory=memory(FIRST, note(8, 900))), "nothing"),
     "killed before this look": (seen(memory=memory(note(-40, 900), note(3, 400, started_s=-20))), "nothing"),
@@ -139,7 +147,7 @@ CASES: dict[str, tuple[Evidence, str]] = {
             {"etcd_s": 0.2, "levels": FULL},
             stored=waits(0.3),
             failures={"refused": 20},
-            memory=memory(FIRST, gone_s=(8.0,)),
+            memory=memory(FIRST, signs_s=(8.0,)),
         ),
         "unknown",
     ),
@@ -175,7 +183,7 @@ def test_one_who_went_away_may_have_lacked_memory() -> None:
 def test_words_of_memory_have_its_numbers() -> None:
     """What it had when it was last seen, and while it was calm; or what its kubelet tells."""
     words = judge(CASES["killed, and back"][0]).words
-    assert words == "it went away, restarted 1 x, with 900 MiB when it was last seen, 400 MiB while it was calm"
+    assert words == "it went away, restarted 1 x, with 900 MiB when it was last seen, 400 MiB while calm"
     assert judge(CASES["killed, as its kubelet tells"][0]).words == (
         "its kubelet tells that it was killed for memory 1 x"
     )

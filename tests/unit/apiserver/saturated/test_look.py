@@ -107,7 +107,7 @@ def test_what_was_noted_earlier_in_the_run_tells_why_a_server_went_away(
     timeline.close()
     told = what_is_saturated(window_s=1.0, configuration=kube.configuration(chaoslib_cp_run_dir=str(run_dir)))
     assert told["resource"] == "memory"
-    assert told["words"] == "it went away, with 1907 MiB when it was last seen, 381 MiB while it was calm"
+    assert told["words"] == "it went away, with 1907 MiB when it was last seen, 381 MiB while calm"
 
 
 def test_a_look_keeps_its_notes_for_the_next_one(kube: KubeObjects, tmp_path: Path) -> None:

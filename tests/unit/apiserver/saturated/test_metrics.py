@@ -2,7 +2,7 @@
 
 import pytest
 
-from chaoslib_cp.apiserver.saturated.memory import Memory
+from chaoslib_cp.apiserver.saturated.memory import Growth, Memory
 from chaoslib_cp.apiserver.saturated.metrics import KEPT, QUERY, Metrics, metrics_of, notes_of
 from tests.fakes.metrics_page import page_read, page_text
 
@@ -50,7 +50,7 @@ def test_a_restart_is_another_start_time() -> None:
     )
     assert (told(*pages).cores, told(*pages).age_s) == (0.2, 7.0)
     memory = noted(*pages)
-    assert (memory.restarts, memory.last_bytes, memory.calm_bytes) == (1, 900 * MIB, 300 * MIB)
+    assert (memory.restarts, memory.growth) == (1, Growth(300 * MIB, 900 * MIB))
 
 
 def test_another_server_behind_the_same_address_is_no_restart() -> None:

@@ -150,25 +150,26 @@ def test_call_that_hangs_holds_up_no_other(authority: Authority) -> None:
 
 
 def test_kept_connection_comes_back_after_the_server_did(authority: Authority) -> None:
-    """A kept connection that died in between is replaced: the call succeeds over a new one."""
+    """A kept connection that died in between is replaced: the call succeeds over a new one, and says what it met."""
 
-    async def before_and_after(server: FakeApiServer, target: HttpsTarget) -> HttpsSample:
+    async def before_and_after(server: FakeApiServer, target: HttpsTarget) -> tuple[HttpsSample, ...]:
         kept = KeptConnections()
-        await https.ask(target, VERSION, 5.0, kept)
+        before = await https.ask(target, VERSION, 5.0, kept)
         idle = kept.take(target)
         assert idle is not None
         server.drop_connections()
         await until_async(lambda: not idle.is_open(), "the connection is seen to be gone")
         kept.give_back(idle, target)
-        after = await https.ask(target, VERSION, 5.0, kept)
+        after = [await https.ask(target, VERSION, 5.0, kept) for _ in range(2)]
         kept.close()
-        return after
+        return before, *after
 
     with FakeApiServer(authority.server_context()) as server:
         server.on("GET", "/version", Answer())
-        after = asyncio.run(before_and_after(server, target_of(server, authority)))
+        samples = asyncio.run(before_and_after(server, target_of(server, authority)))
         assert server.connections == 2
-    assert after.outcome == "ok"
+    assert [(one.outcome, one.hung_up) for one in samples] == [("ok", False), ("ok", True), ("ok", False)]
+    assert samples[1].extras() == {"http_status": 200, "hung_up": True}
 
 
 @pytest.mark.parametrize(
