@@ -3,7 +3,8 @@
 import json
 import logging
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from chaoslib_cp.clock import SystemClock
 from tests.places import ROOT
 from tests.scaffold import part
 from tests.scaffold.waiting import until
-from tests.testbed.conftest import Testbed, brought_up
+from tests.testbed.conftest import CHAOS, Testbed, brought_up
 from tests.testbed.staging import API_SERVER, PODS, YAML, Stage, Storm, pid_of, staged
 
 pytestmark = pytest.mark.testbed
@@ -94,10 +95,16 @@ CASES: Final[dict[str, tuple[str, Stage, float]]] = {
         11,
     ),
 }  # fmt: skip
+# As in a run: what a server has while it is calm is noted before anything is played.
 _PLAY: Final = """
 import json, sys
+from pathlib import Path
 from chaoslib_cp.apiserver.probes import what_is_saturated
-print(json.dumps(what_is_saturated(float(sys.argv[1]))))
+run = {"chaoslib_cp_run_dir": sys.argv[1]}
+(Path(sys.argv[1]) / "timeline.jsonl").touch()
+what_is_saturated(1.0, configuration=run)
+print("calm", flush=True)
+print(json.dumps(what_is_saturated(float(sys.stdin.readline()), configuration=run)))
 """
 
 
@@ -153,12 +160,25 @@ def api_server_age_s(testbed: Testbed) -> float:
     return SystemClock().epoch_s() - Path(f"/proc/{pid_of(testbed, API_SERVER)}").stat().st_mtime
 
 
-def look(testbed: Testbed, window_s: float) -> dict[str, Any]:
-    """Play the probe inside, as a run would."""
-    ended = testbed.run("python", "-c", _PLAY, str(window_s), timeout_s=120, cwd=ROOT)
-    assert ended.returncode == 0, ended.stderr
-    assert len(ended.stdout) < 4096
-    told: dict[str, Any] = json.loads(ended.stdout)
+@contextmanager
+def looking(testbed: Testbed, folder: Path) -> Iterator[Callable[[float], dict[str, Any]]]:
+    """Play the probe inside, as a run would: first while all is calm, and then for the seconds that are asked for."""
+    inside = [*CHAOS, "cp", "exec", "--name", testbed.name, "--", "python", "-c", _PLAY, str(folder)]
+    process = subprocess.Popen(inside, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout
+        assert process.stdout.readline() == "calm\n"
+        yield lambda window_s: _told(process, window_s)
+    finally:
+        process.kill()
+        process.wait(20)
+
+
+def _told(process: "subprocess.Popen[str]", window_s: float) -> dict[str, Any]:
+    stdout, _ = process.communicate(f"{window_s}\n", timeout=120)
+    assert process.returncode == 0
+    assert len(stdout) < 4096
+    told: dict[str, Any] = json.loads(stdout)
     _LOGGER.info("%s", json.dumps(told))
     return told
 
@@ -168,8 +188,12 @@ def look(testbed: Testbed, window_s: float) -> dict[str, Any]:
 def test_what_was_staged_is_named(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Each real cause has its word."""
     resource, stage, window_s = CASES[name]
-    with where_it_is_staged(resource, request, tmp_path) as testbed, staged(testbed, stage, tmp_path):
-        told = look(testbed, window_s)
+    with (
+        where_it_is_staged(resource, request, tmp_path) as testbed,
+        looking(testbed, tmp_path) as look,
+        staged(testbed, stage, tmp_path),
+    ):
+        told = look(window_s)
     assert told["resource"] == resource, told
 
 
@@ -177,6 +201,7 @@ def test_what_was_staged_is_named(name: str, request: pytest.FixtureRequest, tmp
 @pytest.mark.parametrize("number", range(part.amount("testbed, saturated: healthy looks")))
 def test_nothing_is_named_on_a_healthy_cluster(staging: Testbed, number: int, tmp_path: Path) -> None:
     """Calm, and each second time with a load that it bears."""
-    with staged(staging, HEALTHY if number % 2 else Stage(cpu_cores=0.4), tmp_path):
-        told = look(staging, 6)
+    stage = HEALTHY if number % 2 else Stage(cpu_cores=0.4)
+    with looking(staging, tmp_path) as look, staged(staging, stage, tmp_path):
+        told = look(6)
     assert (told["ok"], told["resource"]) == (True, "nothing"), told
