@@ -65,6 +65,8 @@ class Delivers:
         share: From which share of them on (0..1) it counts as delivered.
         done: How many were, where that is known at once; None where samples of ``vantage`` tell it.
         vantage: Vantage point at the injector whose samples tell it; empty where ``done`` does.
+        is_let_in: Whoever asks was let in when it began, so answers of 401 and 403 say nothing of its credentials: a
+            server that has just come back gives them until it has read its roles.
         slow_s: From which latency on a good sample of it tells it, too, seconds; None where only bad ones do.
     """
 
@@ -74,6 +76,7 @@ class Delivers:
     done: int | None = None
     vantage: str = ""
     slow_s: float | None = None
+    is_let_in: bool = False
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def _by_accounts(recording: Recording, fault: Fault, promised: Delivers) -> Deli
     }
     if told.queries:
         counts |= {"queries": told.queries, "good": told.good, "unwell": told.unwell}
-    shortfall = told.shortfall(promised.share)
+    shortfall = told.shortfall(promised.share, promised.is_let_in)
     trouble = _trouble(recording, fault) if shortfall and not told.began else ""
     if trouble:
         shortfall = f"{shortfall}; {trouble}" if told.sources else trouble

@@ -72,14 +72,19 @@ class Delivery:
         """Share (0..1) of the requests asked for that were sent at least once."""
         return min(1.0, (self.sent - self.resent) / self.asked_for) if self.asked_for > 0 else 0.0
 
-    def shortfall(self, share: float) -> str:
-        """Why this is less than ``share`` (0..1) of what the fault promised; empty when it was delivered."""
+    def shortfall(self, share: float, is_let_in: bool = False) -> str:
+        """Why this is less than ``share`` (0..1) of what the fault promised; empty when it was delivered.
+
+        Args:
+            share: How much of it is enough.
+            is_let_in: Whoever asked was let in when it began.
+        """
         if not self.sources:
             return "nobody told what the agents did"
         if self.share_began < share:
             why = f": {self.never_began.replace('-', ' ')}" if self.never_began else ""
             return f"only {self.began} of {self.wanted} agents began{why}"
-        if self.unauthorized > (1 - share) * self.answered:
+        if not is_let_in and self.unauthorized > (1 - share) * self.answered:
             part = 100 * self.unauthorized / self.answered
             return f"agents could not authenticate: {part:.0f} % of their answers were 401 or 403"
         if self.share_sent < share:

@@ -124,7 +124,9 @@ def start(asked: OverloadAsk, settings: Settings, clock: Clock) -> Injected:
         fault=injection.fault,
         kind=asked.kind.name,
         label=asked.kind.label,
-        delivers=Delivers("virtual nodes", wanted=None if asked.ladder else asked.nodes, vantage=AGENT_LOAD.name),
+        delivers=Delivers(
+            "virtual nodes", wanted=None if asked.ladder else asked.nodes, vantage=AGENT_LOAD.name, is_let_in=True
+        ),
         expects=() if asked.ladder else (asked.expects,),
         deadline_epoch_s=ends_at_s,
         parameters=_effective(asked),

@@ -116,4 +116,4 @@ def _end_words(memory: Memory) -> str:
         return f"its container ended by itself or was ended ({', '.join(reasons)})"
     if memory.growth is None:
         return "it went away, and nobody had seen its memory before"
-    return "it went away, and its memory had not grown"
+    return "it went away, and its memory had not grown when it was last seen"

@@ -4,7 +4,7 @@ A kill for memory leaves no page behind: nobody answers any more. So what came b
 notes that were taken earlier in the run, by the observer and by looks before this one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -100,7 +100,19 @@ class Memory:
     @property
     def growth(self) -> Growth | None:
         """The greatest growth of a process that ended in this look; None where its memory was not seen before."""
-        found = [one for one in map(self._growth_until, self._last_notes()) if one is not None]
+        return self._greatest(self._last_notes())
+
+    @property
+    def growth_since_back(self) -> Growth | None:
+        """The greatest growth of a process that began in this look, since one had ended; None where none was seen."""
+        ends_s = [*self._gone_s(), *(before.at_s for before, _ in self._restarted())]
+        if not ends_s:
+            return None
+        known = {one.started_s for one in self.notes if one.at_s <= min(ends_s)}
+        return self._greatest(one for one in self.notes if one.at_s > min(ends_s) and one.started_s not in known)
+
+    def _greatest(self, last: Iterable[Note]) -> Growth | None:
+        found = [one for one in map(self._growth_until, last) if one is not None]
         return max(found, key=lambda one: one.factor, default=None)
 
     def _growth_until(self, last: Note) -> Growth | None:

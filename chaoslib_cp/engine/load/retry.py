@@ -5,7 +5,8 @@
 connection was reset or closed, after 1 s; at most 10 times. Time-outs and refused connections are not tried again.
 
 ``naive`` is a loop in a script or an agent without a client library: whatever may go away by itself (429, 5xx, no
-answer, no connection) is tried again at once, for ever, and Retry-After is not read. At once is 0.1 s here, the
+answer, no connection, and the 403 of a server that has just come back and has not read its roles yet) is tried again at
+once, for ever, and Retry-After is not read. At once is 0.1 s here, the
 shortest period that a profile may have, and the profile's caps count each try.
 """
 
@@ -18,6 +19,7 @@ MAX_RETRIES = 10
 _LOST_CONNECTION_WAIT_S = 1.0
 _NAIVE_WAIT_S = 0.1
 _MAY_GO_AWAY: Final[frozenset[Outcome]] = frozenset({
+    "http_403",
     "http_429",
     "http_5xx",
     "timeout",

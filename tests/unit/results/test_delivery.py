@@ -115,6 +115,12 @@ def test_too_little_is_said_by_naming_what_was_missing(lines: list[Line], why: s
     assert result(*lines).shortfall(0.5) == why
 
 
+def test_who_was_let_in_when_a_load_began_is_not_blamed_for_what_a_restarted_server_answers() -> None:
+    """It answers 403 to everybody until it has read its roles."""
+    told = result(account("farm-a", 5, **FARM, due=1000, sent=1000, answered=500, unauthorized=480))
+    assert told.shortfall(0.5, is_let_in=True) == ""
+
+
 def test_how_many_had_begun_is_known_at_any_moment() -> None:
     """Each source by itself: what it had told, what it told next, and evenly in between."""
     lines = [

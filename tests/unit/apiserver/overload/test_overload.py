@@ -76,7 +76,7 @@ def test_it_plays_the_profile_for_each_virtual_node_and_tells_its_account(
         configuration=configuration)  # fmt: skip
     injected = read(result)
     assert isinstance(injected, Injected)
-    assert injected.delivers == Delivers("virtual nodes", wanted=20, vantage="agent_load")
+    assert injected.delivers == Delivers("virtual nodes", wanted=20, vantage="agent_load", is_let_in=True)
     until(lambda: len(asked(kube)) >= 40, "each virtual node has asked twice")
     ended = stop_api_overload(configuration=configuration)
     told = ended["details"]["loads"]["api_overload-1"]

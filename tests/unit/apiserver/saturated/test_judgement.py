@@ -118,6 +118,14 @@ CASES: dict[str, tuple[Evidence, str]] = {
         gone(memory(note(-60, 400), note(3, 900, started_s=-5), signs_s=(4.0,))),
         "memory",
     ),
+    "killed between two pages, and growing again": (
+        gone(memory(note(-47, 375), note(20, 466, started_s=10), note(25, 756, started_s=10), signs_s=(2.0,))),
+        "memory",
+    ),
+    "killed by somebody while many list": (
+        gone(memory(note(-47, 416), note(9, 339, started_s=-1), note(28, 464, started_s=-1), signs_s=(0.5,))),
+        "unknown",
+    ),
     "killed before anybody saw its memory": (gone(memory(signs_s=(1.0, 2.0))), "unknown"),
     "killed, as its kubelet tells": (gone(memory(signs_s=(1.0,), ends=(end("OOMKilled", 137),))), "memory"),
     "crashed, as its kubelet tells": (
@@ -183,7 +191,9 @@ def test_one_who_went_away_may_have_lacked_memory() -> None:
 def test_words_of_memory_have_its_numbers() -> None:
     """What it had when it was last seen, and while it was calm; or what its kubelet tells."""
     words = judge(CASES["killed, and back"][0]).words
-    assert words == "it went away, restarted 1 x, with 900 MiB when it was last seen, 400 MiB while calm"
+    assert words == (
+        "it went away, restarted 1 x, with 900 MiB when it was last seen, 400 MiB while calm, 300 MiB since it is back"
+    )
     assert judge(CASES["killed, as its kubelet tells"][0]).words == (
         "its kubelet tells that it was killed for memory 1 x"
     )

@@ -80,9 +80,9 @@ def test_an_agent_that_reads_when_it_starts_does_so_at_once() -> None:
 
 def test_a_naive_client_tries_again_for_ever_and_reads_no_retry_after() -> None:
     """Whatever may go away by itself; not what the server has decided, and not what we broke off."""
-    lost: list[Outcome] = ["http_429", "http_5xx", "timeout", "refused", "reset", "unreachable"]
+    lost: list[Outcome] = ["http_403", "http_429", "http_5xx", "timeout", "refused", "reset", "unreachable"]
     assert {retry_wait_s("naive", 500, outcome, "30") for outcome in lost} == {0.1}
-    decided: list[Outcome] = ["ok", "http_401", "http_403", "http_4xx", "tls", "aborted"]
+    decided: list[Outcome] = ["ok", "http_401", "http_4xx", "tls", "aborted"]
     assert {retry_wait_s("naive", 1, outcome, "30") for outcome in decided} == {None}
 
 
