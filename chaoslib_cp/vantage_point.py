@@ -127,7 +127,8 @@ class VantagePoint:
         Raises:
             KeyError: Nothing is.
         """
-        return self.request.metrics[count] if self.request else {}[count]
+        metrics: Mapping[str, str] = self.request.metrics if self.request else {}
+        return metrics[count]
 
     def is_good(self, ok: bool, latency_s: float) -> bool:
         """Whether an attempt counts as good: answered right, and within the limit."""
