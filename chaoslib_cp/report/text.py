@@ -45,6 +45,12 @@ _ROWS: tuple[_Row, ...] = (
         (("median write", "break_glass_latency_p50_s"), ("worked", "break_glass_success_ratio")),
     ),
     ("small API reads that failed", ("api_error_ratio",), ()),
+    (
+        "times that an API server went away",
+        ("api_restart_count",),
+        (("first at", "api_first_restart_s"), ("last at", "api_last_restart_s")),
+    ),
+    ("the API served again, since the end of", ("api_recover_by_load_s",), ()),
     ("server CPU per client CPU second", ("amplification",), ()),
     ("virtual nodes that the API servers bear", ("capacity_node_count",), (("found by", "capacity_found_by"),)),
     ("fault ended, since the first injection", ("mitigate_s",), (("by", "mitigated_by"),)),
@@ -54,6 +60,8 @@ _ROWS: tuple[_Row, ...] = (
 _OF_LOADS = {"rollout_share_at_first_signal", "mask_s", "amplification"}
 _OF_LIES = {"truth_kept_s", "lie_heard_s"}
 """First figures of the rows that say something only where a fault loads the API, or where DNS servers lied."""
+_OF_RESTARTS = {"api_restart_count", "api_recover_by_load_s"}
+"""Of the rows that are there only where an API server went away."""
 _OF_SOME = {"queries_per_lookup_count", "lookups_unwell_s", "capacity_node_count"}
 """Of the rows that are there only where names were looked up as a load, or a ramp found something."""
 
@@ -93,6 +101,7 @@ def _rows_of(summary: Mapping[str, Any]) -> list[_Row]:
     kinds = {bool(fault["is_lie"]) for fault in summary["faults"]}
     silent = (set() if False in kinds else _OF_LOADS) | (set() if True in kinds else _OF_LIES)
     silent |= {name for name in _OF_SOME if summary["figures"][name] is None}
+    silent |= set() if summary["figures"].get("api_restart_count") else _OF_RESTARTS
     return [row for row in _ROWS if row[1][0] not in silent]
 
 

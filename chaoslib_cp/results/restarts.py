@@ -39,17 +39,19 @@ def api_recover_by_load_s(recording: Recording, faults: Faults) -> Figure:
     """For each load that ended: seconds from its end until the API served again and went on to, by the load's id.
 
     Served: the first of the good samples in a row after which nothing of it failed any more, until the recording ended.
-    Where another load ended in between, the reason says so: the API did not come back by itself.
+    One after which it did not come back is left out, and the reason says so; likewise where another load ended in
+    between, for then the API did not come back by itself.
     """
     over = [one for one in faults.each if one.loads_api and one.ended_by != RUN_ENDED]
     if not over:
         return absent("no load ended before the recording did")
-    values: dict[str, float | None] = {}
+    values: dict[str, float] = {}
     notes = []
     for load in over:
-        values[load.id], note = _recovered(recording, faults, load)
+        after_s, note = _recovered(recording, faults, load)
+        values |= {} if after_s is None else {load.id: after_s}
         notes += [f"{load.id}: {note}"] if note else []
-    return Figure(values, "; ".join(notes) or None)
+    return Figure(values or None, "; ".join(notes) or None)
 
 
 def _recovered(recording: Recording, faults: Faults, load: Fault) -> tuple[float | None, str]:
@@ -61,7 +63,7 @@ def _recovered(recording: Recording, faults: Faults, load: Fault) -> tuple[float
         one.id for one in faults.each if one.loads_api and one is not load and load.ended_s < one.ended_s < healed
     ]
     note = f"not by itself: {', '.join(others)} ended in between" if others else ""
-    return seconds(max(0.0, healed - load.ended_s)).value, note
+    return round(max(0.0, healed - load.ended_s), 3), note
 
 
 def _healed_s(failed: list[Episode], ended_s: float) -> float | None:

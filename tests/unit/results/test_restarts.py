@@ -1,10 +1,15 @@
 """Figures of API servers that go away, from timelines made by hand."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.fault import Delivers, Injected
+from chaoslib_cp.report.text import render_text
 from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.figures import compute
+from chaoslib_cp.results.summary import summarise
+from chaoslib_cp.results.verdict import Conduct
 from tests.unit.made_timeline import EPOCH_S, Line, injected, recorded, series
 
 FIRST = "192.0.2.1:6443"
@@ -75,8 +80,19 @@ def test_who_needed_the_end_of_another_load_did_not_come_back_alone() -> None:
     assert values["api_recover_by_load_s"] == {"api_overload-1": 10.0, "api_overload-2": 100.0}
     assert reasons["api_recover_by_load_s"] == "api_overload-2: not by itself: api_overload-1 ended in between"
     values, reasons = figures(load(1, 60), *livez(200, {(20, 200): GONE}))
-    assert values["api_recover_by_load_s"] == {"api_overload-1": None}
+    assert values["api_recover_by_load_s"] is None
     assert reasons["api_recover_by_load_s"] == "api_overload-1: it was not back when the recording ended"
+
+
+def test_the_terminal_tells_them_where_a_server_went_away() -> None:
+    """And is silent about them in every other run."""
+    for bad, is_told in (({(20.0, 40.0): GONE}, True), ({}, False)):
+        recording = recorded(load(1, 30), *livez(200, bad))
+        drawn = render_text(summarise(recording, [], Conduct(), {}), Path("runs/memory"))
+        assert (
+            bool(re.search(r"times that an API server went away +1 +first at 20.0 s; last at 20.0 s", drawn)) is is_told
+        )
+        assert ("since the end of api_overload-1 10.0 s" in re.sub(" +", " ", drawn)) is is_told, drawn
 
 
 def test_without_samples_of_each_server_nobody_counts() -> None:
