@@ -12,7 +12,8 @@ from chaoslib_cp.apiserver.ramp.reading import ServerReading, rss_growth_mib_per
 from chaoslib_cp.apiserver.ramp.signals import SIGNALS
 from chaoslib_cp.apiserver.saturated.evidence import Evidence
 from chaoslib_cp.apiserver.saturated.judgement import ORDER, judge
-from chaoslib_cp.apiserver.saturated.metrics import KEPT, QUERY, Metrics, metrics_of
+from chaoslib_cp.apiserver.saturated.memory import Memory
+from chaoslib_cp.apiserver.saturated.metrics import KEPT, QUERY, Metrics, metrics_of, notes_of
 from chaoslib_cp.clock import SteadyTime
 from chaoslib_cp.cluster.door.connect import describe
 from chaoslib_cp.cluster.door.connection import Connection
@@ -101,10 +102,10 @@ class ServerWatch:
             troubles += trouble
             lease_age_s = max((age_s for name, age_s in ages.items() if name in self._fresh), default=None)
         return ServerReading(
-            cpu_cores=_most(one.cores for one in told),
-            rss_mib_per_s=_most(rss_growth_mib_per_s(one.rss_bytes, one.seconds) for one in told),
+            cpu_cores=_most(metrics.cores for metrics, _ in told),
+            rss_mib_per_s=_most(rss_growth_mib_per_s(metrics.rss_bytes, metrics.seconds) for metrics, _ in told),
             lease_age_s=lease_age_s,
-            restarts=sum(one.restarts for one in told),
+            restarts=sum(memory.restarts for _, memory in told),
             saturated=_word(told),
             trouble="; ".join(troubles),
         )
@@ -196,11 +197,13 @@ async def _first_that_may(
     )
 
 
-def _between(before: _Page | None, after: _Page) -> Metrics | None:
+def _between(before: _Page | None, after: _Page) -> tuple[Metrics, Memory] | None:
     """What two pages of one server say; None where the second did not come."""
     if before is None or before is after:
         return None
-    return metrics_of([(before.at_s, before.page), (after.at_s, after.page)])
+    pages = [(before.at_s, before.page), (after.at_s, after.page)]
+    metrics = metrics_of(pages)
+    return None if metrics is None else (metrics, Memory(before.at_s, tuple(notes_of(pages))))
 
 
 def _ages(namespace: str, body: bytes, now_s: float) -> dict[str, float]:
@@ -217,9 +220,9 @@ def _ages(namespace: str, body: bytes, now_s: float) -> dict[str, float]:
     return found
 
 
-def _word(told: Sequence[Metrics]) -> str:
+def _word(told: Sequence[tuple[Metrics, Memory]]) -> str:
     """The gravest of what the metrics of each server mark; calls that would say more are not made."""
-    words = {judge(Evidence("", metrics=one)).resource for one in told}
+    words = {judge(Evidence("", metrics=metrics, memory=memory)).resource for metrics, memory in told}
     return next((resource for resource in ORDER if resource in words), "")
 
 
