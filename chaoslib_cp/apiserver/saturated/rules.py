@@ -36,7 +36,7 @@ ETCD_S: Final = 0.1
 #: Memory when it was last seen against what it had while it was calm: more than a process grows by itself in a run.
 GROWN: Final = 1.25
 #: The same of one that has just come back: it reads everything anew, and is asked for all that was not answered before.
-#: Measured on the testbed after a SIGKILL: 1.1 to 1.2 with twelve clients that list, 2.0 with eight that ask for YAML.
+#: Measured on the testbed: 1.1 with twelve clients that list after a SIGKILL, 2.0 with eight that ask for YAML.
 GROWN_BACK: Final = 1.5
 
 
