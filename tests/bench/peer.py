@@ -48,6 +48,8 @@ class Peer(asyncio.Protocol):
                 self._say()
 
     def _say(self) -> None:
+        if self._transport.is_closing():  # its client left while it waited
+            return
         if self._answer:
             self._transport.write(self._answer)
         if self._closes:
