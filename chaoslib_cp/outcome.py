@@ -13,6 +13,7 @@ Outcome = Literal[
     "tls",
     "http_401",
     "http_403",
+    "http_410",
     "http_429",
     "http_4xx",
     "http_5xx",
@@ -26,8 +27,10 @@ Outcome = Literal[
 ]
 
 _NO_WAY_THERE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
-# 401 and 403 mean that the one who asks is not who it should be; 429 is the server's fair queueing that speaks.
-_STATUSES: Final[dict[int, Outcome]] = {401: "http_401", 403: "http_403", 429: "http_429"}
+# 401 and 403 mean that the one who asks is not who it should be; 410 that a version is too old to be read; 429 is the
+# server's fair queueing that speaks.
+_STATUSES: Final[dict[int, Outcome]] = {401: "http_401", 403: "http_403", 410: "http_410", 429: "http_429"}
+_NOT_LET_IN: Final = ("http_401", "http_403")
 
 # RFC 1035 section 4.1.1. A DNS server that will not talk to us says REFUSED; the code in a sample tells it from a
 # closed port.
@@ -65,7 +68,7 @@ def of_dns_rcode(rcode: int, has_answer: bool) -> Outcome:
 
 def was_let_in(outcome: str) -> bool:
     """Whether an attempt says anything of the server: one that was not let in (401, 403) tells of the credentials."""
-    return outcome not in _STATUSES.values() or outcome == "http_429"
+    return outcome not in _NOT_LET_IN
 
 
 def is_answer(outcome: str) -> bool:

@@ -44,10 +44,11 @@ def start_api_overload(
 ) -> JsonObject:
     """Ask the API servers what so many node agents would, from this machine, and return while it goes on.
 
-    A process of its own plays the profile for each virtual node. It makes nothing in the cluster, and ends at its own
-    deadline, when ``stop_api_overload`` ends it, and when the process that played this action ends, even by SIGKILL.
-    Before it begins, each request of the profile is asked for once in a way that the server authorizes and does not
-    serve.
+    A process of its own plays the profile for each virtual node. It ends at its own deadline, when
+    ``stop_api_overload`` ends it, and when the process that played this action ends, even by SIGKILL. It makes nothing
+    in the cluster, but where the profile has patterns that write: then Events, Leases and ConfigMaps in namespace
+    chaoslib-cp-load, which are deleted when it is stopped. Before it begins, each request of the profile is asked for
+    once in a way that the server authorizes and does not serve, or does not store.
 
     Args:
         profile: Load profile of each virtual node (``chaoslib_cp/engine/load/profile.py`` lists the keys and limits);
@@ -76,7 +77,7 @@ def start_api_overload(
             open files: nothing was sent.
         TargetRefused: No permit for this cluster; no such context, one of another cluster, or of system:masters; or the
             server refuses a request of the profile to it, which is named; or nothing of the profile bites on the
-            server's version: nothing else was sent.
+            server's version; or the runner may not delete what it would write: nothing else was sent.
         TargetUnreachable: The API is unwell, or the process was not ready in time: nothing else was sent.
         UndoFailed: The undo log cannot be read or written: nothing else was sent.
     """
@@ -101,7 +102,8 @@ def stop_api_overload(
 ) -> JsonObject:
     """End the overloads of this run. For the rollbacks: may be played any number of times.
 
-    Other faults of the run are left alone. It ends processes of this machine, and asks nothing of the API.
+    Other faults of the run are left alone. It ends processes of this machine, for which nothing is asked of the API;
+    what an overload wrote is deleted then, and for that the API must answer.
 
     Args:
         timeout_s: Seconds to go on trying, 0 to 3600.
@@ -111,13 +113,14 @@ def stop_api_overload(
 
     Returns:
         An ``Ended`` (``chaoslib_cp/fault.py`` tells its keys) of the overloads that were ended; of nothing when none
-        was open. ``details`` has ``undone`` (number of processes), ``left`` (0), ``outcomes`` by process, and
-        ``loads``: for each overload its result (``chaoslib_cp/apiserver/overload/summary.py`` tells its keys).
+        was open. ``details`` has ``undone`` (number of processes, and of loads that wrote), ``left`` (0), ``outcomes``
+        by each of these, and ``loads``: for each overload its result (``chaoslib_cp/apiserver/overload/summary.py``
+        tells its keys).
 
     Raises:
         ProfileInvalid: ``timeout_s`` is out of its range, or the run has no such overload; nothing was ended.
-        UndoFailed: A process does not end, or was started on another machine, and stays in the undo log for
-            ``chaos cp recover``; or the log cannot be read.
+        UndoFailed: A process does not end, or was started on another machine, or what it wrote could not be deleted in
+            time, and stays in the undo log for ``chaos cp recover``; or the log cannot be read.
         TargetRefused: Used without the control: nobody can tell which of several logs is meant, or the kubeconfig has
             no such context. Nothing was ended.
     """

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
 from chaoslib_cp.cluster.gate.roles import object_names
+from chaoslib_cp.cluster.undo.kinds.written_by_load import GROUPS
+from chaoslib_cp.engine.load.patterns.bodies import WRITES_NAMESPACE
 from chaoslib_cp.fault import FaultKind
 
 AGENT_CONTEXT: Final = "agent"
@@ -24,6 +26,16 @@ API_OVERLOAD: Final = FaultKind(
     start="chaoslib_cp.apiserver.actions:start_api_overload",
     stop="chaoslib_cp.apiserver.actions:stop_api_overload",
     example={"profile": _PROFILE, "nodes": 3, "duration_s": 20.0},
+    # to take back what a load wrote
+    rights=tuple(
+        {
+            "namespace": WRITES_NAMESPACE,
+            "apiGroups": [group],
+            "resources": [resource],
+            "verbs": ["deletecollection", "list"],
+        }
+        for group, resource in GROUPS.values()
+    ),
 )
 
 _IN_CLUSTER: Final = "api_overload_in_cluster"

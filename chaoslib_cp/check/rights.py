@@ -14,6 +14,7 @@ from chaoslib_cp.cluster.gate.marker import MARKER_NAME, MARKER_NAMESPACE
 from chaoslib_cp.cluster.gate.roles import (
     AGENT_ACCOUNT,
     AGENT_READS,
+    OF_AGENTS,
     ROLLOUTS,
     agent_object_rules,
     fault_roles,
@@ -59,7 +60,7 @@ def runner_needs(plays: Plays, dns_namespace: str) -> list[Access]:
     agents = agent_object_rules(plays.agent_accounts)
     found = []
     for manifest in [*role_manifests(dns_namespace, plays.agent_accounts), *fault_roles(plays.faults, dns_namespace)]:
-        if manifest["metadata"]["name"] != AGENT_READS:
+        if manifest["metadata"]["name"] not in OF_AGENTS:
             namespace = str(manifest["metadata"].get("namespace") or "")
             rules = [rule for rule in manifest.get("rules") or [] if not namespace or rule not in agents]
             found += [access for rule in rules for access in accesses(rule, namespace)]

@@ -33,7 +33,7 @@ def command(name: str, as_json: bool) -> None:
 
 
 def _row(one: "Preset") -> str:
-    return "cannot be played yet" if one.not_playable else f"bites on {one.versions}; first tips {one.tips_first}"
+    return f"bites on {one.versions}; first tips {one.tips_first}"
 
 
 def _shown(one: "Preset") -> str:
@@ -45,7 +45,6 @@ def _shown(one: "Preset") -> str:
         "Tips first": one.tips_first,
         "Bites on": one.versions,
         "Needs": one.needs,
-        "Cannot be played yet": one.not_playable,
         **{f"Why {key}": reason for key, reason in one.reasons.items()},
     }
     lines = [f"{words}: {text}" for words, text in told.items() if text]

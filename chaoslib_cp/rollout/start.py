@@ -9,7 +9,8 @@ from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.agents.image import AgentImage
 from chaoslib_cp.cluster.agents.pods import AgentPods, make
 from chaoslib_cp.cluster.agents.reads import rules_for
-from chaoslib_cp.cluster.door.nodes import count_nodes
+from chaoslib_cp.cluster.door.nodes import NODES, count_nodes
+from chaoslib_cp.cluster.door.resource_version import asks_for_old_version, resource_version_of
 from chaoslib_cp.cluster.gate.bite import refuse_unknown_resources, refuse_what_does_not_bite
 from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.engine.load.budget import shared_out
@@ -78,8 +79,10 @@ def start(plan: StartPlan, settings: Settings, clock: Clock) -> Injected:
         plan = replace(plan, image=image.name, image_pull_secret=image.pull_secret)
         refuse_unknown_resources(injection.cluster, plan.load_profile)
         refuse_what_does_not_bite(injection.cluster, plan.load_profile, preset_of(plan.profile))
+        old = asks_for_old_version(plan.load_profile)  # agents may list pods, the runner nodes: of one etcd
         profile = replace(
             shared_out(plan.load_profile, nodes or 1),
+            resource_version=resource_version_of(injection.cluster, NODES) if old else "",
             deadline_epoch_s=clock.epoch_s() + plan.duration_s,
             fault=injection.fault,
             report_to=injection.permit.prober_pages[:MAX_REPORT_TO],

@@ -9,6 +9,7 @@ from chaoslib_cp.agent.manifests import prober_manifests
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, OWNER_LABELS, SCALE_NAME
 from chaoslib_cp.cluster.door.prober import PROBER_SERVICE
 from chaoslib_cp.cluster.gate import marker, roles
+from chaoslib_cp.engine.load.patterns.bodies import WRITES_NAMESPACE
 from chaoslib_cp.faults import fault_kinds
 from chaoslib_cp.testbed import addons, addresses, kwok
 from chaoslib_cp.testbed.api import ApiClient, Manifest
@@ -49,7 +50,7 @@ def create_objects(api: ApiClient, spec: ClusterSpec, uid: str, limits_enforced:
         _admin_binding(),
         *roles.role_manifests(),
         *roles.fault_roles(fault_kinds()),
-        _agent_binding(),
+        *_agent_bindings(),
         *kwok.manifests(),
         *farm_access.manifests(),
         *addons.render(
@@ -81,15 +82,22 @@ def _admin_binding() -> Manifest:
     }
 
 
-def _agent_binding() -> Manifest:
-    """Let the agent, and whoever is stood for in its namespace, read what agents may be told to read."""
+def _agent_bindings() -> list[Manifest]:
+    """Let the agent, and whoever is stood for in its namespace, read and write what loads may be told to."""
     group = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": PEOPLE["agent"].groups[1]}
+    return [
+        _bound(group, "ClusterRole", roles.AGENT_READS, {}),
+        _bound(group, "Role", roles.AGENT_WRITES, {"namespace": WRITES_NAMESPACE}),
+    ]
+
+
+def _bound(subject: dict[str, str], kind: str, role: str, where: dict[str, str]) -> Manifest:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "chaoslib-cp-agent", "labels": dict(OWNER_LABELS)},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": roles.AGENT_READS},
-        "subjects": [group],
+        "kind": f"{kind}Binding",
+        "metadata": {"name": "chaoslib-cp-agent", "labels": dict(OWNER_LABELS), **where},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
+        "subjects": [subject],
     }
 
 

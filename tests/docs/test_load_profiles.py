@@ -19,17 +19,15 @@ ONLY_IN_JSON = {"Keys of a request": ["`weight`"], "Keys of a profile": ["`schem
 def presets() -> Iterator[str]:
     """A row for each preset."""
     for one in map(preset, preset_names()):
-        bites = f"not playable yet, {one.not_playable}" if one.not_playable else one.versions
-        yield f"| `{one.name}` | {one.story} ({one.source}) | {one.tips_first} | {bites} | {one.needs} |"
+        yield f"| `{one.name}` | {one.story} ({one.source}) | {one.tips_first} | {one.versions} | {one.needs} |"
 
 
 def patterns() -> Iterator[str]:
     """A row for each pattern."""
     for row in PATTERNS.values():
         eras = [f"{f'from 1.{era.since} on ' if era.since else ''}**{era.cost}**: {era.why}" for era in row.eras]
-        note = f" Not playable yet: {row.not_playable}." if row.not_playable else ""
         instead = f" Instead: {row.instead}." if row.instead else ""
-        yield f"| `{row.name}` | {row.source} | {row.words} | {row.driver} | {'; '.join(eras)}.{instead}{note} |"
+        yield f"| `{row.name}` | {row.source} | {row.words} | {row.driver} | {'; '.join(eras)}.{instead} |"
 
 
 def keys(kind: type) -> Iterator[tuple[str, str]]:

@@ -64,6 +64,7 @@ LISTED = {template.rpartition("/")[2]: kind for kind, template in KINDS.items()}
     "pods": "Pod",
     "nodes": "Node",
     "events": "Event",
+    "leases": "Lease",
 }
 
 
@@ -378,6 +379,8 @@ class KubeObjects:
 
     def _delete(self, request: Request) -> Answer:
         found = self.objects.get(request.path)
+        if found is None and "labelSelector" in request.query:
+            return self._delete_collection(request)
         if found is None:
             return _status(404, "not found")
         wanted = (request.json() if request.body else {}).get("preconditions") or {}
@@ -387,8 +390,20 @@ class KubeObjects:
         del self.objects[request.path]
         return json_answer({"apiVersion": "v1", "kind": "Status", "status": "Success"})
 
+    def _delete_collection(self, request: Request) -> Answer:
+        wanted = [pair.partition("=") for pair in request.query["labelSelector"].split(",")]
+        inside = [path for path in self.objects if request.path in _collections(path)]
+        chosen = [path for path in inside if _has(self.objects[path], wanted)]
+        for path in chosen[: int(request.query.get("limit", len(chosen)))]:
+            del self.objects[path]
+        return json_answer({"apiVersion": "v1", "kind": "Status", "status": "Success"})
+
     def _patch(self, request: Request) -> Answer:
         found = self.objects.get(request.path)
+        if request.headers.get("content-type") == "application/apply-patch+yaml":
+            applied = merged_with(found or {}, request.json())
+            self.objects[request.path] = applied
+            return json_answer(applied, 200 if found else 201)
         if found is None:
             return _status(404, "not found")
         try:
@@ -416,8 +431,10 @@ class KubeObjects:
             chosen = [i for i in items if _has(i, wanted) and all(_field(i, key) == value for key, value in fields)]
             words = request.path.split("/")
             version = words[2] if words[1] == "api" else "/".join(words[2:4])
-            facts = {"kind": f"{LISTED.get(kind, '')}List", "apiVersion": version, "metadata": {}}
-            return json_answer({**facts, "items": chosen})
+            facts = {"kind": f"{LISTED.get(kind, '')}List", "apiVersion": version}
+            limit = int(request.query.get("limit", len(chosen)))
+            more = {"continue": "more"} if len(chosen) > limit else {}
+            return json_answer({**facts, "metadata": {"resourceVersion": "7", **more}, "items": chosen[:limit]})
         return _status(404, "not found")
 
 

@@ -51,7 +51,7 @@ from tests.fakes.setting_driver import SettingDriver
 from tests.scaffold import decoys, meddling, node_caches, part
 from tests.scaffold.clocks import UnwaitingClock
 from tests.scaffold.figures import note
-from tests.scaffold.profiles import OVERLOAD, PROFILE
+from tests.scaffold.profiles import PROFILE, WRITES
 
 pytestmark = pytest.mark.proof
 
@@ -118,8 +118,8 @@ def load_dns(settings: Settings) -> None:
 
 
 def overload_api(settings: Settings) -> None:
-    """Start a load that outlasts the test."""
-    start_api_overload(OVERLOAD, nodes=2, duration_s=600.0, configuration=settings)
+    """Start a load that writes, and outlasts the test."""
+    start_api_overload(WRITES, nodes=1, duration_s=600.0, configuration=settings)
 
 
 def stop_overloading(settings: Settings) -> None:
@@ -221,6 +221,7 @@ def test_every_exported_action_has_a_scenario() -> None:
 def kube(kube: KubeObjects, tmp_path: Path) -> Iterator[KubeObjects]:
     """A marked cluster with DNS pods, somebody's own object, and controllers that take their time."""
     kube.pods_outlive_by = 7
+    kube.objects["/version"] = {"gitVersion": "v1.36.4", "metadata": {}}
     SettingDriver(tmp_path, CLUSTER_UID)
     meddling.prepare(kube)
     node_caches.put(kube)

@@ -46,6 +46,7 @@ AMOUNTS: Final = {
     "testbed, DNS experiments: files": Amount(1, 1000),  # more than there are: every one
     "testbed, price: rounds of an audit log": Amount(0, 5),
     "testbed, ramp: climbs": Amount(1, 3),
+    "testbed, presets: rows": Amount(1, 1000),  # more than there are: every one
     "testbed, runner killed: kills": Amount(1, 20),
     "testbed, saturated: causes": Amount(1, 1000),  # more than there are: every one
     "testbed, saturated: healthy looks": Amount(1, 20),

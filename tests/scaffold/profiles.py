@@ -11,6 +11,12 @@ PROFILE: Final[dict[str, Any]] = {
 }
 PLAN: Final = StartPlan(PROFILE, "telemetry-agent", "kube-system", 60.0, "image")
 
+WRITES: dict[str, Any] = {
+    "schema": 1,
+    "name": "writes",
+    "requests": [{"pattern": name, "period_s": 0.5} for name in ("create-events", "renew-leases", "patch-node-status")],
+}
+
 OVERLOAD: dict[str, Any] = {
     "schema": 1,
     "name": "pod-lists",

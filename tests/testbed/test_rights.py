@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from chaoslib_cp.agent.manifests import prober_manifests
-from chaoslib_cp.cluster.gate.roles import fault_roles, role_manifests
+from chaoslib_cp.cluster.gate.roles import OF_AGENTS, fault_roles, role_manifests
 from chaoslib_cp.faults import fault_kinds
 from tests.exported import exported
 from tests.scaffold import part
@@ -22,10 +22,11 @@ STANDS_APART = True
 
 SPEC = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\naudit_log: true\n"
 RUNNER, OBSERVER = "chaoslib-cp-runner", "chaoslib-cp-observer"
-AGENT_READS = "chaoslib-cp-agent-reads"
+AGENT_READS = OF_AGENTS[0]
 POISON_ROLE, ROGUE_ROLE, FLUSH_ROLE, PIN_ROLE, LOAD_ROLE = (
     f"chaoslib-cp-runner-{kind}" for kind in ("dns-poison", "dns-rogue", "dns-flush", "node-cache-pin", "dns-load")
 )
+OVERLOAD_ROLE = "chaoslib-cp-runner-api-overload"
 REPLACE_ROLE = "chaoslib-cp-runner-endpoint-replacement"
 FROM_PODS_ROLE = "chaoslib-cp-runner-api-overload-in-cluster"
 RUN_LABEL = "chaoslib-cp/run"
@@ -119,7 +120,22 @@ try:
 except (ActivityFailed, ControlPlaneError) as error:
     print(error)
 """
+# Every kind of write, and the runner takes back what came of them.
+OVERLOAD = """
+import time
+from chaoslib.exceptions import ActivityFailed
+from chaoslib_cp.apiserver.actions import start_api_overload, stop_api_overload
+names = ("create-events", "renew-leases", "patch-node-status", "delete-leases")
+requests = [{"pattern": name, "period_s": 1.0} for name in names]
+try:
+    start_api_overload({"schema": 1, "requests": requests, "phase_ratio": 0}, nodes=2, duration_s=30.0)
+    time.sleep(4)
+    print(stop_api_overload())
+except ActivityFailed as error:
+    print(error)
+"""
 QUICKLY = {
+    OVERLOAD_ROLE: (OVERLOAD, "'faults': ['api_overload-1']"),
     POISON_ROLE: (POISON, "does not run the new Corefile"),
     ROGUE_ROLE: (ROGUE, "the DNS servers were armed"),
     FLUSH_ROLE: (FLUSH, "'kind': 'dns_flush'"),
@@ -337,7 +353,7 @@ def test_every_right_is_used_and_none_is_missing(audited: Testbed) -> None:
     roles = granted()
     forbidden = [line["requestURI"] for line in log if line["annotations"]["authorization.k8s.io/decision"] != "allow"]
     assert forbidden == []
-    own = set().union(*(rights for name, rights in roles.items() if name != AGENT_READS))
+    own = set().union(*(rights for name, rights in roles.items() if name not in OF_AGENTS))
     assert {right for right in own if not is_used(right, log)} == set()
     assert roles[AGENT_READS] == handed_on(log)
     note("rights", granted=len(own) + len(roles[AGENT_READS]), unused=0, forbidden=len(forbidden))
@@ -345,7 +361,7 @@ def test_every_right_is_used_and_none_is_missing(audited: Testbed) -> None:
 
 def test_what_the_library_does_needs_no_right_meant_for_agents(audited: Testbed) -> None:
     """An owner may cut the agents' reads down without breaking the gate, the restart of DNS, or the way back."""
-    own = set().union(*(rights for name, rights in granted().items() if name != AGENT_READS))
+    own = set().union(*(rights for name, rights in granted().items() if name not in OF_AGENTS))
     for line in records(audited):
         if any(role in line["annotations"]["authorization.k8s.io/reason"] for role in FOR_EVERYBODY):
             continue

@@ -19,6 +19,8 @@ from chaoslib_cp.settings import Settings
 _TELL_EVERY_S: Final = 5.0
 _LOOK_EVERY_S: Final = 0.2
 _STOP_S: Final = 10.0
+# What a load wrote is deleted at its end; a server that it drowned needs its time (100,000 Events are the most).
+_DELETE_S: Final = 300.0
 
 
 def play_alone(asked: OverloadAsk, settings: Settings, clock: Clock, say: Callable[[str], None]) -> dict[str, Any]:
@@ -48,7 +50,8 @@ def play_alone(asked: OverloadAsk, settings: Settings, clock: Clock, say: Callab
     try:
         _wait(files, clock, say)
     finally:
-        stop(asked.kind, settings, _STOP_S, injected.fault, clock)
+        wrote = any(request.is_write for request in asked.load_profile.requests)
+        stop(asked.kind, settings, _DELETE_S if wrote else _STOP_S, injected.fault, clock)
     over = files.over()
     if over is None:
         raise TargetUnreachable(f"the load ended without a result; its last words are in {files.log}")

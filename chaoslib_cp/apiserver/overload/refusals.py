@@ -13,7 +13,7 @@ from chaoslib_cp.cluster.gate.allowed import refuse_context
 from chaoslib_cp.cluster.gate.guard import refuse_unverified
 from chaoslib_cp.cluster.gate.identities import refuse_elsewhere
 from chaoslib_cp.cluster.injection import Injection
-from chaoslib_cp.engine.load.head import filled
+from chaoslib_cp.engine.load.head import filled, words_of
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.virtual_nodes import place_of, stands_for
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
@@ -88,7 +88,7 @@ def standing_for(agent: Cluster, scheme: str, namespace: str) -> Cluster:
 
 
 def refuse_requests(agent: Cluster, profile: LoadProfile, namespace: str) -> None:
-    """Refuse a profile one of whose requests the server would not let in, or knows nothing of.
+    """Refuse a profile one of whose reads the server would not let in, or knows nothing of.
 
     Each of a resource is asked once by HEAD: it is authorized as the read itself, selectors included, and then not
     served (405, seen on 1.36). A path that is no resource has the method as its verb, so about those a review is asked
@@ -99,7 +99,8 @@ def refuse_requests(agent: Cluster, profile: LoadProfile, namespace: str) -> Non
         ProfileInvalid: 404: there is no such path.
         TargetUnreachable: The API is unwell: no load begins then.
     """
-    for spec in (_placed(one, place_of(0, namespace)) for one in profile.requests):
+    place = {**place_of(0, namespace), **words_of(profile)}
+    for spec in (_placed(one, place) for one in profile.requests if not one.is_write):
         try:
             status = _status(agent, spec)
         except CallFailed as error:

@@ -17,8 +17,8 @@ from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.settings import Settings
 from chaoslib_cp.state import state_root
 
-#: Reading credentials and certificates; a plugin may take 15 s.
-_READY_WITHIN_S: Final = 20.0
+READY_WITHIN_S: Final = 20.0
+"""Reading credentials and certificates takes its process no longer; a plugin may take 15 s."""
 #: It closes its connections and writes its result.
 _STOP_WITHIN_S: Final = 3.0
 _running: Final[dict[Path, Child]] = {}
@@ -77,7 +77,7 @@ def start_process(plan: OverloadPlan, files: LoadFiles) -> Child:
         ControlPlaneError: What it said why it cannot; it has ended.
         TargetUnreachable: It was not ready in time; it has ended.
     """
-    how = ChildPlan("the load", "chaoslib_cp.apiserver.overload", (), files.log, _READY_WITHIN_S, plan.as_dict())
+    how = ChildPlan("the load", "chaoslib_cp.apiserver.overload", (), files.log, READY_WITHIN_S, plan.as_dict())
     child = start_child(how)
     if not _running:
         atexit.register(_end_all)

@@ -1,5 +1,6 @@
 """Starting an overload: everything is checked, and the process is ready, before the first request is sent."""
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -8,8 +9,9 @@ from typing import Any, Final
 from chaoslib_cp.apiserver.fault import API_OVERLOAD, API_RAMP
 from chaoslib_cp.apiserver.overload.plan import OverloadPlan
 from chaoslib_cp.apiserver.overload.refusals import open_agent, refuse_identity, refuse_requests, standing_for
-from chaoslib_cp.apiserver.overload.session import LoadFiles, end_process, load_files, start_process
+from chaoslib_cp.apiserver.overload.session import READY_WITHIN_S, LoadFiles, end_process, load_files, start_process
 from chaoslib_cp.apiserver.overload.wanted import MAX_NODES, MAX_RATE_PER_S, offered_rate_per_s, wanted_profile
+from chaoslib_cp.apiserver.overload.writes import refuse_writes
 from chaoslib_cp.apiserver.ramp.ladder import Ladder, refuse_too_long
 from chaoslib_cp.apiserver.ramp.servers import LEASES_AS, METRICS_AS
 from chaoslib_cp.apiserver.saturated.servers import servers_to_ask
@@ -17,12 +19,16 @@ from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.call import Cluster
 from chaoslib_cp.cluster.door.connect import choose
 from chaoslib_cp.cluster.door.flow import flow_of
+from chaoslib_cp.cluster.door.resource_version import OLD_VERSION, asks_for_old_version, resource_version_of
 from chaoslib_cp.cluster.gate.bite import refuse_unknown_resources, refuse_what_does_not_bite
 from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.cluster.undo.kinds.process import process_of_ours
+from chaoslib_cp.cluster.undo.kinds.written_by_load import WrittenByLoad
+from chaoslib_cp.cluster.undo.rights import require_undo_rights
+from chaoslib_cp.engine.load.head import filled
 from chaoslib_cp.engine.load.presets import preset_of
 from chaoslib_cp.engine.load.profile import LINEAR, LoadProfile
-from chaoslib_cp.engine.load.virtual_nodes import SCHEMES
+from chaoslib_cp.engine.load.virtual_nodes import SCHEMES, place_of
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused
 from chaoslib_cp.fault import Delivers, Expects, FaultKind, Injected
 from chaoslib_cp.limits import checked
@@ -113,13 +119,16 @@ def start(asked: OverloadAsk, settings: Settings, clock: Clock) -> Injected:
             flow = refuse_identity(agent, injection)
             refuse_unknown_resources(agent, asked.load_profile)
             refuse_what_does_not_bite(agent, asked.load_profile, preset_of(asked.profile))
+            written = _written(asked, injection)
+            profile = _told(asked, injection, agent, written)
             with standing_for(agent, asked.impersonate, asked.namespace) as first:
-                refuse_requests(first, asked.load_profile, asked.namespace)
+                refuse_requests(first, profile, asked.namespace)
+                refuse_writes(first, profile, asked.namespace)
                 if asked.impersonate:
                     flow = flow_of(first)
-            plan, files = _plan(asked, injection, agent)
+            plan, files = _plan(asked, injection, agent, profile)
             plan = replace(plan, flow_schema=flow.flow_schema)
-        ends_at_s = _begin(plan, files, asked, injection)
+        ends_at_s = _begin(plan, files, asked, injection, written)
     return Injected(
         fault=injection.fault,
         kind=asked.kind.name,
@@ -134,11 +143,42 @@ def start(asked: OverloadAsk, settings: Settings, clock: Clock) -> Injected:
     )
 
 
-def _begin(plan: OverloadPlan, files: LoadFiles, asked: OverloadAsk, injection: Injection) -> float:
-    """Start the process, put it on record, and only then tell it to begin; returns when it ends by itself."""
+def _written(asked: OverloadAsk, injection: Injection) -> WrittenByLoad | None:
+    """What it will write, which the runner may take back; None for a load that only reads.
+
+    Raises:
+        TargetRefused: The runner may not take it back; nothing was changed.
+    """
+    if not any(request.is_write for request in asked.load_profile.requests):
+        return None
+    ends_at_s = math.ceil(injection.clock.epoch_s() + asked.duration_s + READY_WITHIN_S)
+    written = WrittenByLoad(injection.log.run, injection.fault, ends_at_s)
+    require_undo_rights(injection.cluster, [written.entry()])
+    return written
+
+
+def _told(asked: OverloadAsk, injection: Injection, agent: Cluster, written: WrittenByLoad | None) -> LoadProfile:
+    """The profile with what this load alone knows."""
+    profile = replace(asked.load_profile, fault=injection.fault, marks=written.marks if written else {})
+    if asks_for_old_version(profile):
+        first = next(one for one in profile.requests if OLD_VERSION in "".join(one.query.values()))
+        path = filled(first.path, place_of(0, asked.namespace))
+        profile = replace(profile, resource_version=resource_version_of(agent, path))
+    return profile
+
+
+def _begin(
+    plan: OverloadPlan, files: LoadFiles, asked: OverloadAsk, injection: Injection, written: WrittenByLoad | None
+) -> float:
+    """Start the process, put it on record, and only then tell it to begin; returns when it ends by itself.
+
+    What it will write is on record before the process is, so that the process is ended first.
+    """
     child = start_process(plan, files)
     try:
         ends_at_s = injection.clock.epoch_s() + asked.duration_s
+        if written is not None:
+            injection.log.intend(written.entry())
         process = process_of_ours(child.pid, ends_at_s)
         injection.log.intend(process.entry(injection.fault, f"load of {asked.nodes} virtual nodes"))
         child.tell({"deadline_epoch_s": ends_at_s})
@@ -148,11 +188,12 @@ def _begin(plan: OverloadPlan, files: LoadFiles, asked: OverloadAsk, injection: 
     return ends_at_s
 
 
-def _plan(asked: OverloadAsk, injection: Injection, agent: Cluster) -> tuple[OverloadPlan, LoadFiles]:
+def _plan(
+    asked: OverloadAsk, injection: Injection, agent: Cluster, profile: LoadProfile
+) -> tuple[OverloadPlan, LoadFiles]:
     settings = injection.settings
     files = load_files(settings, injection.log.run, injection.fault)
     is_same_server = agent.server == injection.cluster.server
-    profile = replace(asked.load_profile, fault=injection.fault)
     plan = OverloadPlan(
         kubeconfig=agent.kubeconfig,
         context=agent.context,

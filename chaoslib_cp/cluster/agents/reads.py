@@ -44,11 +44,17 @@ def rules_for(profile: LoadProfile) -> list[dict[str, Any]]:
     """The rights that the profile's requests need, and no more.
 
     Raises:
-        ProfileInvalid: A path is one we do not grant (secrets, subresources, unknown); nothing was changed.
+        ProfileInvalid: A path is one we do not grant (secrets, subresources, unknown), or a request writes; nothing was
+            changed.
     """
     verbs: dict[tuple[str, str], set[str]] = {}
     plain: set[str] = set()
-    for request in profile.requests:
+    for number, request in enumerate(profile.requests):
+        if request.is_write:
+            raise ProfileInvalid(
+                f"load profile: requests[{number}].pattern {request.pattern!r} writes, and agents in a cluster only "
+                "read; nothing was changed; play it with start_api_overload or `chaos cp load`"
+            )
         if request.path in _NON_RESOURCE:
             plain.add(request.path)
             continue

@@ -6,7 +6,7 @@ from typing import Any, Final
 from chaoslib_cp.cluster.door.call import DEFAULT_TIMEOUT_S, CallFailed, Cluster
 from chaoslib_cp.errors import TargetRefused
 
-_NODES: Final = "/api/v1/nodes"
+NODES: Final = "/api/v1/nodes"
 _ONE_BY_ONE: Final = 5  # of more nodes one list is the smaller load
 OS_LABEL: Final = "kubernetes.io/os"
 LINUX: Final = "linux"
@@ -57,7 +57,7 @@ def count_nodes(cluster: Cluster, timeout_s: float = DEFAULT_TIMEOUT_S, for_work
         TargetRefused: This identity may not list nodes.
         CallFailed: The API does not answer.
     """
-    nodes = (cluster.get(_NODES, timeout_s) or {}).get("items") or []
+    nodes = (cluster.get(NODES, timeout_s) or {}).get("items") or []
     fit = [node for node in nodes if runs_linux(node) and not why_not_alive(node)]
     return sum(takes_workloads(node) or not for_workloads_only for node in fit) if nodes else None
 
@@ -79,7 +79,7 @@ def dead_nodes(cluster: Cluster, names: Collection[str], timeout_s: float) -> di
         chosen = [{}]
     each_s = timeout_s / max(1, len(chosen))
     try:
-        nodes = [one for query in chosen for one in (cluster.get(_NODES, each_s, **query) or {}).get("items") or []]
+        nodes = [one for query in chosen for one in (cluster.get(NODES, each_s, **query) or {}).get("items") or []]
     except (CallFailed, TargetRefused):
         return {}
     why = {str(node["metadata"]["name"]): why_not_alive(node) or _never_reported(node) for node in nodes}

@@ -12,10 +12,14 @@ from chaoslib_cp.cluster.door import api_servers
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE, OWNER_LABELS
 from chaoslib_cp.cluster.door.prober import PROBER_SERVICE
 from chaoslib_cp.cluster.gate.marker import MARKER_NAME, MARKER_NAMESPACE
+from chaoslib_cp.engine.load.patterns.bodies import WRITES_NAMESPACE
 from chaoslib_cp.fault import DNS_NAMESPACE, FaultKind
 
 RUNNER = "chaoslib-cp-runner"
 AGENT_READS = "chaoslib-cp-agent-reads"
+AGENT_WRITES = "chaoslib-cp-agent-writes"
+OF_AGENTS = (AGENT_READS, AGENT_WRITES)
+"""Roles of what agents may be told to do, and the runner does not do itself."""
 _RBAC = "rbac.authorization.k8s.io"
 _SYSTEM = "kube-system"
 _TAKE_BACK = ["delete", "get"]
@@ -58,7 +62,8 @@ def role_manifests(
     """Namespace, roles and bindings for the user ``chaoslib-cp-runner``.
 
     ``chaoslib-cp-runner`` is what the library itself does. ``chaoslib-cp-agent-reads`` is what agents may be told to
-    read; an owner whose profiles read less may cut it down.
+    read; an owner whose profiles read less may cut it down. ``chaoslib-cp-agent-writes`` is what a load may be told to
+    write, in a namespace that holds nothing else; an owner binds it to whoever plays such loads.
 
     Args:
         dns_namespace: Where the pods of cluster DNS are.
@@ -78,6 +83,8 @@ def role_manifests(
             [*agent_object_rules(agent_accounts), *_system(with_dns=dns_namespace == _SYSTEM)],
         ),
         *_namespaced_role(RUNNER, LIBRARY_NAMESPACE, [*agents, *_own_namespace()]),
+        _object("v1", "Namespace", WRITES_NAMESPACE),
+        {**_object(f"{_RBAC}/v1", "Role", AGENT_WRITES, WRITES_NAMESPACE), "rules": _agent_writes()},
         *_namespaced_role(RUNNER, MARKER_NAMESPACE, [_rule("", "configmaps", ["get"], MARKER_NAME)]),
         *_namespaced_role(
             RUNNER,
@@ -127,6 +134,15 @@ def _agent_reads() -> list[dict[str, Any]]:
     """Nobody can grant what he does not hold (source: Kubernetes documentation, RBAC, privilege escalation)."""
     reads = [_rule(group, name, ["get", "list", "watch"]) for group, names in _GRANTABLE for name in names]
     return [*reads, {"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
+
+
+def _agent_writes() -> list[dict[str, Any]]:
+    """Each pattern that writes needs its own; server-side apply creates and patches."""
+    return [
+        _rule("", "events", ["create"]),
+        _rule("", "configmaps", ["create", "patch"]),
+        _rule("coordination.k8s.io", "leases", ["create", "delete", "patch"]),
+    ]
 
 
 def agent_object_rules(agent_accounts: Sequence[str] = (AGENT_ACCOUNT,)) -> list[dict[str, Any]]:

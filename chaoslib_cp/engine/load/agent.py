@@ -10,11 +10,12 @@ from typing import Final
 from chaoslib_cp.engine.load.agent_setup import AgentSetup
 from chaoslib_cp.engine.load.connection import Credentials, HttpConnection
 from chaoslib_cp.engine.load.due_request import DueRequest
-from chaoslib_cp.engine.load.head import NOWHERE, request_head
+from chaoslib_cp.engine.load.head import NOWHERE, request_head, words_of
 from chaoslib_cp.engine.load.own_connections import OwnConnections
 from chaoslib_cp.engine.load.retry import retry_wait_s
 from chaoslib_cp.engine.load.schedule import due_offsets
 from chaoslib_cp.engine.load.special_connections import PagedConnection
+from chaoslib_cp.engine.load.write import writes_of
 from chaoslib_cp.outcome import Outcome, is_answer, of_socket_error
 
 BUDGET = "budget"
@@ -61,7 +62,8 @@ class Agent:
         self._loop = setup.loop
         self._budget = setup.budget
         self._on_end = on_end
-        self._place = place
+        self._place = {**place, **words_of(setup.profile)}
+        self._writes = writes_of(setup.profile, self._place)
         self._tries_left = setup.profile.max_requests
         self._bytes_left = setup.profile.max_bytes
         self._connections = OwnConnections(setup.profile.requests, setup.budget, self, self._watch_began)
@@ -154,7 +156,7 @@ class Agent:
 
     def _try(self, request: DueRequest) -> None:
         self._tries_left -= 1
-        self._budget.take_try()
+        self._budget.take_try(makes=self._profile.requests[request.kind].makes)
         totals = self._setup.totals[request.kind]
         totals.tries += 1
         totals.retries += request.tries > 0
@@ -190,8 +192,7 @@ class Agent:
                 self._send(request, connection)
 
     def _send(self, request: DueRequest, connection: HttpConnection) -> None:
-        next_page = request.next_page
-        if connection.send(self._head(request.kind, next_page) if next_page else self._heads[request.kind]):
+        if connection.send(self._message(request)):
             totals = self._setup.totals[request.kind]
             totals.sent += 1
             totals.resent += request.was_sent
@@ -200,6 +201,12 @@ class Agent:
             if hang_up_s and request.timer is not None:
                 request.timer.cancel()
                 request.timer = self._loop.call_later(hang_up_s, self._break_off, request, "aborted")
+
+    def _message(self, request: DueRequest) -> bytes:
+        if request.next_page:
+            return self._head(request.kind, request.next_page)
+        head, write = self._heads[request.kind], self._writes[request.kind]
+        return head if write is None else write.message(head, self._setup.clock.epoch_s())
 
     def _watch_began(self, connection: HttpConnection) -> None:
         request = self._busy.get(connection)

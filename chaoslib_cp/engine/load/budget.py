@@ -15,20 +15,24 @@ class Budget:
         has_tries: whether one more request may be sent.
         has_bytes: whether agents may go on receiving.
         has_connections: whether one more connection may be opened.
+        has_objects: whether one more object may be created.
     """
 
     def __init__(self, profile: LoadProfile) -> None:
         self._requests = profile.max_total_requests or math.inf
         self._bytes = profile.max_total_bytes or math.inf
         self._connections = profile.max_total_connections or math.inf
+        self._objects = profile.max_objects
         self._open: set[HttpConnection] = set()
         # kept up to date, because every request asks for them and few change them
-        self.has_tries = self.has_bytes = self.has_connections = True
+        self.has_tries = self.has_bytes = self.has_connections = self.has_objects = True
 
-    def take_try(self) -> None:
-        """Count a request that is being sent."""
+    def take_try(self, makes: bool = False) -> None:
+        """Count a request that is being sent, and whether it creates one more object."""
         self._requests -= 1
         self.has_tries = self._requests > 0
+        self._objects -= makes
+        self.has_objects = self._objects > 0
 
     def take_bytes(self, count: int) -> None:
         """Count what was received."""

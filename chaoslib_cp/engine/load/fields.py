@@ -9,7 +9,7 @@ from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.limits import is_number
 
 MAX_REPORT_TO: Final = 3
-_LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
 def number(default: float, least: float, most: float, meaning: str, whole: bool = False) -> Any:
@@ -93,13 +93,25 @@ def check_report(fault: str, report_to: tuple[str, ...]) -> None:
     Raises:
         ProfileInvalid: It is no id, or one is no page.
     """
-    check(fault == "" or matches(_LABEL_VALUE, fault), "fault", f"must be an id, not {fault!r}")
+    check(fault == "" or matches(LABEL_VALUE, fault), "fault", f"must be an id, not {fault!r}")
     check(
         len(report_to) <= MAX_REPORT_TO and all(map(_is_page, report_to)),
         "report_to",
         f"must list at most {MAX_REPORT_TO} ip:port, not {list(report_to)!r}",
     )
     check(not report_to or fault != "", "report_to", "needs the id of a fault beside it")
+
+
+def check_labels(key: str, labels: object) -> None:
+    """Check that a field maps names of labels to values that Kubernetes takes.
+
+    Raises:
+        ProfileInvalid: It does not.
+    """
+    is_right = isinstance(labels, dict) and all(
+        isinstance(name, str) and matches(LABEL_VALUE, value) for name, value in labels.items()
+    )
+    check(is_right, key, f"must map labels to values, not {labels!r}")
 
 
 def _is_page(text: object) -> bool:

@@ -1,12 +1,13 @@
 """The bytes of a request."""
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
 from chaoslib_cp.engine.load.connection import Credentials
-from chaoslib_cp.engine.load.profile import RequestSpec
+from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.version import VERSION
 
@@ -15,9 +16,22 @@ from chaoslib_cp.version import VERSION
 USER_AGENT = f"chaoslib-cp/{VERSION}"
 
 
-PLACES: Final = ("node", "namespace", "pod")
-"""What path and query of a request may leave open, in braces: where the agent is that asks."""
+PLACES: Final = ("node", "namespace", "pod", "load", "resource_version")
+"""What a request may leave open, in braces: where the agent is that asks, and what :func:`words_of` a profile tells."""
 NOWHERE: Final[Mapping[str, str]] = {}
+_CONTENT_TYPES: Final = {"POST": "application/json", "PATCH": "application/apply-patch+yaml"}  # any JSON is YAML
+
+
+def words_of(profile: LoadProfile) -> dict[str, str]:
+    """What of ``PLACES`` is the same for all agents of a load.
+
+    Returns:
+        ``load``: ten letters that no other load has, in the names of what this one writes; empty for one that writes
+        nothing. ``resource_version``: that of when it began, if a request asks for it.
+    """
+    marks = "/".join(f"{key}={value}" for key, value in sorted(profile.marks.items()))
+    load = hashlib.sha256(marks.encode()).hexdigest()[:10] if marks else ""
+    return {"load": load, "resource_version": profile.resource_version}
 
 
 def request_head(
@@ -29,6 +43,8 @@ def request_head(
     next_page: str = "",
 ) -> bytes:
     """Return the request line and headers of one request, with the empty line that ends them.
+
+    A write has its body, and the length of that, added by ``write.py``.
 
     Args:
         spec: the request.
@@ -51,13 +67,15 @@ def request_head(
         path += "?" + urlencode({key: filled(value, place) for key, value in query.items()}, quote_via=quote)
     headers = {"Host": host, "User-Agent": USER_AGENT, "Accept": spec.accept}
     headers["Accept-Encoding"] = "gzip" if spec.gzip else "identity"
+    if spec.method in _CONTENT_TYPES:
+        headers["Content-Type"] = _CONTENT_TYPES[spec.method]
     if credentials.token:
         headers["Authorization"] = f"Bearer {credentials.token}"
     return head_of(spec.method, path, (*headers.items(), *credentials.headers))
 
 
 def filled(text: str, place: Mapping[str, str]) -> str:
-    """Return a path, or a value of a query, with what it leaves open filled in.
+    """Return a path, a value of a query or a body, with what it leaves open filled in.
 
     Raises:
         ProfileInvalid: ``place`` does not have it. Nothing was sent.
@@ -66,7 +84,9 @@ def filled(text: str, place: Mapping[str, str]) -> str:
         if f"{{{word}}}" not in text:
             continue
         if not place.get(word):
-            raise ProfileInvalid(f"load profile: {text} needs the agent's {word}, which nobody told; nothing was sent")
+            raise ProfileInvalid(
+                f"load profile: {text[:80]} needs the agent's {word}, which nobody told; nothing was sent"
+            )
         text = text.replace(f"{{{word}}}", place[word])
     return text
 

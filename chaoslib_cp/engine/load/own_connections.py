@@ -27,13 +27,16 @@ class OwnConnections:
     ) -> None:
         self._is_kept = [spec.connection == KEPT for spec in specs]
         self._looks_for = [_looks_for(spec) for spec in specs]
+        self._makes = [spec.makes for spec in specs]
         self._budget = budget
         self._listener = listener
         self._on_answer = on_answer
         self._idle: list[HttpConnection] = []
 
     def can_serve(self, kind: int) -> bool:
-        """Whether a request of this kind finds a connection, or may open one."""
+        """Whether a request of this kind finds a connection, or may open one, and may make what it makes."""
+        if self._makes[kind] and not self._budget.has_objects:
+            return False
         return self._budget.has_connections or any(self._fits(one, kind) for one in self._idle)
 
     def take_idle(self, kind: int) -> HttpConnection | None:

@@ -9,6 +9,7 @@ from chaoslib_cp.engine.load.fields import (
     check,
     check_deadline,
     check_keys,
+    check_labels,
     check_numbers,
     check_report,
     check_word,
@@ -33,13 +34,14 @@ ALL_AT_ONCE = "all-at-once"
 RAMPS: Final = (LINEAR, STEPS, ALL_AT_ONCE)
 MAX_REQUEST_KINDS = 16
 
-#: What a rollout puts into the profile, and nobody else.
-ROLLOUTS_OWN = ("fault", "report_to")
+#: What a rollout or an overload puts into the profile, and nobody else.
+ROLLOUTS_OWN = ("fault", "report_to", "marks", "resource_version")
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # What may stand in a request line or a header line without being able to end it (RFC 9110, sections 4 and 5.5).
 _PATH = re.compile(r"/[!-~]*")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
+_VERSION = re.compile(r"[0-9]{0,20}")
 _TRUE = ("1", "t", "true")  # source: strconv.ParseBool of Go, in lower case
 _SEVERAL_KEYS = {"schema", "requests", "report_to", "rate_per_s"}
 
@@ -50,8 +52,9 @@ class RequestSpec:
 
     Attributes:
         path: absolute path without a query. ``{node}``, ``{namespace}`` and ``{pod}`` stand for where each agent is.
-        method: only reads for now.
-        query: parameters, percent-encoded by the engine; ``{node}`` and the others stand for the same here.
+        method: GET; another only as a pattern that writes sets it, so that nothing but objects of our own is written.
+        query: parameters, percent-encoded by the engine; ``{node}`` and the others stand for the same here, and
+            ``{resource_version}`` for the version that the collection had when the load began.
         accept: the Accept header; the encoding asked for decides much of the server's cost (YAML, Table).
         gzip: ask for a compressed answer. The server pays for it, the engine never decompresses.
         period_s: seconds between two requests of one agent.
@@ -77,7 +80,12 @@ class RequestSpec:
 
     def __post_init__(self) -> None:
         check_numbers(self)
-        check(self.method == "GET", "method", f"must be GET, not {self.method!r}")
+        row = find_pattern(self.pattern)
+        check(
+            self.method == "GET" or (row is not None and self.method == row.sets.get("method")),
+            "method",
+            f"must be GET, not {self.method!r}: only patterns such as create-events write, each its own objects",
+        )
         check(
             matches(_PATH, self.path) and "?" not in self.path and "#" not in self.path,
             "path",
@@ -108,6 +116,16 @@ class RequestSpec:
             "paged",
             "needs a list as plain JSON (gzip false) with a limit in its query: the way to the next page stands in it",
         )
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it changes something, which is an object of the load's own."""
+        return self.method != "GET"
+
+    @property
+    def makes(self) -> bool:
+        """Whether it makes one more object each time."""
+        return self.method == "POST"
 
     @property
     def is_watch(self) -> bool:
@@ -148,9 +166,14 @@ class LoadProfile:
             0.25 s.
         max_total_connections: connections of all agents that are open at once; 0 as above. A request that finds none
             is ``held_back``.
+        max_objects: Events that all agents together create; one that comes due beyond it is ``held_back``. Of Leases
+            and of what stands for a node's status each agent has one.
         seed: of every random choice; the same seed gives the same schedule.
-        fault: id of the fault that the agents belong to. The rollout's own, as the next is: a file has neither.
+        fault: id of the fault that the agents belong to. The rollout's or overload's own, as the next ones are: a file
+            has none of them.
         report_to: pages of the workload prober (``ip:port``) that each agent tells its account; at most 3.
+        marks: labels of each object that is written.
+        resource_version: what ``{resource_version}`` stands for.
     """
 
     requests: tuple[RequestSpec, ...]
@@ -170,9 +193,12 @@ class LoadProfile:
     max_total_requests: int = number(0, 0, 100_000_000, "tries of all agents", whole=True)
     max_total_bytes: int = number(0, 0, 10_000_000_000_000, "bytes received by all agents", whole=True)
     max_total_connections: int = number(0, 0, 100_000, "connections of all agents at once", whole=True)
+    max_objects: int = number(10_000, 1, 100_000, "Events that all agents create", whole=True)
     seed: int = number(1, 0, 2**63 - 1, "seed of the schedule", whole=True)
     fault: str = ""
     report_to: tuple[str, ...] = ()
+    marks: dict[str, str] = dataclasses.field(default_factory=dict)
+    resource_version: str = ""
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -192,6 +218,8 @@ class LoadProfile:
                 f"is {one.abort_after_s}, not under request_timeout_s {self.request_timeout_s}",
             )
         check_report(self.fault, self.report_to)
+        check_labels("marks", self.marks)
+        check(matches(_VERSION, self.resource_version), "resource_version", f"is none: {self.resource_version!r}")
 
     def _check_ramp(self) -> None:
         check_word("ramp", self.ramp, RAMPS)

@@ -9,13 +9,14 @@ from chaoslib_cp.cluster.undo.kinds.kind import PARTS, Found, Right, UndoKind
 from chaoslib_cp.cluster.undo.kinds.observe_only import OBSERVE_ONLY
 from chaoslib_cp.cluster.undo.kinds.process import PROCESS
 from chaoslib_cp.cluster.undo.kinds.restore_object import RESTORE_OBJECT
+from chaoslib_cp.cluster.undo.kinds.written_by_load import WRITTEN
 from chaoslib_cp.engine.undo.entry import Entry
 from chaoslib_cp.engine.undo.log import Item
 from chaoslib_cp.errors import UndoFailed
 
 __all__ = ["Found", "Right", "UndoKind", "kind_of", "problems", "undo_kinds"]
 
-_OURS: tuple[UndoKind, ...] = (DELETE_OBJECT, OBSERVE_ONLY, RESTORE_OBJECT, DRIVER, PROCESS)
+_OURS: tuple[UndoKind, ...] = (DELETE_OBJECT, OBSERVE_ONLY, RESTORE_OBJECT, DRIVER, PROCESS, WRITTEN)
 
 
 def undo_kinds() -> Mapping[str, UndoKind]:

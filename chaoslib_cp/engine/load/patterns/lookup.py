@@ -76,8 +76,8 @@ def as_request(document: dict[str, Any]) -> dict[str, Any]:
         The same with the keys that the pattern sets. A watch is read for its period where nobody says how long.
 
     Raises:
-        ProfileInvalid: there is no such pattern, it cannot be played yet, a key that it sets is given beside it, or
-            one that it needs is missing. The message names the key.
+        ProfileInvalid: there is no such pattern, a key that it sets is given beside it, or one that it needs is
+            missing. The message names the key.
     """
     name = document["pattern"]
     row = find_pattern(name)
@@ -85,13 +85,12 @@ def as_request(document: dict[str, Any]) -> dict[str, Any]:
         raise ProfileInvalid(
             f"load profile: pattern {str(name)[:_SHOWN]!r} is not known; nothing was started; {_nearest(str(name))}"
         )
-    check(not row.not_playable, "pattern", f"{name!r} ({row.source}) cannot be played yet: {row.not_playable}")
     for key in row.sets:
         check(key not in document, key, f"is what pattern {name!r} sets; leave it out, or name no pattern")
     for key in row.needs:
         check(key in document, key, f"is missing: pattern {name!r} needs it")
     made = {**document, **row.sets}
-    if "watch" in row.sets["query"]:
+    if row.sets["query"].get("watch"):
         made.setdefault("watch_s", made.get("period_s", 10.0))
     return made
 

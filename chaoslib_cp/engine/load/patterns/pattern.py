@@ -56,7 +56,7 @@ class Pattern:
         of_any: whether the same request of another collection is the same pattern.
         needs: keys that a profile must give beside it.
         instead: what to use on a version on which it does not bite.
-        not_playable: why the engine cannot play it yet; empty where it can.
+        body: what it sends, as an object without the labels of a run; None for a read and for a delete.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Pattern:
     of_any: bool = False
     needs: tuple[str, ...] = ()
     instead: str = ""
-    not_playable: str = ""
+    body: Mapping[str, Any] | None = None
 
     def era(self, minor: int) -> Era:
         """What it costs on version 1.``minor``; versions that are not out yet count as the newest that is known."""

@@ -8,12 +8,13 @@ resourceVersion come from the watch cache from 1.31 on (ConsistentListFromCache)
 
 from typing import Any, Final
 
+from chaoslib_cp.engine.load.patterns import bodies
 from chaoslib_cp.engine.load.patterns.pattern import COLLECTIONS, Cost, Era, Pattern
 
 _PODS: Final = COLLECTIONS["pods"]
 _CACHED: Final = {"resourceVersion": "0"}
 _TABLE: Final = "application/json;as=Table;v=v1;g=meta.k8s.io"
-_NO_WRITES: Final = "the engine sends no writes yet"
+_WRITE: Final = "one write to etcd each, on every version"
 
 
 def _pods(query: dict[str, str] | None = None, **keys: Any) -> dict[str, Any]:
@@ -148,15 +149,14 @@ _ROWS: Final = (
         "list-pods-old-exact",
         "P12",
         "lists all pods at an old resourceVersion, exactly",
-        "the cache cannot answer for an old version, so etcd does",
+        "the cache cannot answer for the version of when the load began, so etcd does",
         (
             Era(0, "high", "read from etcd"),
             Era(34, "cheap", "from a snapshot in the cache, and 410 when it is older than that"),
         ),
-        _pods({"resourceVersionMatch": "Exact"}),
+        _pods({"resourceVersion": "{resource_version}", "resourceVersionMatch": "Exact"}),
         of_any=True,
         instead="get-node, which is read from etcd on every version",
-        not_playable="the engine knows no old resourceVersion of the server",
     ),
     Pattern(
         "watch-pods",
@@ -209,29 +209,37 @@ _ROWS: Final = (
     Pattern(
         "create-events",
         "P16",
-        "writes Events",
+        "writes an Event of its own each time, as problem detectors and controllers do",
         "a write to etcd, sent on to every watcher",
-        _always("medium", "one write to etcd each, on every version"),
-        _pods(path="/api/v1/namespaces/{namespace}/events"),
-        not_playable=_NO_WRITES,
+        _always("medium", _WRITE),
+        bodies.created(bodies.EVENT),
+        body=bodies.EVENT,
     ),
     Pattern(
         "patch-node-status",
         "P16",
-        "writes the status of nodes, as kubelets and problem detectors do",
+        "writes the status of its node, 8 kB, as kubelets do; a ConfigMap stands for it, since no Node is made",
         "a write to etcd, sent on to every watcher",
-        _always("medium", "one write to etcd each, on every version"),
-        _pods(path="/api/v1/nodes/{node}/status"),
-        not_playable=_NO_WRITES,
+        _always("medium", _WRITE),
+        bodies.applied(bodies.NODE_STATUS),
+        body=bodies.NODE_STATUS,
     ),
     Pattern(
         "renew-leases",
         "P16",
-        "renews Leases, as kubelets and leaders do",
+        "makes or renews a Lease of its own, as kubelets and leaders do",
         "a write to etcd, sent on to every watcher",
-        _always("medium", "one write to etcd each, on every version"),
-        _pods(path="/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{pod}"),
-        not_playable=_NO_WRITES,
+        _always("medium", _WRITE),
+        bodies.applied(bodies.LEASE),
+        body=bodies.LEASE,
+    ),
+    Pattern(
+        "delete-leases",
+        "P16",
+        "deletes its Lease, as when nodes come and go; beside renew-leases, which makes it again",
+        "a write to etcd, sent on to every watcher",
+        _always("medium", f"{_WRITE}; a read and 404 where there is none"),
+        bodies.deleted(bodies.LEASE),
     ),
     Pattern(
         "new-connection",

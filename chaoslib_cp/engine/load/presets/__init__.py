@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from chaoslib_cp.engine.load.patterns.lookup import bites, find_pattern
+from chaoslib_cp.engine.load.patterns.lookup import bites
 from chaoslib_cp.engine.load.yaml_text import parse_yaml
 from chaoslib_cp.errors import ProfileInvalid
 
@@ -43,12 +43,6 @@ class Preset:
     reasons: Mapping[str, str]
     profile: Mapping[str, Any]
     needs: str = ""
-
-    @property
-    def not_playable(self) -> str:
-        """Why it cannot be played yet; empty where it can."""
-        rows = [find_pattern(one.get("pattern")) for one in self.profile["requests"]]
-        return next((f"{row.name} ({row.source}): {row.not_playable}" for row in rows if row and row.not_playable), "")
 
     @property
     def patterns(self) -> list[str]:
@@ -90,18 +84,13 @@ def profile_document(given: Any) -> Any:
             the preset's; or the JSON form itself, which comes back as it is.
 
     Raises:
-        ProfileInvalid: there is no such preset, or it cannot be played yet. Nothing was started.
+        ProfileInvalid: there is no such preset. Nothing was started.
     """
     if isinstance(given, str):
         given = {PRESET: given}
     if not isinstance(given, Mapping) or PRESET not in given:
         return given
-    named = preset(given[PRESET])
-    if named.not_playable:
-        raise ProfileInvalid(
-            f"preset {named.name} cannot be played yet: {named.not_playable}; nothing was started; choose another"
-        )
-    return {**named.profile, **{key: value for key, value in given.items() if key != PRESET}}
+    return {**preset(given[PRESET]).profile, **{key: value for key, value in given.items() if key != PRESET}}
 
 
 def preset_of(given: Any) -> Preset | None:

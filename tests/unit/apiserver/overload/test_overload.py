@@ -20,10 +20,10 @@ from chaoslib_cp.observe.timeline import read_timeline
 from chaoslib_cp.results.delivery import delivered
 from chaoslib_cp.results.recording import record
 from chaoslib_cp.settings import read_settings
-from tests.fakes.api_server import HANG, Request
+from tests.fakes.api_server import HANG, Answer, Request
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
-from tests.scaffold.profiles import OVERLOAD
+from tests.scaffold.profiles import OVERLOAD, WRITES
 from tests.scaffold.waiting import until
 
 PODS = "/api/v1/pods"
@@ -41,6 +41,7 @@ def configuration(kube: KubeObjects, tmp_path: Path) -> Iterator[dict[str, Any]]
     run_dir = tmp_path / "runs" / "overload"
     run_dir.mkdir(parents=True)
     (run_dir / "timeline.jsonl").touch()
+    kube.objects["/version"] = {"gitVersion": "v1.36.4", "metadata": {}}
     told = kube.configuration(chaoslib_cp_run_dir=str(run_dir))
     yield told
     kube.heal()
@@ -95,6 +96,56 @@ def test_it_plays_the_profile_for_each_virtual_node_and_tells_its_account(
     assert (delivery.began, delivery.due, delivery.held_back) == (20, told["due"], 0)
     assert recording.named("load_cpu")[-1].details["client_cpu_s"] == pytest.approx(told["client_cpu_s"], abs=0.1)
     assert kube.writes() == [], "it makes nothing in the cluster"
+
+
+def written(kube: KubeObjects) -> dict[str, list[dict[str, Any]]]:
+    """What there is in the namespace of loads, by kind."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path, one in list(kube.objects.items()):
+        if "/namespaces/chaoslib-cp-load/" in path:
+            found.setdefault(one["kind"], []).append(one)
+    return found
+
+
+def test_what_it_writes_is_its_own_and_is_gone_when_it_is_stopped(
+    kube: KubeObjects, configuration: dict[str, Any]
+) -> None:
+    """Events, one Lease and one ConfigMap for each virtual node, on record before the first of them."""
+    start_api_overload(WRITES, nodes=3, duration_s=60.0, configuration=configuration)
+    until(lambda: len(written(kube).get("Event", [])) >= 6, "Events have been written")
+    found = written(kube)
+    assert (len(found["Lease"]), len(found["ConfigMap"])) == (3, 3)
+    marks = {(one["metadata"]["labels"]["chaoslib-cp/run"], one["metadata"]["labels"]["chaoslib-cp/fault"])
+             for kind in found.values() for one in kind}  # fmt: skip
+    assert marks == {("overload", "api_overload-1")}
+    ended = stop_api_overload(configuration=configuration)
+    assert written(kube) == {}
+    assert ended["details"]["outcomes"]["what api_overload-1 wrote in chaoslib-cp-load"].startswith("deleted")
+    assert ended["details"]["loads"]["api_overload-1"]["outcomes"]["ok"] >= 12
+    outside = [one.path for one in kube.writes() if "/namespaces/chaoslib-cp-load/" not in one.path]
+    assert outside == []
+
+
+def test_recover_deletes_what_a_load_wrote_whose_runner_was_killed(
+    kube: KubeObjects, configuration: dict[str, Any]
+) -> None:
+    """Its entry was on disk before the first Event was; while the API hangs it is said what is left."""
+    runner = subprocess.Popen(
+        [sys.executable, "-c", RUNNER, json.dumps(WRITES), json.dumps(configuration)], stdout=subprocess.PIPE
+    )
+    assert runner.stdout is not None
+    assert runner.stdout.readline() == b"begun\n"
+    runner.stdout.close()
+    until(lambda: written(kube), "something has been written")
+    runner.kill()
+    runner.wait()
+    kube.fail_next("DELETE", "/api/v1/namespaces/chaoslib-cp-load", Answer(503), times=1000)
+    report = recover(timeout_s=0)
+    [words] = [item["outcome"] for item in report["logs"][0]["items"] if not item["closed"]]
+    assert "wrote in chaoslib-cp-load was not deleted; Events expire by themselves within an hour" in words
+    kube.heal()
+    assert recover(timeout_s=10)["healed"]
+    assert (written(kube), open_logs()) == ({}, [])
 
 
 def test_stopping_needs_no_api(kube: KubeObjects, configuration: dict[str, Any]) -> None:

@@ -9,12 +9,16 @@ import yaml
 from chaoslib.exceptions import ActivityFailed
 
 from chaoslib_cp.apiserver.actions import start_api_overload, stop_api_overload
+from chaoslib_cp.apiserver.overload.writes import NEEDS
+from chaoslib_cp.cluster.gate.roles import role_manifests
 from chaoslib_cp.cluster.undo.recover import open_logs
+from chaoslib_cp.engine.load.patterns.bodies import WRITES_NAMESPACE, resource_of
+from chaoslib_cp.engine.load.patterns.table import PATTERNS
 from tests.fakes.api_server import RESET, Answer
 from tests.fakes.certificates import Authority
 from tests.fakes.flow_control import FlowControl
 from tests.fakes.kube_objects import KubeObjects
-from tests.scaffold.profiles import OVERLOAD
+from tests.scaffold.profiles import OVERLOAD, WRITES
 
 PODS = "/api/v1/pods"
 
@@ -68,6 +72,23 @@ def without_context(kube: KubeObjects) -> None:
     kube.rename_context("agent", "somebody")
 
 
+def no_namespace(kube: KubeObjects) -> None:
+    """Nobody applied the manifests."""
+    kube.fail_next("POST", "/api/v1/namespaces/chaoslib-cp-load/", Answer(404), who="agent")
+
+
+def full(kube: KubeObjects) -> None:
+    """A quota, or an admission of somebody's, takes no Event."""
+    kube.fail_next(
+        "POST", "/api/v1/namespaces/chaoslib-cp-load/events", Answer(403, body=b"exceeded quota"), who="agent"
+    )
+
+
+def denied(*what: str) -> Callable[[KubeObjects], None]:
+    """Somebody may not do something."""
+    return lambda kube: kube.denied.add(what)
+
+
 def nothing(_kube: KubeObjects) -> None:
     """The cluster is as it should be."""
 
@@ -107,6 +128,18 @@ REFUSED: dict[str, tuple[Callable[[KubeObjects], None], dict[str, Any], str]] = 
     "no such preset": (nothing, {"profile": "pod-list"}, "there is no preset 'pod-list'"),
     "a negative period": (nothing, {"profile": profile(period_s=-1)}, "period_s"),
     "an unknown key": (nothing, {"profile": profile(perod_s=1)}, "perod_s is not a known key"),
+    "no namespace": (no_namespace, {"profile": WRITES}, "create-events .create.: the cluster has no namespace chaos"),
+    "a quota": (full, {"profile": WRITES}, "could not play pattern create-events .create., tried .* exceeded quota"),
+    "no right to write": (
+        denied("agent", "create", "leases"), {"profile": WRITES}, "may not create leases in chaoslib-cp-load; nothing"),
+    "no right to apply": (
+        denied("agent", "patch", "configmaps"), {"profile": WRITES}, "'agent' may not patch configmaps in chaoslib-cp"),
+    "no right to delete": (
+        denied("agent", "delete", "leases"),
+        {"profile": {"schema": 1, "requests": [{"pattern": "delete-leases"}]}}, "may not delete leases"),
+    "no right to take back": (
+        denied("runner", "deletecollection", "events"), {"profile": WRITES},
+        "may not deletecollection a set of Events in chaos"),
     "what is ours": (nothing, {"profile": {**OVERLOAD, "fault": "x-1"}}, "fault is no key of a file"),
 }  # fmt: skip
 
@@ -116,6 +149,7 @@ def test_nothing_is_sent(kube: KubeObjects, tmp_path: Path, case: str) -> None:
     """Whatever is wrong is said in one line, and no request of the profile was served."""
     prepare, arguments, words = REFUSED[case]
     configuration = kube.configuration(chaoslib_cp_run_dir=str(tmp_path / "refused"))
+    kube.objects["/version"] = {"gitVersion": "v1.36.4", "metadata": {}}
     prepare(kube)
     given: dict[str, Any] = {"profile": OVERLOAD, **arguments}
     if "allowed" in given:
@@ -130,6 +164,19 @@ def test_nothing_is_sent(kube: KubeObjects, tmp_path: Path, case: str) -> None:
     assert kube.writes() == []
     assert open_logs() == []
     stop_api_overload(configuration=configuration)
+
+
+def test_the_role_for_writes_is_what_the_patterns_need() -> None:
+    """Take a verb away and a pattern is refused; add one and nobody uses it."""
+    needed = {
+        (verb, *resource_of(row.sets["path"])[:2])
+        for row in PATTERNS.values()
+        for verb in NEEDS.get(row.sets.get("method", ""), ())
+    }
+    [role] = [one for one in role_manifests() if one["metadata"]["name"] == "chaoslib-cp-agent-writes"]
+    assert role["metadata"]["namespace"] == WRITES_NAMESPACE
+    held = {(verb, rule["apiGroups"][0], rule["resources"][0]) for rule in role["rules"] for verb in rule["verbs"]}
+    assert held == needed
 
 
 def test_what_a_preset_leaves_open_is_asked_for_as_the_first_node(kube: KubeObjects) -> None:

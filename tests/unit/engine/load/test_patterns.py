@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 
 from chaoslib_cp.cluster.gate.roles import role_manifests
+from chaoslib_cp.engine.load.head import words_of
+from chaoslib_cp.engine.load.patterns.bodies import COLLECTIONS as WRITTEN
+from chaoslib_cp.engine.load.patterns.bodies import WRITES_NAMESPACE
 from chaoslib_cp.engine.load.patterns.lookup import bites, find_pattern
 from chaoslib_cp.engine.load.patterns.pattern import COLLECTIONS, HARMLESS
 from chaoslib_cp.engine.load.patterns.table import PATTERNS
 from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
+from chaoslib_cp.engine.load.write import writes_of
 from chaoslib_cp.errors import ProfileInvalid
 
-PLAYABLE = [row for row in PATTERNS.values() if not row.not_playable]
 GIVEN = {"list-custom-resources": {"path": "/apis/cilium.io/v2/ciliumendpoints"}}
 
 
@@ -21,7 +24,7 @@ def profile_of(name: str, **more: Any) -> LoadProfile:
     return parse_profile({"schema": 1, "requests": [{"pattern": name, **GIVEN.get(name, {}), **more}]})
 
 
-@pytest.mark.parametrize("row", PLAYABLE, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", PATTERNS.values(), ids=lambda row: row.name)
 def test_a_pattern_stands_for_its_whole_request(row: Any) -> None:
     """And the trip through a ConfigMap changes nothing of it."""
     profile = profile_of(row.name, period_s=15)
@@ -29,6 +32,23 @@ def test_a_pattern_stands_for_its_whole_request(row: Any) -> None:
     assert {key: getattr(request, key) for key in row.sets} == dict(row.sets)
     assert (request.pattern, request.period_s) == (row.name, 15)
     assert parse_profile(json.loads(json.dumps(profile.as_dict()))) == profile
+
+
+@pytest.mark.parametrize("row", [row for row in PATTERNS.values() if row.body], ids=lambda row: row.name)
+def test_what_is_written_is_small_of_our_own_and_in_our_namespace(row: Any) -> None:
+    """Labels of the run and fault, a name that no other load gives, and a new one for each Event."""
+    marks = {"chaoslib-cp/run": "r" * 63, "chaoslib-cp/fault": "api_overload-1"}
+    profile = parse_profile({"schema": 1, "marks": marks, "requests": [{"pattern": row.name}]})
+    [write] = writes_of(profile, {"node": "chaoslib-cp-0001", **words_of(profile)})
+    assert write is not None
+    first, second = write.body(1.7e9), write.body(1.7e9)
+    body = json.loads(first)
+    assert len(first) < 16_384
+    assert b"{" not in first.replace(b'{"', b"").replace(b"{\\", b"")
+    assert row.sets["path"].startswith(WRITTEN[body["kind"]])
+    assert (body["metadata"]["namespace"], body["metadata"]["labels"]) == (WRITES_NAMESPACE, marks)
+    assert body["metadata"]["name"].startswith(f"chaoslib-cp-0001-{words_of(profile)['load']}")
+    assert (body["metadata"]["name"] != json.loads(second)["metadata"]["name"]) is profile.requests[0].makes
 
 
 def test_every_number_of_the_facts_has_a_row() -> None:

@@ -60,10 +60,12 @@ def test_a_preset_can_be_played(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(WITH_WRITES))
-def test_a_preset_that_writes_is_refused_by_name(name: str) -> None:
-    """Not played as something else."""
-    with pytest.raises(ProfileInvalid, match=rf"preset {name} cannot be played yet: .* \(P16\): the engine sends no"):
-        profile_document(name)
+def test_a_preset_that_writes_is_for_an_overload_and_refused_in_a_rollout(name: str) -> None:
+    """Agents in a cluster are given no right to write."""
+    profile = parse_profile(profile_document(name))
+    assert any(request.is_write for request in profile.requests)
+    with pytest.raises(ProfileInvalid, match=r"requests\[0\]\.pattern '.*' writes, and agents in a cluster only read"):
+        rules_for(profile)
 
 
 def test_a_profile_may_change_what_a_preset_says() -> None:

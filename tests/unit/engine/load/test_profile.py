@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chaoslib_cp.engine.load.patterns.table import PATTERNS
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
 
@@ -19,6 +20,7 @@ def test_a_profile_survives_the_trip_through_a_configmap() -> None:
             RequestSpec("/version", connection="per-request", abort_after_s=2.5),
             RequestSpec("/api/v1/nodes", query={"limit": "5"}, gzip=False, paged=True),
             RequestSpec("/api/v1/nodes/{node}", query={}, pattern="get-node"),
+            RequestSpec(**PATTERNS["renew-leases"].sets, pattern="renew-leases"),
         ),
         jitter_ratio=0.3,
         ramp="steps",
@@ -33,6 +35,8 @@ def test_a_profile_survives_the_trip_through_a_configmap() -> None:
         max_bytes=5000,
         seed=7,
         fault="agent_rollout-1",
+        marks={"chaoslib-cp/run": "r"},
+        resource_version="12",
         report_to=("192.0.2.1:30953", "[2001:db8::1]:30953"),
     )
     assert parse_profile(json.loads(json.dumps(profile.as_dict()))) == profile
@@ -108,7 +112,16 @@ def test_defaults_fill_in_all_but_schema_and_path() -> None:
         ({"requests": [{"pattern": "list-pods", "path": "/a"}]}, "requests[0].path is what pattern 'list-pods' sets"),
         ({"requests": [{"pattern": "list-pods", "accept": "*/*"}]}, "requests[0].accept is what pattern"),
         ({"requests": [{"pattern": "list-custom-resources"}]}, "requests[0].path is missing: pattern"),
-        ({"requests": [{"pattern": "create-events"}]}, "requests[0].pattern 'create-events' (P16) cannot be played"),
+        (
+            {"requests": [{"pattern": "create-events", "path": "/api/v1/namespaces/a/events"}]},
+            "requests[0].path is what",
+        ),
+        ({"requests": [{"pattern": "create-events", "method": "PUT"}]}, "requests[0].method is what pattern"),
+        ({"requests": [{"path": "/api/v1/namespaces/a/events", "method": "POST"}]}, "requests[0].method must be GET"),
+        ({"max_objects": 100_001}, "max_objects is 100001"),
+        ({"max_objects": 0}, "max_objects is 0"),
+        ({"marks": {"a": "b c"}}, "marks must map labels to values"),
+        ({"resource_version": "x"}, "resource_version is none: 'x'"),
         ({"name": "Bad Name"}, "name must be 1 to 63"),
         ({"fault": "no id"}, "fault must be an id"),
         ({"fault": "f-1", "report_to": "192.0.2.1:80"}, "report_to must be a list of ip:port"),

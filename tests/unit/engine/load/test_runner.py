@@ -1,6 +1,7 @@
 """The runner on virtual time: open model, caps, retries, budgets, deadlines, agents that come and go."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from chaoslib_cp.engine.load.connection import Credentials, HttpConnection
 from chaoslib_cp.engine.load.head import request_head
-from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
+from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec, parse_profile
 from chaoslib_cp.engine.load.runner import LoadRunner
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.outcome import Outcome
@@ -566,3 +567,56 @@ def test_every_request_that_came_due_is_in_exactly_one_place(answers: list[str],
         n for outcome, n in totals.outcomes.items() if outcome.startswith("http_")
     ) + totals.outcomes.get("ok", 0)
     assert stage.peer.open == 0
+
+
+def writing(*patterns: str, **changes: Any) -> LoadProfile:
+    """A profile of writes, one of each kind a second, as an overload tells it."""
+    requests = [{"pattern": name, "period_s": 1.0} for name in patterns]
+    marks = {"chaoslib-cp/run": "r", "chaoslib-cp/fault": "api_overload-1"}
+    plain = {"schema": 1, "jitter_ratio": 0.0, "duration_s": 10.0, "marks": marks, "resource_version": "41", **changes}
+    return parse_profile({**plain, "requests": requests})
+
+
+async def one_node(stage: Stage) -> None:
+    """Play one virtual node until it is over."""
+    stage.runner.add_agent("n-1", Credentials(), {"node": "n-1"})
+    await stage.runner.wait_until_over()
+
+
+def test_writes_carry_a_body_of_their_own_and_are_counted_as_any_request() -> None:
+    """A new Event each time, one Lease that is applied again and again, and a delete without a body."""
+    stage = play(writing("create-events", "renew-leases", "delete-leases"), one_node)
+    assert stage.outcomes == {"ok": 30}
+    heads = [text.partition(b"\r\n\r\n") for _, text in stage.peer.heads]
+    by_method: dict[bytes, list[tuple[bytes, bytes]]] = {}
+    for head, _, body in heads:
+        by_method.setdefault(head.split(b" ")[0], []).append((head, body))
+    assert {method: len(sent) for method, sent in by_method.items()} == {b"POST": 10, b"PATCH": 10, b"DELETE": 10}
+    assert all(
+        f"Content-Length: {len(body)}".encode() in head for head, body in by_method[b"POST"] + by_method[b"PATCH"]
+    )
+    assert len({json.loads(body)["metadata"]["name"] for _, body in by_method[b"POST"]}) == 10
+    [lease] = {json.loads(body)["metadata"]["name"] for _, body in by_method[b"PATCH"]}
+    paths = {head.split(b" ")[1].partition(b"?")[0] for head, _ in by_method[b"PATCH"] + by_method[b"DELETE"]}
+    assert paths == {f"/apis/coordination.k8s.io/v1/namespaces/chaoslib-cp-load/leases/{lease}".encode()}
+    assert all(b"Content-Type: application/apply-patch+yaml\r\n" in head for head, _ in by_method[b"PATCH"])
+    assert [body for _, body in by_method[b"DELETE"]] == [b""] * 10
+
+
+def test_no_more_objects_are_made_than_the_profile_allows() -> None:
+    """Retries count, too; what comes due beyond it is owned up to, and what makes no object goes on."""
+    stage = play(
+        writing("create-events", "renew-leases", max_objects=4, retry="naive", max_in_flight_per_agent=20),
+        one_node,
+        lambda number, text: status_answer(500) if text.startswith(b"POST") and number < 4 else OK,
+    )
+    made = [text for _, text in stage.peer.heads if text.startswith(b"POST")]
+    assert (len(made), len(stage.peer.heads)) == (4, 14)
+    assert stage.runner.totals().held_back >= 6
+
+
+def test_an_old_version_is_the_one_of_when_the_load_began() -> None:
+    """And 410, when it is too old to be read, is told apart from other refusals."""
+    stage = play(writing("list-pods-old-exact"), one_node, lambda number, _: status_answer(410) if number else OK)
+    assert stage.outcomes == {"ok": 1, "http_410": 9}
+    assert all(b"?resourceVersion=41&resourceVersionMatch=Exact " in text for _, text in stage.peer.heads)

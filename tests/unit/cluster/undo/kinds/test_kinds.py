@@ -13,6 +13,7 @@ from chaoslib_cp.cluster.undo.kinds.driver import ChangedSetting
 from chaoslib_cp.cluster.undo.kinds.kind import PARTS, UndoKind
 from chaoslib_cp.cluster.undo.kinds.process import OurProcess
 from chaoslib_cp.cluster.undo.kinds.restore_object import EditedObject
+from chaoslib_cp.cluster.undo.kinds.written_by_load import WrittenByLoad
 from chaoslib_cp.cluster.undo.leftovers import leftovers
 from chaoslib_cp.cluster.undo.own_log import undo_log_for_change
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
@@ -64,6 +65,15 @@ BAD_PROCESSES: tuple[dict[str, Any], ...] = (
     {"started": 1},
     {"ends_at_epoch_s": "x"},
     {"more": "x"},
+)
+WROTE = WrittenByLoad("r", "a-1", 1_700_000_000).entry().facts
+BAD_WRITES: tuple[dict[str, Any], ...] = (
+    {"run": "a,b=c"},
+    {"run": ""},
+    {"fault": "a-2"},
+    {"ends_at_epoch_s": "x"},
+    {"ends_at_epoch_s": True},
+    {"namespace": "kube-system"},
 )
 WHOLE = """
 from chaoslib_cp.engine.undo.replay import Undone
@@ -204,6 +214,8 @@ def test_a_kind_that_breaks_costs_its_own_entries_and_no_others(
         Entry("driver", "a-1", "x", {}),
         *(Entry("process", "a-1", "x", {**LOAD, **bad}) for bad in BAD_PROCESSES),
         Entry("process", "a-1", "x", {}),
+        *(Entry("written_by_load", "a-1", "x", {**WROTE, **bad}) for bad in BAD_WRITES),
+        Entry("written_by_load", "a-1", "x", {}),
     ],
 )
 def test_facts_that_a_kind_never_writes_steer_nothing(entry: Entry) -> None:
