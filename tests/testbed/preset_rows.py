@@ -169,9 +169,12 @@ def play(testbed: Testbed, row: Row, folder: Path) -> Played:
             load.terminate()
             memory.end()
     result = json.loads(told) if told.startswith("{") else {}
-    peaks = [(values[0], max(values)) for values in (memory.api_mib, memory.etcd_mib)]
     refused = "" if result else said.strip().splitlines()[-1]
-    return Played(looked, result, refused, *peaks, restarts=memory.restarts)
+    return Played(looked, result, refused, _grown(memory.api_mib), _grown(memory.etcd_mib), memory.restarts)
+
+
+def _grown(values: list[float]) -> tuple[float, float]:
+    return values[0], max(values)
 
 
 def _look(testbed: Testbed, folder: Path, load: "subprocess.Popen[str]") -> dict[str, Any]:
