@@ -9,7 +9,7 @@ from tests.bench import page
 from tests.testbed.conftest import brought_up
 from tests.testbed.preset_rows import LASTS_S, ROWS, SPEC, Played, Row, play
 
-HEAD = (
+HEAD: tuple[str, ...] = (
     "preset",
     "virtual nodes",
     "its file says",

@@ -26,7 +26,6 @@ pods_per_fake_node: 10
 """
 PLAIN: Final = Stage(cpu_cores=0.4)
 LASTS_S: Final = 50
-_WINDOW_S: Final = 20
 _BEGINS_WITHIN_S: Final = 60.0
 _CRD: Final = Path(__file__).parent / "cilium-crds.yaml"
 
@@ -43,6 +42,7 @@ class Row:
         changes: Keys of the profile that are different.
         stage: Limits of the API server, and what is done to it.
         filled: What is made beforehand: resource, count, bytes of each.
+        window_s: For how long is looked; a kill by memory must be within it.
     """
 
     preset: str
@@ -52,6 +52,7 @@ class Row:
     changes: Mapping[str, Any] = field(default_factory=dict)
     stage: Stage = PLAIN
     filled: tuple[tuple[str, int, int], ...] = ()
+    window_s: int = 20
 
     @property
     def document(self) -> dict[str, Any]:
@@ -163,7 +164,7 @@ def play(testbed: Testbed, row: Row, folder: Path) -> Played:
         inside = [*CHAOS, "cp", "exec", "--name", testbed.name, "--", *CHAOS, "--no-version-check", "cp", *words]
         load = subprocess.Popen(inside, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            looked = _look(testbed, folder, load)
+            looked = _look(testbed, folder, load, row.window_s)
             told, said = load.communicate(timeout=LASTS_S + 400)
         finally:
             load.terminate()
@@ -177,7 +178,7 @@ def _grown(values: list[float]) -> tuple[float, float]:
     return values[0], max(values)
 
 
-def _look(testbed: Testbed, folder: Path, load: "subprocess.Popen[str]") -> dict[str, Any]:
+def _look(testbed: Testbed, folder: Path, load: "subprocess.Popen[str]", window_s: int) -> dict[str, Any]:
     """What the probe says while the load goes on; nothing where it was refused."""
     ends_s = time.monotonic() + _BEGINS_WITHIN_S
     while load.poll() is None and not _begun(testbed) and time.monotonic() < ends_s:
@@ -187,7 +188,7 @@ def _look(testbed: Testbed, folder: Path, load: "subprocess.Popen[str]") -> dict
     time.sleep(5)
     code = (
         "import json; from chaoslib_cp.apiserver.probes import what_is_saturated\n"
-        f"print(json.dumps(what_is_saturated({_WINDOW_S})))"
+        f"print(json.dumps(what_is_saturated({window_s})))"
     )
     ended = testbed.run("python", "-c", code, timeout_s=120, cwd=folder)
     assert ended.returncode == 0, ended.stderr
@@ -221,14 +222,15 @@ ROWS: Final = (
     Row("ksm-every-node", 200, ("cpu",)),
     Row(
         "cilium-identity-list", 100, ("cpu",),
-        filled=(("ciliumendpoints", 2000, 900), ("ciliumidentities", 1000, 300)),
+        filled=(("ciliumendpoints", 1500, 900), ("ciliumidentities", 500, 300)),
     ),
     Row("kubelet-list-storm", 80, ("cpu",)),
     Row("defrag-fallback", 40, ("etcd",), stage=Stage(cpu_cores=0.4, etcd_stops_s=(4.5, 1.5))),
-    Row("dashboard-yaml-table", 20, ("memory",), stage=Stage(cpu_cores=0.4, memory_mib=1200)),
+    Row("dashboard-yaml-table", 20, ("memory",), stage=Stage(cpu_cores=0.4, memory_mib=900), window_s=40),
     Row(
         "secrets-informers-oom", 16, ("memory", "cpu"),
         stage=Stage(cpu_cores=0.4, memory_mib=1200), filled=(("configmaps", 60, 900_000),),
+        window_s=40,
     ),
     Row("hung-client", 60, ("cpu",)),
     Row("event-flood", 300, ("cpu",)),

@@ -166,7 +166,7 @@ class LoadProfile:
             0.25 s.
         max_total_connections: connections of all agents that are open at once; 0 as above. A request that finds none
             is ``held_back``.
-        max_objects: Events that all agents together create; one that comes due beyond it is ``held_back``. Of Leases
+        max_objects: tries of all agents together to create an Event; one that comes due beyond it is ``held_back``. Of Leases
             and of what stands for a node's status each agent has one.
         seed: of every random choice; the same seed gives the same schedule.
         fault: id of the fault that the agents belong to. The rollout's or overload's own, as the next ones are: a file
@@ -193,7 +193,7 @@ class LoadProfile:
     max_total_requests: int = number(0, 0, 100_000_000, "tries of all agents", whole=True)
     max_total_bytes: int = number(0, 0, 10_000_000_000_000, "bytes received by all agents", whole=True)
     max_total_connections: int = number(0, 0, 100_000, "connections of all agents at once", whole=True)
-    max_objects: int = number(10_000, 1, 100_000, "Events that all agents create", whole=True)
+    max_objects: int = number(10_000, 1, 100_000, "tries of all agents to create an Event", whole=True)
     seed: int = number(1, 0, 2**63 - 1, "seed of the schedule", whole=True)
     fault: str = ""
     report_to: tuple[str, ...] = ()
