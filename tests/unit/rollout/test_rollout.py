@@ -138,7 +138,15 @@ def test_what_is_no_image_or_secret_is_refused_with_its_key(kube: KubeObjects, k
     assert len(list(image_refusals(read_settings(configuration)))) == 1
 
 
-@pytest.mark.parametrize("own", [{"fault": "x"}, {"report_to": ["192.0.2.1:80"]}])
+def test_agents_that_ask_for_an_old_version_are_told_that_of_the_rollouts_begin(kube: KubeObjects) -> None:
+    """The runner may list nodes, whose version is that of their etcd, and so that of pods."""
+    old = {"resourceVersion": "{resource_version}", "resourceVersionMatch": "Exact"}
+    profile = {**PROFILE, "requests": [{"path": "/api/v1/pods", "query": old, "period_s": 10.0}]}
+    start_agent_rollout(profile, duration_s=60.0, configuration=settings(kube))
+    assert json.loads(kube.objects[CONFIG_MAP]["data"]["profile.json"])["resource_version"] == "7"
+
+
+@pytest.mark.parametrize("own", [{"fault": "x"}, {"report_to": ["192.0.2.1:80"]}, {"marks": {"a": "b"}}])
 def test_a_profile_may_not_say_whom_to_tell(kube: KubeObjects, own: dict[str, Any]) -> None:
     """Otherwise a file would send every agent's account wherever it likes."""
     with pytest.raises(ActivityFailed, match=r"load profile: \w+ is set by the rollout; nothing was changed"):
