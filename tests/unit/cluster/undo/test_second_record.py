@@ -8,6 +8,7 @@ import pytest
 
 from chaoslib_cp.cluster.gate.guard import check_gate
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
+from chaoslib_cp.engine.load.patterns.bodies import COLLECTIONS as WRITTEN
 from chaoslib_cp.errors import TargetRefused
 from chaoslib_cp.rollout.actions import start_agent_rollout
 from chaoslib_cp.settings import read_settings
@@ -205,5 +206,8 @@ def test_only_objects_of_ours_are_asked_for_wherever_they_are(kube: KubeObjects)
             )
         ),
         *[records] * 2,  # edits, and settings
+        *(  # what loads wrote
+            (path, "chaoslib-cp/run,chaoslib-cp/fault,chaoslib-cp/ends-at-epoch-s") for path in WRITTEN.values()
+        ),
         ("/api/v1/pods", "chaoslib-cp/run,chaoslib-cp/fault"),  # those that a dead node keeps
     ]  # fmt: skip
