@@ -46,7 +46,7 @@ def write(played: list[tuple[Row, Played]]) -> None:
 def _cells(row: Row, played: Played) -> list[str]:
     said = f"{preset(row.preset).tips_first}"
     if played.refused:
-        return [f"`{row.preset}`", str(row.nodes), said, "does not bite", played.refused[:_WORDS], *["-"] * 5]
+        return [f"`{row.preset}`", str(row.nodes), said, "does not bite", _reason(played.refused), *["-"] * 5]
     load, also = played.load, ", ".join(played.looked["also"])
     latency, outcomes = load["latency"], load["outcomes"]
     server = "not known" if load["server_cpu_s"] is None else f"{load['server_cpu_s']:.1f}"
@@ -73,6 +73,10 @@ def _changed(row: Row) -> str:
         stop_s, run_s = row.stage.etcd_stops_s
         parts.append(f"etcd stands still for {stop_s:g} of {stop_s + run_s:g} s")
     return f"; {', '.join(parts)}" if parts else ""
+
+
+def _reason(refused: str) -> str:
+    return refused.removeprefix("Error: ").partition(";")[0]
 
 
 def _short(words: str) -> str:
