@@ -51,7 +51,7 @@ from tests.fakes.setting_driver import SettingDriver
 from tests.scaffold import decoys, meddling, node_caches, part
 from tests.scaffold.clocks import UnwaitingClock
 from tests.scaffold.figures import note
-from tests.scaffold.profiles import PROFILE, WRITES
+from tests.scaffold.profiles import OVERLOAD, PROFILE, WRITES
 
 pytestmark = pytest.mark.proof
 

@@ -12,6 +12,8 @@ from chaoslib_cp.cluster.agents.image import AgentImage
 from chaoslib_cp.cluster.agents.pods import AgentPods, JobShape, make
 from chaoslib_cp.cluster.agents.reads import reading_account, rules_for
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
+from chaoslib_cp.cluster.door.nodes import NODES
+from chaoslib_cp.cluster.door.resource_version import asks_for_old_version, resource_version_of
 from chaoslib_cp.cluster.gate.bite import refuse_unknown_resources, refuse_what_does_not_bite
 from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.engine.load.budget import of_one_process
@@ -143,10 +145,12 @@ def manifests(
 
 def _profile(asked: InClusterAsk, injection: Injection, begins_epoch_s: float) -> LoadProfile:
     """What each pod is told, with the deadline that all of them share."""
+    old = asks_for_old_version(asked.load_profile)  # agents may list pods, the runner nodes: of one etcd
     return replace(
         of_one_process(asked.load_profile, asked.pods),
         deadline_epoch_s=begins_epoch_s + asked.duration_s,
         fault=injection.fault,
+        resource_version=resource_version_of(injection.cluster, NODES) if old else "",
         report_to=injection.permit.prober_pages[:MAX_REPORT_TO],
     )
 

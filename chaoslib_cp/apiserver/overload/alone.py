@@ -49,13 +49,14 @@ def play_alone(asked: OverloadAsk, settings: Settings, clock: Clock, say: Callab
     files = LoadFiles(result, result.with_suffix(".log"))
     try:
         _wait(files, clock, say)
+        # before what it wrote is deleted, which costs the servers, too
+        used = used_between(before, read_servers(settings, asked.context, servers, clock))
     finally:
         wrote = any(request.is_write for request in asked.load_profile.requests)
         stop(asked.kind, settings, _DELETE_S if wrote else _STOP_S, injected.fault, clock)
     over = files.over()
     if over is None:
         raise TargetUnreachable(f"the load ended without a result; its last words are in {files.log}")
-    used = used_between(before, read_servers(settings, asked.context, servers, clock))
     summary = summary_of(over)
     if "ramp" in over:
         summary["ramp"] = over["ramp"]  # all rows of its ladder

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from chaoslib_cp.cluster.door.call import CallFailed, Cluster
 from chaoslib_cp.engine.capacity.agents import ReadKind
+from chaoslib_cp.engine.load.fields import check
 from chaoslib_cp.engine.load.profile import LINEAR, RETRY_NONE, ROLLOUTS_OWN, LoadProfile, RequestSpec
 
 _LEAST_PERIOD_S: Final = 0.1
@@ -54,7 +55,13 @@ def sped_up(profile: LoadProfile, rung_s: float) -> Scaled:
     """Play a profile so fast that its longest period fits into a load of ``rung_s`` seconds, where that can be.
 
     A pattern is played as what it stands for: the price of one that does not bite on this version is a price, too.
+
+    Raises:
+        ProfileInvalid: A request writes, so its cost grows with who watches and not with what there is to read; nothing
+            was sent.
     """
+    for number, one in enumerate(profile.requests):
+        check(not one.is_write, f"requests[{number}].pattern", f"{one.pattern!r} writes, and a price is of reads alone")
     periods = [one.period_s for one in profile.requests]
     speed = max(1.0, min(max(periods) / rung_s, min(periods) / _LEAST_PERIOD_S))
     played = replace(

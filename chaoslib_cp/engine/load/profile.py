@@ -166,8 +166,8 @@ class LoadProfile:
             0.25 s.
         max_total_connections: connections of all agents that are open at once; 0 as above. A request that finds none
             is ``held_back``.
-        max_objects: tries of all agents together to create an Event; one that comes due beyond it is ``held_back``. Of Leases
-            and of what stands for a node's status each agent has one.
+        max_objects: tries of all agents together to create an Event; one that comes due beyond it is ``held_back``. Of
+            Leases and of what stands for a node's status each agent has one.
         seed: of every random choice; the same seed gives the same schedule.
         fault: id of the fault that the agents belong to. The rollout's or overload's own, as the next ones are: a file
             has none of them.

@@ -11,7 +11,7 @@ from chaoslib_cp.apiserver.price.rung import Idle, MeasuredRung
 from chaoslib_cp.apiserver.price.scaled import read_kinds, sped_up, with_fewer_objects
 from chaoslib_cp.cluster.door.connect import open_cluster
 from chaoslib_cp.engine.capacity.agents import ReadKind
-from chaoslib_cp.engine.load.presets import preset, preset_names, profile_document
+from chaoslib_cp.engine.load.presets import preset_names, profile_document
 from chaoslib_cp.engine.load.profile import parse_profile
 from chaoslib_cp.errors import ProfileInvalid
 from tests.fakes.api_server import Answer, json_answer
@@ -56,7 +56,17 @@ def test_a_quick_virtual_node_stands_for_several_slow_ones() -> None:
     assert sped_up(parse_profile(OVERLOAD), 15.0).speed == 1.0
 
 
-@pytest.mark.parametrize("name", [one for one in preset_names() if not preset(one).not_playable])
+WRITERS = {"event-flood", "node-join-surge"}
+
+
+@pytest.mark.parametrize("name", sorted(WRITERS))
+def test_what_writes_has_no_price(name: str) -> None:
+    """What a write costs depends on who watches; the request is named."""
+    with pytest.raises(ProfileInvalid, match=r"requests\[0\]\.pattern '.*' writes, and a price is of reads alone"):
+        sped_up(parse_profile(profile_document(name)), 15.0)
+
+
+@pytest.mark.parametrize("name", sorted(set(preset_names()) - WRITERS))
 def test_every_preset_can_be_scaled(name: str) -> None:
     """What is played is a profile as a file would have it: nothing that only a rollout may say."""
     document = sped_up(parse_profile(profile_document(name)), 15.0).document()
