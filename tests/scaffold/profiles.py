@@ -17,6 +17,9 @@ WRITES: dict[str, Any] = {
     "requests": [{"pattern": name, "period_s": 0.5} for name in ("create-events", "renew-leases", "patch-node-status")],
 }
 
+WRITERS: Final = ("event-flood", "node-join-surge")
+"""The presets that write."""
+
 OVERLOAD: dict[str, Any] = {
     "schema": 1,
     "name": "pod-lists",

@@ -11,13 +11,13 @@ import pytest
 
 from chaoslib_cp.engine.load.presets import preset_names
 from tests.scaffold import part
+from tests.scaffold.profiles import WRITERS
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
 from tests.testbed.preset_rows import ROWS, SPEC, Row, play
 
 pytestmark = pytest.mark.testbed
 
 _LOGGER: Final = logging.getLogger(__name__)
-WRITERS: Final = ("event-flood", "node-join-surge")
 BY_NAME: Final = {row.preset: row for row in ROWS}
 _WRITTEN: Final = "events,leases,configmaps"
 

@@ -16,7 +16,7 @@ from chaoslib_cp.engine.load.profile import parse_profile
 from chaoslib_cp.errors import ProfileInvalid
 from tests.fakes.api_server import Answer, json_answer
 from tests.fakes.kube_objects import KubeObjects
-from tests.scaffold.profiles import OVERLOAD
+from tests.scaffold.profiles import OVERLOAD, WRITERS
 
 OPENAI = parse_profile(profile_document("openai-telemetry-2024"))
 TOLD: dict[str, Any] = {
@@ -56,17 +56,14 @@ def test_a_quick_virtual_node_stands_for_several_slow_ones() -> None:
     assert sped_up(parse_profile(OVERLOAD), 15.0).speed == 1.0
 
 
-WRITERS = {"event-flood", "node-join-surge"}
-
-
-@pytest.mark.parametrize("name", sorted(WRITERS))
+@pytest.mark.parametrize("name", WRITERS)
 def test_what_writes_has_no_price(name: str) -> None:
     """What a write costs depends on who watches; the request is named."""
     with pytest.raises(ProfileInvalid, match=r"requests\[0\]\.pattern '.*' writes, and a price is of reads alone"):
         sped_up(parse_profile(profile_document(name)), 15.0)
 
 
-@pytest.mark.parametrize("name", sorted(set(preset_names()) - WRITERS))
+@pytest.mark.parametrize("name", sorted(set(preset_names()) - set(WRITERS)))
 def test_every_preset_can_be_scaled(name: str) -> None:
     """What is played is a profile as a file would have it: nothing that only a rollout may say."""
     document = sped_up(parse_profile(profile_document(name)), 15.0).document()

@@ -13,8 +13,8 @@ from chaoslib_cp.engine.load.presets import KEYS, preset, preset_names, preset_o
 from chaoslib_cp.engine.load.profile import parse_profile
 from chaoslib_cp.engine.load.profile_file import read_profile
 from chaoslib_cp.errors import ProfileInvalid
+from tests.scaffold.profiles import WRITERS
 
-WITH_WRITES = {"node-join-surge", "event-flood"}
 VERSIONS = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
 #: What a preset's file says of versions, by those of VERSIONS on which one of its patterns bites.
 SAID = {
@@ -52,14 +52,14 @@ def test_files_have_the_keys_of_a_preset() -> None:
     assert {frozenset(yaml.safe_load(file.read_text())) for file in folder.glob("*.yaml")} == {KEYS}
 
 
-@pytest.mark.parametrize("name", sorted(set(preset_names()) - WITH_WRITES))
+@pytest.mark.parametrize("name", sorted(set(preset_names()) - set(WRITERS)))
 def test_a_preset_can_be_played(name: str) -> None:
     """Its profile parses, and asks for nothing that agents are never given."""
     profile = parse_profile(profile_document(name))
     assert rules_for(profile)
 
 
-@pytest.mark.parametrize("name", sorted(WITH_WRITES))
+@pytest.mark.parametrize("name", WRITERS)
 def test_a_preset_that_writes_is_for_an_overload_and_refused_in_a_rollout(name: str) -> None:
     """Agents in a cluster are given no right to write."""
     profile = parse_profile(profile_document(name))
