@@ -109,7 +109,6 @@ from chaoslib.exceptions import ActivityFailed
 from chaoslib_cp.apiserver.actions import start_api_overload_in_cluster, stop_api_overload_in_cluster
 from chaoslib_cp.cluster.agents.standing import agents_standing
 from chaoslib_cp.cluster.undo.leftovers import leftovers
-from chaoslib_cp.errors import ControlPlaneError
 from chaoslib_cp.settings import read_settings
 profile = {"schema": 1, "requests": [{"path": "/metrics", "period_s": 10.0}]}
 try:
@@ -117,7 +116,7 @@ try:
     agents_standing(read_settings(), made["fault"])
     leftovers(read_settings())
     print(stop_api_overload_in_cluster(timeout_s=5.0))
-except (ActivityFailed, ControlPlaneError) as error:
+except ActivityFailed as error:
     print(error)
 """
 # Every kind of write, and the runner takes back what came of them.
