@@ -12,7 +12,7 @@ SPEC ?= as-incident
 PYTEST_ARGS ?=
 # Most tests wait more than they compute, so there are more workers than cores. One of them plays what needs a testbed,
 # after all the rest (tests/conftest.py).
-IN_PARALLEL ?= --numprocesses=4 --dist=loadgroup --no-loadscope-reorder
+IN_PARALLEL ?= --numprocesses=5 --dist=loadgroup --no-loadscope-reorder
 BIN := .venv/bin
 # ip, nft and friends live in sbin, which an ordinary user's PATH may lack.
 export PATH := $(PATH):/usr/sbin:/sbin
