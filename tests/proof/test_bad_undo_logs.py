@@ -31,7 +31,7 @@ from tests.scaffold.figures import note
 pytestmark = pytest.mark.proof
 
 THINGS = "/api/v1/namespaces/default/configmaps"
-KINDS = "daemonset,pod,configmap,clusterrolebinding,clusterrole,serviceaccount"
+KINDS = "job,daemonset,pod,configmap,clusterrolebinding,clusterrole,serviceaccount"
 
 
 def undo() -> Path:
