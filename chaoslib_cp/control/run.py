@@ -147,8 +147,9 @@ class Run:
         """Begin the timeline and the observer, and wait until every vantage point was seen once."""
         self.teller = Teller(Timeline(run_dir / TIMELINE_FILE), self.clock)
         self.teller.tell("run_started", **self.facts["run"])
-        tell_flows(self.teller, self.settings)
-        tell_api_work(self.teller, self.settings, self.clock)
+        if not self.is_dry:
+            tell_flows(self.teller, self.settings)
+            tell_api_work(self.teller, self.settings, self.clock)
         self._observer = start(observe_plan(run_dir, self.teller.time.epoch_offset_s, self.settings, api_servers))
         logger.info("Run folder: %s", run_dir)
         self._rules = read_rules(self.experiment, self.settings)
