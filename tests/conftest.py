@@ -21,7 +21,6 @@ _MUST_RUN_IN_CI = ("programs", "contract", "testbed")
 _BESIDE_OTHERS = tuple(
     f"tests/testbed/test_{name}.py"
     for name in (
-        "up_down",
         "crash_points",
         "recover_from_outside",
         "failed_start",
@@ -35,7 +34,9 @@ _BESIDE_OTHERS = tuple(
     )
 )
 # The same, each on a testbed of its own that no other test needs: they may share the machine with another one, too.
-_APART = tuple(f"tests/testbed/test_{name}.py" for name in ("own_cluster", "rights", "dns_poison", "dns_experiments"))
+_APART = tuple(
+    f"tests/testbed/test_{name}.py" for name in ("own_cluster", "rights", "dns_poison", "dns_experiments", "up_down")
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,6 +5,7 @@ The faults are those that the package exports; one without a scenario here fails
 
 import copy
 import importlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -305,12 +306,13 @@ def test_there_are_more_than_a_hundred_points_to_crash_at(kube: KubeObjects, tmp
         effects = tmp_path / "effects.json"
         in_a_process(play, scenario, settings_of(kube, tmp_path), 0, AFTER, str(effects))
         counts[scenario] = len(json.loads(effects.read_text()))
+        if sum(counts.values()) > 100 and not part.is_whole():
+            break
     assert sum(counts.values()) > 100, counts
     note("crash", points=0, residue=0, all=sum(counts.values()))
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(("scenario", "mode"), part.of(itertools.product(SCENARIOS, MODES), "crash points"))
 def test_a_kill_at_any_effect_leaves_nothing(kube: KubeObjects, tmp_path: Path, scenario: str, mode: str) -> None:
     """Of every fault, every stop and every mitigation of ours."""
     kill_at_its_effects(kube, tmp_path, scenario, mode)

@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,12 @@ from tests.fakes.registry import SAFE
 from tests.fakes.setting_driver import SettingDriver
 from tests.places import ROOT
 from tests.proof.test_crash_points import kill_at_its_effects, of_extensions
+from tests.scaffold import part
 from tests.unit.made_timeline import ended, injected, recorded, series
 
 pytestmark = pytest.mark.proof
+
+OWN_SCENARIOS = ("start scale_down", "stop scale_down", "scale_up_again against scale_down")
 
 FOLDER = ROOT / "docs" / "examples"
 SOURCE = (FOLDER / "scale_down.py").read_text(encoding="utf-8")
@@ -84,8 +88,7 @@ def test_it_is_one_file_of_under_120_lines() -> None:
     assert faults.problems() == []
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("scenario", ["start scale_down", "stop scale_down", "scale_up_again against scale_down"])
+@pytest.mark.parametrize(("scenario", "mode"), part.of(itertools.product(OWN_SCENARIOS, MODES), "extension"))
 def test_a_kill_at_any_of_its_effects_leaves_nothing(
     kube: KubeObjects, tmp_path: Path, scenario: str, mode: str
 ) -> None:

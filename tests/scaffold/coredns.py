@@ -17,7 +17,7 @@ from chaoslib_cp.testbed.programs import find_programs
 from tests.scaffold.waiting import until
 
 ADDRESS = "127.0.0.1"
-_STARTS_WITHIN_S = 10.0
+_STARTS_WITHIN_S = _ANSWERS_WITHIN_S = 10.0
 
 _given: deque[int] = deque(maxlen=1000)
 """Ports that :func:`free_port` gave last: nobody may listen there yet, so asking the kernel is not enough."""
@@ -76,7 +76,7 @@ def running(corefile: Path, port: int = 0, environment: Mapping[str, str] | None
 
 def ask(name: str, type_: str, port: int, at: str = ADDRESS, client: str | None = None) -> dns.message.Message:
     """Ask one question at an address, as the client with another one where it is given; return the whole answer."""
-    return dns.query.udp(dns.message.make_query(name, type_), at, port=port, timeout=3, source=client)
+    return dns.query.udp(dns.message.make_query(name, type_), at, port=port, timeout=_ANSWERS_WITHIN_S, source=client)
 
 
 def said(answer: dns.message.Message) -> tuple[str, dict[str, int]]:

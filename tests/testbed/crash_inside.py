@@ -59,8 +59,13 @@ def effects_of(scenario: str, folder: Path) -> int:
     return len(json.loads(counted.read_text()))
 
 
+def scenarios(wanted: int) -> list[str]:
+    """Choose as many scenarios as points are wanted, or all where there are fewer."""
+    return [name for (name,) in part.of([(one,) for one in _PLAYED], "testbed, crash scenarios", wanted, columns=0)]
+
+
 def points(counts: dict[str, int], wanted: int) -> list[tuple[str, str, int]]:
-    """Choose points out of all scenarios, modes and effects: each scenario and each mode is among them."""
+    """Choose points out of all modes and effects of the scenarios: each scenario and each mode is among them."""
     every = [
         (scenario, mode, nth) for scenario, count in counts.items() for mode in MODES for nth in range(1, count + 1)
     ]
@@ -96,7 +101,7 @@ def main(wanted: int) -> None:
     results = []
     with tempfile.TemporaryDirectory() as name, open_cluster(read_settings(), "break-glass") as cluster:
         folder = Path(name)
-        counts = {scenario: effects_of(scenario, folder) for scenario in _PLAYED}
+        counts = {scenario: effects_of(scenario, folder) for scenario in scenarios(wanted)}
         before = state_of(cluster)
         for number, (scenario, mode, nth) in enumerate(points(counts, wanted), start=1):
             shutil.rmtree(undo_folder(), ignore_errors=True)

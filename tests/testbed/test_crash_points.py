@@ -22,7 +22,7 @@ def test_a_kill_at_any_effect_leaves_nothing_in_a_real_cluster(testbed: Testbed)
     ended = testbed.run("python", "-m", "tests.testbed.crash_inside", str(CRASHES), cwd=ROOT, timeout_s=1800)
     assert ended.returncode == 0, ended.stderr
     results = json.loads(ended.stdout)
-    assert len(results) >= CRASHES  # each scenario is among them, however few are asked for
-    assert {result["scenario"] for result in results} >= {"roll out", "stop", "delete DNS pods"}
+    assert len(results) >= CRASHES
+    assert len({result["scenario"] for result in results}) >= 8
     assert [one for one in results if not one["healed"] or one["left"] or one["touched"]] == []
     note("crash-testbed", points=len(results), residue=0)
