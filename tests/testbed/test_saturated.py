@@ -59,13 +59,13 @@ CASES: Final[dict[str, tuple[str, Stage, float]]] = {
         11,
     ),
     "cpu: YAML at 0.4 core": ("cpu", Stage(cpu_cores=0.4, storms=(Storm(3, accept=YAML),)), 11),
-    "memory: YAML": ("memory", Stage(cpu_cores=0.8, memory_mib=1200, storms=(Storm(4, accept=YAML),)), 30),
-    "memory: one client of YAML": (
+    "memory: YAML": ("memory", Stage(cpu_cores=0.8, memory_mib=750, storms=(Storm(4, accept=YAML),)), 30),
+    "memory: two clients of YAML": (
         "memory",
-        Stage(cpu_cores=0.8, memory_mib=800, storms=(Storm(1, accept=YAML),)),
+        Stage(cpu_cores=0.8, memory_mib=600, storms=(Storm(2, accept=YAML),)),
         30,
     ),
-    "memory: tables": ("memory", Stage(cpu_cores=0.8, memory_mib=700, storms=(Storm(12, accept=TABLE),)), 30),
+    "memory: tables": ("memory", Stage(cpu_cores=0.8, memory_mib=600, storms=(Storm(12, accept=TABLE),)), 30),
     "memory: pretty lists": (
         "memory",
         Stage(cpu_cores=0.8, memory_mib=700, storms=(Storm(12, path=f"{PODS}&pretty=true"),)),
