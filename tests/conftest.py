@@ -21,21 +21,22 @@ _MUST_RUN_IN_CI = ("programs", "contract", "testbed")
 _BESIDE_OTHERS = tuple(
     f"tests/testbed/test_{name}.py"
     for name in (
+        "up_down",
         "crash_points",
-        "recover_from_outside",
         "failed_start",
         "edits",
         "pods",
         "kubeconfig",
         "command_line",
         "not_delivered",
-        "unsync",
         "activities",
     )
 )
 # The same, each on a testbed of its own that no other test needs: they may share the machine with another one, too.
+# Each says so itself (STANDS_APART), or it would wait until nobody else has a testbed.
 _APART = tuple(
-    f"tests/testbed/test_{name}.py" for name in ("own_cluster", "rights", "dns_poison", "dns_experiments", "up_down")
+    f"tests/testbed/test_{name}.py"
+    for name in ("own_cluster", "rights", "dns_poison", "dns_experiments", "recover_from_outside", "unsync")
 )
 
 
