@@ -18,7 +18,7 @@ from tests.scaffold import figures, part
 
 _MUST_RUN_IN_CI = ("programs", "contract", "testbed")
 # What says nothing about time, so that it may share the machine with tests that need no testbed.
-_BESIDE_OTHERS = tuple(
+BESIDE_OTHERS = tuple(
     f"tests/testbed/test_{name}.py"
     for name in (
         "up_down",
@@ -34,7 +34,7 @@ _BESIDE_OTHERS = tuple(
 )
 # The same, each on a testbed of its own that no other test needs: they may share the machine with another one, too.
 # Each says so itself (STANDS_APART), or it would wait until nobody else has a testbed.
-_APART = tuple(
+APART = tuple(
     f"tests/testbed/test_{name}.py"
     for name in ("own_cluster", "rights", "dns_poison", "dns_experiments", "recover_from_outside", "unsync")
 )
@@ -96,9 +96,9 @@ class OneTestbedAtATime(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         if not nodeid.startswith("tests/testbed/"):
             return nodeid
-        if nodeid.startswith(_APART):
+        if nodeid.startswith(APART):
             return "testbed, apart"
-        return "testbed, beside others" if nodeid.startswith(_BESIDE_OTHERS) else "testbed, alone"
+        return "testbed, beside others" if nodeid.startswith(BESIDE_OTHERS) else "testbed, alone"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneTestbedAtATime:
@@ -115,7 +115,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
 
     def cost(item: pytest.Item) -> int:
-        if _is_worker(config) and item.nodeid.startswith((*_APART, *_BESIDE_OTHERS)):
+        if _is_worker(config) and item.nodeid.startswith((*APART, *BESIDE_OTHERS)):
             return -1
         return sum(2**rank for rank, name in enumerate(_MUST_RUN_IN_CI) if item.get_closest_marker(name))
 

@@ -6,20 +6,14 @@ from typing import Any
 import click
 
 from chaoslib_cp.cli import output
+from chaoslib_cp.cli.identity_options import identity_options
 
 
 @click.command("load")
 @click.argument("profile")
 @click.option("--nodes", type=int, default=50, show_default=True, help="How many virtual nodes, 1 to 5000.")
 @click.option("--duration-s", type=float, default=30.0, show_default=True, help="It ends after this, 1 to 3600 s.")
-@click.option("--context", default="agent", show_default=True, help="Context of the kubeconfig as which is asked.")
-@click.option(
-    "--impersonate",
-    type=click.Choice(("node", "serviceaccount")),
-    default=None,
-    help="Give each virtual node a user, and so a flow, of its own.",
-)
-@click.option("--namespace", default="default", show_default=True, help="Of the ServiceAccounts that are stood for.")
+@identity_options
 @output.json_option
 @click.pass_context
 def command(  # noqa: PLR0913 - one for each option

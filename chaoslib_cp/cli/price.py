@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chaoslib_cp.cli import output
+from chaoslib_cp.cli.identity_options import identity_options
 
 if TYPE_CHECKING:
     from chaoslib_cp.apiserver.price.ask import Budget, PriceAsk
@@ -18,14 +19,7 @@ if TYPE_CHECKING:
 @click.argument("profile", metavar="PROFILE|AUDIT.log")
 @click.option("--agent", multiple=True, help="Whose requests in an audit log: user or user agent. Twice: both.")
 @click.option("--write-profile", type=click.Path(path_type=Path), help="Only write that profile there; plays nothing.")
-@click.option("--context", default="agent", show_default=True, help="Context of the kubeconfig as which is asked.")
-@click.option(
-    "--impersonate",
-    type=click.Choice(("node", "serviceaccount")),
-    default=None,
-    help="Give each virtual node a user, and so a flow, of its own.",
-)
-@click.option("--namespace", default="default", show_default=True, help="Of the ServiceAccounts that are stood for.")
+@identity_options
 @click.option("--rung-s", type=float, default=15.0, show_default=True, help="How long each load lasts, 1 to 600 s.")
 @click.option("--load-cores", type=float, default=0.1, show_default=True, help="CPU that the largest load is to cost.")
 @click.option("--no-fit", is_flag=True, help="One load alone: its price, and no law.")

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from chaoslib_cp.cli import output
+from chaoslib_cp.cli.identity_options import identity_options
 from chaoslib_cp.cli.load import in_seconds, read_profile
 
 
@@ -28,14 +29,7 @@ from chaoslib_cp.cli.load import in_seconds, read_profile
 @click.option(
     "--stop-at-restart/--go-on-at-restart", default=True, show_default=True, help="Guard rail, seen in /metrics."
 )
-@click.option("--context", default="agent", show_default=True, help="Context of the kubeconfig as which is asked.")
-@click.option(
-    "--impersonate",
-    type=click.Choice(("node", "serviceaccount")),
-    default=None,
-    help="Give each virtual node a user, and so a flow, of its own.",
-)
-@click.option("--namespace", default="default", show_default=True, help="Of the ServiceAccounts that are stood for.")
+@identity_options
 @output.json_option
 @click.pass_context
 def command(  # noqa: PLR0913 - one for each option

@@ -16,6 +16,7 @@ import pytest
 from chaoslib_cp.errors import TestbedFailed
 from chaoslib_cp.testbed import doctor
 from chaoslib_cp.testbed.instance import Instance
+from tests.scaffold import part
 
 CHAOS = [sys.executable, "-m", "chaostoolkit"]
 UP_WITHIN_S = 1800  # a machine with empty caches builds the programs first
@@ -108,6 +109,21 @@ def testbed(can_run_testbeds: None) -> Iterator[Testbed]:  # noqa: ARG001 - it s
     """One small testbed for the session."""
     with brought_up("small", f"test-{os.getpid()}") as shared:
         yield shared
+
+
+@contextmanager
+def of_session_or_own(
+    request: pytest.FixtureRequest, folders: pytest.TempPathFactory, spec: str, name: str
+) -> Iterator[Testbed]:
+    """The testbed of the session; where proofs are played in full one of the block's own, by this spec."""
+    if not part.is_whole():
+        yield request.getfixturevalue("testbed")
+        return
+    request.getfixturevalue("can_run_testbeds")
+    file = folders.mktemp(name) / "spec.yaml"
+    file.write_text(spec)
+    with brought_up(str(file), f"{name}-{os.getpid()}") as own:
+        yield own
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +11,7 @@ import pytest
 from chaoslib_cp.engine.load.presets import preset_names
 from tests.scaffold import part
 from tests.scaffold.profiles import WRITERS
-from tests.testbed.conftest import CHAOS, Testbed, brought_up
+from tests.testbed.conftest import CHAOS, Testbed, of_session_or_own
 from tests.testbed.preset_rows import ROWS, SPEC, Row, play
 
 pytestmark = pytest.mark.testbed
@@ -32,14 +31,8 @@ def drawn() -> list[str]:
 @pytest.fixture(scope="module")
 def ladder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """The testbed of the session; to play all of them one with 2,000 pods."""
-    if not part.is_whole():
-        yield request.getfixturevalue("testbed")
-        return
-    request.getfixturevalue("can_run_testbeds")
-    spec = tmp_path_factory.mktemp("presets") / "ladder.yaml"
-    spec.write_text(SPEC)
-    with brought_up(str(spec), f"presets-{os.getpid()}") as own:
-        yield own
+    with of_session_or_own(request, tmp_path_factory, SPEC, "presets") as found:
+        yield found
 
 
 def written(testbed: Testbed) -> list[Any]:

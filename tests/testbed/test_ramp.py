@@ -5,7 +5,6 @@ of 0.4 core. That line needs no saturation, and the ramp no quota.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +14,7 @@ import pytest
 from tests.places import ROOT
 from tests.scaffold import part
 from tests.scaffold.figures import note
-from tests.testbed.conftest import CHAOS, Testbed, brought_up
+from tests.testbed.conftest import CHAOS, Testbed, of_session_or_own
 
 pytestmark = pytest.mark.testbed
 
@@ -36,14 +35,8 @@ STEP: Final = 5
 @pytest.fixture(scope="module")
 def climbed_on(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """The testbed of the session; for the whole proof one of its own, with the objects of the measured ladder."""
-    if not part.is_whole():
-        yield request.getfixturevalue("testbed")
-        return
-    request.getfixturevalue("can_run_testbeds")
-    spec = tmp_path_factory.mktemp("ramp") / "ramp.yaml"
-    spec.write_text(SPEC)
-    with brought_up(str(spec), f"ramp-{os.getpid()}") as own:
-        yield own
+    with of_session_or_own(request, tmp_path_factory, SPEC, "ramp") as found:
+        yield found
 
 
 def ramp(testbed: Testbed, profile: str, *rungs: str) -> dict[str, Any]:

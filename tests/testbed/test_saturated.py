@@ -16,7 +16,7 @@ from chaoslib_cp.clock import SystemClock
 from tests.places import ROOT
 from tests.scaffold import part
 from tests.scaffold.waiting import until
-from tests.testbed.conftest import CHAOS, Testbed, brought_up
+from tests.testbed.conftest import CHAOS, Testbed, brought_up, of_session_or_own
 from tests.testbed.staging import API_SERVER, PODS, YAML, Stage, Storm, pid_of, staged
 
 pytestmark = pytest.mark.testbed
@@ -131,12 +131,8 @@ def drawn() -> list[str]:
 @pytest.fixture(scope="module")
 def staging(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """The testbed of the session; for all causes one of its own."""
-    if not part.is_whole():
-        yield request.getfixturevalue("testbed")
-        return
-    request.getfixturevalue("can_run_testbeds")
-    with of_our_own(tmp_path_factory.mktemp("saturated"), "saturated") as own:
-        yield own
+    with of_session_or_own(request, tmp_path_factory, SPEC, "saturated") as found:
+        yield found
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import APART, BESIDE_OTHERS
 from tests.places import ROOT
 
 
@@ -49,3 +50,10 @@ def test_cheap_tests_run_first(tmp_path: Path) -> None:
     )
     printed = run_pytest(tmp_path, "")
     assert printed.index("::test_quick") < printed.index("::test_middle") < printed.index("::test_slow")
+
+
+def test_testbeds_that_stand_apart_say_so() -> None:
+    """One that does not would wait, on a worker of its own, until nobody else has a testbed."""
+    says = {path for path in APART if "\nSTANDS_APART = True\n" in (ROOT / path).read_text(encoding="utf-8")}
+    assert says == set(APART)
+    assert not [path for path in BESIDE_OTHERS if "STANDS_APART" in (ROOT / path).read_text(encoding="utf-8")]
