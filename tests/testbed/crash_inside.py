@@ -59,9 +59,13 @@ def effects_of(scenario: str, folder: Path) -> int:
     return len(json.loads(counted.read_text()))
 
 
-def scenarios(wanted: int) -> list[str]:
-    """Choose as many scenarios as points are wanted, or all where there are fewer."""
-    return [name for (name,) in part.of([(one,) for one in _PLAYED], "testbed, crash scenarios", wanted, columns=0)]
+def counted(wanted: int, folder: Path) -> dict[str, int]:
+    """Count the effects of as many scenarios as points are wanted, or of all; one without effects is none of them."""
+    counts: dict[str, int] = {}
+    for scenario in part.draws("testbed, crash scenarios").sample(_PLAYED, len(_PLAYED)):
+        if len(counts) < wanted and (count := effects_of(scenario, folder)):
+            counts[scenario] = count
+    return counts
 
 
 def points(counts: dict[str, int], wanted: int) -> list[tuple[str, str, int]]:
@@ -101,7 +105,7 @@ def main(wanted: int) -> None:
     results = []
     with tempfile.TemporaryDirectory() as name, open_cluster(read_settings(), "break-glass") as cluster:
         folder = Path(name)
-        counts = {scenario: effects_of(scenario, folder) for scenario in scenarios(wanted)}
+        counts = counted(wanted, folder)
         before = state_of(cluster)
         for number, (scenario, mode, nth) in enumerate(points(counts, wanted), start=1):
             shutil.rmtree(undo_folder(), ignore_errors=True)
