@@ -19,7 +19,8 @@ from tests.unit.engine.poison.test_lies import lie
 
 pytestmark = pytest.mark.programs
 
-HOME = "127.0.0.1"
+HOME = "127.0.0.58"
+"""Of its own: two servers with the backend's port at one address share the questions, and one of them is stopped."""
 # What listens on a port of its own, reads what only a cluster has, or asks others as soon as it starts.
 ELSEWHERE = {"health", "ready", "prometheus", "loop", "bind", "tls", "forward"}
 # An API server that nobody is; CoreDNS starts without it, and is told not to wait for it.
