@@ -227,6 +227,13 @@ def recover(testbed: Testbed) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.fixture(autouse=True)
+def nothing_stays_armed(testbed: Testbed) -> Iterator[None]:
+    """A test that fails leaves no lie behind that the next one would hear."""
+    yield
+    recover(testbed)
+
+
 @pytest.mark.parametrize("ttl_s", TTLS_S)
 def test_lies_are_told_are_proven_end_by_themselves_and_are_taken_back(testbed: Testbed, ttl_s: int) -> None:
     """The runner is killed when the lie begins, the API servers are stopped until it is over everywhere."""
