@@ -2,9 +2,16 @@
 
 import os
 import pwd
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from chaoslib_cp.errors import ProfileInvalid
+
+KEPT_S: Final = 30 * 24 * 3600.0
+"""What is finished tells for a month what a run did; the run's results folder tells it for longer."""
+MOST_KEPT: Final = 2000
+"""More than a run every half an hour for a month; looking through so many names takes some milliseconds."""
 
 
 def state_root() -> Path:
@@ -38,3 +45,18 @@ def home_folder() -> Path:
             f"user {user} has no home folder: HOME is {named!r}, and the user database does not know the user; nothing "
             "was changed; set HOME, or XDG_STATE_HOME and XDG_CACHE_HOME, to a folder of yours"
         ) from None
+
+
+def prune(folder: Path, now_epoch_s: float) -> None:
+    """Delete files that were last written more than a month ago, and the oldest ones of too many.
+
+    Args:
+        folder: Where they are: finished ones only. Nothing happens where there is none.
+        now_epoch_s: Seconds since 1970.
+    """
+    with suppress(OSError):  # what cannot be deleted now can be another time
+        found = [(one.stat(follow_symlinks=False).st_mtime, one.path) for one in os.scandir(folder)]
+        newest_first = sorted(found, reverse=True)
+        for number, (changed_s, path) in enumerate(newest_first):
+            if number >= MOST_KEPT or now_epoch_s - changed_s > KEPT_S:
+                os.unlink(path)

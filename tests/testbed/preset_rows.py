@@ -1,6 +1,8 @@
 """Every preset on a testbed: how large, with what prepared, and what of the API server gives way."""
 
 import json
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -12,9 +14,10 @@ from typing import Any, Final
 
 from chaoslib_cp.engine.load.presets import preset
 from tests.places import ROOT
+from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, Testbed
 from tests.testbed.filled_inside import NAMESPACE
-from tests.testbed.staging import API_SERVER, ETCD, Stage, groups_of, pid_of, staged
+from tests.testbed.staging import API_SERVER, ETCD, Stage, groups_of, is_well, pid_of, staged
 
 SPEC: Final = """
 api_servers: 1
@@ -154,12 +157,22 @@ def filled(testbed: Testbed, row: Row) -> Iterator[None]:
         groups_of(testbed).limit_cpu(API_SERVER, None)
 
 
+def begin_anew(testbed: Testbed) -> None:
+    """Restart the API server: what earlier loads left in its memory would count for this one."""
+    [before] = testbed.api_server_pids()
+    os.kill(before, signal.SIGKILL)
+    until(lambda: before not in (now := testbed.api_server_pids()) and now and is_well(testbed), "a new API server", 60)
+
+
 def play(testbed: Testbed, row: Row, folder: Path) -> Played:
     """Play a row as a user would, and look in the middle of it."""
     file = folder / f"{row.preset}.json"
     file.write_text(json.dumps(row.document))
     words = ["load", str(file), "--nodes", str(row.nodes), "--duration-s", str(LASTS_S), "--json"]
-    with filled(testbed, row), staged(testbed, row.stage, folder):
+    with filled(testbed, row), ExitStack() as stack:
+        if row.stage.memory_mib:
+            begin_anew(testbed)
+        stack.enter_context(staged(testbed, row.stage, folder))
         memory = Memory(testbed)
         inside = [*CHAOS, "cp", "exec", "--name", testbed.name, "--", *CHAOS, "--no-version-check", "cp", *words]
         load = subprocess.Popen(inside, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -225,7 +238,7 @@ ROWS: Final = (
         filled=(("ciliumendpoints", 1500, 900), ("ciliumidentities", 500, 300)),
     ),
     Row("kubelet-list-storm", 80, ("cpu",)),
-    Row("defrag-fallback", 40, ("etcd",), stage=Stage(cpu_cores=0.4, etcd_stops_s=(4.5, 1.5))),
+    Row("defrag-fallback", 40, ("cpu",), stage=Stage(cpu_cores=0.4, etcd_stops_s=(4.5, 1.5))),
     Row("dashboard-yaml-table", 20, ("memory",), stage=Stage(cpu_cores=0.4, memory_mib=900), window_s=40),
     Row(
         "secrets-informers-oom", 16, ("memory", "cpu"),

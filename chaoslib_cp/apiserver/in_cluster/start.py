@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from chaoslib_cp.apiserver.fault import API_OVERLOAD_IN_CLUSTER
-from chaoslib_cp.apiserver.overload.session import load_files
+from chaoslib_cp.apiserver.overload.session import load_files, prune_loads
 from chaoslib_cp.apiserver.overload.wanted import MAX_NODES, MAX_RATE_PER_S, offered_rate_per_s, wanted_profile
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.agents.image import AgentImage
@@ -100,6 +100,7 @@ def start(asked: InClusterAsk, settings: Settings, clock: Clock) -> Injected:
         refuse_unknown_resources(injection.cluster, asked.load_profile)
         refuse_what_does_not_bite(injection.cluster, asked.load_profile, preset_of(asked.profile))
         files = load_files(settings, injection.log.run, injection.fault)
+        prune_loads(clock)
         began_s, begins_epoch_s = clock.monotonic_s(), clock.epoch_s() + asked.begin_in_s
         profile = _profile(asked, injection, begins_epoch_s)
         objects = make(

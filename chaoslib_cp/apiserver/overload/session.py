@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from chaoslib_cp.apiserver.overload.plan import OverloadPlan
 from chaoslib_cp.child import Child, ChildPlan, start_child
+from chaoslib_cp.clock import Clock
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.settings import Settings
-from chaoslib_cp.state import state_root
+from chaoslib_cp.state import prune, state_root
 
 READY_WITHIN_S: Final = 20.0
 """Reading credentials and certificates takes its process no longer; a plugin may take 15 s."""
@@ -62,12 +63,21 @@ def load_files(settings: Settings, run: str, fault: str) -> LoadFiles:
     """
     if settings.run_dir is not None and settings.run_dir.is_dir():
         return LoadFiles(settings.run_dir / f"{fault}.jsonl", settings.run_dir / f"{fault}.log")
-    folder = state_root() / "loads"
+    folder = _folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ProfileInvalid(f"cannot make {folder}: {error.strerror}; nothing was changed; check the disk") from error
     return LoadFiles(folder / f"{run}-{fault}.jsonl", folder / f"{run}-{fault}.log")
+
+
+def prune_loads(clock: Clock) -> None:
+    """Delete what loads without a control told more than a month ago, and the oldest of very many."""
+    prune(_folder(), clock.epoch_s())
+
+
+def _folder() -> Path:
+    return state_root() / "loads"
 
 
 def start_process(plan: OverloadPlan, files: LoadFiles) -> Child:

@@ -9,7 +9,14 @@ from typing import Any, Final
 from chaoslib_cp.apiserver.fault import API_OVERLOAD, API_RAMP
 from chaoslib_cp.apiserver.overload.plan import OverloadPlan
 from chaoslib_cp.apiserver.overload.refusals import open_agent, refuse_identity, refuse_requests, standing_for
-from chaoslib_cp.apiserver.overload.session import READY_WITHIN_S, LoadFiles, end_process, load_files, start_process
+from chaoslib_cp.apiserver.overload.session import (
+    READY_WITHIN_S,
+    LoadFiles,
+    end_process,
+    load_files,
+    prune_loads,
+    start_process,
+)
 from chaoslib_cp.apiserver.overload.wanted import MAX_NODES, MAX_RATE_PER_S, offered_rate_per_s, wanted_profile
 from chaoslib_cp.apiserver.overload.writes import refuse_writes
 from chaoslib_cp.apiserver.ramp.ladder import Ladder, refuse_too_long
@@ -193,6 +200,7 @@ def _plan(
 ) -> tuple[OverloadPlan, LoadFiles]:
     settings = injection.settings
     files = load_files(settings, injection.log.run, injection.fault)
+    prune_loads(injection.clock)
     is_same_server = agent.server == injection.cluster.server
     plan = OverloadPlan(
         kubeconfig=agent.kubeconfig,

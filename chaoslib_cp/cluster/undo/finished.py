@@ -7,9 +7,10 @@ from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.lock import process_using
 from chaoslib_cp.cluster.undo.pods import last_end_s
 from chaoslib_cp.cluster.undo.run import undo_folder
-from chaoslib_cp.engine.undo.aside import prune, put_aside
+from chaoslib_cp.engine.undo.aside import FOLDER, put_aside
 from chaoslib_cp.engine.undo.log import UndoLog
 from chaoslib_cp.errors import UndoFailed
+from chaoslib_cp.state import prune
 
 # A use without a control holds no lock: while it may still be at work its log stays where it is.
 _UNTOUCHED_S = 600.0
@@ -22,7 +23,7 @@ def put_aside_if_finished(log: UndoLog, clock: Clock) -> None:
     """
     with suppress(UndoFailed):
         if put_aside(log.path, lambda: not log.open_items() and last_end_s(log) <= clock.epoch_s()):
-            prune(undo_folder(), clock.epoch_s())
+            prune(undo_folder() / FOLDER, clock.epoch_s())
 
 
 def put_aside_if_forgotten(log: UndoLog, clock: Clock) -> None:

@@ -1,9 +1,8 @@
-"""Finished undo logs are put aside, so that nobody reads them who looks for what is open; they are pruned by age."""
+"""Finished undo logs are put aside, so that nobody reads them who looks for what is open."""
 
 import fcntl
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +10,6 @@ from chaoslib_cp.engine.undo import lines
 from chaoslib_cp.errors import UndoFailed
 
 FOLDER: Final = "closed"
-KEPT_S: Final = 30 * 24 * 3600.0
-"""A finished log says for a month what a run changed; its results folder says it for longer."""
-MOST_KEPT: Final = 2000
-"""More than a run every half an hour for a month; looking through so many names takes some milliseconds."""
 
 
 def aside(path: Path) -> Path:
@@ -66,21 +61,6 @@ def bring_back(path: Path) -> None:
             _move(aside(path), path)
     except OSError as error:
         raise UndoFailed(f"cannot bring undo log {path} back: {error.strerror}; nothing was changed") from error
-
-
-def prune(folder: Path, now_epoch_s: float) -> None:
-    """Delete finished logs that are older than a month, and the oldest ones of too many.
-
-    Args:
-        folder: Where the undo logs are; those put aside are below it.
-        now_epoch_s: Seconds since 1970.
-    """
-    with suppress(OSError):  # what cannot be deleted now can be another time
-        found = [(one.stat(follow_symlinks=False).st_mtime, one.path) for one in os.scandir(folder / FOLDER)]
-        newest_first = sorted(found, reverse=True)
-        for number, (changed_s, path) in enumerate(newest_first):
-            if number >= MOST_KEPT or now_epoch_s - changed_s > KEPT_S:
-                os.unlink(path)
 
 
 def _move(old: Path, new: Path) -> None:

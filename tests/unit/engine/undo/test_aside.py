@@ -1,4 +1,4 @@
-"""Finished logs are put aside whole, found again, brought back when their run goes on, and pruned."""
+"""Finished logs are put aside whole, found again, and brought back when their run goes on."""
 
 import os
 import threading
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.engine.undo.aside import KEPT_S, MOST_KEPT, aside, bring_back, prune, put_aside
+from chaoslib_cp.engine.undo.aside import aside, bring_back, put_aside
 from chaoslib_cp.engine.undo.log import UndoLog, find_logs
 from chaoslib_cp.errors import UndoFailed
 from tests.scaffold.clocks import ManualClock
@@ -92,19 +92,3 @@ def test_an_entry_that_waits_for_the_lock_is_not_written_to_what_was_put_aside(l
     assert len(refused) == 1
     assert "nothing was changed" in refused[0]
     assert [item.done for item in log.items()] == ["done"]
-
-
-def test_finished_logs_are_kept_for_a_month_and_not_without_end(log: UndoLog) -> None:
-    """By the time of the last line; the newest ones stay."""
-    folder = aside(log.path).parent
-    folder.mkdir(mode=0o700)
-    now_s = 10 * KEPT_S
-    for number in range(MOST_KEPT + 5):
-        path = folder / f"{number}.jsonl"
-        path.touch()
-        os.utime(path, (now_s - number, now_s - number))
-    prune(log.path.parent, now_s)
-    assert {path.stem for path in folder.iterdir()} == {str(number) for number in range(MOST_KEPT)}
-    prune(log.path.parent, now_s + KEPT_S - 2.5)
-    assert {path.stem for path in folder.iterdir()} == {"0", "1", "2"}
-    prune(log.path.parent / "none", now_s)
