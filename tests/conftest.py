@@ -14,30 +14,10 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-from tests.scaffold import figures, part
+from tests.scaffold import figures, lanes, part
 
 _MUST_RUN_IN_CI = ("programs", "contract", "testbed")
-# What says nothing about time, so that it may share the machine with tests that need no testbed.
-BESIDE_OTHERS = tuple(
-    f"tests/testbed/test_{name}.py"
-    for name in (
-        "up_down",
-        "crash_points",
-        "failed_start",
-        "edits",
-        "pods",
-        "kubeconfig",
-        "command_line",
-        "not_delivered",
-        "activities",
-    )
-)
-# The same, each on a testbed of its own that no other test needs: they may share the machine with another one, too.
-# Each says so itself (STANDS_APART), or it would wait until nobody else has a testbed.
-APART = tuple(
-    f"tests/testbed/test_{name}.py"
-    for name in ("own_cluster", "rights", "dns_poison", "dns_experiments", "recover_from_outside", "unsync")
-)
+_TURN = pytest.StashKey[lanes.Turn]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if _is_worker(config):  # inside the folder of the process that started it, which takes everything away at the end
         own = Path(os.environ["XDG_STATE_HOME"], os.environ["PYTEST_XDIST_WORKER"])
         own.mkdir()
+        config.stash[_TURN] = lanes.Turn(own.parent / "turn")
         os.environ["XDG_STATE_HOME"] = str(own)
         return
     state = Path(tempfile.mkdtemp(prefix="cp-tests-"))  # short: a testbed has sockets in it
@@ -87,39 +68,52 @@ def leave_nothing(state: Path) -> None:
     shutil.rmtree(state, ignore_errors=True)
 
 
-class OneTestbedAtATime(LoadScopeScheduling):  # type: ignore[misc]
-    """Hands tests out one by one; those of tests/testbed as three groups, each to one worker.
+class Lanes(LoadScopeScheduling):  # type: ignore[misc]
+    """Hands tests out one by one; those of tests/testbed as lanes, each to one worker.
 
     The group is told by the path: pytest-xdist 3.8 loses its own group marks with pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        if not nodeid.startswith("tests/testbed/"):
-            return nodeid
-        if nodeid.startswith(APART):
-            return "testbed, apart"
-        return "testbed, beside others" if nodeid.startswith(BESIDE_OTHERS) else "testbed, alone"
+        return lanes.lane_of(nodeid) or nodeid
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneTestbedAtATime:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
     """Share the tests between workers."""
-    return OneTestbedAtATime(config, log)
+    return Lanes(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run what is cheap first: unmarked tests, then those with `chaos` processes, last those on the testbed.
 
-    Where several workers share the tests (pytest-xdist), two of them begin with the tests on the testbed that may run
-    beside others. One plays the rest of those after everything else: a storm is about time, and wants the machine for
-    itself.
+    Where several workers share the tests, some of them begin with those on testbeds that run beside others.
     """
 
-    def cost(item: pytest.Item) -> int:
-        if _is_worker(config) and item.nodeid.startswith((*APART, *BESIDE_OTHERS)):
-            return -1
-        return sum(2**rank for rank, name in enumerate(_MUST_RUN_IN_CI) if item.get_closest_marker(name))
+    def cost(item: pytest.Item) -> tuple[int, bool]:
+        lane = lanes.lane_of(item.nodeid)
+        if _is_worker(config) and lane is not None and not lanes.is_storm(item.nodeid):
+            return -1, False
+        usual = sum(2**rank for rank, name in enumerate(_MUST_RUN_IN_CI) if item.get_closest_marker(name))
+        return usual, lane == lanes.THE_INCIDENT
 
     items.sort(key=cost)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture brings a testbed up: let a storm wait until everything else has ended."""
+    turn = item.config.stash.get(_TURN, None)
+    if turn is not None and lanes.is_storm(item.nodeid):
+        turn.wait_for_all_others()
+    elif turn is not None:
+        turn.take_part()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """This worker has played its last test, and waits only for the others to end."""
+    turn = session.config.stash.get(_TURN, None)
+    if turn is not None:
+        turn.end()
 
 
 @pytest.hookimpl(wrapper=True)

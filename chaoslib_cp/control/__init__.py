@@ -142,12 +142,14 @@ def after_experiment_control(
         state["status"] = "failed"
         return
     from chaoslib_cp.control.ending import end_run
+    from chaoslib_cp.waits import waiting_for
 
     judged = False
     try:
         for run in _runs:
             run.enter("ending")
-            end_run(run, state, configuration)
+            with waiting_for("the run to be judged", None):  # what it waits for within has pauses in between
+                end_run(run, state, configuration)
         judged = True
     finally:
         if not judged:

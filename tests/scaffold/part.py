@@ -32,7 +32,7 @@ AMOUNTS: Final = {
     "any edit: sequences": Amount(30, 3_000),
     "any kubeconfig: files": Amount(60, 2_000),
     "any sequence: sequences": Amount(80, 10_000),
-    "crash points: effects from one kill to the next": Amount(3, 1),  # and of three modes one in each scenario
+    "crash points: effects from one kill to the next": Amount(6, 1),  # and of three modes one in each scenario
     "foreign editor: edits of one object in one scenario": Amount(12, 1000),
     "foreign editor: calls from one edit to the next": Amount(4, 1),
     "foreign editor: interleavings, at least": Amount(15, 1000),

@@ -11,7 +11,7 @@ from chaoslib_cp.agent.dns_rogue import RogueServer
 from chaoslib_cp.agent.dns_truth import Truth
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.engine.poison.rogue import ROGUE_PORTS, Rogue, RogueSettings
-from tests.scaffold.coredns import ADDRESS
+from tests.scaffold.coredns import ADDRESS, free_port
 
 
 @dataclass
@@ -58,7 +58,7 @@ def rogue_at(settings: RogueSettings, clock: Clock, count: int = len(ROGUE_PORTS
 
     try:
         listening = asyncio.run_coroutine_threadsafe(
-            serve(server.answer, server.is_full, ADDRESS, [0] * count), loop
+            serve(server.answer, server.is_full, ADDRESS, [free_port() for _ in range(count)]), loop
         ).result(5)
         served = ServedRogue(server, listening.ports, loop, listening)
         try:

@@ -1,6 +1,5 @@
 """One small testbed for the whole session, shared by all tests that leave it as they found it."""
 
-import fcntl
 import json
 import os
 import subprocess
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pytest
 
@@ -77,31 +76,6 @@ def can_run_testbeds() -> None:
         doctor.require()
     except TestbedFailed as reason:
         pytest.skip(str(reason))
-
-
-_ours: list[TextIO] = []
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Wait until no other worker plays tests on a testbed, and let none until this one has played its last.
-
-    Before any fixture brings a testbed up; a module that says that it stands apart waits for nobody.
-    """
-    module = item.getparent(pytest.Module)
-    if _ours or (module and getattr(module.obj, "STANDS_APART", False)):
-        return
-    folder = Path(os.environ["XDG_STATE_HOME"])
-    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    held = (shared / "one-at-a-time").open("w")
-    fcntl.flock(held, fcntl.LOCK_EX)
-    _ours.append(held)
-
-
-def pytest_sessionfinish() -> None:
-    """Let another worker go on: this one has played its last test, and waits only for the others to end."""
-    while _ours:
-        _ours.pop().close()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ from tests.testbed.test_dns_poison import corefile, look_often
 from tests.testbed.test_incident import SMALL
 
 pytestmark = [pytest.mark.testbed, pytest.mark.proof]
-STANDS_APART = True
 
 # Caches keep the truth of names for 5 s, so that a lie need not last for long to be heard everywhere.
 SPEC = "fake_nodes: 0\nkubelet_nodes: 2\ncluster_dns_ttl_s: 5\nnode_cache_ttl_s: 5\n"

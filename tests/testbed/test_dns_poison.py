@@ -22,7 +22,6 @@ from tests.testbed.prober_samples import ProberSamples, Sample
 from tests.testbed.test_runner_killed import stopped_api_servers
 
 pytestmark = [pytest.mark.testbed, pytest.mark.proof]
-STANDS_APART = True
 
 # The truth of names is kept for 5 s, so that a lie need not last for long to be heard everywhere.
 TRUTH_TTL_S = 5

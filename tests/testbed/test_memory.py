@@ -11,7 +11,6 @@ from tests.testbed.conftest import brought_up
 from tests.testbed.test_dns_experiments import expected, summary_of_run
 
 pytestmark = [pytest.mark.testbed, pytest.mark.proof]
-STANDS_APART = True
 EXPERIMENT = "api-memory"
 
 

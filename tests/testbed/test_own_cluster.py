@@ -15,7 +15,6 @@ from tests.places import ROOT
 from tests.testbed.conftest import Testbed, brought_up
 
 pytestmark = pytest.mark.testbed
-STANDS_APART = True
 
 PAGE = "docs/howto-own-cluster.md"
 # Two nodes, and so little CPU that their agents drown the API server in seconds.

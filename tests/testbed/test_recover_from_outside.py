@@ -17,7 +17,6 @@ from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S
 
 pytestmark = pytest.mark.testbed
-STANDS_APART = True
 
 SPEC = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\n"
 DEAD_PROXY = "http://127.0.0.1:9"

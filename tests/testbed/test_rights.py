@@ -18,7 +18,6 @@ from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, UP_WITHIN_S, Testbed, chaos_cp
 
 pytestmark = pytest.mark.testbed
-STANDS_APART = True
 
 SPEC = "fake_nodes: 3\npods_per_fake_node: 1\nkubelet_nodes: 1\ndns_replicas: 1\naudit_log: true\n"
 RUNNER, OBSERVER = "chaoslib-cp-runner", "chaoslib-cp-observer"

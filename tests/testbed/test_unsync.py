@@ -14,7 +14,6 @@ from tests.testbed.test_activities import dns_pods, play
 from tests.testbed.test_runner_killed import stopped_api_servers
 
 pytestmark = pytest.mark.testbed
-STANDS_APART = True
 
 SPEC = "fake_nodes: 0\nkubelet_nodes: 2\n"
 GATE = """

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import APART, BESIDE_OTHERS
 from tests.places import ROOT
+from tests.scaffold import lanes
 
 
 def run_pytest(folder: Path, ci: str) -> str:
@@ -52,8 +53,23 @@ def test_cheap_tests_run_first(tmp_path: Path) -> None:
     assert printed.index("::test_quick") < printed.index("::test_middle") < printed.index("::test_slow")
 
 
-def test_testbeds_that_stand_apart_say_so() -> None:
-    """One that does not would wait, on a worker of its own, until nobody else has a testbed."""
-    says = {path for path in APART if "\nSTANDS_APART = True\n" in (ROOT / path).read_text(encoding="utf-8")}
-    assert says == set(APART)
-    assert not [path for path in BESIDE_OTHERS if "STANDS_APART" in (ROOT / path).read_text(encoding="utf-8")]
+def test_every_module_of_a_lane_is_there() -> None:
+    """One that is renamed would wait until everything else has ended, and nobody would know why."""
+    named = [module for modules in lanes.BESIDE_OTHERS for module in modules]
+    assert len(named) == len(set(named))
+    assert [one for one in named if not (ROOT / "tests" / "testbed" / f"test_{one}.py").is_file()] == []
+
+
+def test_a_storm_waits_until_all_others_have_ended(tmp_path: Path) -> None:
+    """Of two workers that play other tests the last one lets it begin; its own part is over by then."""
+    first, second, storm = (lanes.Turn(tmp_path / "turn") for _ in range(3))
+    for one in (first, second, storm):
+        one.take_part()
+    waiting = threading.Thread(target=storm.wait_for_all_others)
+    waiting.start()
+    first.end()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    second.end()
+    waiting.join(10)
+    assert not waiting.is_alive()

@@ -78,14 +78,15 @@ def test_it_plays_the_profile_for_each_virtual_node_and_tells_its_account(
     injected = read(result)
     assert isinstance(injected, Injected)
     assert injected.delivers == Delivers("virtual nodes", wanted=20, vantage="agent_load", is_let_in=True)
-    until(lambda: len(asked(kube)) >= 40, "each virtual node has asked twice")
+    # some of the last may not be answered any more when it is stopped
+    until(lambda: len(asked(kube)) >= 60, "each virtual node has asked three times")
     ended = stop_api_overload(configuration=configuration)
     told = ended["details"]["loads"]["api_overload-1"]
     by_node = {one.headers["impersonate-user"] for one in asked(kube)}
     assert len(by_node) == 20
     assert all(user.startswith("system:serviceaccount:kube-system:chaoslib-cp-") for user in by_node)
     assert {one.peer_name for one in asked(kube)} == {"user-agent"}
-    assert told["tries"] == told["due"] == sum(told["outcomes"].values()) >= 40
+    assert told["tries"] == told["due"] == sum(told["outcomes"].values()) >= 60
     assert told["outcomes"]["ok"] >= 40
     assert told["latency"]["p50_s"] <= told["latency"]["p99_s"]
     assert told["client_cpu_s"] > 0
