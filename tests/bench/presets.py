@@ -55,13 +55,19 @@ def _cells(row: Row, played: Played) -> list[str]:
         f"{row.nodes}{_changed(row)}",
         said,
         f"**{played.word}**{f' ({also} too)' if also else ''}",
-        _short(str(played.looked["words"])),
+        _short(_kills(played) + str(played.looked["words"])),
         _grown(played.api_mib) + (f", {played.restarts} restarts" if played.restarts else ""),
         _grown(played.etcd_mib),
         ", ".join(f"{name} {count}" for name, count in outcomes.items()),
         f"{_seconds(latency['p50_s'])} / {_seconds(latency['max_s'])}",
         f"{server} / {load['client_cpu_s']:.1f}",
     ]
+
+
+def _kills(played: Played) -> str:
+    """What the kernel says, which the probe cannot see."""
+    times = f"{played.memory_kills} times" if played.memory_kills > 1 else "once"
+    return f"the kernel killed it {times} for its memory limit; the probe says: " if played.memory_kills else ""
 
 
 def _changed(row: Row) -> str:

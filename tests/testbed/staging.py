@@ -106,6 +106,16 @@ def used_cpu_s(testbed: Testbed) -> float:
     return groups_of(testbed).cpu_s()[API_SERVER]
 
 
+def memory_kills(testbed: Testbed) -> int:
+    """How often the kernel killed a process of the API server's control group for its memory limit."""
+    name, root = Instance(testbed.name).cgroup_name, Path("/sys/fs/cgroup")
+    is_v2 = testbed.state["cgroups"] == "v2"
+    folder = (root if is_v2 else root / "memory") / name / API_SERVER
+    text = (folder / ("memory.events" if is_v2 else "memory.oom_control")).read_text()
+    counts = dict(line.split() for line in text.splitlines())
+    return int(counts.get("oom_kill", 0))
+
+
 @contextmanager
 def _limits(testbed: Testbed, stage: Stage) -> Iterator[None]:
     groups = groups_of(testbed)
