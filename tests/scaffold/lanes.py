@@ -10,11 +10,24 @@ from pathlib import Path
 from typing import Final, TextIO
 
 BESIDE_OTHERS: Final = (
-    ("activities", "command_line", "crash_points", "delivered", "edits", "kubeconfig", "pods", "presets", "price"),
-    ("not_delivered", "own_cluster", "rights", "unsync"),
-    ("dns_experiments", "dns_poison", "failed_start", "recover_from_outside", "up_down"),
+    (
+        "activities",
+        "command_line",
+        "crash_points",
+        "delivered",
+        "edits",
+        "failed_start",
+        "kubeconfig",
+        "not_delivered",
+        "pods",
+        "presets",
+        "price",
+        "up_down",
+    ),
+    ("dns_experiments", "dns_poison", "own_cluster", "recover_from_outside", "rights", "unsync"),
 )
-"""Modules of tests/testbed. Those of a lane share the testbed of the session, or bring up their own."""
+"""Modules of tests/testbed. Those of the first lane share the testbed of the session, those of the other bring up their
+own: a testbed that is up costs CPU time, whoever uses it, so the second lane must not have one of the session, too."""
 OTHER_STORMS: Final = "testbed, other storms"
 THE_INCIDENT: Final = "testbed, the incident"
 """As long as all others. The last one that is handed out: it has few tests, and who has few is given the next lane."""
