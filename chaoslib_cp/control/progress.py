@@ -47,9 +47,8 @@ class Progress:
         self._do(repr(activity.get("name")), self._seconds(limit))
 
     def ended(self) -> None:
-        """Nothing is played just now."""
-        if threading.current_thread() is threading.main_thread():
-            self._doing.close()
+        """Nothing is played just now: after the last one Chaos Toolkit waits for the round that is being played."""
+        self._do("the look at the hypothesis to end", None)
 
     def end(self) -> None:
         """Tell no more; may be called twice."""

@@ -21,7 +21,6 @@ BESIDE_OTHERS: Final = (
         "not_delivered",
         "pods",
         "presets",
-        "price",
         "up_down",
     ),
     ("dns_experiments", "dns_poison", "own_cluster", "recover_from_outside", "rights", "unsync"),

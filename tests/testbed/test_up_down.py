@@ -71,8 +71,14 @@ def _namespaces(pids: Iterable[int]) -> set[str]:
     return found
 
 
-def _all_pids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+def _processes() -> set[tuple[int, str]]:
+    """Return process id and start of every process: an id alone may soon be that of another one."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit():
+                found.add((int(entry.name), (entry / "stat").read_text().rpartition(")")[2].split()[19]))
+    return found
 
 
 @pytest.fixture
@@ -109,12 +115,14 @@ def test_rounds_leave_nothing(tiny: str, name: str, killed: bool) -> None:
         namespaces = _namespaces(family) - _namespaces([os.getpid()])
         assert len(family) > 15
         assert len(namespaces) > 5
+        older = _processes()
         if killed:
             os.kill(supervisors[-1], signal.SIGKILL)
         ended = chaos_cp("down", "--name", name)
         assert ended.returncode == 0, ended.stderr
         assert _leftovers(name) == []
-        assert not namespaces & _namespaces(_all_pids())
+        # a younger process may be another testbed's, in a namespace that has the number of one that is gone
+        assert not namespaces & _namespaces(pid for pid, _ in older & _processes())
     assert _machine() == before
 
 
