@@ -11,7 +11,7 @@ PYTHON_OLD_LINE ?= $(shell scripts/find-python 3.11 2>/dev/null)
 SPEC ?= as-incident
 PYTEST_ARGS ?=
 # Most tests wait more than they compute, so there are more workers than cores. Some begin with what needs a testbed, and
-# one plays the storms after all the rest (tests/conftest.py).
+# two play the storms after all the rest (tests/scaffold/lanes.py).
 IN_PARALLEL ?= --numprocesses=5 --dist=loadgroup --no-loadscope-reorder
 BIN := .venv/bin
 # ip, nft and friends live in sbin, which an ordinary user's PATH may lack.

@@ -108,12 +108,16 @@ def used_cpu_s(testbed: Testbed) -> float:
 
 def memory_kills(testbed: Testbed) -> int:
     """How often the kernel killed a process of the API server's control group for its memory limit."""
-    name, root = Instance(testbed.name).cgroup_name, Path("/sys/fs/cgroup")
-    is_v2 = testbed.state["cgroups"] == "v2"
-    folder = (root if is_v2 else root / "memory") / name / API_SERVER
+    folder, is_v2 = _group(testbed, "memory", API_SERVER)
     text = (folder / ("memory.events" if is_v2 else "memory.oom_control")).read_text()
     counts = dict(line.split() for line in text.splitlines())
     return int(counts.get("oom_kill", 0))
+
+
+def _group(testbed: Testbed, controller: str, component: str) -> tuple[Path, bool]:
+    """Folder of a component's control group, and whether it is one of version 2, which has one for all controllers."""
+    root, is_v2 = Path("/sys/fs/cgroup"), testbed.state["cgroups"] == "v2"
+    return (root if is_v2 else root / controller) / Instance(testbed.name).cgroup_name / component, is_v2
 
 
 @contextmanager
@@ -132,9 +136,7 @@ def _limits(testbed: Testbed, stage: Stage) -> Iterator[None]:
 @contextmanager
 def _etcd_quota(testbed: Testbed, quota_us: int) -> Iterator[None]:
     """Less than the testbed's own quotas can be: those are for a fifth of this period."""
-    name, root = Instance(testbed.name).cgroup_name, Path("/sys/fs/cgroup")
-    is_v2 = testbed.state["cgroups"] == "v2"
-    folder = (root if is_v2 else root / "cpu") / name / ETCD
+    folder, is_v2 = _group(testbed, "cpu", ETCD)
     files = ["cpu.max"] if is_v2 else ["cpu.cfs_period_us", "cpu.cfs_quota_us"]
     before = {file: (folder / file).read_text() for file in files}
     (folder / files[0]).write_text(f"{quota_us} 100000" if is_v2 else "100000")

@@ -60,6 +60,17 @@ def test_every_module_of_a_lane_is_there() -> None:
     assert [one for one in named if not (ROOT / "tests" / "testbed" / f"test_{one}.py").is_file()] == []
 
 
+@pytest.mark.parametrize(
+    ("nodeid", "waits"),
+    [("tests/unit/test_state.py::x", False), ("tests/testbed/test_incident.py::x", True)]
+    + [(f"tests/testbed/test_{name}.py::x", name in ("ramp", "price")) for name in ("pods", "rights", "ramp", "price")],
+)
+def test_storms_wait_and_nothing_else_does(nodeid: str, waits: bool) -> None:
+    """A module of tests/testbed that no lane names is taken for a storm; other tests are any worker's."""
+    assert lanes.is_storm(nodeid) is waits
+    assert (lanes.lane_of(nodeid) is None) is nodeid.startswith("tests/unit/")
+
+
 def test_a_storm_waits_until_all_others_have_ended(tmp_path: Path) -> None:
     """Of two workers that play other tests the last one lets it begin; its own part is over by then."""
     first, second, storm = (lanes.Turn(tmp_path / "turn") for _ in range(3))

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from chaoslib_cp.apiserver.overload.session import load_files, prune_loads
 from chaoslib_cp.cluster.undo.run import undo_folder
-from chaoslib_cp.settings import Settings
 from chaoslib_cp.state import KEPT_S, MOST_KEPT, prune, state_root
 from chaoslib_cp.testbed.instance import Instance
-from tests.scaffold.clocks import ManualClock
 
 
 @pytest.mark.parametrize("named", ["state", "./state", ""])
@@ -42,15 +39,3 @@ def test_what_is_finished_is_kept_for_a_month_and_not_without_end(tmp_path: Path
     prune(folder, now_s + KEPT_S - 2.5)
     assert {path.stem for path in folder.iterdir()} == {"0", "1", "2"}
     prune(tmp_path / "none", now_s)
-
-
-def test_what_loads_told_long_ago_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A load without a control leaves its result in the state folder, where nobody else looks after it."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    clock = ManualClock()
-    told = load_files(Settings(), "adhoc-1", "api_overload-1").result
-    told.touch()
-    for age_s, is_there in ((KEPT_S - 1, True), (KEPT_S + 1, False)):
-        os.utime(told, (clock.epoch_s() - age_s,) * 2)
-        prune_loads(clock)
-        assert told.exists() is is_there

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chaoslib_cp import control
 from chaoslib_cp.cluster.undo.leftovers import leftovers, stranded_pods
 from chaoslib_cp.cluster.undo.recover import open_logs, recover
 from chaoslib_cp.control.ending import HEAL_S, end_run, repair_journal
@@ -73,6 +74,18 @@ def ours(kube: KubeObjects) -> list[str]:
 def judged(journal: dict[str, Any]) -> dict[str, Any]:
     """The summary in the journal."""
     return dict(journal["chaoslib_cp"]["summary"])
+
+
+def test_the_end_of_a_run_is_told(
+    kube: KubeObjects, run: Run, journal: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Judging takes seconds on a busy machine; between its waits is nothing else that would be told."""
+    told: list[str] = []
+    run.settings = read_settings(configured(kube, run))
+    monkeypatch.setattr(control, "_runs", [run])
+    with telling(told.append, every_s=0.001):
+        control.after_experiment_control({}, journal, configured(kube, run))
+    assert any(line.startswith("waiting for the run to be judged") for line in told)
 
 
 def test_the_run_leaves_summary_report_and_journal(kube: KubeObjects, run: Run, journal: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ from tests.fakes.api_server import Answer
 from tests.fakes.kube_objects import KubeObjects
 from tests.fakes.memory_peer import MemoryPeer
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.old_loads import told_long_ago
 from tests.scaffold.profiles import OVERLOAD
 from tests.scaffold.virtual_time import VirtualClock, VirtualLoop
 
@@ -51,7 +52,9 @@ def begun(kube: KubeObjects, **arguments: Any) -> dict[str, Any]:
 
 def test_a_load_is_five_objects_and_goes_away_again(kube: KubeObjects) -> None:
     """What it delivers, when it ends, what its pods may read; stop may be played again."""
+    old = told_long_ago()
     result = begun(kube, duration_s=60.0)
+    assert not old.exists()
     injected = read(result)
     assert isinstance(injected, Injected)
     assert (injected.fault, injected.label, injected.lasts) == (FAULT, "API overload from pods", True)

@@ -23,6 +23,7 @@ from chaoslib_cp.settings import read_settings
 from tests.fakes.api_server import HANG, Answer, Request
 from tests.fakes.kube_objects import KubeObjects
 from tests.scaffold.clocks import ManualClock
+from tests.scaffold.old_loads import told_long_ago
 from tests.scaffold.profiles import OVERLOAD, WRITES
 from tests.scaffold.waiting import until
 
@@ -72,9 +73,11 @@ def test_it_plays_the_profile_for_each_virtual_node_and_tells_its_account(
     kube: KubeObjects, configuration: dict[str, Any]
 ) -> None:
     """Each stands for a ServiceAccount of its own; what was offered, sent and answered is in result and timeline."""
+    old = told_long_ago()
     result = start_api_overload(
         OVERLOAD, nodes=20, duration_s=60.0, impersonate="serviceaccount", namespace="kube-system",
         configuration=configuration)  # fmt: skip
+    assert not old.exists()
     injected = read(result)
     assert isinstance(injected, Injected)
     assert injected.delivers == Delivers("virtual nodes", wanted=20, vantage="agent_load", is_let_in=True)
