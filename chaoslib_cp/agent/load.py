@@ -17,8 +17,9 @@ from chaoslib_cp.agent.share import Share, share_of
 from chaoslib_cp.agent.told_results import ToldResult
 from chaoslib_cp.clock import Clock, SystemClock
 from chaoslib_cp.engine.load.account import Account, account_of
-from chaoslib_cp.engine.load.connection import Credentials, Target, connector
-from chaoslib_cp.engine.load.process import require_open_files, tls_context
+from chaoslib_cp.engine.load.channel import Credentials
+from chaoslib_cp.engine.load.connector import Target, connector
+from chaoslib_cp.engine.load.process import offering, require_open_files, tls_context
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.engine.load.profile_file import read_profile
 from chaoslib_cp.engine.load.runner import LoadRunner
@@ -69,7 +70,7 @@ def _plan(options: argparse.Namespace, environment: Mapping[str, str]) -> _Plan:
     require_open_files(profile, len(share.places))
     return _Plan(
         profile=profile,
-        target=Target(host, int(port), host, tls_context(options.service_account / "ca.crt")),
+        target=Target(host, int(port), host, offering(tls_context(options.service_account / "ca.crt"), profile)),
         token_file=options.service_account / "token",
         share=share,
     )

@@ -12,14 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from chaoslib_cp.engine.load.connection import (
-    Connect,
-    Credentials,
-    HttpConnection,
-    Listener,
-    Target,
-    connector,
-)
+from chaoslib_cp.engine.load.channel import Channel, Connect, Credentials, Listener
+from chaoslib_cp.engine.load.connection import HttpConnection
+from chaoslib_cp.engine.load.connector import Target, connector
 from chaoslib_cp.engine.load.head import USER_AGENT, head_of
 from chaoslib_cp.outcome import Outcome, is_answer, of_socket_error
 from chaoslib_cp.testbed.api import ApiAccess, Manifest
@@ -218,13 +213,13 @@ class ApiSession:
             self._connection = connection
         return self._connection
 
-    def bytes_received(self, connection: HttpConnection, count: int) -> None:
+    def bytes_received(self, channel: Channel, count: int) -> None:
         """Nothing is counted here (called by the connection)."""
 
-    def try_ended(self, connection: HttpConnection, outcome: Outcome) -> None:  # noqa: ARG002
+    def try_ended(self, channel: Channel, outcome: Outcome) -> None:  # noqa: ARG002
         """Wake up the caller (called by the connection)."""
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(outcome)
 
-    def idle_connection_lost(self, connection: HttpConnection) -> None:
+    def idle_connection_lost(self, channel: Channel) -> None:
         """The next request opens a new one (called by the connection)."""

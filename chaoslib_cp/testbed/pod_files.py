@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # What the agent and the prober import besides Python's own modules.
-_PACKAGES = ("dns", "httptools")
+_PACKAGES = ("dns", "hpack", "httptools")
 _READ = stat.S_IROTH
 _READ_AND_EXECUTE = stat.S_IROTH | stat.S_IXOTH
 

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chaoslib_cp.engine.load.connection import Credentials, HttpConnection, read_buffer
+from chaoslib_cp.engine.load.channel import Credentials, IntoBuffer
+from chaoslib_cp.engine.load.connector import read_buffer
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def status_answer(status: int, headers: str = "", delay_s: float = 0.01) -> Memo
 
 
 class _MemoryTransport(asyncio.Transport):
-    def __init__(self, peer: "MemoryPeer", connection: HttpConnection) -> None:
+    def __init__(self, peer: "MemoryPeer", connection: IntoBuffer) -> None:
         super().__init__()
         self._peer = peer
         self._connection = connection
@@ -82,7 +83,7 @@ class MemoryPeer:
     connected: int = 0
     buffer: memoryview = field(default_factory=read_buffer)
 
-    async def connect(self, connection: HttpConnection, _credentials: Credentials) -> None:
+    async def connect(self, connection: IntoBuffer, _credentials: Credentials) -> None:
         """Connect as ``connector`` would."""
         await asyncio.sleep(0.001)
         if self.connect_error is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.clock import Clock, SystemClock
-from chaoslib_cp.engine.load.connection import Target, connector
+from chaoslib_cp.engine.load.connector import Target, connector
 from chaoslib_cp.testbed.api import ApiAccess
 from chaoslib_cp.testbed.async_api import ApiSession, api_connect
 from chaoslib_cp.testbed.farm.farm import Farm, FarmPlan
@@ -92,7 +92,7 @@ class TelemetryCluster:
             agents = connector(target, loop, 60)
             farm = Farm(
                 lambda: ApiSession(own, "127.0.0.1"),
-                agents,
+                lambda _profile: agents,
                 "127.0.0.1",
                 FarmPlan("kwok-", images=("chaoslib-cp:1",), source="farm-test"),
                 clock or SystemClock(),

@@ -35,7 +35,7 @@ from chaoslib_cp.dns.endpoints import EndpointsPlan
 from chaoslib_cp.dns.pin_seen import wait_until_pinned
 from chaoslib_cp.dns.pods import DnsPods, delete_dns_pods
 from chaoslib_cp.dns.rogue_plan import RoguePlan
-from chaoslib_cp.engine.load.connection import Credentials
+from chaoslib_cp.engine.load.channel import Credentials
 from chaoslib_cp.engine.load.lookup_profile import LookupProfile
 from chaoslib_cp.engine.load.lookups import LookupRunner
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec

@@ -3,7 +3,18 @@
 import sys
 from pathlib import Path
 
-_OTHERS = ("chaoslib", "chaoslib_cp", "chaostoolkit", "click", "dns", "httptools", "kubernetes", "requests", "yaml")
+_OTHERS = (
+    "chaoslib",
+    "chaoslib_cp",
+    "chaostoolkit",
+    "click",
+    "dns",
+    "hpack",
+    "httptools",
+    "kubernetes",
+    "requests",
+    "yaml",
+)
 _TRAP = "raise SystemExit('imported from the working folder: ' + __file__)\n"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from chaoslib_cp.engine.load.connection import Credentials
+from chaoslib_cp.engine.load.channel import Credentials
 from chaoslib_cp.engine.load.runner import LoadRunner
 from chaoslib_cp.engine.load.virtual_nodes import node_name, place_of
 

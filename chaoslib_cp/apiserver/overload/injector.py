@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, Final
 
 from chaoslib_cp.apiserver.overload.crew import Crew
@@ -17,8 +18,9 @@ from chaoslib_cp.clock import Clock, SteadyTime
 from chaoslib_cp.cluster.door.connect import describe
 from chaoslib_cp.cluster.door.connection import Connection
 from chaoslib_cp.engine.load.account import account_of
-from chaoslib_cp.engine.load.connection import Connect, Credentials, Target, connector, spread
-from chaoslib_cp.engine.load.process import require_open_files
+from chaoslib_cp.engine.load.channel import Connect, Credentials
+from chaoslib_cp.engine.load.connector import Target, connector, spread
+from chaoslib_cp.engine.load.process import offering, require_open_files
 from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
 from chaoslib_cp.engine.load.runner import LoadRunner
 from chaoslib_cp.engine.load.virtual_nodes import stands_for
@@ -51,7 +53,7 @@ class Injector:
         self.profile = parse_profile(plan.profile)
         self._plan, self._connection, self._clock = plan, connection, clock
         require_open_files(self.profile, plan.nodes)
-        self._tls = connection.tls() if connection.scheme == "https" else None
+        self._tls = self._make_tls()
         self._time = SteadyTime(clock, plan.epoch_offset_s)
         self._timeline = Timeline(Path(plan.timeline) / TIMELINE_FILE) if plan.timeline else None
         self._result = _open_result(Path(plan.result))
@@ -107,6 +109,9 @@ class Injector:
             ]
         )
 
+    def _make_tls(self) -> SSLContext | None:
+        return offering(self._connection.tls(), self.profile) if self._connection.scheme == "https" else None
+
     def _credentials(self, number: int) -> Credentials:
         plan = self._plan
         headers = (*self._connection.headers(), *stands_for(plan.impersonate, number, plan.namespace))
@@ -139,7 +144,7 @@ class Injector:
         while True:
             await asyncio.sleep(_RENEW_S)
             if await asyncio.to_thread(self._connection.login.renew_if_due):
-                self._tls = self._connection.tls() if self._connection.scheme == "https" else None
+                self._tls = self._make_tls()
                 crew.renew_credentials()
 
     def _distrust_if_unknown(self, runner: LoadRunner) -> None:

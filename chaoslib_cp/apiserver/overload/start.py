@@ -8,7 +8,13 @@ from typing import Any, Final
 
 from chaoslib_cp.apiserver.fault import API_OVERLOAD, API_RAMP
 from chaoslib_cp.apiserver.overload.plan import OverloadPlan
-from chaoslib_cp.apiserver.overload.refusals import open_agent, refuse_identity, refuse_requests, standing_for
+from chaoslib_cp.apiserver.overload.refusals import (
+    open_agent,
+    refuse_identity,
+    refuse_protocol,
+    refuse_requests,
+    standing_for,
+)
 from chaoslib_cp.apiserver.overload.session import (
     READY_WITHIN_S,
     LoadFiles,
@@ -134,6 +140,7 @@ def start(asked: OverloadAsk, settings: Settings, clock: Clock) -> Injected:
                 if asked.impersonate:
                     flow = flow_of(first)
             plan, files = _plan(asked, injection, agent, profile)
+            refuse_protocol(agent, profile, plan.addresses)
             plan = replace(plan, flow_schema=flow.flow_schema)
         ends_at_s = _begin(plan, files, asked, injection, written)
     return Injected(

@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from chaoslib_cp.engine.load.agent_setup import AgentSetup
-from chaoslib_cp.engine.load.connection import Credentials, HttpConnection
+from chaoslib_cp.engine.load.channel import Channel, Credentials
 from chaoslib_cp.engine.load.due_request import DueRequest
 from chaoslib_cp.engine.load.head import NOWHERE, request_head, words_of
 from chaoslib_cp.engine.load.own_connections import OwnConnections
+from chaoslib_cp.engine.load.own_streams import OwnStreams
+from chaoslib_cp.engine.load.profile import HTTP_2
 from chaoslib_cp.engine.load.retry import retry_wait_s
 from chaoslib_cp.engine.load.schedule import due_offsets
-from chaoslib_cp.engine.load.special_connections import PagedConnection
+from chaoslib_cp.engine.load.special_channels import Paged
 from chaoslib_cp.engine.load.write import writes_of
 from chaoslib_cp.outcome import Outcome, is_answer, of_socket_error
 
@@ -66,8 +68,9 @@ class Agent:
         self._writes = writes_of(setup.profile, self._place)
         self._tries_left = setup.profile.max_requests
         self._bytes_left = setup.profile.max_bytes
-        self._connections = OwnConnections(setup.profile.requests, setup.budget, self, self._watch_began)
-        self._busy: dict[HttpConnection, DueRequest] = {}
+        own = OwnStreams if setup.profile.protocol == HTTP_2 else OwnConnections
+        self._channels = own(setup.profile.requests, setup.budget, self, self._watch_began)
+        self._busy: dict[Channel, DueRequest] = {}
         self._open: set[DueRequest] = set()
         self._due_timers: dict[int, asyncio.TimerHandle] = {}
         kinds = range(len(setup.profile.requests))
@@ -102,7 +105,7 @@ class Agent:
             if not request.is_waiting:
                 self._setup.totals[request.kind].try_ended("aborted", None)
             self._forget(request)
-        self._connections.close_idle()
+        self._channels.close_idle()
         self._on_end(self, reason)
 
     def open_for_s(self) -> list[float]:
@@ -119,7 +122,7 @@ class Agent:
         self._arm(kind, started_at + next(self._schedules[kind]), started_at)
         totals = self._setup.totals[kind]
         totals.due += 1
-        if len(self._open) >= self._profile.max_in_flight_per_agent or not self._connections.can_serve(kind):
+        if len(self._open) >= self._profile.max_in_flight_per_agent or not self._channels.can_serve(kind):
             totals.held_back += 1
             return
         request = DueRequest(kind, due_at)
@@ -149,7 +152,7 @@ class Agent:
     def _try_again(self, request: DueRequest) -> None:
         if self._is_past_end():
             return
-        if self._has_tries and self._connections.can_serve(request.kind):
+        if self._has_tries and self._channels.can_serve(request.kind):
             self._try(request)
         else:
             self._finish(request)
@@ -166,33 +169,33 @@ class Agent:
         request.is_waiting = False
         request.sent_at, request.answered_at = self._loop.time(), 0.0
         request.timer = self._loop.call_later(self._profile.request_timeout_s, self._time_out, request)
-        connection = self._connections.take_idle(request.kind)
-        request.connection = connection or self._connections.make(request.kind)
-        self._busy[request.connection] = request
-        if connection is not None:
-            self._send(request, connection)
+        channel = self._channels.take_idle(request.kind)
+        request.channel = channel or self._channels.make(request.kind)
+        self._busy[request.channel] = request
+        if channel is not None:
+            self._send(request, channel)
         else:
-            request.connecting = self._loop.create_task(self._connect(request, request.connection))
+            request.connecting = self._loop.create_task(self._connect(request, request.channel))
 
-    async def _connect(self, request: DueRequest, connection: HttpConnection) -> None:
+    async def _connect(self, request: DueRequest, channel: Channel) -> None:
         try:
-            await self._setup.connect(connection, self._credentials)
+            await channel.open(self._setup.connect, self._credentials)
         except asyncio.CancelledError:
-            self._connections.lost(connection)
+            self._channels.lost(channel)
             raise
         except OSError as error:
             request.connecting = None
-            self._busy.pop(connection, None)
-            self._connections.lost(connection)
-            request.connection = None
+            self._busy.pop(channel, None)
+            self._channels.lost(channel)
+            request.channel = None
             self._conclude(request, of_socket_error(error))
         else:
             request.connecting = None
             if not self._is_past_end():
-                self._send(request, connection)
+                self._send(request, channel)
 
-    def _send(self, request: DueRequest, connection: HttpConnection) -> None:
-        if connection.send(self._message(request)):
+    def _send(self, request: DueRequest, channel: Channel) -> None:
+        if channel.send(self._message(request)):
             totals = self._setup.totals[request.kind]
             totals.sent += 1
             totals.resent += request.was_sent
@@ -208,8 +211,8 @@ class Agent:
         head, write = self._heads[request.kind], self._writes[request.kind]
         return head if write is None else write.message(head, self._setup.clock.epoch_s())
 
-    def _watch_began(self, connection: HttpConnection) -> None:
-        request = self._busy.get(connection)
+    def _watch_began(self, channel: Channel) -> None:
+        request = self._busy.get(channel)
         if request is None or request.timer is None:
             return
         request.answered_at = self._loop.time()
@@ -218,7 +221,7 @@ class Agent:
         request.timer = self._loop.call_later(lasts_s, self._break_off, request, "ok")
 
     def _time_out(self, request: DueRequest) -> None:
-        if request.connection is not None and request.connection.fetch_rest():
+        if request.channel is not None and request.channel.fetch_rest():
             request.timer = self._loop.call_later(_LAST_LOOK_S, self._break_off, request, "timeout")
         else:
             self._break_off(request, "timeout")
@@ -227,9 +230,9 @@ class Agent:
         self._release(request)
         self._conclude(request, outcome)
 
-    def bytes_received(self, connection: HttpConnection, count: int) -> None:
-        """Count bytes of an answer, also against the budget (called by a connection)."""
-        request = self._busy.get(connection)
+    def bytes_received(self, channel: Channel, count: int) -> None:
+        """Count bytes of an answer, also against the budget (called by a channel)."""
+        request = self._busy.get(channel)
         if request is not None:
             self._setup.totals[request.kind].received_bytes += count
         self._bytes_left -= count
@@ -237,19 +240,19 @@ class Agent:
         if self._bytes_left < 0 or not self._budget.has_bytes:
             self.end(BUDGET)
 
-    def try_ended(self, connection: HttpConnection, outcome: Outcome) -> None:
-        """Take the connection back and conclude its request (called by the connection)."""
-        request = self._busy.pop(connection)
-        request.connection = None
+    def try_ended(self, channel: Channel, outcome: Outcome) -> None:
+        """Take the channel back and conclude its request (called by the channel)."""
+        request = self._busy.pop(channel)
+        request.channel = None
         if not request.answered_at:
-            request.answered_at = self._loop.time() - connection.lay_unread_s
-        if outcome == "http_429" and connection.media_type in _DOCUMENTS:
+            request.answered_at = self._loop.time() - channel.lay_unread_s
+        if outcome == "http_429" and channel.media_type in _DOCUMENTS:
             self._setup.totals[request.kind].not_initialized += 1
-        self._connections.give_back(connection, request.kind)
-        if outcome == "ok" and isinstance(connection, PagedConnection) and connection.next_page:
-            self._turn_page(request, connection.next_page)
+        self._channels.give_back(channel, request.kind)
+        if outcome == "ok" and isinstance(channel, Paged) and channel.next_page:
+            self._turn_page(request, channel.next_page)
         else:
-            self._conclude(request, outcome, connection.retry_after)
+            self._conclude(request, outcome, channel.retry_after)
 
     def _turn_page(self, request: DueRequest, next_page: str) -> None:
         if request.timer is not None:
@@ -258,9 +261,9 @@ class Agent:
         request.next_page, request.tries, request.is_waiting = next_page, 0, True
         self._try_again(request)
 
-    def idle_connection_lost(self, connection: HttpConnection) -> None:
+    def idle_connection_lost(self, channel: Channel) -> None:
         """Forget a connection that is closed (called by it)."""
-        self._connections.lost(connection)
+        self._channels.lost(channel)
 
     def _conclude(self, request: DueRequest, outcome: Outcome, retry_after: str | None = None) -> None:
         if request.timer is not None:
@@ -291,11 +294,11 @@ class Agent:
         self._open.discard(request)
 
     def _release(self, request: DueRequest) -> None:
-        """Close what a request holds: HTTP/1.1 cannot take a request back, so its connection goes with it."""
+        """Take a request back: HTTP/1.1 can do that only by closing its connection."""
         if request.connecting is not None:
             request.connecting.cancel()
             request.connecting = None
-        if request.connection is not None:
-            self._busy.pop(request.connection, None)
-            request.connection.abort()
-            request.connection = None
+        if request.channel is not None:
+            self._busy.pop(request.channel, None)
+            request.channel.abort()
+            request.channel = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.engine.load.budget import Budget
-from chaoslib_cp.engine.load.connection import Connect
+from chaoslib_cp.engine.load.channel import Connect
 from chaoslib_cp.engine.load.per_second import PerSecond
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.engine.load.totals import Totals

@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 
-from chaoslib_cp.engine.load.connection import HttpConnection
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.errors import ProfileInvalid
 
@@ -23,7 +22,7 @@ class Budget:
         self._bytes = profile.max_total_bytes or math.inf
         self._connections = profile.max_total_connections or math.inf
         self._objects = profile.max_objects
-        self._open: set[HttpConnection] = set()
+        self._open: set[object] = set()
         # kept up to date, because every request asks for them and few change them
         self.has_tries = self.has_bytes = self.has_connections = self.has_objects = True
 
@@ -39,12 +38,12 @@ class Budget:
         self._bytes -= count
         self.has_bytes = self._bytes >= 0
 
-    def opened(self, connection: HttpConnection) -> None:
+    def opened(self, connection: object) -> None:
         """Count a connection from its first packet on."""
         self._open.add(connection)
         self.has_connections = len(self._open) < self._connections
 
-    def closed(self, connection: HttpConnection) -> None:
+    def closed(self, connection: object) -> None:
         """Count it no more; may be called twice."""
         self._open.discard(connection)
         self.has_connections = len(self._open) < self._connections
@@ -94,5 +93,6 @@ def shared_out(profile: LoadProfile, agents: int) -> LoadProfile:
             raise ProfileInvalid(
                 f"load profile: {total_of} is {total} for {agents} agents; nothing was started; allow one for each"
             )
-        lowered[own] = min(getattr(profile, own), total // agents)
+        if own != "max_in_flight_per_agent" or profile.connections_per_agent > 1:
+            lowered[own] = min(getattr(profile, own), total // agents)
     return replace(profile, **lowered)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from chaoslib_cp.engine.load.connection import HttpConnection
+from chaoslib_cp.engine.load.channel import Channel
 
 
 class DueRequest:
@@ -18,14 +18,14 @@ class DueRequest:
         is_waiting: for its next try.
         was_sent: at least once.
         timer: of the next thing that happens to it by itself.
-        connection: that its try is made over.
-        connecting: while that is being opened.
+        channel: that its try is made over.
+        connecting: while there is no connection for it yet.
     """
 
     __slots__ = (
         "answered_at",
+        "channel",
         "connecting",
-        "connection",
         "due_at",
         "is_waiting",
         "kind",
@@ -46,5 +46,5 @@ class DueRequest:
         self.is_waiting = False
         self.was_sent = False
         self.timer: asyncio.TimerHandle | None = None
-        self.connection: HttpConnection | None = None
+        self.channel: Channel | None = None
         self.connecting: asyncio.Task[None] | None = None

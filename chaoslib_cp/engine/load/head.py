@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from chaoslib_cp.engine.load.connection import Credentials
+from chaoslib_cp.engine.load.channel import Credentials
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.errors import ProfileInvalid
 from chaoslib_cp.version import VERSION

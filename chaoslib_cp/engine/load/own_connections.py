@@ -1,11 +1,12 @@
-"""The connections of one agent: which are idle, which fits a request, and whether one more may be opened."""
+"""The HTTP/1.1 connections of one agent: which are idle, which fits a request, and whether one more may be opened."""
 
 from collections.abc import Callable, Sequence
 
 from chaoslib_cp.engine.load.budget import Budget
-from chaoslib_cp.engine.load.connection import HttpConnection, Listener
+from chaoslib_cp.engine.load.channel import Channel, Listener
+from chaoslib_cp.engine.load.connection import HttpConnection
 from chaoslib_cp.engine.load.profile import KEPT, RequestSpec
-from chaoslib_cp.engine.load.special_connections import PagedConnection, WatchConnection
+from chaoslib_cp.engine.load.special_channels import PagedConnection, WatchConnection
 
 
 class OwnConnections:
@@ -23,7 +24,7 @@ class OwnConnections:
         specs: Sequence[RequestSpec],
         budget: Budget,
         listener: Listener,
-        on_answer: Callable[[HttpConnection], None],
+        on_answer: Callable[[Channel], None],
     ) -> None:
         self._is_kept = [spec.connection == KEPT for spec in specs]
         self._looks_for = [_looks_for(spec) for spec in specs]
@@ -31,7 +32,7 @@ class OwnConnections:
         self._budget = budget
         self._listener = listener
         self._on_answer = on_answer
-        self._idle: list[HttpConnection] = []
+        self._idle: list[Channel] = []
 
     def can_serve(self, kind: int) -> bool:
         """Whether a request of this kind finds a connection, or may open one, and may make what it makes."""
@@ -39,7 +40,7 @@ class OwnConnections:
             return False
         return self._budget.has_connections or any(self._fits(one, kind) for one in self._idle)
 
-    def take_idle(self, kind: int) -> HttpConnection | None:
+    def take_idle(self, kind: int) -> Channel | None:
         """Take a kept one; None when there is none that fits."""
         # the one used last, as in Go's transport: the others may grow old and be closed by the server
         for place in range(len(self._idle) - 1, -1, -1):
@@ -49,15 +50,13 @@ class OwnConnections:
 
     def make(self, kind: int) -> HttpConnection:
         """Return a new one, which counts from now on and is not connected yet."""
-        looks_for = self._looks_for[kind]
-        if looks_for is WatchConnection:
-            made: HttpConnection = WatchConnection(self._listener, self._on_answer)
-        else:
-            made = looks_for(self._listener)
+        made = self._looks_for[kind](self._listener)
+        if isinstance(made, WatchConnection):
+            made.on_answer = self._on_answer
         self._budget.opened(made)
         return made
 
-    def give_back(self, connection: HttpConnection, kind: int) -> None:
+    def give_back(self, connection: Channel, kind: int) -> None:
         """Keep it for the next request, or close it."""
         if self._is_kept[kind] and connection.is_reusable:
             self._idle.append(connection)
@@ -65,7 +64,7 @@ class OwnConnections:
             connection.abort()
             self.lost(connection)
 
-    def lost(self, connection: HttpConnection) -> None:
+    def lost(self, connection: Channel) -> None:
         """Forget one that is closed, or was never opened; may be called twice."""
         self._budget.closed(connection)
         if connection in self._idle:
@@ -77,7 +76,7 @@ class OwnConnections:
             connection.abort()
         self._idle.clear()
 
-    def _fits(self, connection: HttpConnection, kind: int) -> bool:
+    def _fits(self, connection: Channel, kind: int) -> bool:
         return self._is_kept[kind] and type(connection) is self._looks_for[kind] and connection.is_reusable
 
 

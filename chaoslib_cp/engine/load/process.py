@@ -3,6 +3,7 @@
 import asyncio
 import math
 import resource
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -38,20 +39,46 @@ def raise_open_files_limit() -> int:
 def require_open_files(profile: LoadProfile, nodes: int) -> None:
     """Raise the limit on open files, and refuse a load that needs more: half of it would measure this machine.
 
-    A hanging server leaves every request of every virtual node open: each of them has a connection.
+    A hanging server leaves every request of every virtual node open.
 
     Raises:
         ProfileInvalid: the machine does not allow so many open files; nothing was sent.
     """
     allowed = raise_open_files_limit()
     most = profile.max_total_connections or math.inf
-    needed = int(min(nodes * profile.max_in_flight_per_agent, most)) + _OTHER_FILES
+    needed = int(min(nodes * profile.connections_per_agent, most)) + _OTHER_FILES
     if allowed != resource.RLIM_INFINITY and needed > allowed:
         raise ProfileInvalid(
-            f"{nodes} virtual nodes with {profile.max_in_flight_per_agent} requests in flight each need {needed} open "
+            f"{nodes} virtual nodes with up to {profile.connections_per_agent} connections each need {needed} open "
             f"files, and this machine allows {allowed}; nothing was sent; raise the limit (ulimit -Hn), or lower "
             "nodes, max_in_flight_per_agent or max_total_connections"
         )
+
+
+def offering(context: ssl.SSLContext, profile: LoadProfile) -> ssl.SSLContext:
+    """Return the context, which from now on offers the profile's protocol and no other."""
+    context.set_alpn_protocols([profile.protocol])
+    return context
+
+
+def protocol_at(address: str, server_name: str, context: ssl.SSLContext, timeout_s: float) -> str:
+    """Return the protocol that a server chooses of those that a context offers; empty where it chooses none.
+
+    Args:
+        address: ``ip:port``.
+        server_name: what its certificate must carry.
+        context: what is offered and trusted.
+        timeout_s: limit of each wait.
+
+    Raises:
+        OSError: there was no handshake.
+    """
+    host, _, port = address.rpartition(":")
+    with (
+        socket.create_connection((host.strip("[]"), int(port)), timeout_s) as raw,
+        context.wrap_socket(raw, server_hostname=server_name) as tls,
+    ):
+        return tls.selected_alpn_protocol() or ""
 
 
 def tls_context(ca_file: Path, certificate: tuple[Path, Path] | None = None) -> ssl.SSLContext:

@@ -28,6 +28,10 @@ RETRIES: Final = (RETRY_NONE, RETRY_NAIVE, RETRY_CLIENT_GO)
 KEPT = "kept"
 PER_REQUEST = "per-request"
 CONNECTIONS: Final = (KEPT, PER_REQUEST)
+HTTP_1 = "http/1.1"
+HTTP_2 = "h2"
+PROTOCOLS: Final = (HTTP_1, HTTP_2)
+"""By the names that a TLS client offers them under (RFC 7301: ALPN)."""
 LINEAR = "linear"
 STEPS = "steps"
 ALL_AT_ONCE = "all-at-once"
@@ -155,8 +159,10 @@ class LoadProfile:
         duration_s: an agent ends this long after its own start.
         deadline_epoch_s: all agents end at this moment (seconds since 1970-01-01 UTC), whenever they started.
         request_timeout_s: limit of one try, connecting included.
-        max_in_flight_per_agent: requests, and so connections, an agent has open at most; a request that comes due
-            beyond it is counted as ``held_back``.
+        protocol: ``http/1.1``, where each request in flight has a connection, or ``h2``, where all those of an agent
+            share one, as with Go's client, but for ``per-request`` ones.
+        max_in_flight_per_agent: requests an agent has open at most; a request that comes due beyond it is counted as
+            ``held_back``.
         retry: ``none``, ``naive`` or ``client-go`` (facts in ``retry.py``).
         max_requests: tries an agent makes at most.
         max_bytes: bytes of answers an agent receives at most.
@@ -186,6 +192,7 @@ class LoadProfile:
     duration_s: float = number(120.0, 1, 3600, "seconds from an agent's start to its end")
     deadline_epoch_s: float | None = None
     request_timeout_s: float = number(30.0, 0.1, 120, "seconds for one try")
+    protocol: str = HTTP_1
     max_in_flight_per_agent: int = number(4, 1, 64, "requests of one agent at once", whole=True)
     retry: str = RETRY_NONE
     max_requests: int = number(10_000, 1, 1_000_000, "tries of one agent", whole=True)
@@ -204,6 +211,7 @@ class LoadProfile:
         check_numbers(self)
         check(matches(_NAME, self.name), "name", f"must be 1 to 63 of a-z, 0-9 and '-', not {self.name!r}")
         check_word("retry", self.retry, RETRIES)
+        check_word("protocol", self.protocol, PROTOCOLS)
         self._check_ramp()
         check(
             0 < len(self.requests) <= MAX_REQUEST_KINDS,
@@ -230,6 +238,12 @@ class LoadProfile:
             f"is {self.ramp_steps}: ramp {STEPS!r} takes 2 to 100 and a ramp_s above 0, every other ramp 1",
         )
 
+    @property
+    def connections_per_agent(self) -> int:
+        """How many connections an agent has open at most; a few more while old ones close."""
+        is_shared = self.protocol == HTTP_2 and all(one.connection == KEPT for one in self.requests)
+        return 1 if is_shared else self.max_in_flight_per_agent
+
     def in_short(self) -> dict[str, Any]:
         """What is really asked for, in under 1 KB, for results: requests beyond the fourth are counted, not listed."""
         shown = ("pattern", "path", "period_s", "accept", "gzip")
@@ -240,6 +254,7 @@ class LoadProfile:
             "ramp": self.ramp,
             "ramp_s": self.ramp_s,
             "retry": self.retry,
+            "protocol": self.protocol,
             "max_in_flight_per_agent": self.max_in_flight_per_agent,
             "request_timeout_s": self.request_timeout_s,
             "seed": self.seed,

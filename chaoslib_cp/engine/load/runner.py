@@ -11,7 +11,7 @@ from chaoslib_cp.clock import Clock
 from chaoslib_cp.engine.load.agent import DEADLINE, Agent
 from chaoslib_cp.engine.load.agent_setup import AgentSetup
 from chaoslib_cp.engine.load.budget import Budget
-from chaoslib_cp.engine.load.connection import Connect, Credentials
+from chaoslib_cp.engine.load.channel import Connect, Credentials
 from chaoslib_cp.engine.load.head import NOWHERE
 from chaoslib_cp.engine.load.per_second import PerSecond
 from chaoslib_cp.engine.load.profile import LoadProfile

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.engine.load.connection import Target, connector
-from chaoslib_cp.engine.load.process import loop_factory, raise_open_files_limit, tls_context
+from chaoslib_cp.engine.load.channel import Connect
+from chaoslib_cp.engine.load.connector import Target, connector
+from chaoslib_cp.engine.load.process import loop_factory, offering, raise_open_files_limit, tls_context
+from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.errors import ControlPlaneError, TestbedFailed
 from chaoslib_cp.testbed.api import ApiAccess
 from chaoslib_cp.testbed.async_api import ApiSession, api_connect
@@ -78,11 +80,15 @@ async def _run(config: FarmConfig) -> None:
     loop = asyncio.get_running_loop()
     access = config.access
     own_connect = api_connect(access, loop)
-    # agents bring a token, so their connections carry no certificate
-    target = Target(access.address, access.port, access.server_name, tls_context(access.ca_file))
+
+    def agent_connect(profile: LoadProfile) -> Connect:
+        """Agents bring a token, so their connections carry no certificate."""
+        tls = offering(tls_context(access.ca_file), profile)
+        return connector(Target(access.address, access.port, access.server_name, tls), loop, _HANDSHAKE_TIMEOUT_S)
+
     farm = Farm(
         lambda: ApiSession(own_connect, access.server_name),
-        connector(target, loop, _HANDSHAKE_TIMEOUT_S),
+        agent_connect,
         access.server_name,
         config.plan,
         SystemClock(),

@@ -10,7 +10,7 @@ from typing import Any
 from chaoslib_cp.agent.tell import PERIOD_S
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.engine.load.account import Account
-from chaoslib_cp.engine.load.connection import Connect
+from chaoslib_cp.engine.load.channel import Connect
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.engine.load.runner import own_cpu_s
 from chaoslib_cp.testbed.api import Manifest
@@ -45,7 +45,7 @@ class Farm:
 
     Args:
         make_session: opens connections for the farm's own calls.
-        agent_connect: opens connections for the agents.
+        agent_connect: makes what opens connections for the agents of a profile.
         host: the Host header of both.
         plan: what is played, and as whom it is told.
         clock: for deadlines.
@@ -55,7 +55,7 @@ class Farm:
     def __init__(
         self,
         make_session: Callable[[], ApiSession],
-        agent_connect: Connect,
+        agent_connect: Callable[[LoadProfile], Connect],
         host: str,
         plan: FarmPlan,
         clock: Clock,
@@ -164,7 +164,8 @@ class Farm:
         """Return the rollout of a profile: one rollout, one profile, one runner."""
         name = json.dumps(profile.as_dict(), sort_keys=True)
         if name not in self._rollouts:
-            self._rollouts[name] = FarmRollout(profile, self._plan.source, self._host, self._agent_connect, self._clock)
+            connect = self._agent_connect(profile)
+            self._rollouts[name] = FarmRollout(profile, self._plan.source, self._host, connect, self._clock)
         self._latest[pod.rollout] = self._rollouts[name]
         return self._rollouts[name]
 

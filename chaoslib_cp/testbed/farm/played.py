@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import Any
 
-from chaoslib_cp.engine.load.connection import Credentials
+from chaoslib_cp.engine.load.channel import Credentials
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.testbed.farm.kubelet import Mounts, TelemetryPod
 from chaoslib_cp.testbed.farm.rollout import FarmRollout

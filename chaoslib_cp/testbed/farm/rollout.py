@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from chaoslib_cp.agent.tell import Teller
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.engine.load.account import AGENTS_WANTED, Account, account_of
-from chaoslib_cp.engine.load.connection import Connect, Credentials
+from chaoslib_cp.engine.load.channel import Connect, Credentials
 from chaoslib_cp.engine.load.profile import LoadProfile
 from chaoslib_cp.engine.load.runner import LoadRunner
 from chaoslib_cp.engine.load.totals import Totals

@@ -225,7 +225,9 @@ def test_pods_of_a_job_play_what_one_process_would_and_exit(pod: Pod, server: Fa
     assert (whole.nodes, whole.reason) == (6, "at its own end")
     # what comes due within a few milliseconds of the end may or may not be before it
     assert sum(at_s < 1.9 for at_s in due) <= whole.total.due == len(server.requests) <= len(due)
-    assert whole.total.outcomes == {"ok": whole.total.due}
+    # on a busy machine an answer may come after the end
+    assert whole.total.outcomes["ok"] >= sum(at_s < 1.5 for at_s in due)
+    assert whole.total.outcomes["ok"] + whole.total.outcomes.get("aborted", 0) == whole.total.due
     assert whole.per_second.due[0] == pytest.approx(sum(at_s < 1 for at_s in due), abs=2)
     assert all(result.cpu_s > 0 for result in results.values())
 

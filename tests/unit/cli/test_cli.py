@@ -34,7 +34,18 @@ def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
 
 def test_other_chaos_commands_are_not_slowed() -> None:
     """`chaos run` loads the group too, and for it nothing but click may be imported."""
-    heavy = ["kubernetes", "chaosk8s", "chaoslib", "dns", "yaml", "asyncio", "cryptography", "grpc", "httptools"]
+    heavy = [
+        "kubernetes",
+        "chaosk8s",
+        "chaoslib",
+        "dns",
+        "yaml",
+        "asyncio",
+        "cryptography",
+        "grpc",
+        "hpack",
+        "httptools",
+    ]
     done = python(f"import sys, chaoslib_cp.cli; print([name for name in {heavy} if name in sys.modules])")
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 

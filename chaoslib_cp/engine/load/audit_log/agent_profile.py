@@ -163,6 +163,7 @@ def _not_told(agent: AgentSeen, played: list[Kind], gzip: bool) -> list[str]:
     lines = [
         f"Accept and Accept-Encoding: JSON and {words[gzip]}; set accept and gzip where you know better",
         "connections: each agent keeps its own; set connection to per-request where it does not",
+        "which HTTP: HTTP/1.1; set protocol to h2 for an agent that is written in Go",
     ]
     if agent.agents == 1:
         lines.append("whether that is one agent or many behind one address: it is played as one, spread evenly")

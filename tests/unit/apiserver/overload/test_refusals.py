@@ -166,6 +166,14 @@ def test_nothing_is_sent(kube: KubeObjects, tmp_path: Path, case: str) -> None:
     stop_api_overload(configuration=configuration)
 
 
+def test_http2_is_refused_where_the_server_does_not_speak_it(kube: KubeObjects) -> None:
+    """A load balancer, perhaps; each of its addresses is asked by a handshake, before anything else is sent."""
+    with pytest.raises(ActivityFailed, match=r"127\.0\.0\.1:\d+ does not speak HTTP/2, .*; write protocol 'http/1.1'"):
+        start_api_overload({**OVERLOAD, "protocol": "h2"}, configuration=kube.configuration())
+    assert kube.writes() == []
+    assert open_logs() == []
+
+
 def test_the_role_for_writes_is_what_the_patterns_need() -> None:
     """Take a verb away and a pattern is refused; add one and nobody uses it."""
     needed = {

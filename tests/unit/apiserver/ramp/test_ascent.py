@@ -10,7 +10,7 @@ from chaoslib_cp.apiserver.ramp.ascent import Ascent
 from chaoslib_cp.apiserver.ramp.ladder import Ladder
 from chaoslib_cp.apiserver.ramp.servers import ServerWatch
 from chaoslib_cp.clock import SteadyTime
-from chaoslib_cp.engine.load.connection import Credentials
+from chaoslib_cp.engine.load.channel import Credentials
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
 from tests.fakes.memory_peer import HANG, HANG_UP, OK, MemoryAnswer, MemoryPeer, status_answer

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.engine.load.connection import Credentials, Target, connector
+from chaoslib_cp.engine.load.channel import Credentials
+from chaoslib_cp.engine.load.connector import Target, connector
 from chaoslib_cp.engine.load.head import head_of
 from chaoslib_cp.engine.load.process import loop_factory, raise_open_files_limit, tls_context
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec

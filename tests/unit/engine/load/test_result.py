@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chaoslib_cp.engine.load.connection import Credentials
+from chaoslib_cp.engine.load.channel import Credentials
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.result import LoadResult, merged, unpacked
 from chaoslib_cp.engine.load.runner import LoadRunner

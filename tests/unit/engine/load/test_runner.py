@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaoslib_cp.engine.load.connection import Credentials, HttpConnection
+from chaoslib_cp.engine.load.channel import Credentials, IntoBuffer
 from chaoslib_cp.engine.load.head import request_head
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec, parse_profile
 from chaoslib_cp.engine.load.runner import LoadRunner
@@ -180,7 +180,7 @@ def test_nothing_is_sent_over_a_connection_that_is_made_after_the_end() -> None:
     loop = VirtualLoop()
     peer = MemoryPeer(loop, lambda _number, _head: OK)
 
-    async def connect_and_be_paused(connection: HttpConnection, credentials: Credentials) -> None:
+    async def connect_and_be_paused(connection: IntoBuffer, credentials: Credentials) -> None:
         await peer.connect(connection, credentials)
         loop._jumping.now_s += 3600
 

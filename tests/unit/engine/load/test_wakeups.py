@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.engine.load.connection import Credentials, HttpConnection, Target, connector
+from chaoslib_cp.engine.load.channel import Channel, Credentials
+from chaoslib_cp.engine.load.connection import HttpConnection
+from chaoslib_cp.engine.load.connector import Target, connector
 from chaoslib_cp.engine.load.process import loop_factory
 from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.runner import LoadRunner
@@ -41,15 +43,15 @@ class Ear:
     pieces: list[int] = field(default_factory=list)
     ended: "asyncio.Future[Outcome]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    def bytes_received(self, _connection: HttpConnection, count: int) -> None:
+    def bytes_received(self, _channel: Channel, count: int) -> None:
         """Note a piece."""
         self.pieces.append(count)
 
-    def try_ended(self, _connection: HttpConnection, outcome: Outcome) -> None:
+    def try_ended(self, _channel: Channel, outcome: Outcome) -> None:
         """Note the end."""
         self.ended.set_result(outcome)
 
-    def idle_connection_lost(self, _connection: HttpConnection) -> None:
+    def idle_connection_lost(self, _channel: Channel) -> None:
         """A connection may go."""
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from chaoslib_cp.engine.load.audit_log.agent_profile import profile_of
 from chaoslib_cp.engine.load.audit_log.reading import read_agent
-from chaoslib_cp.engine.load.connection import Credentials
+from chaoslib_cp.engine.load.channel import Credentials
 from chaoslib_cp.engine.load.presets import preset_names, profile_document
 from chaoslib_cp.engine.load.profile import LoadProfile, parse_profile
 from chaoslib_cp.engine.load.runner import LoadRunner

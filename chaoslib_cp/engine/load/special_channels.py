@@ -1,10 +1,12 @@
-"""Connections that look at what others throw away: the way to the next page, and the moment a watch begins."""
+"""Channels that look at what others throw away: the way to the next page, and the moment a watch begins."""
 
 import re
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from chaoslib_cp.engine.load.connection import HttpConnection, Listener
+from chaoslib_cp.engine.load.channel import Channel
+from chaoslib_cp.engine.load.connection import HttpConnection
+from chaoslib_cp.engine.load.http2_stream import Http2Stream
 
 # A list says where its next page is in its metadata, which is a few hundred bytes: in front of the items where the kind
 # is built in, behind them where it is a custom resource, whose keys are in alphabetical order (kubernetes/apimachinery:
@@ -15,13 +17,11 @@ _IN_FRONT: Final = re.compile(rb'\{("kind":"[^"]*",|"apiVersion":"[^"]*",)*' + _
 _BEHIND: Final = re.compile(_METADATA + rb"\}\s*\Z")
 
 
-class PagedConnection(HttpConnection):
+class Paged(Channel):
     """Keeps both ends of an answer; costs one copy of its body."""
 
-    def __init__(self, listener: Listener) -> None:
-        super().__init__(listener)
-        self._front = b""
-        self._back = b""
+    _front = b""
+    _back = b""
 
     @property
     def next_page(self) -> str:
@@ -32,35 +32,46 @@ class PagedConnection(HttpConnection):
             token = behind[1]
         return token.decode("ascii", "replace") if token else ""
 
-    def send(self, head: bytes) -> bool:
-        """Send a request and forget the answer before."""
+    def _forget_answer(self) -> None:
+        super()._forget_answer()
         self._front = self._back = b""
-        return super().send(head)
 
     def on_body(self, body: bytes) -> None:
-        """Keep what may hold the list's metadata (httptools calls this for each piece)."""
+        """Keep what may hold the list's metadata (called for each piece)."""
         if len(self._front) < _WINDOW_BYTES:
             self._front += body[: _WINDOW_BYTES - len(self._front)]
         self._back = (self._back + body[-_WINDOW_BYTES:])[-_WINDOW_BYTES:]
 
 
-class WatchConnection(HttpConnection):
+class Watch(Channel):
     """Tells when the head of an answer is there: the rest of a watch comes for as long as it lasts.
 
-    Args:
-        listener: who owns it.
+    Attributes:
         on_answer: called once for each answer that is a success, before its body.
     """
 
     # what comes are single events, with long pauses
     reads_at_once: ClassVar[bool] = True
-
-    def __init__(self, listener: Listener, on_answer: Callable[[HttpConnection], None]) -> None:
-        super().__init__(listener)
-        self._on_answer = on_answer
+    on_answer: Callable[[Channel], None]
 
     def on_headers_complete(self) -> None:
         """Note the status, and pass the good news on."""
         super().on_headers_complete()
         if 200 <= self.status < 300:
-            self._on_answer(self)
+            self.on_answer(self)
+
+
+class PagedConnection(Paged, HttpConnection):
+    """One page after the other over HTTP/1.1."""
+
+
+class PagedStream(Paged, Http2Stream):
+    """One page over HTTP/2."""
+
+
+class WatchConnection(Watch, HttpConnection):
+    """Watches over HTTP/1.1."""
+
+
+class WatchStream(Watch, Http2Stream):
+    """A watch over HTTP/2."""

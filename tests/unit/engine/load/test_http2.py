@@ -1,0 +1,400 @@
+"""Agents that speak HTTP/2, against a server of the library h2, over real sockets."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.engine.load.channel import Credentials, IntoBuffer
+from chaoslib_cp.engine.load.connector import Target, connector, read_buffer
+from chaoslib_cp.engine.load.http2_frames import CANCEL, DATA, END_STREAM, INITIAL_WINDOW, MAX_STREAMS, PING, frame
+from chaoslib_cp.engine.load.http2_reader import Fields, FrameError, FrameReader
+from chaoslib_cp.engine.load.process import loop_factory, offering
+from chaoslib_cp.engine.load.profile import HTTP_2, LoadProfile, parse_profile
+from chaoslib_cp.engine.load.runner import LoadRunner
+from chaoslib_cp.engine.load.totals import Totals
+from tests.fakes.certificates import Authority
+from tests.fakes.http2_server import Asked, Http2Server, Talk
+from tests.scaffold.virtual_time import VirtualClock, VirtualLoop, run_virtual
+
+FACTORIES = [asyncio.new_event_loop, loop_factory()]
+LIST = {"path": "/api/v1/pods", "period_s": 0.1}
+MARKS = {"chaoslib-cp/run": "r"}
+JSON = {"content-type": "application/json"}
+
+
+def profile(*requests: dict[str, Any], **changes: Any) -> LoadProfile:
+    """A profile of one agent that asks at once."""
+    usual = {"protocol": HTTP_2, "duration_s": 20, "phase_ratio": 0, "request_timeout_s": 5, "jitter_ratio": 0}
+    return parse_profile({"schema": 1, "requests": list(requests or [LIST]), **usual, **changes})
+
+
+def play(
+    server: Http2Server,
+    played: LoadProfile,
+    authority: Authority | None = None,
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+) -> Totals:
+    """Let one agent play it, and return the counts."""
+
+    async def run() -> Totals:
+        loop = asyncio.get_running_loop()
+        async with server.serving(authority.server_context() if authority else None):
+            tls = offering(authority.client_context(), played) if authority else None
+            connect = connector(Target("127.0.0.1", server.port, "127.0.0.1", tls), loop, 5)
+            runner = LoadRunner(played, "127.0.0.1", connect, SystemClock(), loop)
+            runner.add_agent("one", Credentials(token="secret"), {"node": "node-1"})
+            await runner.wait_until_over()
+            return runner.totals()
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(run())
+
+
+def well(talk: Talk, asked: Asked) -> None:
+    """Answer at once."""
+    talk.answer(asked.stream)
+
+
+def never(_talk: Talk, _asked: Asked) -> None:
+    """A server that hangs."""
+
+
+@pytest.mark.parametrize("factory", FACTORIES, ids=["asyncio", "uvloop"])
+def test_all_requests_of_an_agent_share_a_connection(
+    tmp_path: Path, factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Long answers over TLS, which come in many frames: every byte is counted, and one connection is enough."""
+    body = b"x" * 400_000
+    server = Http2Server(lambda talk, asked: talk.answer(asked.stream, body))
+    totals = play(server, profile(LIST, {"path": "/version"}, max_requests=6), Authority(tmp_path), factory=factory)
+    assert totals.outcomes == {"ok": 6}
+    assert 6 * len(body) < totals.received_bytes < 6 * (len(body) + 2000)
+    assert len(server.talks) == 1
+    assert {one.headers[":path"] for one in server.asked} == {"/api/v1/pods", "/version"}
+    [told] = {tuple(sorted(one.headers.items())) for one in server.asked if one.headers[":path"] == "/version"}
+    assert dict(told) == {
+        ":authority": "127.0.0.1", ":method": "GET", ":path": "/version", ":scheme": "https",
+        "accept": "application/json", "accept-encoding": "gzip", "authorization": "Bearer secret",
+        "user-agent": dict(told)["user-agent"],
+    }  # fmt: skip
+
+
+def test_a_request_that_is_given_up_is_taken_back_and_the_connection_stays() -> None:
+    """What HTTP/1.1 cannot do: no handshake is needed for the next one."""
+
+    def hang_first(talk: Talk, asked: Asked) -> None:
+        if asked.stream > 1:
+            talk.answer(asked.stream)
+
+    server = Http2Server(hang_first)
+    totals = play(server, profile(max_requests=9, request_timeout_s=0.3))
+    assert totals.outcomes == {"timeout": 1, "ok": 8}
+    assert (len(server.talks), server.taken_back) == (1, [(1, CANCEL)])
+
+
+def test_bytes_of_an_answer_that_nobody_waits_for_count_against_the_budget() -> None:
+    """A server that goes on sending is no reason to receive more than the profile allows."""
+
+    def go_on(talk: Talk, asked: Asked) -> None:
+        late = frame(DATA, 0, asked.stream, b"x" * 16_000) * 5
+        asyncio.get_running_loop().call_later(0.4, talk.writer.write, late)
+
+    asks = {**LIST, "period_s": 1}
+    totals = play(Http2Server(go_on), profile(asks, request_timeout_s=0.2, max_bytes=60_000, duration_s=4))
+    assert (totals.outcomes, totals.tries) == ({"timeout": 1}, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "outcome"),
+    [
+        (200, {}, "ok"),
+        (429, {"retry-after": "1"}, "http_429"),
+        (403, JSON, "http_403"),
+        (503, JSON, "http_5xx"),
+    ],
+)
+def test_an_answer_is_counted_by_its_status(status: int, headers: dict[str, str], outcome: str) -> None:
+    """As in HTTP/1.1."""
+    server = Http2Server(lambda talk, asked: talk.answer(asked.stream, status=status, headers=[*headers.items()]))
+    assert play(server, profile(max_requests=2)).outcomes == {outcome: 2}
+
+
+def test_a_watch_cache_that_is_not_ready_is_told_from_fair_queueing() -> None:
+    """By the media type of its answer."""
+    server = Http2Server(lambda talk, asked: talk.answer(asked.stream, status=429, headers=[*JSON.items()]))
+    assert play(server, profile(max_requests=2)).not_initialized == 2
+
+
+def test_an_answer_without_a_body_ends_with_its_head() -> None:
+    """And an informational one is followed by the real one."""
+
+    def answer(talk: Talk, asked: Asked) -> None:
+        talk.h2.send_headers(asked.stream, [(":status", "103")])
+        talk.h2.send_headers(asked.stream, [(":status", "200")], end_stream=True)
+
+    assert play(Http2Server(answer), profile(max_requests=2)).outcomes == {"ok": 2}
+
+
+def test_who_is_asked_to_leave_ends_what_was_begun_and_connects_anew() -> None:
+    """GOAWAY: what the server did not take is asked again by whoever does so, what it took is answered."""
+    waiting: list[int] = []
+
+    def answer(talk: Talk, asked: Asked) -> None:
+        if talk.number:
+            talk.answer(asked.stream)
+        elif not waiting:
+            waiting.append(asked.stream)
+        else:
+            first = waiting[0]
+            talk.begin(first)
+            talk.leave(first)
+            talk.writer.write(frame(DATA, END_STREAM, first, b"{}"))  # h2 itself says no more once it said GOAWAY
+
+    server = Http2Server(answer)
+    totals = play(server, profile(LIST, {"path": "/version"}, max_requests=4, retry="client-go"))
+    assert totals.outcomes == {"ok": 3, "reset": 1}
+    assert len(server.talks) == 2
+
+
+def test_a_server_that_resets_a_stream_or_dies_is_one_that_resets() -> None:
+    """All requests in flight end with their connection, and the next one opens another."""
+
+    def answer(talk: Talk, asked: Asked) -> None:
+        if asked.stream == 1 and not talk.number:
+            talk.h2.reset_stream(asked.stream)
+        elif not talk.number:
+            talk.writer.transport.abort()
+        else:
+            talk.answer(asked.stream)
+
+    server = Http2Server(answer)
+    totals = play(server, profile(max_requests=4))
+    assert totals.outcomes == {"reset": 2, "ok": 2}
+    assert len(server.talks) == 2
+
+
+def test_a_server_that_speaks_no_http2_is_never_asked(tmp_path: Path) -> None:
+    """A load balancer, perhaps. Nobody is asked in another protocol than the profile says."""
+    authority = Authority(tmp_path)
+    server = Http2Server(never)
+
+    async def run() -> Totals:
+        loop = asyncio.get_running_loop()
+        context = authority.server_context()
+        old = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0, ssl=context)
+        played = profile(max_requests=2)
+        tls = offering(authority.client_context(), played)
+        connect = connector(Target("127.0.0.1", old.sockets[0].getsockname()[1], "127.0.0.1", tls), loop, 5)
+        runner = LoadRunner(played, "127.0.0.1", connect, SystemClock(), loop)
+        runner.add_agent("one", Credentials())
+        await runner.wait_until_over()
+        old.close()
+        return runner.totals()
+
+    totals = asyncio.run(run())
+    assert totals.outcomes == {"reset": 2}
+    assert (totals.sent, server.asked) == (0, [])
+
+
+def test_connections_of_their_own_are_closed_after_each_answer() -> None:
+    """Policy per-request: a handshake each time, as failing clients do."""
+    server = Http2Server(well)
+    totals = play(server, profile({**LIST, "connection": "per-request"}, max_requests=3))
+    assert totals.outcomes == {"ok": 3}
+    assert [one.connection for one in server.asked] == [0, 1, 2]
+
+
+def test_a_full_connection_gets_a_second_one_beside_it() -> None:
+    """The server takes one request at a time: as Go's client, the agent opens another connection."""
+
+    def answer(talk: Talk, asked: Asked) -> None:
+        asyncio.get_running_loop().call_later(0.3, talk.answer, asked.stream)
+
+    server = Http2Server(answer, {MAX_STREAMS: 1})
+    totals = play(server, profile({**LIST, "period_s": 0.2}, max_requests=4))
+    assert totals.outcomes == {"ok": 4}
+    assert len(server.talks) > 1
+
+
+def test_a_list_is_read_page_by_page() -> None:
+    """The way to the next page stands in the body."""
+    pages = iter(["next", ""])
+
+    def answer(talk: Talk, asked: Asked) -> None:
+        token = next(pages)
+        body = {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "1", "continue": token}}
+        talk.answer(asked.stream, json.dumps({**body, "items": []}, separators=(",", ":")).encode())
+
+    server = Http2Server(answer)
+    paged = {"path": "/api/v1/pods", "query": {"limit": "5"}, "gzip": False, "paged": True, "period_s": 60}
+    totals = play(server, profile(paged, duration_s=1.5))
+    assert (totals.outcomes, totals.pages) == ({"ok": 2}, 1)
+    assert [one.headers[":path"] for one in server.asked] == [
+        "/api/v1/pods?limit=5",
+        "/api/v1/pods?limit=5&continue=next",
+    ]
+
+
+def test_a_watch_is_read_for_its_time_beside_other_requests() -> None:
+    """It is answered with its head, and ended when it is over; the connection goes on."""
+
+    def answer(talk: Talk, asked: Asked) -> None:
+        if "watch=1" in asked.headers[":path"]:
+            talk.begin(asked.stream)
+            talk.say(asked.stream, b"{}")
+        else:
+            talk.answer(asked.stream)
+
+    server = Http2Server(answer)
+    watch = {"path": "/api/v1/pods", "query": {"watch": "1"}, "watch_s": 1, "period_s": 60}
+    totals = play(server, profile(watch, {"path": "/version", "period_s": 0.5}, duration_s=4, request_timeout_s=1))
+    assert set(totals.outcomes) == {"ok"}
+    assert len(server.talks) == 1
+    assert len(server.taken_back) == 1
+
+
+def test_bodies_wait_until_the_server_takes_them() -> None:
+    """Writes of 8 kB each, against a server that takes 65 kB in all until it has read some."""
+    server = Http2Server(well)
+    write = {"pattern": "patch-node-status", "period_s": 0.1}
+    totals = play(server, profile(write, max_requests=20, marks=MARKS))
+    assert totals.outcomes == {"ok": 20}
+    assert {len(body) > 7000 and bool(json.loads(body)) for body in server.bodies.values()} == {True}
+    assert len(server.bodies) == 20
+
+
+def test_a_server_with_a_small_window_gets_no_body_beyond_it() -> None:
+    """The request waits until its time is over; the others go on."""
+    server = Http2Server(well, {INITIAL_WINDOW: 100})
+    write = {"pattern": "patch-node-status", "period_s": 60}
+    played = profile(write, LIST, max_requests=5, marks=MARKS, request_timeout_s=1)
+    totals = play(server, played)
+    assert totals.outcomes["ok"] == 4
+
+
+def test_a_connection_of_its_own_that_nobody_waits_for_any_more_is_closed() -> None:
+    """A request that was given up in mid-handshake leaves no connection behind."""
+    opened: list[asyncio.Task[None]] = []
+
+    async def connect(_connection: IntoBuffer, _credentials: Credentials) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        opened.append(task)
+        await asyncio.Event().wait()
+
+    async def run() -> Totals:
+        loop = asyncio.get_running_loop()
+        played = profile({**LIST, "connection": "per-request"}, max_requests=3, request_timeout_s=0.3)
+        runner = LoadRunner(played, "127.0.0.1", connect, SystemClock(), loop)
+        runner.add_agent("one", Credentials())
+        await runner.wait_until_over()
+        await asyncio.sleep(0.01)
+        return runner.totals()
+
+    assert asyncio.run(run()).outcomes == {"timeout": 3}
+    assert [task.cancelled() for task in opened] == [True] * 3
+
+
+class _Silent(asyncio.Transport):
+    """A peer that vanished without a word."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+def test_a_peer_that_vanished_is_noticed_after_as_long_as_with_client_go() -> None:
+    """30 s without a word, then 15 s without an answer to a ping."""
+    loop = VirtualLoop()
+    silent = _Silent()
+
+    async def connect(connection: IntoBuffer, _credentials: Credentials) -> None:
+        connection.buffer = read_buffer()
+        connection.connection_made(silent)
+
+    async def run() -> tuple[float, Totals]:
+        played = profile({**LIST, "period_s": 60}, max_requests=1, request_timeout_s=100, duration_s=200)
+        runner = LoadRunner(played, "127.0.0.1", connect, VirtualClock(loop), loop)
+        runner.add_agent("one", Credentials())
+        await runner.wait_until_over()
+        return loop.time(), runner.totals()
+
+    ended_s, totals = run_virtual(loop, run())
+    assert totals.outcomes == {"reset": 1}
+    assert ended_s == pytest.approx(45, abs=0.5)
+    assert frame(PING, 0, 0, bytes(8)) in silent.written
+
+
+class _Deaf:
+    """Hears frames and does nothing."""
+
+    listens = True
+
+    def data_begins(self, stream: int, length: int) -> bool:  # noqa: ARG002
+        return bool(stream % 4)
+
+    def bytes_came(self, stream: int, count: int) -> None:
+        pass
+
+    def data_ended(self, stream: int, payload: bytes, is_last: bool) -> None:
+        pass
+
+    def head_came(self, stream: int, fields: Fields, is_last: bool) -> None:
+        pass
+
+    def said(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        pass
+
+
+@given(st.lists(st.tuples(st.integers(0, 10), st.integers(0, 255), st.integers(0, 9), st.binary(max_size=40))))
+def test_whatever_a_server_sends_is_read_or_called_wrong(sent: list[tuple[int, int, int, bytes]]) -> None:
+    """Never any other error, and never a difference by where the pieces are cut."""
+    whole = b"".join(frame(*one) for one in sent)
+    for size in (1, 7, len(whole) or 1):
+        reader = FrameReader(_Deaf())
+        with suppress(FrameError):
+            for at in range(0, len(whole), size):
+                reader.feed(memoryview(whole)[at : at + size])
+
+
+@given(st.binary(min_size=1, max_size=400))
+def test_a_session_that_is_sent_rubbish_ends(rubbish: bytes) -> None:
+    """Its requests are over with it, or wait for more."""
+    loop = VirtualLoop()
+    made: list[IntoBuffer] = []
+
+    async def connect(connection: IntoBuffer, _credentials: Credentials) -> None:
+        connection.buffer = read_buffer()
+        connection.connection_made(_Silent())
+        made.append(connection)
+
+    async def run() -> Totals:
+        played = profile({**LIST, "period_s": 60}, max_requests=1, request_timeout_s=10, duration_s=200)
+        runner = LoadRunner(played, "127.0.0.1", connect, VirtualClock(loop), loop)
+        runner.add_agent("one", Credentials())
+        await asyncio.sleep(1)
+        made[0].buffer[: len(rubbish)] = rubbish
+        made[0].buffer_updated(len(rubbish))
+        await runner.wait_until_over()
+        return runner.totals()
+
+    [(outcome, count)] = run_virtual(loop, run()).outcomes.items()
+    assert (outcome in ("error", "timeout", "reset"), count) == (True, 1)
