@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chaoslib_cp.engine.load.profile import HTTP_1, HTTP_2
 from tests.bench import page, runs
 
 SPEC = {
@@ -29,12 +30,15 @@ class Case:
     request: dict[str, Any]
     lists: int
     rate_per_s: float
+    protocol: str = HTTP_1
 
 
 # Rates that the API server keeps up with at 1 core, so that what is offered is answered.
 CASES = (
     Case("identity", {"pattern": "list-pods-from-cache"}, 60, 2.0),
     Case("gzip", {"path": "/api/v1/pods", "query": {"resourceVersion": "0"}, "gzip": True}, 60, 1.5),
+    Case("identity, HTTP/2", {"pattern": "list-pods-from-cache"}, 60, 2.0, HTTP_2),
+    Case("gzip, HTTP/2", {"path": "/api/v1/pods", "query": {"resourceVersion": "0"}, "gzip": True}, 60, 1.5, HTTP_2),
     Case("YAML", {"pattern": "list-pods-yaml"}, 12, 0.2),
     Case("Table", {"pattern": "list-pods-table"}, 40, 2.0),
 )
@@ -63,6 +67,7 @@ def measure() -> None:
 def _play(case: Case, folder: Path) -> dict[str, Any]:
     profile = {
         "schema": 1,
+        "protocol": case.protocol,
         "requests": [{**case.request, "period_s": CLIENTS / case.rate_per_s}],
         "request_timeout_s": 60.0,
         "max_requests": case.lists // CLIENTS,

@@ -142,6 +142,9 @@ class Http2Session(IntoBuffer):
         """Begin to talk, if the server chose this protocol (asyncio calls this once)."""
         self._loop = asyncio.get_running_loop()
         made = cast(asyncio.Transport, transport)
+        if self._opening is not None and self._opening.cancelling():
+            made.abort()  # closed while it was being opened
+            return
         tls = made.get_extra_info("ssl_object")
         self._scheme = b"https" if tls is not None else b"http"
         if tls is not None and tls.selected_alpn_protocol() != HTTP_2:
@@ -244,14 +247,16 @@ class Http2Session(IntoBuffer):
         self._send_bodies()
 
     def _send_bodies(self) -> None:
-        """Send those that the server takes, in their order; it is told of each body as a whole."""
-        while self._bodies:
-            _, rest, length = self._bodies[0]
+        """Send those that the server takes as a whole; one that is too large for now keeps no other waiting."""
+        waiting = []
+        for one in self._bodies:
+            _, rest, length = one
             if length > min(self._send_window, self._stream_window):
-                return
-            self._send_window -= length
-            self._bodies.pop(0)
-            self._write(rest)
+                waiting.append(one)
+            else:
+                self._send_window -= length
+                self._write(rest)
+        self._bodies = waiting
 
     def _end(self, stream: Http2Stream, outcome: Outcome) -> None:
         if self._streams.pop(stream.number, None) is None:

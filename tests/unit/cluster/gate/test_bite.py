@@ -97,13 +97,14 @@ def test_a_custom_resource_that_is_not_there_is_refused(kube: KubeObjects) -> No
     assert kube.writes() != []
 
 
-def test_totals_are_shared_out_among_the_nodes(kube: KubeObjects) -> None:
-    """Agents on nodes of their own cannot count together, so each gets its share."""
+@pytest.mark.parametrize(("protocol", "in_flight"), [("http/1.1", 2), ("h2", 4)])
+def test_totals_are_shared_out_among_the_nodes(kube: KubeObjects, protocol: str, in_flight: int) -> None:
+    """Agents on nodes of their own cannot count together, so each gets its share; over HTTP/2 one connection is it."""
     kube.add_nodes(4)
     totals = {"max_total_requests": 10, "max_total_bytes": 4000, "max_total_connections": 9}
-    started(kube, {"preset": "openai-telemetry-2024", **totals})
+    started(kube, {"preset": "openai-telemetry-2024", "protocol": protocol, **totals})
     one = written(kube)
-    assert (one.max_requests, one.max_bytes, one.max_in_flight_per_agent) == (2, 1000, 2)
+    assert (one.max_requests, one.max_bytes, one.max_in_flight_per_agent) == (2, 1000, in_flight)
 
 
 def test_a_total_that_is_less_than_one_each_is_refused(kube: KubeObjects) -> None:

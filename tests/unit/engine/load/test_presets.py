@@ -26,11 +26,11 @@ SAID = {
 WITHOUT_REASON = {"schema", "seed"}
 
 
-def numbers(profile: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each number of a profile: its key alone, and with the request that it is in."""
+def chosen(profile: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each number of a profile, and its protocol: the key alone, and with the request that it is in."""
     for i, one in enumerate(profile["requests"]):
         yield from ((key, f"requests[{i}].{key}") for key, value in one.items() if type(value) in (int, float))
-    yield from ((key, key) for key, value in profile.items() if type(value) in (int, float))
+    yield from ((key, key) for key, value in profile.items() if type(value) in (int, float) or key == "protocol")
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -40,7 +40,7 @@ def test_a_preset_tells_its_story_and_the_reason_of_each_number(name: str) -> No
     assert one.profile["name"] == name
     assert all((one.story, one.source, one.tips_first, one.needs))
     assert len(one.story) < 260, "two lines"
-    wanted = {pair for pair in numbers(one.profile) if pair[0] not in WITHOUT_REASON}
+    wanted = {pair for pair in chosen(one.profile) if pair[0] not in WITHOUT_REASON}
     assert [long for key, long in wanted if not {key, long} & one.reasons.keys()] == []
     assert set(one.reasons) <= {key for pair in wanted for key in pair}
     assert [version for version in VERSIONS if one.bites_on(version)] == SAID[one.versions]
