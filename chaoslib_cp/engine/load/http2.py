@@ -20,6 +20,8 @@ from chaoslib_cp.outcome import Outcome, of_http_status, of_socket_error
 # HTTP2_READ_IDLE_TIMEOUT_SECONDS and HTTP2_PING_TIMEOUT_SECONDS).
 _IDLE_S: Final = 30.0
 _PING_S: Final = 15.0
+# Less is lost in what a clock can tell apart.
+_LEAST_WAIT_S: Final = 0.1
 # A server that says nothing of it takes so many at least (RFC 9113, section 6.5.2).
 _MAX_STREAMS: Final = 100
 _WINDOW_LEFT: Final = frames.MAX_WINDOW // 2
@@ -283,7 +285,7 @@ class Http2Session(IntoBuffer):
         """Ask whether the server is there, where nothing has come for long."""
         quiet_s = self._loop.time() - self._read_at
         if quiet_s < _IDLE_S:
-            self._looking = self._loop.call_later(_IDLE_S - quiet_s, self._look)
+            self._looking = self._loop.call_later(max(_IDLE_S - quiet_s, _LEAST_WAIT_S), self._look)
             return
         self._write(frames.frame(frames.PING, 0, 0, bytes(8)))
         self._looking = self._loop.call_later(_PING_S, self._look_again, self._read_at)

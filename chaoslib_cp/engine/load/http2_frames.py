@@ -42,7 +42,8 @@ NO_ERROR: Final = 0
 DEFAULT_WINDOW: Final = 65_535
 """Bytes that may be sent before the other side says more (section 6.9.2)."""
 MAX_WINDOW: Final = 2**31 - 1
-_MAX_FRAME: Final = 16_384
+MAX_FRAME: Final = 16_384
+"""Bytes of a payload that either side takes, where it says nothing else (section 6.5.2)."""
 _NUMBER_MASK: Final = 0x7FFF_FFFF
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _PRIORITY_BYTES: Final = 5
@@ -126,7 +127,7 @@ def request_frames(stream: int, block: bytes, body: bytes) -> tuple[bytes, bytes
 
 def _pieces(data: bytes) -> list[bytes]:
     """Cut to what fits into a frame that every server takes."""
-    return [data[at : at + _MAX_FRAME] for at in range(0, len(data), _MAX_FRAME)]
+    return [data[at : at + MAX_FRAME] for at in range(0, len(data), MAX_FRAME)]
 
 
 def block_of(head: bytes, scheme: bytes) -> bytes:

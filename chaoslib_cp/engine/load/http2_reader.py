@@ -11,6 +11,7 @@ from chaoslib_cp.engine.load.http2_frames import (
     END_STREAM,
     HEAD_BYTES,
     HEADERS,
+    MAX_FRAME,
     head_of_frame,
     unpadded,
 )
@@ -83,6 +84,8 @@ class FrameReader:
         if len(data) < missing:
             return len(data)
         self._left, self._kind, self._flags, self._stream = head_of_frame(self._head)
+        if self._left > MAX_FRAME:
+            raise FrameError(f"a frame of {self._left} bytes, where {MAX_FRAME} are allowed")
         self._head, self._uncounted = b"", HEAD_BYTES
         is_kept = self._kind != DATA or self._listener.data_begins(self._stream, self._left)
         self._payload = bytearray() if is_kept else None

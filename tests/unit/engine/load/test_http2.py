@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chaoslib_cp.clock import SystemClock
 from chaoslib_cp.engine.load.channel import Credentials, IntoBuffer
 from chaoslib_cp.engine.load.connector import Target, connector, read_buffer
-from chaoslib_cp.engine.load.http2_frames import CANCEL, DATA, END_STREAM, INITIAL_WINDOW, MAX_STREAMS, PING, frame
+from chaoslib_cp.engine.load.http2_frames import ACK, CANCEL, DATA, END_STREAM, INITIAL_WINDOW, MAX_STREAMS, PING, frame
 from chaoslib_cp.engine.load.http2_reader import Fields, FrameError, FrameReader
 from chaoslib_cp.engine.load.process import loop_factory, offering
 from chaoslib_cp.engine.load.profile import HTTP_2, LoadProfile, parse_profile
@@ -374,6 +374,49 @@ def test_whatever_a_server_sends_is_read_or_called_wrong(sent: list[tuple[int, i
         with suppress(FrameError):
             for at in range(0, len(whole), size):
                 reader.feed(memoryview(whole)[at : at + size])
+
+
+def test_a_server_that_answers_in_another_protocol_is_no_server() -> None:
+    """`HTTP/1.1 400 Bad Request` would be the begin of a frame of 4.7 MB, and the request would wait for it."""
+    reader = FrameReader(_Deaf())
+    with pytest.raises(FrameError, match="a frame of 4740180 bytes, where 16384 are allowed"):
+        reader.feed(memoryview(b"HTTP/1.1 400 Bad Request"))
+
+
+class _Answering(_Silent):
+    """A peer that answers everything with the answer to a ping, soon."""
+
+    def __init__(self, connection: IntoBuffer, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._connection, self._loop = connection, loop
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:  # noqa: ARG002
+        self._loop.call_later(0.01, self._answer)
+
+    def _answer(self) -> None:
+        answer = frame(PING, ACK, 0, bytes(8))
+        self._connection.buffer[: len(answer)] = answer
+        self._connection.buffer_updated(len(answer))
+
+
+@pytest.mark.parametrize("delay_s", [0.001, 0.01, 0.1, 0.3, 0.7])
+def test_a_connection_that_is_quiet_is_looked_at_now_and_then(delay_s: float) -> None:
+    """What is left of 30 s may be less than a clock can tell apart: it must not be waited for again and again."""
+    loop = VirtualLoop()
+
+    async def connect(connection: IntoBuffer, _credentials: Credentials) -> None:
+        await asyncio.sleep(delay_s)
+        connection.buffer = read_buffer()
+        connection.connection_made(_Answering(connection, loop))
+
+    async def run() -> Totals:
+        played = profile({**LIST, "period_s": 60}, max_requests=1, request_timeout_s=100, duration_s=99)
+        runner = LoadRunner(played, "127.0.0.1", connect, VirtualClock(loop), loop)
+        runner.add_agent("one", Credentials())
+        await runner.wait_until_over()
+        return runner.totals()
+
+    assert run_virtual(loop, run()).outcomes == {"aborted": 1}
 
 
 @given(st.binary(min_size=1, max_size=400))
