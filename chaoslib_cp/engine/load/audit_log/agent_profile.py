@@ -11,7 +11,7 @@ from typing import Any, Final
 from chaoslib_cp.engine.load.audit_log.reading import LogRead
 from chaoslib_cp.engine.load.audit_log.request import NAME, NAMESPACE, NODE, POD
 from chaoslib_cp.engine.load.audit_log.seen import AgentSeen, Kind
-from chaoslib_cp.engine.load.profile import MAX_REQUEST_KINDS, SCHEMA, parse_profile
+from chaoslib_cp.engine.load.profile import HTTP_1, HTTP_2, MAX_REQUEST_KINDS, SCHEMA, parse_profile
 from chaoslib_cp.errors import ProfileInvalid
 
 _LEAST_PERIOD_S: Final = 0.1
@@ -28,6 +28,9 @@ _MOST_BYTES: Final = 68_719_476_736
 # These ask for nothing compressed unless they are told to; most other clients do by themselves, all in Go among them
 # (source: documentation of curl, option --compressed; of Go's net/http, Transport.DisableCompression).
 _NO_GZIP: Final = ("curl", "Wget")
+# How clients name themselves that speak HTTP/2 with every API server: client-go, unless it is told another name, and
+# Go's own (source: kubernetes/client-go, rest/config.go, DefaultKubernetesUserAgent; Go's net/http, defaultUserAgent).
+_SPEAKS_HTTP_2: Final = re.compile(r".+ \(\w+/\w+\) kubernetes/.+|Go-http-client/2.*")
 _THROTTLED: Final = 429
 _NOT_FOUND: Final = 404
 
@@ -69,18 +72,23 @@ def profile_of(read: LogRead, name: str) -> LoggedProfile:
     played = kinds[:MAX_REQUEST_KINDS]
     # requests of one agent may come more often than a profile allows: more agents then ask less often each
     split = max(1, math.ceil(_LEAST_PERIOD_S * played[0].requests / agent_s))
-    gzip = not agent.user_agents.most_common(1)[0][0].startswith(_NO_GZIP)
+    [(user_agent, _)] = agent.user_agents.most_common(1)
+    gzip = not user_agent.startswith(_NO_GZIP)
+    protocol = HTTP_2 if _SPEAKS_HTTP_2.fullmatch(user_agent) else HTTP_1
     requests = [_request(kind, agent_s * split, gzip) for kind in played]
     document = {
         "schema": SCHEMA,
         "name": re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[-63:].strip("-") or "agent",
         "requests": requests,
+        "protocol": protocol,
         **_beginning(agent, played, requests),
         **_caps(played, agent_s * split),
     }
     parse_profile(document)
     nodes = agent.agents * split
-    return LoggedProfile(document, nodes, tuple(_seen(read, kinds, nodes)), tuple(_not_told(agent, played, gzip)))
+    return LoggedProfile(
+        document, nodes, tuple(_seen(read, kinds, nodes)), tuple(_not_told(agent, played, gzip, protocol))
+    )
 
 
 def as_text(made: LoggedProfile, path: Path) -> str:
@@ -158,13 +166,14 @@ def _seen(read: LogRead, kinds: list[Kind], nodes: int) -> list[str]:
     return lines
 
 
-def _not_told(agent: AgentSeen, played: list[Kind], gzip: bool) -> list[str]:
+def _not_told(agent: AgentSeen, played: list[Kind], gzip: bool, protocol: str) -> list[str]:
     words = {True: "compressed answers are asked for", False: "no compressed answers are asked for"}
     lines = [
         f"Accept and Accept-Encoding: JSON and {words[gzip]}; set accept and gzip where you know better",
         "connections: each agent keeps its own; set connection to per-request where it does not",
-        "which HTTP: HTTP/1.1; set protocol to h2 for an agent that is written in Go",
     ]
+    if protocol == HTTP_1:
+        lines.append(f"which HTTP: {HTTP_1}; set protocol to {HTTP_2} for an agent that is written in Go")
     if agent.agents == 1:
         lines.append("whether that is one agent or many behind one address: it is played as one, spread evenly")
     throttled = sum(kind.statuses[_THROTTLED] for kind in played)

@@ -150,6 +150,22 @@ def test_curl_is_answered_in_indented_json_and_asks_for_nothing_compressed(tmp_p
     assert (request["query"], request["gzip"]) == ({"pretty": "true"}, False)
 
 
+@pytest.mark.parametrize(
+    ("user_agent", "protocol"),
+    [
+        ("telemetry/v1.2.0 (linux/amd64) kubernetes/9c1b2f4", "h2"),
+        ("Go-http-client/2.0", "h2"),
+        ("Go-http-client/1.1", "http/1.1"),
+        ("fluentd/1.16", "http/1.1"),
+    ],
+)
+def test_http2_is_played_where_the_user_agent_tells_it(tmp_path: Path, user_agent: str, protocol: str) -> None:
+    """Of others it is said that nobody knows."""
+    profile = made(tmp_path, [one | {"userAgent": user_agent} for one in EVERY_15_S])
+    assert profile.document["protocol"] == protocol
+    assert ("which HTTP: http/1.1" in "\n".join(profile.not_told)) == (protocol != "h2")
+
+
 def test_the_file_that_is_written_is_the_profile(tmp_path: Path) -> None:
     """As JSON, or as YAML with what is to know about it as comments."""
     profile = made(tmp_path, EVERY_15_S)
