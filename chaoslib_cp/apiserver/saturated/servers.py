@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from chaoslib_cp.apiserver.saturated.notes import notes_before
 from chaoslib_cp.clock import Clock
 from chaoslib_cp.cluster.door.address import all_reached
 from chaoslib_cp.cluster.door.api_servers import find_api_servers
@@ -33,13 +34,15 @@ def servers_to_ask(settings: Settings, addresses: Iterable[str], clock: Clock) -
     """Find out whom to ask.
 
     Args:
-        settings: What the run was told: the gate has noted the servers while the API was well.
+        settings: What the run was told: the gate has noted the servers while the API was well; else looks have, which
+            noted their memory.
         addresses: The cluster's own, ``ip:port``.
         clock: Source of time.
     """
     own = tuple(addresses)
     noted, trouble = _known(settings, clock)
-    known = tuple(dict.fromkeys(noted)) or own
+    # by the same address as before, or what was noted of a server that is away now would be another's
+    known = tuple(dict.fromkeys(noted)) or tuple(notes_before(settings.run_dir, clock)) or own
     reached = all_reached(known, _REACH_S)
     far = [address for address in known if address not in reached and address not in own]
     if not far:

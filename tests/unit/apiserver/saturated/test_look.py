@@ -145,6 +145,22 @@ def test_servers_that_cannot_be_reached_are_judged_by_the_address(kube: KubeObje
     )
 
 
+def test_servers_that_were_noted_are_asked_by_the_same_address_while_the_api_is_away(
+    kube: KubeObjects, tmp_path: Path
+) -> None:
+    """Where each is cannot be asked then; by another address, nothing would be known of its memory from before."""
+    now_s = SystemClock().epoch_s()
+    timeline = Timeline(tmp_path / TIMELINE_FILE)
+    sample = CountedSample(HttpsSample("ok", 0.1), {"started_s": now_s - 900, "rss_bytes": 4e8})
+    noted = f"127.0.0.2:{kube.server.port}"
+    timeline.append(sample_record(MEMORY, noted, now_s - 60, 0.0, sample))
+    timeline.close()
+    kube.fail_next("GET", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes", Answer(503))
+    settings = kube.settings(chaoslib_cp_run_dir=str(tmp_path))
+    servers = servers_to_ask(settings, (f"127.0.0.1:{kube.server.port}",), SystemClock())
+    assert servers.addresses == (noted,)
+
+
 def test_without_a_cluster_the_reason_is_raised_from_python_and_told_in_a_run(kube: KubeObjects) -> None:
     """Nobody would read it anywhere else; in a run a probe raises for nothing."""
     nowhere: dict[str, Any] = {"kubeconfig": "/nonexistent"}
