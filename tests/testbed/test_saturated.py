@@ -78,12 +78,12 @@ CASES: Final[dict[str, tuple[str, Stage, float]]] = {
     ),
     "seats: one for the administrator, others rejected": (
         "seats",
-        Stage(level=ONE_SEAT, storms=(Storm(8, 0.1, path=NODES),)),
+        Stage(level=ONE_SEAT, storms=(Storm(8, 0.1),)),
         11,
     ),
     "seats: one for observer and administrator": (
         "seats",
-        Stage(level=ONE_SEAT, level_users=("admin", "observer"), storms=(Storm(8, 0.1, path=NODES),)),
+        Stage(level=ONE_SEAT, level_users=("admin", "observer"), storms=(Storm(8, 0.1),)),
         11,
     ),
     "seats: none for the observer": (
@@ -94,7 +94,7 @@ CASES: Final[dict[str, tuple[str, Stage, float]]] = {
     "etcd: stands still for 0.4 of 0.5 s": ("etcd", Stage(etcd_stops_s=(0.4, 0.1)), 11),
     "etcd: stands still for 1.5 of 1.6 s": ("etcd", Stage(etcd_stops_s=(1.5, 0.1)), 11),
     "etcd: 0.01 core": ("etcd", Stage(etcd_quota_us=1000, storms=(Storm(24, 0.1, path=OBJECT),)), 11),
-    "etcd: 0.02 core": ("etcd", Stage(etcd_quota_us=2000, storms=(Storm(48, 0.05, path=OBJECT),)), 11),
+    "etcd: 0.01 core, more clients": ("etcd", Stage(etcd_quota_us=1000, storms=(Storm(48, 0.05, path=OBJECT),)), 11),
     "network: 15 % lost": ("network", Stage(packets=lost(15)), 11),
     "network: 30 % lost": ("network", Stage(packets=lost(30)), 11),
     "network: a pipe of 8 Mbit/s": (

@@ -97,6 +97,10 @@ CASES: dict[str, tuple[Evidence, str]] = {
     "rejections of others": (seen({"levels": (replace(FULL[0], waiting=0.0, wait_s=None),)}), "seats"),
     "own queue, no metrics": (unmetered(version=waits(2.0, 0.9), stored=waits(2.0, 0.9)), "seats"),
     "429, no metrics": (unmetered(failures={"429 fair queueing": 30}), "seats"),
+    "own queue, where waits differ by chance": (
+        unmetered(version=waits(2.5, 0.9), stored=waits(3.0, 0.9), cached=waits(2.5, 0.9)),
+        "seats",
+    ),
     "etcd": (seen({"etcd_s": 0.4, "levels": FULL}, stored=waits(0.5)), "etcd"),
     "etcd, no metrics": (unmetered(stored=waits(0.5)), "etcd"),
     "etcd hangs": (unmetered(stored=waits(5.0, 1.0), failures={"time-out": 10}), "etcd"),
