@@ -163,3 +163,13 @@ def test_a_slow_server_is_asked_no_more_often_and_its_missed_beats_count(
     assert seen.version.asked == 1
     assert 1.1 <= seen.version.median_s < 1.6
     assert len([one for one in server.requests if one.path == METRICS]) == 1
+
+
+def test_a_page_that_was_turned_away_is_asked_for_again(tmp_path: Path) -> None:
+    """A server that has just come back says 403 for a moment; it may be gone before the next page would be due."""
+    authority = Authority(tmp_path)
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", METRICS, Answer(403), page(page_text()))
+        target = HttpsTarget("127.0.0.1", server.port, "127.0.0.1", authority.client_context())
+        seen = asyncio.run(ask_all({"just back": target}, window_s=2.0))["just back"]
+    assert [one.sample.outcome for one in seen.pages] == ["http_403", "ok"]
