@@ -1,18 +1,20 @@
-"""Agents: which image they will get, on how many nodes they will run, and whether what they ask bites."""
+"""Agents: their image, on how many nodes they will run, whether what they ask bites, and in which protocol."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
-from chaoslib_cp.check.finding import Finding, Level, apply_manifests
+from chaoslib_cp.check.finding import Finding, Level, apply_manifests, refusal
 from chaoslib_cp.check.scene import CALL_S, Scene
 from chaoslib_cp.cluster.agents.image import image_of_agents
 from chaoslib_cp.cluster.door.labels import LIBRARY_NAMESPACE
 from chaoslib_cp.cluster.door.nodes import count_nodes
 from chaoslib_cp.cluster.door.prober import ProberFacts
 from chaoslib_cp.cluster.gate.bite import does_nothing, harmless_in
+from chaoslib_cp.cluster.gate.protocol import refuse_protocol
 from chaoslib_cp.engine.load.presets import profile_document
-from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid
+from chaoslib_cp.errors import ControlPlaneError, ProfileInvalid, TargetRefused
 
 FEW_NODES: Final = 5
 MOST_IN_FLIGHT: Final = 64  # the limit of a load profile
@@ -58,6 +60,19 @@ def load(scene: Scene) -> Iterator[Finding]:
             yield Finding(level, f"pattern {one.pattern}", one.why, f"use {one.instead}")
         if not harmless:
             yield Finding("ok", f"profile {profile.name}", "no pattern in it is harmless on this version")
+
+
+def protocol(scene: Scene) -> Iterator[Finding]:
+    """Does the API server, as it is reached from here, take the protocol in which agents will ask?"""
+    runner = scene.runner
+    for profile in scene.plays.profiles():
+        try:
+            refuse_protocol(runner, profile, runner.connection.addresses, CALL_S)
+        except TargetRefused as error:
+            # agents reach servers by another way: what stands in front of them here may not stand there
+            yield replace(refusal(error, f"profile {profile.name}"), level="warning")
+        else:
+            yield Finding("ok", f"profile {profile.name}", f"the API server speaks its protocol ({profile.protocol})")
 
 
 def _image(scene: Scene, rollout: Mapping[str, Any], prober: ProberFacts) -> Iterator[Finding]:

@@ -41,6 +41,7 @@ CHECKS: Final = (
     Check("image", "the agents' image", agents.image),
     Check("nodes", "the nodes", agents.nodes),
     Check("load", "the version of the API server", agents.load),
+    Check("protocol", "the protocol of the API server", agents.protocol),
     Check("clocks", "the clocks", clocks.clocks),
     Check("flows", "the queue of each identity", flows.flows),
 )

@@ -15,7 +15,7 @@ from chaoslib_cp.apiserver.overload.plan import OverloadPlan
 from chaoslib_cp.apiserver.overload.session import LoadFiles, end_process, start_process
 from chaoslib_cp.apiserver.overload.summary import least_share_on_time
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.engine.load.profile import parse_profile
+from chaoslib_cp.engine.load.profile import HTTP_1, HTTP_2, parse_profile
 from tests.bench import page
 from tests.bench.peer import BEHAVIOURS
 from tests.fakes.certificates import Authority
@@ -41,13 +41,17 @@ def measure() -> None:
 
 def _paced(folder: Path) -> str:
     rows = []
-    for behaviour in ("quick, a connection for each", "quick"):
+    for connections, behaviour, protocol in (
+        ("one for each request", EACH, HTTP_1),
+        ("kept", "quick", HTTP_1),
+        ("kept, HTTP/2", "quick", HTTP_2),
+    ):
         with peer(behaviour, folder, with_tls=True) as port:
-            over, start_s = play(folder, port, NODES, PERIOD_S, PACED_S, with_tls=True)
+            over, start_s = play(folder, port, NODES, PERIOD_S, PACED_S, with_tls=True, protocol=protocol)
         tries = over["total"]["tries"]
         rows.append(
             [
-                "one for each request" if "each" in behaviour else "kept",
+                connections,
                 f"{start_s:.2f} s",
                 f"{over['cpu_s'] / over['elapsed_s']:.3f}",
                 f"{1e6 * over['cpu_s'] / tries:.0f}",
@@ -117,12 +121,14 @@ def play(
     duration_s: float,
     with_tls: bool = False,
     in_flight: int = 3,
+    protocol: str = HTTP_1,
 ) -> tuple[dict[str, Any], float]:
     """Play one load; returns its result, and the seconds until its process was ready."""
     kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(json.dumps(_kubeconfig(folder, port, with_tls)))
     profile = {
         "schema": 1,
+        "protocol": protocol,
         "requests": [{"path": "/api/v1/pods", "period_s": period_s}],
         "duration_s": duration_s,
         "request_timeout_s": 5.0,

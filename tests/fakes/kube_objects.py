@@ -114,7 +114,8 @@ class KubeObjects:
         """Make certificates and the server."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._authority = self.authority or Authority(self.folder)
-        self.server = FakeApiServer(self._authority.server_context(ask_for_certificate=True))
+        self.tls = self._authority.server_context(ask_for_certificate=True)
+        self.server = FakeApiServer(self.tls)
         self._uids = itertools.count(1)
         self._failures: list[_Failure] = []
         self.objects[_SYSTEM] = {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": self.uid}}

@@ -7,6 +7,7 @@ from email.utils import formatdate
 from typing import Any
 
 from chaoslib_cp.clock import SystemClock
+from chaoslib_cp.engine.load.profile import HTTP_1, HTTP_2
 from tests.fakes.api_server import Answer, FakeApiServer, Request, json_answer
 from tests.fakes.flow_control import FlowControl
 from tests.fakes.kube_objects import KubeObjects
@@ -45,6 +46,7 @@ class WholeCluster:
     def fill(self) -> None:
         """Put everything there."""
         kube = self.kube
+        kube.tls.set_alpn_protocols([HTTP_2, HTTP_1])
         kube.add_dns_service()
         kube.add_dns_pod("coredns-a")
         for number in range(8):

@@ -1,7 +1,7 @@
 """What refuses a load before any of it is sent: another cluster, an exempt identity, a request that it may not make."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -14,8 +14,7 @@ from chaoslib_cp.cluster.gate.guard import refuse_unverified
 from chaoslib_cp.cluster.gate.identities import refuse_elsewhere
 from chaoslib_cp.cluster.injection import Injection
 from chaoslib_cp.engine.load.head import filled, words_of
-from chaoslib_cp.engine.load.process import offering, protocol_at
-from chaoslib_cp.engine.load.profile import HTTP_1, HTTP_2, LoadProfile, RequestSpec
+from chaoslib_cp.engine.load.profile import LoadProfile, RequestSpec
 from chaoslib_cp.engine.load.virtual_nodes import place_of, stands_for
 from chaoslib_cp.errors import ProfileInvalid, TargetRefused, TargetUnreachable
 from chaoslib_cp.settings import Settings
@@ -119,28 +118,6 @@ def refuse_requests(agent: Cluster, profile: LoadProfile, namespace: str) -> Non
             raise TargetUnreachable(
                 f"{_asked(spec)} is answered with {status}: the API is unwell; nothing else was sent; wait until it is "
                 "well"
-            )
-
-
-def refuse_protocol(agent: Cluster, profile: LoadProfile, addresses: Sequence[str]) -> None:
-    """Refuse HTTP/2 where a server, or what stands in front of it, does not take it.
-
-    Raises:
-        TargetRefused: One does not; it names the address. Nothing was sent but a TLS handshake to each.
-        TargetUnreachable: One cannot be reached.
-    """
-    if profile.protocol != HTTP_2:
-        return
-    connection = agent.connection
-    for address in addresses if connection.scheme == "https" else ():
-        try:
-            chosen = protocol_at(address, connection.server_name, offering(connection.tls(), profile), _CALL_S)
-        except OSError as error:
-            raise TargetUnreachable(f"no TLS handshake with {address}: {error}; nothing was sent") from error
-        if chosen != HTTP_2:
-            raise TargetRefused(
-                f"{address} does not speak HTTP/2, and the load profile has protocol {HTTP_2!r}; nothing was sent; "
-                f"write protocol {HTTP_1!r}, or name a server that does"
             )
 
 

@@ -8,13 +8,7 @@ from typing import Any, Final
 
 from chaoslib_cp.apiserver.fault import API_OVERLOAD, API_RAMP
 from chaoslib_cp.apiserver.overload.plan import OverloadPlan
-from chaoslib_cp.apiserver.overload.refusals import (
-    open_agent,
-    refuse_identity,
-    refuse_protocol,
-    refuse_requests,
-    standing_for,
-)
+from chaoslib_cp.apiserver.overload.refusals import open_agent, refuse_identity, refuse_requests, standing_for
 from chaoslib_cp.apiserver.overload.session import (
     READY_WITHIN_S,
     LoadFiles,
@@ -34,6 +28,7 @@ from chaoslib_cp.cluster.door.connect import choose
 from chaoslib_cp.cluster.door.flow import flow_of
 from chaoslib_cp.cluster.door.resource_version import OLD_VERSION, asks_for_old_version, resource_version_of
 from chaoslib_cp.cluster.gate.bite import refuse_unknown_resources, refuse_what_does_not_bite
+from chaoslib_cp.cluster.gate.protocol import refuse_protocol
 from chaoslib_cp.cluster.injection import Injection, injecting
 from chaoslib_cp.cluster.undo.kinds.process import process_of_ours
 from chaoslib_cp.cluster.undo.kinds.written_by_load import WrittenByLoad

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from chaoslib_cp.engine.load import http2_frames as frames
 from chaoslib_cp.engine.load.channel import Connect, Credentials, IntoBuffer, Listener
+from chaoslib_cp.engine.load.http2_flow import FlowControl
 from chaoslib_cp.engine.load.http2_reader import Fields, FrameError, FrameReader
 from chaoslib_cp.engine.load.http2_stream import NOBODY, Http2Stream
 from chaoslib_cp.engine.load.profile import HTTP_2
@@ -24,7 +25,6 @@ _PING_S: Final = 15.0
 _LEAST_WAIT_S: Final = 0.1
 # A server that says nothing of it takes so many at least (RFC 9113, section 6.5.2).
 _MAX_STREAMS: Final = 100
-_WINDOW_LEFT: Final = frames.MAX_WINDOW // 2
 
 
 class Http2Session(IntoBuffer):
@@ -53,11 +53,7 @@ class Http2Session(IntoBuffer):
         self._wakeups: Wakeups | None = None
         self._looking: asyncio.TimerHandle | None = None
         self._read_at = 0.0
-        # flow control (RFC 9113, section 5.2)
-        self._window_used = 0
-        self._send_window = frames.DEFAULT_WINDOW
-        self._stream_window = frames.DEFAULT_WINDOW
-        self._bodies: list[tuple[Http2Stream, bytes, int]] = []
+        self._flow = FlowControl()
 
     @property
     def is_coming(self) -> bool:
@@ -110,8 +106,7 @@ class Http2Session(IntoBuffer):
         opening, rest = frames.request_frames(stream.number, frames.block_of(head, self._scheme), body)
         transport.write(opening)
         if rest:
-            self._bodies.append((stream, rest, len(body)))
-            self._send_bodies()
+            self._write(self._flow.send(stream, rest, len(body)))
         return True
 
     def take_back(self, stream: Http2Stream) -> None:
@@ -120,9 +115,8 @@ class Http2Session(IntoBuffer):
             if not self._is_shared:
                 self.close()  # while it was being opened, for nobody else
             return
-        self._bodies = [one for one in self._bodies if one[0] is not stream]
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(frames.cancelled(stream.number))
+        self._flow.forget(stream)
+        self._write(frames.cancelled(stream.number))
         self._close_if_done()
 
     def fetch_rest(self) -> bool:
@@ -179,19 +173,10 @@ class Http2Session(IntoBuffer):
         return self._transport is not None
 
     def data_begins(self, stream: int, length: int) -> bool:
-        """Let the server send on, long before it has to wait."""
-        self._window_used += length
-        if self._window_used > _WINDOW_LEFT:
-            self._write(frames.more_window(0, self._window_used))
-            self._window_used = 0
+        """Let the server send on."""
         found = self._streams.get(stream)
-        if found is None:
-            return False
-        found.window_used += length
-        if found.window_used > _WINDOW_LEFT:
-            self._write(frames.more_window(stream, found.window_used))
-            found.window_used = 0
-        return found.look is not None
+        self._write(self._flow.received(found, length))
+        return found is not None and found.look is not None
 
     def bytes_came(self, stream: int, count: int) -> None:
         """Count them, also those of an answer that nobody waits for any more."""
@@ -228,8 +213,7 @@ class Http2Session(IntoBuffer):
         elif kind == frames.PING and not flags & frames.ACK:
             self._write(frames.frame(frames.PING, frames.ACK, 0, payload))
         elif kind == frames.WINDOW_UPDATE and not stream:
-            self._send_window += frames.number_in(payload)
-            self._send_bodies()
+            self._write(self._flow.allow(frames.number_in(payload)))
         elif kind == frames.GOAWAY:
             self._leave(frames.number_in(payload))
 
@@ -245,24 +229,12 @@ class Http2Session(IntoBuffer):
             if name == frames.MAX_STREAMS:
                 self.max_streams = value
             elif name == frames.INITIAL_WINDOW:
-                self._stream_window = value
-        self._send_bodies()
-
-    def _send_bodies(self) -> None:
-        """Send those that the server takes as a whole; one that is too large for now keeps no other waiting."""
-        waiting = []
-        for one in self._bodies:
-            _, rest, length = one
-            if length > min(self._send_window, self._stream_window):
-                waiting.append(one)
-            else:
-                self._send_window -= length
-                self._write(rest)
-        self._bodies = waiting
+                self._write(self._flow.allow_each(value))
 
     def _end(self, stream: Http2Stream, outcome: Outcome) -> None:
         if self._streams.pop(stream.number, None) is None:
             return
+        self._flow.forget(stream)
         if self._wakeups is not None and self._wakeups.is_rare:
             stream.lay_unread_s = self._wakeups.lay_unread_s()
             self._wakeups.restore()
@@ -297,7 +269,7 @@ class Http2Session(IntoBuffer):
             self._look()
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if data and self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def _lose(self, outcome: Outcome) -> None:

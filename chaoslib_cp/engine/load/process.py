@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from chaoslib_cp.engine.load.profile import LoadProfile
+from chaoslib_cp.engine.load.profile import HTTP_2, LoadProfile
 from chaoslib_cp.errors import ProfileInvalid
 
 # Of stdin, stdout, the result, the timeline, the event loop, a plugin, with some to spare.
@@ -50,8 +50,8 @@ def require_open_files(profile: LoadProfile, nodes: int) -> None:
     if allowed != resource.RLIM_INFINITY and needed > allowed:
         raise ProfileInvalid(
             f"{nodes} virtual nodes with up to {profile.connections_per_agent} connections each need {needed} open "
-            f"files, and this machine allows {allowed}; nothing was sent; raise the limit (ulimit -Hn), or lower "
-            "nodes, max_in_flight_per_agent or max_total_connections"
+            f"files, and this machine allows {allowed}; nothing was sent; raise the limit (ulimit -Hn), lower nodes or "
+            f"max_total_connections, or give each fewer connections (max_in_flight_per_agent; protocol {HTTP_2!r})"
         )
 
 

@@ -183,6 +183,8 @@ BROKEN: list[tuple[str, Callable[[WholeCluster], object], str, str, str, str]] =
      "no DNS pod is alive", "cluster DNS up"),
     ("few nodes", few_nodes, "nodes", "warning", "2 live Linux nodes: few agents", "max_in_flight_per_agent=64"),
     ("no Linux", no_nodes, "nodes", "wrong", "none is alive and runs Linux", "kubectl get nodes"),
+    ("a proxy without HTTP/2", lambda w: w.kube.tls.set_alpn_protocols(["http/1.1"]), "protocol", "warning",
+     "profile .*: 127.0.0.1:[0-9]+ does not speak HTTP/2, and the load profile", "write protocol 'http/1.1'"),
     ("server ahead", lambda w: setattr(w, "server_ahead_s", 9.0), "clocks", "warning",
      "clock of the API server: [89].* s ahead of", "chronyc"),
     ("prober behind", lambda w: setattr(w, "prober_ahead_s", -90.0), "clocks", "wrong",

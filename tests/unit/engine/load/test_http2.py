@@ -6,21 +6,39 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chaoslib_cp.clock import SystemClock
-from chaoslib_cp.engine.load.channel import Credentials, IntoBuffer
+from chaoslib_cp.engine.load.channel import Channel, Credentials, IntoBuffer
 from chaoslib_cp.engine.load.connector import Target, connector, read_buffer
-from chaoslib_cp.engine.load.http2_frames import ACK, CANCEL, DATA, END_STREAM, INITIAL_WINDOW, MAX_STREAMS, PING, frame
+from chaoslib_cp.engine.load.http2 import Http2Session
+from chaoslib_cp.engine.load.http2_frames import (
+    ACK,
+    CANCEL,
+    DATA,
+    DEFAULT_WINDOW,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    INITIAL_WINDOW,
+    MAX_STREAMS,
+    MAX_WINDOW,
+    PING,
+    SETTINGS,
+    frame,
+    more_window,
+)
 from chaoslib_cp.engine.load.http2_reader import Fields, FrameError, FrameReader
+from chaoslib_cp.engine.load.http2_stream import Http2Stream
 from chaoslib_cp.engine.load.process import loop_factory, offering
 from chaoslib_cp.engine.load.profile import HTTP_2, LoadProfile, parse_profile
 from chaoslib_cp.engine.load.runner import LoadRunner
 from chaoslib_cp.engine.load.totals import Totals
+from chaoslib_cp.outcome import Outcome
 from tests.fakes.certificates import Authority
 from tests.fakes.http2_server import Asked, Http2Server, Talk
 from tests.scaffold.virtual_time import VirtualClock, VirtualLoop, run_virtual
@@ -29,6 +47,7 @@ FACTORIES = [asyncio.new_event_loop, loop_factory()]
 LIST = {"path": "/api/v1/pods", "period_s": 0.1}
 MARKS = {"chaoslib-cp/run": "r"}
 JSON = {"content-type": "application/json"}
+TOO_MANY: Final = b"\x08\x03429"  # `:status: 429`, by its name's place in the table (RFC 7541, appendix A)
 
 
 def profile(*requests: dict[str, Any], **changes: Any) -> LoadProfile:
@@ -275,6 +294,43 @@ def test_a_server_with_a_small_window_gets_no_body_beyond_it() -> None:
     played = profile(write, small, max_requests=5, marks=MARKS, request_timeout_s=1)
     totals = play(server, played)
     assert totals.outcomes["ok"] == 4
+
+
+class _Outcomes:
+    """Writes down how requests end."""
+
+    def __init__(self) -> None:
+        self.ended: list[Outcome] = []
+
+    def bytes_received(self, channel: Channel, count: int) -> None:
+        pass
+
+    def try_ended(self, channel: Channel, outcome: Outcome) -> None:  # noqa: ARG002
+        self.ended.append(outcome)
+
+    def idle_connection_lost(self, channel: Channel) -> None:
+        pass
+
+
+def test_a_body_is_not_sent_after_its_answer() -> None:
+    """A server may say no before it has read a body; of a stream that has ended it wants nothing more."""
+    silent, outcomes = _Silent(), _Outcomes()
+    wide = INITIAL_WINDOW.to_bytes(2) + MAX_WINDOW.to_bytes(4)
+
+    async def run() -> None:
+        session = Http2Session(outcomes, lambda _session: None, is_shared=True)
+        session.buffer = read_buffer()
+        session.connection_made(silent)
+        session.begin(Http2Stream(session), b"POST /api HTTP/1.1\r\nHost: h", b"x" * (DEFAULT_WINDOW + 1))
+        answer = frame(HEADERS, END_STREAM | END_HEADERS, 1, TOO_MANY)
+        for said in (frame(SETTINGS, 0, 0, wide), answer, more_window(0, DEFAULT_WINDOW)):
+            session.buffer[: len(said)] = said
+            session.buffer_updated(len(said))
+        session.close()
+
+    asyncio.run(run())
+    assert outcomes.ended == ["http_429"]
+    assert b"xxx" not in silent.written
 
 
 def test_a_connection_of_its_own_that_nobody_waits_for_any_more_is_closed() -> None:
