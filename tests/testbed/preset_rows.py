@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ pods_per_fake_node: 10
 PLAIN: Final = Stage(cpu_cores=0.4)
 LASTS_S: Final = 50
 _BEGINS_WITHIN_S: Final = 60.0
+_LARGER: Final = (2, 4)
 _CRD: Final = Path(__file__).parent / "cilium-crds.yaml"
 
 
@@ -39,7 +40,7 @@ class Row:
 
     Attributes:
         preset: Its name.
-        nodes: Virtual nodes that play it.
+        nodes: Virtual nodes that play it at first.
         tips: What the probe may name; ``nothing`` for a preset that does not bite here.
         speed: How much shorter all periods are than the preset's: a testbed has fewer nodes.
         changes: Keys of the profile that are different.
@@ -193,6 +194,21 @@ def play(testbed: Testbed, row: Row, folder: Path) -> Played:
     return Played(looked, result, refused, _grown(memory.api_mib), _grown(memory.etcd_mib), memory.restarts, kills)
 
 
+def play_until_it_tips(testbed: Testbed, row: Row, folder: Path) -> tuple[Row, Played]:
+    """Play a row with more virtual nodes until something gives way: a faster machine bears more of them.
+
+    Returns:
+        The row as it was played last, and what came of it.
+    """
+    larger, played = row, play(testbed, row, folder)
+    for factor in _LARGER:
+        if played.refused or played.word not in ("nothing", "unknown"):
+            break
+        larger = replace(row, nodes=row.nodes * factor)
+        played = play(testbed, larger, folder)
+    return larger, played
+
+
 def _grown(values: list[float]) -> tuple[float, float]:
     return values[0], max(values)
 
@@ -248,6 +264,6 @@ ROWS: Final = (
     Row("dashboard-yaml-table", 20, ("memory",), stage=Stage(cpu_cores=0.4, memory_mib=900), window_s=40),
     Row("secrets-informers-oom", 60, ("cpu",), filled=(("configmaps", 60, 900_000),)),
     Row("hung-client", 60, ("cpu",)),
-    Row("event-flood", 300, ("cpu",)),
-    Row("node-join-surge", 150, ("cpu",)),
+    Row("event-flood", 300, ("cpu", "etcd")),
+    Row("node-join-surge", 150, ("cpu", "etcd")),
 )  # fmt: skip

@@ -127,7 +127,7 @@ def _told(verdict: Verdict, seen: Evidence) -> dict[str, Any]:
         "cached_s": _first_byte(seen.cached),
         "sent_again_ratio": seen.sent_again,
         "cores": told.cores if told else None,
-        "long_waits_ratio": told.long_waits if told else None,
+        "waiting_goroutines": told.waiting_goroutines if told else None,
         "etcd_s": told.etcd_s if told else None,
         "rss_mib": told.rss_bytes[-1] / 2**20 if told else None,
         "rss_calm_mib": growth.calm_bytes / 2**20 if growth else None,

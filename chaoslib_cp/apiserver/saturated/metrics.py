@@ -6,6 +6,7 @@ client_golang, which an API server shows in full (kubernetes/component-base, met
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 from urllib.parse import urlencode
 
@@ -40,6 +41,9 @@ QUERY: Final = urlencode([("name[]", name) for name in (*_PLAIN, _WAITS, _QUEUED
 
 # A goroutine that could run and had to wait this long waited for a processor: Go hands them out within microseconds.
 LONG_WAIT_S: Final = 0.01
+# Go looks at one in so many of the times that a goroutine gets to run (source: Go, runtime/runtime2.go,
+# gTrackingPeriod).
+_SCHEDULED_FOR_EACH_SEEN: Final = 8
 # A list of a large collection takes long on a healthy etcd, too.
 _OF_ONE_OBJECT: Final = ("get", "create", "update", "delete")
 # A client that goes away is no lack of seats (source: kubernetes/apiserver, apf_controller.go, "cancelled").
@@ -79,8 +83,8 @@ class Metrics:
         seconds: Between the two that are compared.
         cores: CPU that the process got.
         threads: Threads that Go may run at a time.
-        long_waits: Share of goroutines that had to wait over ``LONG_WAIT_S`` for a thread, 0..1.
-        woken: How many goroutines that is a share of.
+        waiting_goroutines: How many wait for a processor at a time, on average, each for over ``LONG_WAIT_S``; so many
+            at least, since each wait counts with the lower bound of its bucket.
         rss_bytes: Resident memory at each page.
         age_s: Seconds since the process of the last page began, by its own account and our clock.
         etcd_s: Mean of etcd requests for one object.
@@ -92,8 +96,7 @@ class Metrics:
     seconds: float | None = None
     cores: float | None = None
     threads: float | None = None
-    long_waits: float | None = None
-    woken: float = 0.0
+    waiting_goroutines: float | None = None
     rss_bytes: tuple[float, ...] = ()
     age_s: float | None = None
     etcd_s: float | None = None
@@ -127,14 +130,13 @@ def metrics_of(pages: Sequence[tuple[float, MetricsPage]]) -> Metrics | None:
     told = _Pair(first, last) if first is not last else None
     seconds = last_s - first_s if told else None
     etcd_s, etcd_calls = _mean(told.of_one_object()) if told else (None, 0.0)
-    long_waits, woken = told.long_waits() if told else (None, 0.0)
+    waited_s = told.waited_for_processors_s() if told else None
     return Metrics(
         pages=len(usable),
         seconds=seconds,
         cores=told.grown(_CPU) / seconds if told and seconds else None,
         threads=last.value(_THREADS),
-        long_waits=long_waits,
-        woken=woken,
+        waiting_goroutines=None if waited_s is None or not seconds else waited_s / seconds,
         rss_bytes=rss,
         age_s=last_s - started[-1],
         etcd_s=etcd_s,
@@ -165,16 +167,13 @@ class _Pair:
             sum(counts.get((one,), 0.0) for one in _OF_ONE_OBJECT),
         )
 
-    def long_waits(self) -> tuple[float | None, float]:
-        """Share of goroutines that waited long, and of how many."""
-        woken = self.grown(f"{_WAITS}_count")
-        within = self.by(f"{_WAITS}_bucket", "le")
-        bounds = [float(bound) for (bound,) in within if bound != "+Inf"]
-        short = max((bound for bound in bounds if bound <= LONG_WAIT_S * 1.1), default=None)
-        if not woken or short is None:
-            return None, 0.0
-        by_bound = {float(bound): count for (bound,), count in within.items()}
-        return max(0.0, 1.0 - by_bound[short] / woken), woken
+    def waited_for_processors_s(self) -> float | None:
+        """Seconds that all goroutines together waited for a processor, in waits that were long."""
+        within = sorted((float(bound), count) for (bound,), count in self.by(f"{_WAITS}_bucket", "le").items())
+        if not within or not within[-1][1]:
+            return None
+        waits = [(longer, above - below) for (longer, below), (_, above) in pairwise(within)]
+        return _SCHEDULED_FOR_EACH_SEEN * sum(wait_s * count for wait_s, count in waits if wait_s >= LONG_WAIT_S)
 
 
 def _mean(told: tuple[float, float]) -> tuple[float | None, float]:

@@ -22,7 +22,7 @@ def waits(median_s: float, slow_share: float = 0.0) -> Waits:
 
 
 WELL = Metrics(
-    pages=3, seconds=10.0, cores=0.1, threads=2.0, long_waits=0.001, woken=9000.0, rss_bytes=(400.0 * MIB,) * 3,
+    pages=3, seconds=10.0, cores=0.1, threads=2.0, waiting_goroutines=0.1, rss_bytes=(400.0 * MIB,) * 3,
     age_s=900.0, etcd_s=0.002, etcd_calls=40.0, levels=(Level("global-default", 1, 49),),
 )  # fmt: skip
 CALM = Evidence(
@@ -84,12 +84,12 @@ CASES: dict[str, tuple[Evidence, str]] = {
         "unknown",
     ),
     "two slow beats": (seen(version=waits(0.003, 0.2)), "nothing"),
-    "no processor": (seen({"long_waits": 0.4, "cores": 0.4}, **SLOW), "cpu"),
+    "no processor": (seen({"waiting_goroutines": 9.0, "cores": 0.4}, **SLOW), "cpu"),
     "no processor, and so no seats and a slow etcd": (
-        seen({"long_waits": 0.4, "etcd_s": 0.5, "levels": FULL}, **SLOW),
+        seen({"waiting_goroutines": 9.0, "etcd_s": 0.5, "levels": FULL}, **SLOW),
         "cpu",
     ),
-    "woken all at once by a slow etcd": (seen({"long_waits": 0.08, "etcd_s": 0.3}, stored=waits(0.3)), "etcd"),
+    "woken all at once by a slow etcd": (seen({"waiting_goroutines": 2.5, "etcd_s": 0.3}, stored=waits(0.3)), "etcd"),
     "every thread at work": (seen({"cores": 1.95}), "cpu"),
     "no processor, no metrics": (unmetered(handshake_s=1.2, **SLOW), "cpu"),
     "stopped": (unmetered(handshake_s=5.0, livez=waits(5.0, 1.0), failures={"time-out": 50}), "cpu"),
@@ -112,7 +112,7 @@ CASES: dict[str, tuple[Evidence, str]] = {
     "lost packets": (seen(sent_again=0.3, livez=waits(0.3)), "network"),
     "narrow": (seen(body_bytes_per_s=50_000.0), "network"),
     "slow body of a server without processor": (
-        seen({"long_waits": 0.5}, body_bytes_per_s=50_000.0, livez=waits(0.4)),
+        seen({"waiting_goroutines": 9.0}, body_bytes_per_s=50_000.0, livez=waits(0.4)),
         "cpu",
     ),
     "slow body, no metrics": (unmetered(body_bytes_per_s=50_000.0), "nothing"),

@@ -28,7 +28,8 @@ def test_rates_are_differences() -> None:
         page_text(cpu_s=102, woken=(1400, 1000), etcd=(53, 120)),
     )
     assert (seen.pages, seen.seconds, seen.cores, seen.threads) == (2, 5.0, 0.4, 2.0)
-    assert [seen.long_waits, seen.woken] == pytest.approx([0.25, 400])
+    # of eight that get to run Go looks at one; each waited for the lower bound of its bucket, 10.5 ms
+    assert seen.waiting_goroutines == pytest.approx(8 * 100 * 0.0105 / 5.0, rel=0.01)
     assert [seen.etcd_s, seen.etcd_calls] == pytest.approx([0.15, 20])
     assert seen.age_s == 1005.0
 
@@ -36,7 +37,7 @@ def test_rates_are_differences() -> None:
 def test_one_page_has_no_rates() -> None:
     """What is a difference is not known then; what stands on the page is."""
     seen = told(page_text(waiting={"workload-low": 7}))
-    assert (seen.cores, seen.long_waits, seen.etcd_s, seen.seconds) == (None, None, None, None)
+    assert (seen.cores, seen.waiting_goroutines, seen.etcd_s, seen.seconds) == (None, None, None, None)
     assert [(one.name, one.waiting) for one in seen.levels] == [("workload-low", 7)]
 
 
