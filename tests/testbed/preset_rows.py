@@ -263,7 +263,7 @@ ROWS: Final = (
     Row("defrag-fallback", 40, ("cpu",), stage=Stage(cpu_cores=0.4, etcd_stops_s=(4.5, 1.5))),
     Row("dashboard-yaml-table", 20, ("memory",), stage=Stage(cpu_cores=0.4, memory_mib=900), window_s=40),
     Row("secrets-informers-oom", 60, ("cpu",), filled=(("configmaps", 60, 900_000),)),
-    Row("hung-client", 60, ("cpu",)),
+    Row("hung-client", 60, ("cpu", "memory")),
     Row("event-flood", 300, ("cpu", "etcd")),
     Row("node-join-surge", 150, ("cpu", "etcd")),
 )  # fmt: skip
