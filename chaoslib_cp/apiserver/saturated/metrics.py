@@ -32,7 +32,7 @@ _PLAIN: Final = (
 )  # fmt: skip
 KEPT: Final = (
     *_PLAIN,
-    *(f"{_WAITS}_{end}" for end in ("bucket", "count")),
+    f"{_WAITS}_bucket",
     *(f"{name}_{end}" for name in (_QUEUED, _ETCD) for end in ("sum", "count")),
 )
 """The lines that are kept of a page."""

@@ -27,8 +27,8 @@ KNEE_S: Final = 0.1
 #: A wait in a queue is told from one for the processor by /livez, so it may be taken for one a little later.
 QUEUED_S: Final = 0.25
 #: Goroutines that wait for a processor at a time, each for over 10 ms (as many as come in a second times the seconds
-#: that each waits: Little's law). Measured there: 0.1 while it is calm, 0.4 at 0.24 core, 1.1 at 0.30 core, and 2.9
-#: (three clients that ask for YAML) to 56 when it wants more than it has.
+#: that each waits: Little's law). Measured there: 0.1 while it is calm, 0.4 at 0.24 core, 1.1 at 0.30 core, and 2.6
+#: (a few Events lists, 0.37 core) to 56 when it wants more than it has.
 WAITING_GOROUTINES: Final = 2.0
 #: Go's threads are all at work.
 ALL_THREADS: Final = 0.9
