@@ -28,6 +28,8 @@ PAGE_LIMIT_S: Final = 10.0
 _FIRST_PAGE_S: Final = 0.4
 _APART_S: Final = 0.02
 _PAUSE_AFTER_PAGE_S: Final = 1.0
+# Nobody knows how much of a page was written for a call that ran into its limit.
+_COST_A_PAGE: Final = ("ok", "timeout")
 _SHIFTED: Final = 0.8
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 
@@ -190,14 +192,7 @@ async def _keep_reading(way: Way, due_s: float, kept: KeptConnections, take: Cal
         page.end()
         before_body_s = sum(spent_s for phase, spent_s in sample.phases_s.items() if phase != "body")
         take(PageRead(at_s + before_body_s, sample, page))
-        next_s = at_s if _is_turned_away(sample) else due_s + PAGE_EVERY_S
+        # Where no page was written none was paid for. A server that has just come back refuses, and then says 403
+        # until it has read its roles: the first page that it gives is worth having, as it may not live for long.
+        next_s = due_s + PAGE_EVERY_S if sample.outcome in _COST_A_PAGE else at_s
         due_s = max(next_s, way.time.now_s() + _PAUSE_AFTER_PAGE_S)
-
-
-def _is_turned_away(sample: HttpsSample) -> bool:
-    """Whether no page was written, so none was paid for; of a call that ran into its limit nobody knows.
-
-    A server that has just come back refuses, and then says 403 until it has read its roles: the first page that it
-    gives is worth having, as it may not live for long.
-    """
-    return sample.outcome.startswith("http_") or (sample.outcome != "timeout" and not sample.body_bytes)
