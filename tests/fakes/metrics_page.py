@@ -15,6 +15,7 @@ def page_text(
     started_s: float = 1000.0,
     woken: tuple[float, float] = (10_000.0, 10.0),
     etcd: tuple[float, float] = (1.0, 500.0),
+    etcd_writes: tuple[float, float] = (1.0, 500.0),
     executing: Mapping[str, tuple[float, float]] | None = None,
     waiting: Mapping[str, float] | None = None,
     rejected: Mapping[tuple[str, str], float] | None = None,
@@ -27,7 +28,8 @@ def page_text(
         rss_mib: Its resident memory.
         started_s: When it began, seconds since 1970.
         woken: How many goroutines were scheduled, and how many of them waited over 10 ms.
-        etcd: Seconds and number of etcd requests for one object; a thousand slow lists stand beside them.
+        etcd: Seconds and number of reads of one object from etcd; slow lists stand beside them.
+        etcd_writes: Seconds and number of writes; creations are half of them, updates the other half.
         executing: Seats taken and seats to have, by priority level.
         waiting: Requests in queues, by priority level.
         rejected: Requests rejected, by priority level and reason.
@@ -47,6 +49,11 @@ def page_text(
         ),
         f'etcd_request_duration_seconds_sum{{group="",operation="get",resource="pods"}} {etcd[0]}',
         f'etcd_request_duration_seconds_count{{group="",operation="get",resource="pods"}} {etcd[1]}',
+        *(
+            f'etcd_request_duration_seconds_{end}{{group="",operation="{operation}",resource="pods"}} {value / 2}'
+            for operation in ("create", "update")
+            for end, value in zip(("sum", "count"), etcd_writes, strict=True)
+        ),
         f'etcd_request_duration_seconds_sum{{group="",operation="list",resource="pods"}} {etcd[0] * 1000}',
         f'etcd_request_duration_seconds_count{{group="",operation="list",resource="pods"}} {etcd[1]}',
     ]

@@ -28,8 +28,6 @@ PAGE_LIMIT_S: Final = 10.0
 _FIRST_PAGE_S: Final = 0.4
 _APART_S: Final = 0.02
 _PAUSE_AFTER_PAGE_S: Final = 1.0
-# Nobody knows how much of a page was written for a call that ran into its limit.
-_COST_A_PAGE: Final = ("ok", "timeout")
 _SHIFTED: Final = 0.8
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 
@@ -149,7 +147,7 @@ async def look_at(way: Way) -> Seen:
         async with asyncio.TaskGroup() as group:
             for number, question in enumerate(QUESTIONS):
                 group.create_task(_keep_asking(way, question, start_s + number * _APART_S, kept, seen.attempts.append))
-            group.create_task(_keep_reading(way, start_s + _FIRST_PAGE_S, page_kept, seen.pages.append))
+            group.create_task(_keep_reading(way, start_s + _FIRST_PAGE_S, page_kept, seen))
     finally:
         kept.close()
         page_kept.close()
@@ -180,19 +178,48 @@ def _shift_s(beat: int) -> float:
     return _SHIFTED * BEAT_S * (beat * _GOLDEN % 1.0)
 
 
-async def _keep_reading(way: Way, due_s: float, kept: KeptConnections, take: Callable[[PageRead], None]) -> None:
+async def _keep_reading(way: Way, due_s: float, kept: KeptConnections, seen: Seen) -> None:
     ends_s = due_s + way.window_s
     limit_s = min(PAGE_LIMIT_S, CALL_LIMIT_S + way.window_s)  # a short look ends soon
-    while due_s <= ends_s:
-        await asyncio.sleep(max(0.0, due_s - way.time.now_s()))
+    while await _is_due(way, due_s, ends_s, seen):
         at_s = way.time.now_s()
         page = MetricsPage(KEPT)
         request = HttpsRequest("GET", f"/metrics?{QUERY}", keep_body_bytes=0, take_body=page.feed)
         sample = await https.ask(way.target, request, limit_s, kept)
         page.end()
         before_body_s = sum(spent_s for phase, spent_s in sample.phases_s.items() if phase != "body")
-        take(PageRead(at_s + before_body_s, sample, page))
-        # Where no page was written none was paid for. A server that has just come back refuses, and then says 403
-        # until it has read its roles: the first page that it gives is worth having, as it may not live for long.
-        next_s = due_s + PAGE_EVERY_S if sample.outcome in _COST_A_PAGE else at_s
+        seen.pages.append(PageRead(at_s + before_body_s, sample, page))
+        next_s = at_s if _is_turned_away(sample) else at_s + PAGE_EVERY_S
         due_s = max(next_s, way.time.now_s() + _PAUSE_AFTER_PAGE_S)
+
+
+async def _is_due(way: Way, due_s: float, ends_s: float, seen: Seen) -> bool:
+    """Wait for the next page; False where the end comes before it.
+
+    After one that broke off the next is due as soon as nobody listens: its process is gone, and the one that comes
+    after it has written no page yet.
+    """
+    began_s = way.time.now_s()
+    broke_off = bool(seen.pages) and _broke_off(seen.pages[-1].sample)
+    while (left_s := min(due_s, ends_s) - way.time.now_s()) > 0:
+        if broke_off and _is_refused_since(seen, began_s):
+            return True
+        await asyncio.sleep(min(left_s, BEAT_S))
+    return due_s <= ends_s
+
+
+def _is_refused_since(seen: Seen, since_s: float) -> bool:
+    return any(one.sample.outcome == "refused" and one.at_s >= since_s for one in seen.attempts)
+
+
+def _is_turned_away(sample: HttpsSample) -> bool:
+    """Whether no page was written, so none was paid for.
+
+    A server that has just come back refuses, and then says 403 until it has read its roles: the first page that it
+    gives is worth having, as it may not live for long.
+    """
+    return sample.outcome not in ("ok", "timeout") and not _broke_off(sample)
+
+
+def _broke_off(sample: HttpsSample) -> bool:
+    return sample.failed_in == "body" and sample.outcome != "timeout"

@@ -45,10 +45,24 @@ LONG_WAIT_S: Final = 0.01
 # gTrackingPeriod).
 _SCHEDULED_FOR_EACH_SEEN: Final = 8
 # A list of a large collection takes long on a healthy etcd, too.
-_OF_ONE_OBJECT: Final = ("get", "create", "update", "delete")
+_READS: Final = ("get",)
+_WRITES: Final = ("create", "update", "delete")
 # A client that goes away is no lack of seats (source: kubernetes/apiserver, apf_controller.go, "cancelled").
 _NOT_FOR_SEATS: Final = "cancelled"
 _EXEMPT: Final = "exempt"
+
+
+@dataclass(frozen=True)
+class EtcdCalls:
+    """Requests to etcd for one object each, between two pages.
+
+    Attributes:
+        mean_s: Mean time of one, as the API server measures it: its own waits are part of it.
+        count: How many.
+    """
+
+    mean_s: float
+    count: float
 
 
 @dataclass(frozen=True)
@@ -87,8 +101,8 @@ class Metrics:
             at least, since each wait counts with the lower bound of its bucket.
         rss_bytes: Resident memory at each page.
         age_s: Seconds since the process of the last page began, by its own account and our clock.
-        etcd_s: Mean of etcd requests for one object.
-        etcd_calls: How many that is the mean of.
+        etcd_reads: Reads of one object from etcd; None where there were none.
+        etcd_writes: Writes of one object likewise.
         levels: Priority levels whose requests were rejected or had to wait.
     """
 
@@ -99,8 +113,8 @@ class Metrics:
     waiting_goroutines: float | None = None
     rss_bytes: tuple[float, ...] = ()
     age_s: float | None = None
-    etcd_s: float | None = None
-    etcd_calls: float = 0.0
+    etcd_reads: EtcdCalls | None = None
+    etcd_writes: EtcdCalls | None = None
     levels: tuple[Level, ...] = ()
 
 
@@ -129,7 +143,6 @@ def metrics_of(pages: Sequence[tuple[float, MetricsPage]]) -> Metrics | None:
     (first_s, first), (last_s, last) = of_last[0], of_last[-1]
     told = _Pair(first, last) if first is not last else None
     seconds = last_s - first_s if told else None
-    etcd_s, etcd_calls = _mean(told.of_one_object()) if told else (None, 0.0)
     waited_s = told.waited_for_processors_s() if told else None
     return Metrics(
         pages=len(usable),
@@ -139,8 +152,8 @@ def metrics_of(pages: Sequence[tuple[float, MetricsPage]]) -> Metrics | None:
         waiting_goroutines=None if waited_s is None or not seconds else waited_s / seconds,
         rss_bytes=rss,
         age_s=last_s - started[-1],
-        etcd_s=etcd_s,
-        etcd_calls=etcd_calls,
+        etcd_reads=told.etcd_calls(_READS) if told else None,
+        etcd_writes=told.etcd_calls(_WRITES) if told else None,
         levels=tuple(_levels([page for _, page in of_last], told)),
     )
 
@@ -159,13 +172,11 @@ class _Pair:
         before = self.first.sums(name, *labels)
         return {key: value - before.get(key, 0.0) for key, value in self.last.sums(name, *labels).items()}
 
-    def of_one_object(self) -> tuple[float, float]:
-        """Seconds and number of etcd requests for one object."""
+    def etcd_calls(self, operations: Iterable[str]) -> EtcdCalls | None:
+        """Those of some operations together."""
         sums, counts = (self.by(f"{_ETCD}_{end}", "operation") for end in ("sum", "count"))
-        return (
-            sum(sums.get((one,), 0.0) for one in _OF_ONE_OBJECT),
-            sum(counts.get((one,), 0.0) for one in _OF_ONE_OBJECT),
-        )
+        count = sum(counts.get((one,), 0.0) for one in operations)
+        return EtcdCalls(sum(sums.get((one,), 0.0) for one in operations) / count, count) if count else None
 
     def waited_for_processors_s(self) -> float | None:
         """Seconds that all goroutines together waited for a processor, in waits that were long."""
@@ -174,11 +185,6 @@ class _Pair:
             return None
         waits = [(longer, above - below) for (longer, below), (_, above) in pairwise(within)]
         return _SCHEDULED_FOR_EACH_SEEN * sum(wait_s * count for wait_s, count in waits if wait_s >= LONG_WAIT_S)
-
-
-def _mean(told: tuple[float, float]) -> tuple[float | None, float]:
-    total, count = told
-    return (total / count if count else None), count
 
 
 def _levels(pages: Sequence[MetricsPage], told: _Pair | None) -> Iterable[Level]:
@@ -194,7 +200,8 @@ def _levels(pages: Sequence[MetricsPage], told: _Pair | None) -> Iterable[Level]
             for (level, reason), count in rejected.items()
             if level == name and reason != _NOT_FOR_SEATS and count > 0
         }
-        wait_s, _ = _mean((waits["sum"].get((name,), 0.0), waits["count"].get((name,), 0.0)))
+        left = waits["count"].get((name,), 0.0)
+        wait_s = waits["sum"].get((name,), 0.0) / left if left else None
         executing, limit = max((_seats(page, name) for page in pages), key=lambda one: one[0])
         yield Level(name, executing, limit, min(in_queue), max(in_queue), refused, wait_s)
 

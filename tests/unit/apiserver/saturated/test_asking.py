@@ -1,6 +1,7 @@
 """Servers on real sockets that behave as each kind of sick server does, asked at the same time and judged."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -173,3 +174,41 @@ def test_a_page_that_was_turned_away_is_asked_for_again(tmp_path: Path) -> None:
         target = HttpsTarget("127.0.0.1", server.port, "127.0.0.1", authority.client_context())
         seen = asyncio.run(ask_all({"just back": target}, window_s=2.0))["just back"]
     assert [one.sample.outcome for one in seen.pages] == ["http_403", "ok"]
+
+
+CUT: Final = Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n# HELP", closes=True)
+
+
+def test_a_page_that_breaks_off_is_not_asked_for_at_once(tmp_path: Path) -> None:
+    """The server has paid for it; behind a proxy that cuts long answers it would write one a second."""
+    authority = Authority(tmp_path)
+    with FakeApiServer(authority.server_context()) as server:
+        server.on("GET", METRICS, CUT)
+        target = HttpsTarget("127.0.0.1", server.port, "127.0.0.1", authority.client_context())
+        seen = asyncio.run(ask_all({"cut": target}, window_s=2.0))["cut"]
+    [page] = seen.pages
+    assert (page.sample.failed_in, page.sample.outcome) == ("body", "reset")
+
+
+def test_a_page_that_breaks_off_with_its_server_is_asked_for_anew(tmp_path: Path) -> None:
+    """Nobody listens afterwards: that process is gone, and the next one may not live for long."""
+    authority = Authority(tmp_path)
+
+    asked = threading.Event()
+
+    def cut(_: Request) -> Answer:
+        asked.set()
+        return CUT
+
+    async def look_while_it_is_killed(server: FakeApiServer, kill: Callable[[], None]) -> Seen:
+        target = HttpsTarget("127.0.0.1", server.port, "127.0.0.1", authority.client_context())
+        looking = asyncio.create_task(ask_all({"killed": target}, window_s=3.0))
+        assert await asyncio.to_thread(asked.wait, 10)
+        await asyncio.to_thread(kill)
+        return (await looking)["killed"]
+
+    with ExitStack() as stack:
+        server = stack.enter_context(FakeApiServer(authority.server_context()))
+        server.on("GET", METRICS, cut)
+        seen = asyncio.run(look_while_it_is_killed(server, stack.close))
+    assert [one.sample.outcome for one in seen.pages[:2]] == ["reset", "refused"]

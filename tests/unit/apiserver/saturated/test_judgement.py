@@ -9,7 +9,7 @@ import pytest
 from chaoslib_cp.apiserver.saturated.evidence import Evidence, Waits
 from chaoslib_cp.apiserver.saturated.judgement import ORDER, judge
 from chaoslib_cp.apiserver.saturated.memory import Memory, Note
-from chaoslib_cp.apiserver.saturated.metrics import Level, Metrics
+from chaoslib_cp.apiserver.saturated.metrics import EtcdCalls, Level, Metrics
 from chaoslib_cp.apiserver.saturated.rules import RULES
 from chaoslib_cp.cluster.door.container_ends import ContainerEnd
 
@@ -23,12 +23,14 @@ def waits(median_s: float, slow_share: float = 0.0) -> Waits:
 
 WELL = Metrics(
     pages=3, seconds=10.0, cores=0.1, threads=2.0, waiting_goroutines=0.1, rss_bytes=(400.0 * MIB,) * 3,
-    age_s=900.0, etcd_s=0.002, etcd_calls=40.0, levels=(Level("global-default", 1, 49),),
+    age_s=900.0, etcd_reads=EtcdCalls(0.002, 20.0), etcd_writes=EtcdCalls(0.002, 20.0),
+    levels=(Level("global-default", 1, 49),),
 )  # fmt: skip
 CALM = Evidence(
     "192.0.2.1:6443", asked=50, connect_s=0.001, connect_worst_s=0.002, handshake_s=0.004, sent_again=0.0,
     livez=waits(0.002), version=waits(0.002), stored=waits(0.004), cached=waits(0.002), metrics=WELL,
 )  # fmt: skip
+SLOW_ETCD: dict[str, Any] = {"etcd_reads": EtcdCalls(0.3, 20.0), "etcd_writes": EtcdCalls(0.4, 60.0)}
 SLOW: dict[str, Any] = {
     "livez": waits(1.5, 0.7),
     "version": waits(1.6, 0.7),
@@ -86,10 +88,23 @@ CASES: dict[str, tuple[Evidence, str]] = {
     "two slow beats": (seen(version=waits(0.003, 0.2)), "nothing"),
     "no processor": (seen({"waiting_goroutines": 9.0, "cores": 0.4}, **SLOW), "cpu"),
     "no processor, and so no seats and a slow etcd": (
-        seen({"waiting_goroutines": 9.0, "etcd_s": 0.5, "levels": FULL}, **SLOW),
+        seen({"waiting_goroutines": 9.0, "levels": FULL} | SLOW_ETCD, **SLOW),
         "cpu",
     ),
-    "woken all at once by a slow etcd": (seen({"waiting_goroutines": 2.5, "etcd_s": 0.3}, stored=waits(0.3)), "etcd"),
+    "woken all at once by a slow etcd": (seen({"waiting_goroutines": 2.5} | SLOW_ETCD, stored=waits(0.3)), "etcd"),
+    "its own pauses now and then in what it measures of etcd": (
+        seen({"waiting_goroutines": 1.9} | SLOW_ETCD),
+        "nothing",
+    ),
+    "the same, and the observer may not read the object": (
+        seen({"waiting_goroutines": 1.9} | SLOW_ETCD, stored=None, cached=None),
+        "etcd",
+    ),
+    "slow writes, and nobody waits for a processor": (seen({"etcd_writes": EtcdCalls(0.16, 6421.0)}), "etcd"),
+    "slow writes and quick reads": (
+        seen({"waiting_goroutines": 1.5, "etcd_reads": EtcdCalls(0.02, 40), "etcd_writes": EtcdCalls(0.16, 6421.0)}),
+        "etcd",
+    ),
     "every thread at work": (seen({"cores": 1.95}), "cpu"),
     "no processor, no metrics": (unmetered(handshake_s=1.2, **SLOW), "cpu"),
     "stopped": (unmetered(handshake_s=5.0, livez=waits(5.0, 1.0), failures={"time-out": 50}), "cpu"),
@@ -101,7 +116,7 @@ CASES: dict[str, tuple[Evidence, str]] = {
         unmetered(version=waits(2.5, 0.9), stored=waits(3.0, 0.9), cached=waits(2.5, 0.9)),
         "seats",
     ),
-    "etcd": (seen({"etcd_s": 0.4, "levels": FULL}, stored=waits(0.5)), "etcd"),
+    "etcd": (seen({"levels": FULL} | SLOW_ETCD, stored=waits(0.5)), "etcd"),
     "etcd, no metrics": (unmetered(stored=waits(0.5)), "etcd"),
     "etcd hangs": (unmetered(stored=waits(5.0, 1.0), failures={"time-out": 10}), "etcd"),
     "long way": (seen(connect_s=0.4, **SLOW), "network"),
@@ -156,7 +171,7 @@ CASES: dict[str, tuple[Evidence, str]] = {
     "killed before this look": (seen(memory=memory(note(-40, 900), note(3, 400, started_s=-20))), "nothing"),
     "came back, and reads everything anew": (
         seen(
-            {"etcd_s": 0.2, "levels": FULL},
+            {"levels": FULL} | SLOW_ETCD,
             stored=waits(0.3),
             failures={"refused": 20},
             memory=memory(FIRST, signs_s=(8.0,)),

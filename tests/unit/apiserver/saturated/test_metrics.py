@@ -3,7 +3,7 @@
 import pytest
 
 from chaoslib_cp.apiserver.saturated.memory import Growth, Memory
-from chaoslib_cp.apiserver.saturated.metrics import KEPT, QUERY, Metrics, metrics_of, notes_of
+from chaoslib_cp.apiserver.saturated.metrics import KEPT, QUERY, EtcdCalls, Metrics, metrics_of, notes_of
 from tests.fakes.metrics_page import page_read, page_text
 
 MIB = 2**20
@@ -22,22 +22,23 @@ def noted(*pages: str) -> Memory:
 
 
 def test_rates_are_differences() -> None:
-    """CPU per second, goroutines that waited, and etcd without its lists; what came before the window is no part."""
+    """CPU per second, goroutines that waited, etcd without its lists; what came before the window is no part."""
     seen = told(
-        page_text(cpu_s=100, woken=(1000, 900), etcd=(50, 100)),
-        page_text(cpu_s=102, woken=(1400, 1000), etcd=(53, 120)),
+        page_text(cpu_s=100, woken=(1000, 900), etcd=(50, 100), etcd_writes=(9, 10)),
+        page_text(cpu_s=102, woken=(1400, 1000), etcd=(53, 120), etcd_writes=(11, 18)),
     )
     assert (seen.pages, seen.seconds, seen.cores, seen.threads) == (2, 5.0, 0.4, 2.0)
     # of eight that get to run Go looks at one; each waited for the lower bound of its bucket, 10.5 ms
     assert seen.waiting_goroutines == pytest.approx(8 * 100 * 0.0105 / 5.0, rel=0.01)
-    assert [seen.etcd_s, seen.etcd_calls] == pytest.approx([0.15, 20])
+    assert seen.etcd_reads == EtcdCalls(0.15, 20)
+    assert seen.etcd_writes == EtcdCalls(0.25, 8)
     assert seen.age_s == 1005.0
 
 
 def test_one_page_has_no_rates() -> None:
     """What is a difference is not known then; what stands on the page is."""
     seen = told(page_text(waiting={"workload-low": 7}))
-    assert (seen.cores, seen.waiting_goroutines, seen.etcd_s, seen.seconds) == (None, None, None, None)
+    assert (seen.cores, seen.waiting_goroutines, seen.etcd_reads, seen.seconds) == (None, None, None, None)
     assert [(one.name, one.waiting) for one in seen.levels] == [("workload-low", 7)]
 
 
