@@ -242,9 +242,9 @@ def _each(level: Level) -> str:
 
 def _etcd_words(seen: Evidence) -> str:
     told = seen.metrics
-    kinds = (("reads", told.etcd_reads), ("writes", told.etcd_writes)) if told else ()
-    means = [f"{_ms(one.mean_s)} for {name} ({one.count:.0f})" for name, one in kinds if one is not None]
-    return f"of one object etcd needs {' and '.join(means)}"
+    kinds = (("read", told.etcd_reads), ("write", told.etcd_writes)) if told else ()
+    times = [f"{_ms(one.mean_s)} to {does} one object ({one.count:.0f} x)" for does, one in kinds if one is not None]
+    return f"etcd needs {' and '.join(times)}"
 
 
 def _ms(seconds: float | None) -> str:
