@@ -119,7 +119,7 @@ PROMISES = [
     ),
     Promise(
         "self-heal-testbed",
-        "The same with real API servers that hang, and agents on real and on fake nodes",
+        "The same with real API servers that hang, agents on real and on fake nodes, and a load from pods",
         "tests/testbed/test_runner_killed.py",
         lambda notes: (
             f"{_sum(notes, 'kills')} kills; last agent's end "
@@ -146,6 +146,31 @@ PROMISES = [
             f"{_sum(notes, 'failures')} failures behind pins of {', '.join(_each(notes, 'pin_s'))} s; furthest "
             f"from predicted {_worst(notes, 'off_s')}"
         ),
+    ),
+    Promise(
+        "saturated",
+        "What of an API server is used up is named from outside: CPU, memory, seats, etcd or network, each staged for "
+        "real; and nothing on a healthy cluster",
+        "tests/testbed/test_saturated.py",
+        lambda notes: (
+            f"{_sum(notes, 'causes')} of {_sum(notes, 'causes')} causes named, nothing named in "
+            f"{_sum(notes, 'healthy')} of {_sum(notes, 'healthy')} looks at a healthy one"
+        ),
+    ),
+    Promise(
+        "ramp",
+        "A ramp finds how many agents the API servers bear: as many as their CPU is enough for, by a line through "
+        "rungs that are well below",
+        "tests/testbed/test_ramp.py",
+        lambda notes: ", ".join(
+            f"{one['capacity_nodes']:g} found and {one['enough_for']:.0f} by the line" for one in notes
+        ),
+    ),
+    Promise(
+        "audit-log",
+        "The profile of an audit log costs the API servers what its agent did: the same CPU within 15 %",
+        "tests/testbed/test_price.py",
+        lambda notes: "off by " + ", ".join(f"{one['off']:+.1%}" for one in notes),
     ),
     Promise(
         "ending",

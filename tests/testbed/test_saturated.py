@@ -15,6 +15,7 @@ from chaoslib_cp.apiserver.saturated.memory import SETTLED_S
 from chaoslib_cp.clock import SystemClock
 from tests.places import ROOT
 from tests.scaffold import part
+from tests.scaffold.figures import note
 from tests.scaffold.waiting import until
 from tests.testbed.conftest import CHAOS, Testbed, brought_up, of_session_or_own
 from tests.testbed.staging import API_SERVER, PODS, YAML, Stage, Storm, pid_of, staged
@@ -200,6 +201,7 @@ def test_what_was_staged_is_named(name: str, request: pytest.FixtureRequest, tmp
     ):
         told = look(window_s)
     assert told["resource"] == resource, told
+    note("saturated", causes=1, healthy=0)
 
 
 @pytest.mark.proof
@@ -210,3 +212,4 @@ def test_nothing_is_named_on_a_healthy_cluster(staging: Testbed, number: int, tm
     with looking(staging, tmp_path) as look, staged(staging, stage, tmp_path):
         told = look(6)
     assert (told["ok"], told["resource"]) == (True, "nothing"), told
+    note("saturated", causes=0, healthy=1)
