@@ -37,11 +37,13 @@ class Waits:
     Attributes:
         median_s: At half of the beats; a beat that was missed because the question was still waiting counts with the
             time that was left to wait.
+        mean_s: The mean of the same.
         slow_share: Share of beats with a wait over a second, or no answer at all, 0..1.
         asked: How often it was asked.
     """
 
     median_s: float
+    mean_s: float
     slow_share: float
     asked: int
 
@@ -164,7 +166,7 @@ def _waits(attempts: Iterable[Attempt], question: Question) -> Waits | None:
     if not beats:
         return None
     slow = sum(wait_s > _OBJECTIVE_S for wait_s in beats) + failed
-    return Waits(statistics.median(beats), slow / (len(beats) + failed), len(samples))
+    return Waits(statistics.median(beats), statistics.fmean(beats), slow / (len(beats) + failed), len(samples))
 
 
 def _waited_s(sample: HttpsSample) -> float:

@@ -16,9 +16,9 @@ from chaoslib_cp.cluster.door.container_ends import ContainerEnd
 MIB = 2**20
 
 
-def waits(median_s: float, slow_share: float = 0.0) -> Waits:
+def waits(median_s: float, slow_share: float = 0.0, mean_s: float | None = None) -> Waits:
     """Ten waits of one question."""
-    return Waits(median_s, slow_share, 10)
+    return Waits(median_s, median_s if mean_s is None else mean_s, slow_share, 10)
 
 
 WELL = Metrics(
@@ -104,6 +104,10 @@ CASES: dict[str, tuple[Evidence, str]] = {
     "slow writes and quick reads": (
         seen({"waiting_goroutines": 1.5, "etcd_reads": EtcdCalls(0.02, 40), "etcd_writes": EtcdCalls(0.16, 6421.0)}),
         "etcd",
+    ),
+    "bursts of agents, and calm between them": (
+        seen({"waiting_goroutines": 20.0, "levels": FULL}, livez=waits(0.003, mean_s=0.08)),
+        "cpu",
     ),
     "every thread at work": (seen({"cores": 1.95}), "cpu"),
     "no processor, no metrics": (unmetered(handshake_s=1.2, **SLOW), "cpu"),
