@@ -119,7 +119,7 @@ PROMISES = [
     ),
     Promise(
         "self-heal-testbed",
-        "The same with real API servers that hang, agents on real and on fake nodes, and a load from pods",
+        "The same with real API servers that hang, and agents on real and on fake nodes",
         "tests/testbed/test_runner_killed.py",
         lambda notes: (
             f"{_sum(notes, 'kills')} kills; last agent's end "

@@ -35,7 +35,7 @@ ALL_THREADS: Final = 0.9
 #: etcd itself warns of requests that take longer (its flag --warning-apply-duration).
 ETCD_S: Final = 0.1
 #: A mean that the API server measures has its own waits for the processor in it, of reads and writes alike. Measured
-#: over 20 s at 0.4 core where nothing but CPU was short: writes, which come in bursts, took 0.9 to 2.1 times as long.
+#: over 20 s at 0.4 core where nothing but CPU was short: writes, which come in bursts, took 0.9 to 2.8 times as long.
 WRITES_TO_READS: Final = 4.0
 #: Fewer wait for a processor: what the server measures of etcd is etcd's (0.4 at 0.24 core, 0.9 where it had pauses).
 FEW_WAITING: Final = 0.5
