@@ -14,6 +14,7 @@ def page_text(
     rss_mib: float = 400.0,
     started_s: float = 1000.0,
     woken: tuple[float, float] = (10_000.0, 10.0),
+    cpu_classes: tuple[float, float] = (90.0, 100.0),
     etcd: tuple[float, float] = (1.0, 500.0),
     etcd_writes: tuple[float, float] = (1.0, 500.0),
     executing: Mapping[str, tuple[float, float]] | None = None,
@@ -28,6 +29,7 @@ def page_text(
         rss_mib: Its resident memory.
         started_s: When it began, seconds since 1970.
         woken: How many goroutines were scheduled, and how many of them waited over 10 ms.
+        cpu_classes: Seconds for which its threads were idle, and of all, by Go's account.
         etcd: Seconds and number of reads of one object from etcd; slow lists stand beside them.
         etcd_writes: Seconds and number of writes; creations are half of them, updates the other half.
         executing: Seats taken and seats to have, by priority level.
@@ -41,7 +43,8 @@ def page_text(
         f"process_cpu_seconds_total {cpu_s}",
         f"process_resident_memory_bytes {rss_mib * 2**20:e}",
         f"process_start_time_seconds {started_s}",
-        "go_sched_gomaxprocs_threads 2",
+        f"go_cpu_classes_idle_cpu_seconds_total {cpu_classes[0]}",
+        f"go_cpu_classes_total_cpu_seconds_total {cpu_classes[1]}",
         f"go_sched_latencies_seconds_count {all_}",
         *(
             f'go_sched_latencies_seconds_bucket{{le="{bound}"}} {all_ - (long if number < 2 else 0)}'

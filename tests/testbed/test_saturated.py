@@ -64,7 +64,7 @@ CASES: Final[dict[str, tuple[str, Stage, float]]] = {
     "memory: YAML": ("memory", Stage(cpu_cores=0.4, memory_mib=900, storms=(Storm(4, accept=YAML),)), 30),
     "memory: two clients of YAML": (
         "memory",
-        Stage(cpu_cores=0.4, memory_mib=750, storms=(Storm(2, accept=YAML),)),
+        Stage(cpu_cores=0.4, memory_mib=650, storms=(Storm(2, accept=YAML),)),
         30,
     ),
     "memory: tables": ("memory", Stage(cpu_cores=0.8, memory_mib=600, storms=(Storm(12, accept=TABLE),)), 30),

@@ -127,6 +127,7 @@ def _told(verdict: Verdict, seen: Evidence) -> dict[str, Any]:
         "cached_s": _first_byte(seen.cached),
         "sent_again_ratio": seen.sent_again,
         "cores": told.cores if told else None,
+        "idle_ratio": told.idle_share if told else None,
         "waiting_goroutines": told.waiting_goroutines if told else None,
         "etcd_reads_s": told.etcd_reads.mean_s if told and told.etcd_reads else None,
         "etcd_writes_s": told.etcd_writes.mean_s if told and told.etcd_writes else None,

@@ -17,7 +17,8 @@ from chaoslib_cp.vantage import API_SERVER_MEMORY
 _CPU: Final = "process_cpu_seconds_total"
 _RSS: Final = API_SERVER_MEMORY.metric("rss_bytes")
 _STARTED: Final = API_SERVER_MEMORY.metric("started_s")
-_THREADS: Final = "go_sched_gomaxprocs_threads"
+_IDLE: Final = "go_cpu_classes_idle_cpu_seconds_total"
+_ALL: Final = "go_cpu_classes_total_cpu_seconds_total"
 _WAITS: Final = "go_sched_latencies_seconds"
 _FLOW: Final = "apiserver_flowcontrol_"
 _EXECUTING: Final = f"{_FLOW}current_executing_seats"
@@ -28,7 +29,7 @@ _REJECTED: Final = f"{_FLOW}rejected_requests_total"
 _QUEUED: Final = f"{_FLOW}request_wait_duration_seconds"
 _ETCD: Final = "etcd_request_duration_seconds"
 _PLAIN: Final = (
-    _CPU, _RSS, _STARTED, _THREADS, _EXECUTING, _LIMIT, _NOMINAL, _WAITING, _REJECTED,
+    _CPU, _RSS, _STARTED, _IDLE, _ALL, _EXECUTING, _LIMIT, _NOMINAL, _WAITING, _REJECTED,
 )  # fmt: skip
 KEPT: Final = (
     *_PLAIN,
@@ -96,7 +97,9 @@ class Metrics:
         pages: How many whole pages were read.
         seconds: Between the two that are compared.
         cores: CPU that the process got.
-        threads: Threads that Go may run at a time.
+        idle_share: Share of the time for which threads that Go may run had nothing to do, by Go's own clock, 0..1: one
+            that is stopped by a quota or waits for a processor counts as at work. Go counts it at each end of a garbage
+            collection, so it is None where there was none between the pages.
         waiting_goroutines: How many wait for a processor at a time, on average, each for over ``LONG_WAIT_S``; so many
             at least, since each wait counts with the lower bound of its bucket.
         rss_bytes: Resident memory at each page.
@@ -109,7 +112,7 @@ class Metrics:
     pages: int
     seconds: float | None = None
     cores: float | None = None
-    threads: float | None = None
+    idle_share: float | None = None
     waiting_goroutines: float | None = None
     rss_bytes: tuple[float, ...] = ()
     age_s: float | None = None
@@ -148,7 +151,7 @@ def metrics_of(pages: Sequence[tuple[float, MetricsPage]]) -> Metrics | None:
         pages=len(usable),
         seconds=seconds,
         cores=told.grown(_CPU) / seconds if told and seconds else None,
-        threads=last.value(_THREADS),
+        idle_share=told.idle_share() if told else None,
         waiting_goroutines=None if waited_s is None or not seconds else waited_s / seconds,
         rss_bytes=rss,
         age_s=last_s - started[-1],
@@ -177,6 +180,11 @@ class _Pair:
         sums, counts = (self.by(f"{_ETCD}_{end}", "operation") for end in ("sum", "count"))
         count = sum(counts.get((one,), 0.0) for one in operations)
         return EtcdCalls(sum(sums.get((one,), 0.0) for one in operations) / count, count) if count else None
+
+    def idle_share(self) -> float | None:
+        """Source: Go, runtime/metrics, /cpu/classes/idle:cpu-seconds against /cpu/classes/total:cpu-seconds."""
+        total_s = self.grown(_ALL)
+        return self.grown(_IDLE) / total_s if total_s > 0 else None
 
     def waited_for_processors_s(self) -> float | None:
         """Seconds that all goroutines together waited for a processor, in waits that were long."""

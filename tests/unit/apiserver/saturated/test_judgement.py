@@ -22,7 +22,7 @@ def waits(median_s: float, slow_share: float = 0.0, mean_s: float | None = None)
 
 
 WELL = Metrics(
-    pages=3, seconds=10.0, cores=0.1, threads=2.0, waiting_goroutines=0.1, rss_bytes=(400.0 * MIB,) * 3,
+    pages=3, seconds=10.0, cores=0.1, idle_share=0.9, waiting_goroutines=0.1, rss_bytes=(400.0 * MIB,) * 3,
     age_s=900.0, etcd_reads=EtcdCalls(0.002, 20.0), etcd_writes=EtcdCalls(0.002, 20.0),
     levels=(Level("global-default", 1, 49),),
 )  # fmt: skip
@@ -109,7 +109,10 @@ CASES: dict[str, tuple[Evidence, str]] = {
         seen({"waiting_goroutines": 20.0, "levels": FULL}, livez=waits(0.003, mean_s=0.08)),
         "cpu",
     ),
-    "every thread at work": (seen({"cores": 1.95}), "cpu"),
+    "a few clients use up its quota, and hardly anybody waits": (
+        seen({"cores": 0.4, "idle_share": 0.003, "waiting_goroutines": 1.8} | SLOW_ETCD, stored=waits(0.17)),
+        "cpu",
+    ),
     "no processor, no metrics": (unmetered(handshake_s=1.2, **SLOW), "cpu"),
     "stopped": (unmetered(handshake_s=5.0, livez=waits(5.0, 1.0), failures={"time-out": 50}), "cpu"),
     "queues of others": (seen({"levels": FULL}), "seats"),

@@ -25,9 +25,9 @@ def test_rates_are_differences() -> None:
     """CPU per second, goroutines that waited, etcd without its lists; what came before the window is no part."""
     seen = told(
         page_text(cpu_s=100, woken=(1000, 900), etcd=(50, 100), etcd_writes=(9, 10)),
-        page_text(cpu_s=102, woken=(1400, 1000), etcd=(53, 120), etcd_writes=(11, 18)),
+        page_text(cpu_s=102, woken=(1400, 1000), cpu_classes=(92.5, 110), etcd=(53, 120), etcd_writes=(11, 18)),
     )
-    assert (seen.pages, seen.seconds, seen.cores, seen.threads) == (2, 5.0, 0.4, 2.0)
+    assert (seen.pages, seen.seconds, seen.cores, seen.idle_share) == (2, 5.0, 0.4, 0.25)
     # of eight that get to run Go looks at one; each waited for the lower bound of its bucket, 10.5 ms
     assert seen.waiting_goroutines == pytest.approx(8 * 100 * 0.0105 / 5.0, rel=0.01)
     assert seen.etcd_reads == EtcdCalls(0.15, 20)
@@ -40,6 +40,11 @@ def test_one_page_has_no_rates() -> None:
     seen = told(page_text(waiting={"workload-low": 7}))
     assert (seen.cores, seen.waiting_goroutines, seen.etcd_reads, seen.seconds) == (None, None, None, None)
     assert [(one.name, one.waiting) for one in seen.levels] == [("workload-low", 7)]
+
+
+def test_go_counts_its_idle_threads_when_it_collects_garbage() -> None:
+    """Without a collection between the pages nothing is known of them."""
+    assert told(page_text(cpu_s=100), page_text(cpu_s=102)).idle_share is None
 
 
 def test_a_restart_is_another_start_time() -> None:
