@@ -201,6 +201,6 @@ def what_is_saturated(
     Raises:
         ProfileInvalid: An argument is out of its range; nothing was asked.
 
-    Source: the signs are facts/api-overload.md 4.1; each rule has its own in ``saturated/rules.py``.
+    Source: the signs are facts/api-overload.md 4.1; each rule has its own in ``saturated/conditions.py``.
     """
     return look.what_is_saturated(settings_of(configuration, secrets), window_s, SystemClock())

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from chaoslib_cp.apiserver.saturated.conditions import KNEE_S
 from chaoslib_cp.apiserver.saturated.evidence import Evidence
 from chaoslib_cp.apiserver.saturated.memory import Memory
-from chaoslib_cp.apiserver.saturated.rules import KNEE_S, RULES, Resource, Rule
+from chaoslib_cp.apiserver.saturated.rules import RULES, Resource, Rule
 
 #: The gravest first. Each may bring those after it along: a server that lacks CPU lets requests wait for seats and
 #: times its etcd too long, a slow etcd keeps seats taken.
