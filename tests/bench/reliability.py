@@ -167,12 +167,6 @@ PROMISES = [
         ),
     ),
     Promise(
-        "audit-log",
-        "The profile of an audit log costs the API servers what its agent did: the same CPU within 15 %",
-        "tests/testbed/test_price.py",
-        lambda notes: "off by " + ", ".join(f"{one['off']:+.1%}" for one in notes),
-    ),
-    Promise(
         "ending",
         "However `chaos run` ends, nothing is left; after SIGKILL, or without our control, one `recover` heals",
         "tests/contract/test_endings.py",

@@ -14,7 +14,6 @@ from chaoslib_cp.engine.load.head import USER_AGENT
 from tests.places import ROOT
 from tests.scaffold import part
 from tests.scaffold.audit import AGENT
-from tests.scaffold.figures import note
 from tests.testbed.conftest import CHAOS, Testbed, brought_up
 
 pytestmark = pytest.mark.testbed
@@ -81,8 +80,6 @@ if ROUNDS:  # of four minutes each
         _LOGGER.info("differences: %s", ", ".join(f"{one:+.1%}" for one in errors))
         assert max(map(abs, errors)) <= WITHIN, errors
         assert abs(statistics.fmean(errors)) <= WITHIN / 2, errors
-        for error in errors:
-            note("audit-log", off=error)
 
 
 def compared(testbed: Testbed, folder: Path, number: int) -> float:
