@@ -43,6 +43,7 @@ def page_text(
         f"process_cpu_seconds_total {cpu_s}",
         f"process_resident_memory_bytes {rss_mib * 2**20:e}",
         f"process_start_time_seconds {started_s}",
+        "go_sched_gomaxprocs_threads 2",
         f"go_cpu_classes_idle_cpu_seconds_total {cpu_classes[0]}",
         f"go_cpu_classes_total_cpu_seconds_total {cpu_classes[1]}",
         f"go_sched_latencies_seconds_count {all_}",

@@ -100,9 +100,9 @@ def starved(seen: Evidence) -> bool | None:
 
 
 def etcd_slow(seen: Evidence) -> bool | None:
-    """The server says so, and its own waits are not why: it has none, the observer feels it, or writes alone are slow.
+    """The server says so, and its own waits are not why.
 
-    A slow disk slows writes more than reads.
+    The observer feels it; or it lasts, and few wait for a processor or writes alone are slow, as on a slow disk.
     """
     told = _etcd_calls(seen)
     if not told:
@@ -110,7 +110,10 @@ def etcd_slow(seen: Evidence) -> bool | None:
     if max(one.mean_s for one in told) < ETCD_S:
         return False
     felt_s = _etcd_adds_s(seen)
-    return felt_s is None or felt_s >= ETCD_S / 2 or _few_wait(seen) or _writes_alone(seen)
+    if felt_s is None or felt_s >= ETCD_S / 2:
+        return True
+    lasts = any(one.least_s is not None and one.least_s >= ETCD_S for one in told)
+    return lasts and (_few_wait(seen) or _writes_alone(seen))
 
 
 def _few_wait(seen: Evidence) -> bool:

@@ -5,7 +5,7 @@ client_golang, which an API server shows in full (kubernetes/component-base, met
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 from urllib.parse import urlencode
@@ -19,6 +19,7 @@ _RSS: Final = API_SERVER_MEMORY.metric("rss_bytes")
 _STARTED: Final = API_SERVER_MEMORY.metric("started_s")
 _IDLE: Final = "go_cpu_classes_idle_cpu_seconds_total"
 _ALL: Final = "go_cpu_classes_total_cpu_seconds_total"
+_THREADS: Final = "go_sched_gomaxprocs_threads"
 _WAITS: Final = "go_sched_latencies_seconds"
 _FLOW: Final = "apiserver_flowcontrol_"
 _EXECUTING: Final = f"{_FLOW}current_executing_seats"
@@ -29,7 +30,7 @@ _REJECTED: Final = f"{_FLOW}rejected_requests_total"
 _QUEUED: Final = f"{_FLOW}request_wait_duration_seconds"
 _ETCD: Final = "etcd_request_duration_seconds"
 _PLAIN: Final = (
-    _CPU, _RSS, _STARTED, _IDLE, _ALL, _EXECUTING, _LIMIT, _NOMINAL, _WAITING, _REJECTED,
+    _CPU, _RSS, _STARTED, _IDLE, _ALL, _THREADS, _EXECUTING, _LIMIT, _NOMINAL, _WAITING, _REJECTED,
 )  # fmt: skip
 KEPT: Final = (
     *_PLAIN,
@@ -60,10 +61,13 @@ class EtcdCalls:
     Attributes:
         mean_s: Mean time of one, as the API server measures it: its own waits are part of it.
         count: How many.
+        least_s: The least of the means between one page and the next; None where fewer than two are known. A disk that
+            stands still for a second makes a mean, and no least one.
     """
 
     mean_s: float
     count: float
+    least_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Metrics:
         cores: CPU that the process got.
         idle_share: Share of the time for which threads that Go may run had nothing to do, by Go's own clock, 0..1: one
             that is stopped by a quota or waits for a processor counts as at work. Go counts it at each end of a garbage
-            collection, so it is None where there was none between the pages.
+            collection, so it is None where these were not about as far apart as the pages.
         waiting_goroutines: How many wait for a processor at a time, on average, each for over ``LONG_WAIT_S``; so many
             at least, since each wait counts with the lower bound of its bucket.
         rss_bytes: Resident memory at each page.
@@ -151,12 +155,12 @@ def metrics_of(pages: Sequence[tuple[float, MetricsPage]]) -> Metrics | None:
         pages=len(usable),
         seconds=seconds,
         cores=told.grown(_CPU) / seconds if told and seconds else None,
-        idle_share=told.idle_share() if told else None,
+        idle_share=told.idle_share(seconds) if told and seconds else None,
         waiting_goroutines=None if waited_s is None or not seconds else waited_s / seconds,
         rss_bytes=rss,
         age_s=last_s - started[-1],
-        etcd_reads=told.etcd_calls(_READS) if told else None,
-        etcd_writes=told.etcd_calls(_WRITES) if told else None,
+        etcd_reads=_etcd_calls([page for _, page in of_last], _READS),
+        etcd_writes=_etcd_calls([page for _, page in of_last], _WRITES),
         levels=tuple(_levels([page for _, page in of_last], told)),
     )
 
@@ -175,16 +179,20 @@ class _Pair:
         before = self.first.sums(name, *labels)
         return {key: value - before.get(key, 0.0) for key, value in self.last.sums(name, *labels).items()}
 
-    def etcd_calls(self, operations: Iterable[str]) -> EtcdCalls | None:
-        """Those of some operations together."""
+    def etcd_calls(self, operations: Sequence[str]) -> EtcdCalls | None:
+        """Those of some operations together; None where there were none."""
         sums, counts = (self.by(f"{_ETCD}_{end}", "operation") for end in ("sum", "count"))
         count = sum(counts.get((one,), 0.0) for one in operations)
         return EtcdCalls(sum(sums.get((one,), 0.0) for one in operations) / count, count) if count else None
 
-    def idle_share(self) -> float | None:
-        """Source: Go, runtime/metrics, /cpu/classes/idle:cpu-seconds against /cpu/classes/total:cpu-seconds."""
-        total_s = self.grown(_ALL)
-        return self.grown(_IDLE) / total_s if total_s > 0 else None
+    def idle_share(self, seconds: float) -> float | None:
+        """Of the time between the last collections before each page.
+
+        Source: Go, runtime/metrics, /cpu/classes/idle:cpu-seconds against /cpu/classes/total:cpu-seconds.
+        """
+        counted_s, elapsed_s = self.grown(_ALL), (self.last.value(_THREADS) or 0.0) * seconds
+        is_of_the_window = counted_s > 0 and elapsed_s / 2 <= counted_s <= 2 * elapsed_s
+        return self.grown(_IDLE) / counted_s if is_of_the_window else None
 
     def waited_for_processors_s(self) -> float | None:
         """Seconds that all goroutines together waited for a processor, in waits that were long."""
@@ -193,6 +201,14 @@ class _Pair:
             return None
         waits = [(longer, above - below) for (longer, below), (_, above) in pairwise(within)]
         return _SCHEDULED_FOR_EACH_SEEN * sum(wait_s * count for wait_s, count in waits if wait_s >= LONG_WAIT_S)
+
+
+def _etcd_calls(pages: Sequence[MetricsPage], operations: Sequence[str]) -> EtcdCalls | None:
+    """Those of the whole window, and of the five seconds of it in which they were quickest."""
+    whole = _Pair(pages[0], pages[-1]).etcd_calls(operations)
+    each = [_Pair(before, after).etcd_calls(operations) for before, after in pairwise(pages)]
+    means_s = [one.mean_s for one in each if one is not None]
+    return replace(whole, least_s=min(means_s)) if whole is not None and len(means_s) > 1 else whole
 
 
 def _levels(pages: Sequence[MetricsPage], told: _Pair | None) -> Iterable[Level]:

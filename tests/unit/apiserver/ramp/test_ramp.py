@@ -163,8 +163,7 @@ def watch(kube: KubeObjects, **until_: float) -> ServerWatch:
 def test_two_pages_of_metrics_tell_cores_growth_and_restarts(kube: KubeObjects) -> None:
     """A page that does not come is trouble, and the next one is compared with the last that came."""
     began_s = SystemClock().epoch_s() - 100
-    idle_s = 50.0
-    pages = [page_text(cpu_s, mib, at_s, cpu_classes=(idle_s, idle_s + cpu_s)) for cpu_s, mib, at_s in (
+    pages = [page_text(cpu_s, mib, at_s, woken=(9_000 + 10 * cpu_s, 10 * cpu_s)) for cpu_s, mib, at_s in (
         (100.0, 400.0, began_s), (160.0, 500.0, began_s), (1.0, 100.0, began_s + 99),
     )]  # fmt: skip
     answers = [Answer(body=page.encode()) for page in pages]

@@ -100,9 +100,13 @@ CASES: dict[str, tuple[Evidence, str]] = {
         seen({"waiting_goroutines": 1.9} | SLOW_ETCD, stored=None, cached=None),
         "etcd",
     ),
-    "slow writes, and nobody waits for a processor": (seen({"etcd_writes": EtcdCalls(0.16, 6421.0)}), "etcd"),
+    "slow writes, and nobody waits for a processor": (seen({"etcd_writes": EtcdCalls(0.16, 6421.0, 0.15)}), "etcd"),
+    "a disk that stood still for a moment": (seen({"etcd_writes": EtcdCalls(0.17, 46.0, 0.004)}), "nothing"),
+    "the same, and it is not known how long": (seen({"etcd_writes": EtcdCalls(0.17, 46.0)}), "nothing"),
     "slow writes and quick reads": (
-        seen({"waiting_goroutines": 1.5, "etcd_reads": EtcdCalls(0.02, 40), "etcd_writes": EtcdCalls(0.16, 6421.0)}),
+        seen(
+            {"waiting_goroutines": 1.5, "etcd_reads": EtcdCalls(0.02, 40), "etcd_writes": EtcdCalls(0.16, 6421.0, 0.15)}
+        ),
         "etcd",
     ),
     "bursts of agents, and calm between them": (

@@ -42,9 +42,17 @@ def test_one_page_has_no_rates() -> None:
     assert [(one.name, one.waiting) for one in seen.levels] == [("workload-low", 7)]
 
 
-def test_go_counts_its_idle_threads_when_it_collects_garbage() -> None:
-    """Without a collection between the pages nothing is known of them."""
-    assert told(page_text(cpu_s=100), page_text(cpu_s=102)).idle_share is None
+def test_etcd_is_known_for_each_part_of_the_window() -> None:
+    """What is slow from one page to the next alone does not last."""
+    seen = told(page_text(etcd_writes=(0, 0)), page_text(etcd_writes=(8, 20)), page_text(etcd_writes=(8.2, 40)))
+    assert seen.etcd_writes == EtcdCalls(pytest.approx(0.205), 40, pytest.approx(0.01))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("counted_s", "idle_share"), [(0.0, None), (0.8, None), (9.0, 0.0), (300.0, None)])
+def test_go_counts_its_idle_threads_when_it_collects_garbage(counted_s: float, idle_share: float | None) -> None:
+    """Two threads, pages 5 s apart. Of a collection alone, or of the minutes before the window, nothing follows."""
+    first, last = ((90.0, 100.0 + counted) for counted in (0.0, counted_s))
+    assert told(page_text(cpu_classes=first), page_text(cpu_classes=last)).idle_share == idle_share
 
 
 def test_a_restart_is_another_start_time() -> None:
