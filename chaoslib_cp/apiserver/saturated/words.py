@@ -2,7 +2,7 @@
 
 from chaoslib_cp.apiserver.saturated.conditions import KNEE_S, waiting_levels
 from chaoslib_cp.apiserver.saturated.evidence import Evidence, Waits
-from chaoslib_cp.apiserver.saturated.metrics import LONG_WAIT_S, Level, Metrics
+from chaoslib_cp.apiserver.saturated.metrics import LONG_WAIT_S, Level
 
 
 def memory(seen: Evidence) -> str:
@@ -38,12 +38,9 @@ def waiting_goroutines(seen: Evidence) -> str:
     told = seen.metrics
     if told is None or told.waiting_goroutines is None:
         return ""
+    got = "" if told.cores is None else f", and it got {told.cores:.2f} cores"
     waiting = f"{told.waiting_goroutines:.1f} of its goroutines wait for a processor at a time"
-    return f"{waiting}, over {LONG_WAIT_S * 1000:.0f} ms each{_got(told)}"
-
-
-def _got(told: Metrics) -> str:
-    return "" if told.cores is None else f", and it got {told.cores:.2f} cores"
+    return f"{waiting}, over {LONG_WAIT_S * 1000:.0f} ms each{got}"
 
 
 def idle_threads(seen: Evidence) -> str:
@@ -51,7 +48,7 @@ def idle_threads(seen: Evidence) -> str:
     told = seen.metrics
     if told is None or told.idle_share is None:
         return ""
-    return f"its threads had nothing to do for {told.idle_share:.1%} of the time{_got(told)}"
+    return f"its threads had nothing to do for {told.idle_share:.1%} of the time"
 
 
 def starved(seen: Evidence) -> str:
