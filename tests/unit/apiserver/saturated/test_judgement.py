@@ -204,6 +204,12 @@ def test_each_kind_of_evidence_has_its_word(name: str) -> None:
     assert "None" not in verdict.words
 
 
+def test_a_server_that_is_never_idle_writes_slowly_by_itself() -> None:
+    """Its slow answers are no sign of the network."""
+    verdict = judge(seen({"idle_share": 0.0}, body_bytes_per_s=50_000.0, livez=waits(0.02)))
+    assert (verdict.resource, verdict.also) == ("cpu", ())
+
+
 def test_missing_evidence_is_never_a_verdict() -> None:
     """Slow for reasons that nobody can see: it says between which resources it cannot tell, and what is missing."""
     verdict = judge(unmetered(connect_s=None, livez=None, version=waits(0.5), stored=None, cached=None))
