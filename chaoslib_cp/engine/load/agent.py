@@ -10,12 +10,12 @@ from typing import Final
 from chaoslib_cp.engine.load.agent_setup import AgentSetup
 from chaoslib_cp.engine.load.channel import Channel, Credentials
 from chaoslib_cp.engine.load.due_request import DueRequest
+from chaoslib_cp.engine.load.due_times import DueTimes
 from chaoslib_cp.engine.load.head import NOWHERE, request_head, words_of
 from chaoslib_cp.engine.load.own_connections import OwnConnections
 from chaoslib_cp.engine.load.own_streams import OwnStreams
 from chaoslib_cp.engine.load.profile import HTTP_2
 from chaoslib_cp.engine.load.retry import retry_wait_s
-from chaoslib_cp.engine.load.schedule import due_offsets
 from chaoslib_cp.engine.load.special_channels import Paged
 from chaoslib_cp.engine.load.write import writes_of
 from chaoslib_cp.outcome import Outcome, is_answer, of_socket_error
@@ -72,17 +72,12 @@ class Agent:
         self._channels = own(setup.profile.requests, setup.budget, self, self._watch_began)
         self._busy: dict[Channel, DueRequest] = {}
         self._open: set[DueRequest] = set()
-        self._due_timers: dict[int, asyncio.TimerHandle] = {}
-        kinds = range(len(setup.profile.requests))
-        self._schedules = [due_offsets(setup.profile, agent_id, kind) for kind in kinds]
-        # drawn here, so that thousands of agents can start at one moment
-        self._first_offsets = [next(schedule) for schedule in self._schedules]
+        self._due_times = DueTimes(setup.profile, agent_id, setup.loop, self._come_due)
         self.replace_credentials(credentials)
 
     def start(self, started_at: float) -> None:
         """Put the first request of each kind on the event loop, from a moment of its time on."""
-        for kind, offset_s in enumerate(self._first_offsets):
-            self._arm(kind, started_at + offset_s, started_at)
+        self._due_times.start(started_at)
 
     def replace_credentials(self, credentials: Credentials) -> None:
         """Use other credentials from the next try on; open connections stay, as in a real client."""
@@ -98,9 +93,9 @@ class Agent:
         """Send nothing more, close every connection, count what was under way as aborted. Only the first call acts."""
         if self.is_over:
             return
+        self.count_held_back()
         self.is_over = True
-        for timer in self._due_timers.values():
-            timer.cancel()
+        self._due_times.stop()
         for request in list(self._open):
             if not request.is_waiting:
                 self._setup.totals[request.kind].try_ended("aborted", None)
@@ -113,16 +108,24 @@ class Agent:
         now = self._loop.time()
         return [now - request.due_at for request in self._open if not request.answered_at]
 
-    def _arm(self, kind: int, due_at: float, started_at: float) -> None:
-        self._due_timers[kind] = self._loop.call_at(due_at, self._come_due, kind, due_at, started_at)
+    def count_held_back(self) -> None:
+        """Count what came due since it had as many requests in flight as it may, up to now or to its end."""
+        late_s = max(self._setup.clock.monotonic_s() - self.ends_at_s, 0.0)
+        for kind, count in self._due_times.passed(self._loop.time() - late_s) if self._has_tries else ():
+            self._setup.totals[kind].due += count
+            self._setup.totals[kind].held_back += count
 
-    def _come_due(self, kind: int, due_at: float, started_at: float) -> None:
+    def _come_due(self, kind: int, due_at: float) -> None:
         if self._is_past_end() or not self._has_tries:
             return
-        self._arm(kind, started_at + next(self._schedules[kind]), started_at)
         totals = self._setup.totals[kind]
         totals.due += 1
-        if len(self._open) >= self._profile.max_in_flight_per_agent or not self._channels.can_serve(kind):
+        if len(self._open) >= self._profile.max_in_flight_per_agent:
+            totals.held_back += 1
+            self._due_times.pause(kind)
+            return
+        self._due_times.wait_for_next(kind)
+        if not self._channels.can_serve(kind):
             totals.held_back += 1
             return
         request = DueRequest(kind, due_at)
@@ -284,6 +287,9 @@ class Agent:
             request.timer = self._loop.call_later(wait_s, self._try_again, request)
 
     def _finish(self, request: DueRequest) -> None:
+        if self._due_times.is_paused:
+            self.count_held_back()
+            self._due_times.resume()
         self._open.discard(request)
         self.end_if_spent()
 

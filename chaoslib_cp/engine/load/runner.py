@@ -183,7 +183,7 @@ class LoadRunner:
     def totals(self) -> Totals:
         """Return the counts of all kinds of request together."""
         merged = Totals()
-        for one in self._totals:
+        for one in self._totals_so_far():
             merged.merge(one)
         return merged
 
@@ -218,9 +218,14 @@ class LoadRunner:
             cpu_s=self.cpu_s,
             peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # Linux counts in KiB
             kinds=tuple({"pattern": one.pattern, "path": one.path, "query": one.query} for one in profile.requests),
-            totals=tuple(self._totals),
+            totals=self._totals_so_far(),
             per_second=self.per_second,
         )
+
+    def _totals_so_far(self) -> tuple[Totals, ...]:
+        for agent in self._agents.values():
+            agent.count_held_back()
+        return tuple(self._totals)
 
     def _tick(self) -> None:
         now_s = self._clock.monotonic_s()

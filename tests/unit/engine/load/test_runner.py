@@ -87,6 +87,32 @@ def test_a_request_over_the_cap_is_counted_as_held_back() -> None:
     assert stage.peer.connected == 6, "connections are kept and never exceed the cap"
 
 
+def test_what_is_held_back_is_told_while_nothing_is_answered() -> None:
+    """An agent sleeps while its cap is full; whoever asks how it goes gets the number of that moment all the same."""
+    told: list[tuple[int, int]] = []
+
+    async def steps(stage: Stage) -> None:
+        stage.add(3)
+        for _ in range(3):
+            await asyncio.sleep(10)
+            totals = stage.runner.totals()
+            told.append((totals.due, totals.held_back))
+        stage.runner.remove_agent("agent-0")
+        await asyncio.sleep(10)
+        told.append((stage.runner.totals().due, stage.runner.snapshot()["total"]["due"]))
+
+    play(profile(max_in_flight_per_agent=1, request_timeout_s=100), steps, lambda _n, _h: HANG)
+    assert told == [(30, 27), (60, 57), (90, 87), (110, 110)]
+
+
+@pytest.mark.parametrize("duration_s", [19.95, 30.0])
+def test_nothing_is_held_back_after_the_end(duration_s: float) -> None:
+    """The end is looked at 4 times a second, and what would have come due behind it counts no more."""
+    spec = RequestSpec("/metrics", period_s=0.1)
+    stage = play(profile(spec, duration_s=duration_s, max_in_flight_per_agent=1), to_the_end, lambda _n, _h: HANG)
+    assert stage.runner.totals().due == pytest.approx(3 * duration_s / 0.1, abs=3)
+
+
 def test_an_agent_keeps_one_connection_while_answers_are_quick() -> None:
     """New TLS connections are what hurts both sides, so a kept one is used."""
     stage = play(profile(), to_the_end)
