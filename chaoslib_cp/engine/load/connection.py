@@ -11,7 +11,7 @@ from typing import cast
 import httptools
 
 from chaoslib_cp.engine.load.channel import FIRST_FINAL_STATUS, Channel, Connect, Credentials, IntoBuffer, Listener
-from chaoslib_cp.engine.load.wakeups import LONG_BYTES, Wakeups
+from chaoslib_cp.engine.load.wakeups import Wakeups, is_long
 from chaoslib_cp.outcome import Outcome, of_http_status, of_socket_error
 
 
@@ -87,21 +87,24 @@ class HttpConnection(Channel, IntoBuffer):
             self._end(of_http_status(self.status))
             return
         self._answer_bytes += nbytes
-        if self._answer_bytes > LONG_BYTES and not self.reads_at_once:
-            self._wait_for_more()
+        if not self.reads_at_once:
+            self._wait_for_more(self._loop.time() - self._sent_at)
 
-    def _wait_for_more(self) -> None:
-        if self._transport is None or self._transport.is_closing():
+    def _wait_for_more(self, taken_s: float) -> None:
+        if self._wakeups is not None:
+            self._wakeups.was_read()
+        if self._transport is None or self._transport.is_closing() or not is_long(self._answer_bytes, taken_s):
             return
         if self._wakeups is None:
             self._wakeups = Wakeups(self._transport, self._loop)
         if not self._wakeups.is_rare:
-            self._wakeups.make_rare(self._loop.time() - self._sent_at)
+            self._wakeups.make_rare(taken_s)
 
     def _restore_wakeups(self) -> None:
-        if self._wakeups is not None and self._answer_bytes > LONG_BYTES:
+        if self._wakeups is not None:
             self.lay_unread_s = self._wakeups.lay_unread_s()
             self._wakeups.restore()
+            self._wakeups.was_read()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note the few headers that matter (httptools calls this for each)."""

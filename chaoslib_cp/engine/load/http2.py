@@ -14,7 +14,7 @@ from chaoslib_cp.engine.load.http2_flow import FlowControl
 from chaoslib_cp.engine.load.http2_reader import Fields, FrameError, FrameReader
 from chaoslib_cp.engine.load.http2_stream import NOBODY, Http2Stream
 from chaoslib_cp.engine.load.profile import HTTP_2
-from chaoslib_cp.engine.load.wakeups import LONG_BYTES, Wakeups
+from chaoslib_cp.engine.load.wakeups import Wakeups, is_long
 from chaoslib_cp.outcome import Outcome, of_http_status, of_socket_error
 
 # A peer that vanished without a word is noticed so (source: kubernetes/apimachinery, pkg/util/net/http.go,
@@ -159,9 +159,11 @@ class Http2Session(IntoBuffer):
         except FrameError:
             self._lose("error")
             return
+        if self._wakeups is not None:
+            self._wakeups.was_read()
         stream = self._streams.get(self._reader.stream)
-        if stream is not None and stream.answer_bytes > LONG_BYTES and not stream.reads_at_once:
-            self._wait_for_more(self._read_at - stream.sent_at)
+        if stream is not None and not stream.reads_at_once:
+            self._wait_for_more(stream.answer_bytes, self._read_at - stream.sent_at)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Turn the loss into the outcome of all requests in flight."""
@@ -172,15 +174,16 @@ class Http2Session(IntoBuffer):
         """Whether it is there still; as the next ones, its reader calls this."""
         return self._transport is not None
 
-    def data_begins(self, stream: int, length: int) -> bool:
-        """Let the server send on."""
+    def looks_at(self, stream: int) -> bool:
+        """Whether somebody wants the body of an answer."""
         found = self._streams.get(stream)
-        self._write(self._flow.received(found, length))
         return found is not None and found.look is not None
 
-    def bytes_came(self, stream: int, count: int) -> None:
-        """Count them, also those of an answer that nobody waits for any more."""
-        found = self._streams.get(stream, NOBODY)
+    def bytes_came(self, stream: int, count: int, of_body: int) -> None:
+        """Count them, also those of an answer that nobody waits for any more, and let the server send on."""
+        found = self._streams.get(stream)
+        self._write(self._flow.received(found, of_body))
+        found = found or NOBODY
         found.answer_bytes += count
         self._listener.bytes_received(found, count)
 
@@ -235,7 +238,7 @@ class Http2Session(IntoBuffer):
         if self._streams.pop(stream.number, None) is None:
             return
         self._flow.forget(stream)
-        if self._wakeups is not None and self._wakeups.is_rare:
+        if self._wakeups is not None:
             stream.lay_unread_s = self._wakeups.lay_unread_s()
             self._wakeups.restore()
         self._listener.try_ended(stream, outcome)
@@ -245,8 +248,8 @@ class Http2Session(IntoBuffer):
         if not self._streams and (self._is_leaving or not self._is_shared):
             self._drop()
 
-    def _wait_for_more(self, taken_s: float) -> None:
-        if self._transport is None or self._transport.is_closing():
+    def _wait_for_more(self, answer_bytes: int, taken_s: float) -> None:
+        if self._transport is None or self._transport.is_closing() or not is_long(answer_bytes, taken_s):
             return
         if self._wakeups is None:
             self._wakeups = Wakeups(self._transport, self._loop)

@@ -13,15 +13,27 @@ from typing import Final
 
 # A TLS connection of uvloop reads 64 KiB at once, and a new socket's window holds as much.
 _MARK_BYTES: Final = 64 * 1024
-# Answers shorter than this are read as they come.
-LONG_BYTES: Final = 16 * 1024
+# Answers shorter than this are read as they come; those of a slow server only below what it hands out at a time.
+_LONG_BYTES: Final = 16 * 1024
+_SLOW_LONG_BYTES: Final = 2 * 1024
+_SLOW_S: Final = 0.1
 # What lies unread is fetched after this share of the time that the answer has taken so far, within these limits.
 _WAIT_SHARE: Final = 0.1
 _MIN_WAIT_S: Final = 0.002
-_MAX_WAIT_S: Final = 0.5
+_MAX_WAIT_S: Final = 1.0
 # tcpi_last_data_recv, ms since the last data arrived, 32 bits (Linux: include/uapi/linux/tcp.h, struct tcp_info)
 _LAST_DATA_AT: Final = slice(52, 56)
 _TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None)
+
+
+def is_long(answer_bytes: int, taken_s: float) -> bool:
+    """Whether the rest of an answer is to be read in large pieces.
+
+    Args:
+        answer_bytes: what came of it so far.
+        taken_s: seconds since it was asked for.
+    """
+    return answer_bytes > (_SLOW_LONG_BYTES if taken_s > _SLOW_S else _LONG_BYTES)
 
 
 class Wakeups:
@@ -29,13 +41,14 @@ class Wakeups:
 
     Attributes:
         is_rare: whether it is woken for large pieces only.
+        has_waited: whether what is read next may have lain there for a while.
     """
 
     def __init__(self, transport: asyncio.BaseTransport, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._socket = transport.get_extra_info("socket")
         self._timer: asyncio.TimerHandle | None = None
-        self.is_rare = False
+        self.is_rare = self.has_waited = False
 
     def make_rare(self, taken_s: float) -> None:
         """Be woken for large pieces, and for whatever is there after a wait.
@@ -45,7 +58,7 @@ class Wakeups:
         """
         if self._socket is None or _TCP_INFO is None:
             return  # no socket, or not Linux: a mark that nobody may reach would need its own ways there
-        self.is_rare = True
+        self.is_rare = self.has_waited = True
         self._set_mark(_MARK_BYTES)
         wait_s = min(max(taken_s * _WAIT_SHARE, _MIN_WAIT_S), _MAX_WAIT_S)
         self._timer = self._loop.call_later(wait_s, self.restore)
@@ -63,9 +76,13 @@ class Wakeups:
             self._timer.cancel()
             self._timer = None
 
+    def was_read(self) -> None:
+        """Hear that what was there is read."""
+        self.has_waited = self.is_rare
+
     def lay_unread_s(self) -> float:
-        """Seconds for which the latest bytes were there before they were read; the kernel counts in 1 to 10 ms."""
-        if self._socket is None or _TCP_INFO is None:
+        """Seconds for which what is read now was there before; the kernel counts in 1 to 10 ms."""
+        if not self.has_waited or self._socket is None or _TCP_INFO is None:
             return 0.0
         try:
             told = self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _LAST_DATA_AT.stop)

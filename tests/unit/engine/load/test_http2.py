@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -101,6 +102,27 @@ def test_all_requests_of_an_agent_share_a_connection(
         "accept": "application/json", "accept-encoding": "gzip", "authorization": "Bearer secret",
         "user-agent": dict(told)["user-agent"],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("factory", FACTORIES, ids=["asyncio", "uvloop"])
+def test_what_lay_unread_is_no_part_of_the_latency(
+    tmp_path: Path, factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """What follows the first piece of a slow answer is read 0.2 s later, and with it the answer to somebody else."""
+
+    def slow(talk: Talk, asked: Asked) -> None:
+        call_later = asyncio.get_running_loop().call_later
+        if asked.headers[":path"] == "/version":
+            call_later(2.05, talk.answer, asked.stream)
+            return
+        call_later(2.0, talk.begin, asked.stream)
+        call_later(2.0, talk.say, asked.stream, b"x" * 8_000)
+        call_later(2.03, talk.say, asked.stream, b"x", True)
+
+    asks = ({**LIST, "period_s": 9}, {"path": "/version", "period_s": 9})
+    totals = play(Http2Server(slow), profile(*asks, max_requests=2), Authority(tmp_path), factory=factory)
+    assert totals.outcomes == {"ok": 2}
+    assert 1.95 < totals.from_send["ok"].min_s <= totals.from_send["ok"].max_s < 2.15
 
 
 def test_a_request_that_is_given_up_is_taken_back_and_the_connection_stays() -> None:
@@ -401,15 +423,16 @@ class _Notes:
     """Writes down what it hears; of the bytes only how many there were, since pieces differ."""
 
     heard: list[tuple[object, ...]] = field(default_factory=list)
-    counted: int = 0
+    counted: Counter[int] = field(default_factory=Counter)
+    of_bodies: Counter[int] = field(default_factory=Counter)
     listens: bool = True
 
-    def data_begins(self, stream: int, length: int) -> bool:
-        self.heard.append((stream, length))
+    def looks_at(self, stream: int) -> bool:
         return bool(stream % 4)
 
-    def bytes_came(self, stream: int, count: int) -> None:  # noqa: ARG002
-        self.counted += count
+    def bytes_came(self, stream: int, count: int, of_body: int) -> None:
+        self.counted[stream] += count
+        self.of_bodies[stream] += of_body
 
     def data_ended(self, stream: int, payload: bytes, is_last: bool) -> None:
         self.heard.append((stream, payload, is_last))

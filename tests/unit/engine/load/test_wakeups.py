@@ -247,6 +247,21 @@ def test_the_mark_is_put_back_for_the_next_request(factory: Callable[[], asyncio
     assert heard.lay_unread_s == 0
 
 
+def test_a_slow_answer_is_read_in_few_pieces_from_its_begin(
+    tmp_path: Path, factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """In an overload most answers are slow: what follows soon is worth a wait, which is no part of the latency."""
+
+    async def slow(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(1.0)  # a wait of a tenth is 100 ms from now on
+        await send_pieces(writer, [b"HTTP/1.1 200 OK\r\nContent-Length: 12000\r\n\r\n" + RECORD, RECORD, RECORD])
+
+    heard = ask(slow, factory, Authority(tmp_path), requests=1)
+    assert heard.outcomes == ["ok"]
+    assert heard.pieces == 2
+    assert 0.03 < heard.lay_unread_s < 0.2
+
+
 def test_how_long_bytes_lay_unread_is_known(factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
     """Latencies end when the last byte was there, so that reading rarely does not lengthen them."""
 
