@@ -109,7 +109,10 @@ class Agent:
         return [now - request.due_at for request in self._open if not request.answered_at]
 
     def count_held_back(self) -> None:
-        """Count what came due since it had as many requests in flight as it may, up to now or to its end."""
+        """Count what came due since it had as many requests in flight as it may, up to now or to its end.
+
+        Once no more may be sent at all, nothing comes due any more.
+        """
         late_s = max(self._setup.clock.monotonic_s() - self.ends_at_s, 0.0)
         for kind, count in self._due_times.passed(self._loop.time() - late_s) if self._has_tries else ():
             self._setup.totals[kind].due += count

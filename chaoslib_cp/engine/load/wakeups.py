@@ -13,7 +13,7 @@ from typing import Final
 
 # A TLS connection of uvloop reads 64 KiB at once, and a new socket's window holds as much.
 _MARK_BYTES: Final = 64 * 1024
-# Answers shorter than this are read as they come; those of a slow server only below what it hands out at a time.
+# Answers shorter than this are read as they come. Of a slow server that is less than the 4 kB of its first piece.
 _LONG_BYTES: Final = 16 * 1024
 _SLOW_LONG_BYTES: Final = 2 * 1024
 _SLOW_S: Final = 0.1
