@@ -46,7 +46,7 @@ def typed() -> list[str]:
 
 def test_a_small_profile_is_priced_as_the_page_says(testbed: Testbed) -> None:
     """With all that a real server tells of itself; nothing of it is more than the small load that it was to be."""
-    ended = testbed.run(*CHAOS, *typed(), "--json", cwd=ROOT, timeout_s=90)
+    ended = testbed.run(*CHAOS, *typed(), "--json", cwd=ROOT, timeout_s=180)
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout)
     each = told["per_request"]
