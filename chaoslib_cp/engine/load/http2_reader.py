@@ -31,7 +31,7 @@ class FrameListener(Protocol):
         """Whether anything more is wanted."""
 
     def looks_at(self, stream: int) -> bool:
-        """Whether the bodies of a stream are to be kept, which is asked for each frame."""
+        """Whether the bodies of a stream are to be kept; asked once for frames of a body that came together."""
 
     def bytes_came(self, stream: int, count: int, of_body: int) -> None:
         """Hear that so many bytes came of a stream, and how many of them are of its body.
