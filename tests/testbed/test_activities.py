@@ -134,7 +134,8 @@ def test_two_pods_offer_exactly_what_one_process_would(testbed: Testbed, run_dir
     alone = testbed.run(*CHAOS, "cp", "load", where, "--nodes", "10", "--duration-s", "5", "--json")
     assert alone.returncode == 0, alone.stderr
     one, pods_told = json.loads(alone.stdout), json.loads(Path(started["details"]["result"]).read_text())
-    assert pods_told["per_second"]["due"] == one["per_second"]["due"]
+    in_each_second = [whole["per_second"]["due"][:5] for whole in (pods_told, one)]  # an answer may come later still
+    assert in_each_second == [[10] * 5] * 2
     assert told["due"] == one["due"] == 50
     assert told["outcomes"].get("ok", 0) >= 45
     assert told["client_cpu_s"] > 0
