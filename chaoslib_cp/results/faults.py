@@ -117,8 +117,9 @@ class Faults:
 
     @property
     def load_endings(self) -> list[Ending]:
-        """All that would end any of these, in the order of time."""
-        return sorted((one for fault in self.loads for one in fault.endings), key=lambda one: one.at_s)
+        """All that would end any of these, in the order of time; what is over at once relieves nobody by that."""
+        found = (one for fault in self.loads for one in fault.endings if one.by != OVER_AT_ONCE)
+        return sorted(found, key=lambda one: one.at_s)
 
     @property
     def _last(self) -> Fault:

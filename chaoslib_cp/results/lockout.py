@@ -9,7 +9,7 @@ from chaoslib_cp.results.recording import Recording, Sample
 from chaoslib_cp.results.streaks import Episode, episodes_of, good_at
 from chaoslib_cp.vantage import ADMIN_WRITE, BREAK_GLASS_WRITE
 
-LET_UP = "the storm let up"
+BY_ITSELF = "itself, before any load ended"
 _SHOWN = 3
 
 
@@ -59,9 +59,10 @@ def lockout_total_s(recording: Recording, faults: Faults) -> Figure:
 
 
 def lockout_ended_by(recording: Recording, faults: Faults) -> Figure:
-    """What ended the first lock-out: "own deadline" of a fault, "delete landed", "rollback" or "the storm let up".
+    """What ended the first lock-out.
 
-    When the deadline had passed, it is named whatever else happened before: the load may have gone on until then.
+    "own deadline" of a fault, "delete landed", "rollback", or "itself, before any load ended". When the deadline had
+    passed, it is named whatever else happened before: the load may have gone on until then.
     """
     found = lockouts(recording, faults.began_s)
     if not found:
@@ -78,7 +79,7 @@ def _answered_s(recording: Recording, started_s: float) -> float:
 
 def _ended_by(ended_s: float, faults: Faults) -> str:
     happened = [one.by for one in faults.load_endings if one.at_s <= ended_s]
-    return OWN_DEADLINE if OWN_DEADLINE in happened else next(iter(happened), LET_UP)
+    return OWN_DEADLINE if OWN_DEADLINE in happened else next(iter(happened), BY_ITSELF)
 
 
 def break_glass_s(recording: Recording, faults: Faults) -> Figure:

@@ -7,13 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaoslib_cp.fault import Injected
 from chaoslib_cp.results.faults import find_faults
 from chaoslib_cp.results.figures import compute
 from chaoslib_cp.results.recording import Recording, record
 from chaoslib_cp.results.recovery import not_recovered
 from chaoslib_cp.results.story import tell
 from chaoslib_cp.results.streaks import bad_time_s, episodes
-from tests.unit.made_timeline import ROLLOUT, Line, account, ended, event, incident, recorded, rollout, sample, series
+from tests.unit.made_timeline import (
+    ROLLOUT,
+    Line,
+    account,
+    ended,
+    event,
+    incident,
+    injected,
+    recorded,
+    rollout,
+    sample,
+    series,
+)
 
 
 def measured(*lines: Line) -> tuple[dict[str, Any], dict[str, str]]:
@@ -124,7 +137,7 @@ def test_a_slow_write_locks_out_like_a_failed_one() -> None:
     slow = [sample("admin_write", at_s, latency_s=6.0 if 10 <= at_s < 30 else 0.1) for at_s in range(0, 60, 2)]
     values, _ = measured(*rollout(), *slow)
     assert values["lockout_s"] == 20.0
-    assert values["lockout_ended_by"] == "the storm let up"
+    assert values["lockout_ended_by"] == "itself, before any load ended"
 
 
 def test_a_lock_out_that_never_ended_is_a_lower_bound() -> None:
@@ -145,6 +158,18 @@ def test_a_delete_that_landed_before_the_deadline_ended_the_lock_out() -> None:
     )
     assert values["lockout_ended_by"] == "delete landed"
     assert (values["mitigate_s"], values["mitigated_by"]) == (35.0, "delete landed")
+
+
+def test_a_restart_of_dns_ends_no_lock_out() -> None:
+    """It is over at once, in the middle of it: the administrator came in again while the storm went on."""
+    restart = Injected("dns_restart-1", "dns_restart", "DNS restart", lasts=False)
+    values, reasons = measured(
+        *rollout(deadline_s=200),
+        injected(restart, began_s=20.0, at_s=22.0),
+        *series("admin_write", 60, {(10, 40): "timeout"}),
+    )
+    assert values["lockout_ended_by"] == "itself, before any load ended"
+    assert "lockout_s" not in reasons
 
 
 def test_two_failed_writes_are_no_lock_out() -> None:

@@ -81,7 +81,7 @@ def test_the_end_of_a_lie_ends_no_lock_out_and_its_begin_is_told() -> None:
     recording = recorded(*lines, *heard(130, (20, 81)))
     faults = find_faults(recording)
     assert faults is not None
-    assert compute(recording, faults)[0]["lockout_ended_by"] == "the storm let up"
+    assert compute(recording, faults)[0]["lockout_ended_by"] == "itself, before any load ended"
     told = [(one.since_s, one.what) for one in tell(recording, faults)]
     assert (BEGINS_S, "DNS poison begins") in told
     assert (ENDS_S, "DNS poison ends by itself, at its own deadline") in told
