@@ -26,7 +26,7 @@ PROFILE = {
     "retry": "client-go",
     "seed": 20241211,
 }
-NODES, DURATION_S = 500, 30.0
+NODES, DURATION_S = 1000, 30.0
 # API servers of 0.4 core each, and how many overloads in a row they are given
 PLAYED = {1: 10, 3: 5}
 LOCKED_OUT_WITHIN_S = 5.0
