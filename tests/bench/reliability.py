@@ -167,6 +167,15 @@ PROMISES = [
         ),
     ),
     Promise(
+        "audit-log",
+        "What an agent costs the API servers is what the profile costs them that is made from their audit log of it",
+        "tests/testbed/test_price.py",
+        lambda notes: (
+            f"{len(notes)} logs; CPU of the profile against that of the agent, played in turns: "
+            + ", ".join(f"{one['difference_ratio']:+.1%}" for one in notes)
+        ),
+    ),
+    Promise(
         "ending",
         "However `chaos run` ends, nothing is left; after SIGKILL, or without our control, one `recover` heals",
         "tests/contract/test_endings.py",
