@@ -168,7 +168,8 @@ PROMISES = [
     ),
     Promise(
         "audit-log",
-        "What an agent costs the API servers is what the profile costs them that is made from their audit log of it",
+        "A profile that is made from the API servers' audit log of an agent costs them CPU as the agent does, within "
+        "15 %",
         "tests/testbed/test_price.py",
         lambda notes: (
             f"{len(notes)} logs; CPU of the profile against that of the agent, played in turns: "
