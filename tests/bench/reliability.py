@@ -1,6 +1,6 @@
 """The promises of safety, each with the figures of the tests that prove it: docs/reliability.md.
 
-`make prove` for the whole page (an hour or two), ``python -m tests.bench.reliability NAME ...`` for the rows of some
+`make prove` for the whole page (four hours), ``python -m tests.bench.reliability NAME ...`` for the rows of some
 promises.
 """
 

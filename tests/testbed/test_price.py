@@ -82,7 +82,6 @@ if ROUNDS:  # of seven minutes each
     def test_the_profile_of_an_audit_log_costs_what_its_agent_did(audited: Testbed, tmp_path: Path) -> None:
         """A run of a preset, turned into a profile and played: the servers' CPU is the same within 15 %."""
         errors = [compared(audited, tmp_path, number) for number in range(ROUNDS)]
-        _LOGGER.info("differences: %s", ", ".join(f"{one:+.1%}" for one in errors))
         for one in errors:
             note("audit-log", difference_ratio=one)
         assert max(map(abs, errors)) <= WITHIN, errors
